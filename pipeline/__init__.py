@@ -1,0 +1,1 @@
+"""Darkroom: from a folder of images per class to a classifier that can be trusted."""

@@ -1,0 +1,41 @@
+"""The one tree of errors that Darkroom raises on purpose.
+
+Every message is one line for a person: what, where, what was allowed, what it got, what to do.
+Only `runner.py` and `cli.py` catch `DarkroomError`; anything else is a bug and keeps its traceback.
+"""
+
+
+class DarkroomError(Exception):
+    """Something the user can put right; the message says how."""
+
+
+class ParamsError(DarkroomError):
+    """`params.yaml` is missing, malformed, or holds a value that is not allowed."""
+
+
+class SourceError(DarkroomError):
+    """The image source is missing, of an unknown kind, damaged as a whole, or has changed."""
+
+
+class ImageError(DarkroomError):
+    """One picture cannot be used; `reason` is one of `images.REASONS`."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+class DataError(DarkroomError):
+    """The collection, or a table that a stage reads, is not fit to go on."""
+
+
+class ModelError(DarkroomError):
+    """A model cannot be built, trained or loaded as asked."""
+
+
+class TrackingError(DarkroomError):
+    """The MLflow tracking server or database cannot be reached or refuses."""
+
+
+class PromotionError(DarkroomError):
+    """The registry cannot be read or changed as a promotion needs."""

@@ -1,0 +1,225 @@
+"""`params.yaml` as frozen, strict sections: one a stage, no default that params.yaml holds.
+
+Parsed as DVC parses it (ruamel.yaml, YAML 1.2), so that `1e-3` is a number and `on` a word.
+Shapes are (height, width) in pixels; shares are fractions in [0, 1].
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from pipeline.errors import ParamsError
+
+
+def _as_tuple(value: object) -> object:
+    """A YAML list becomes a tuple: sections are frozen, and strict mode takes no list for a tuple."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Side = Annotated[int, Field(ge=1, le=4096)]
+ImageHw = Annotated[tuple[Side, Side], BeforeValidator(_as_tuple)]
+Words = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
+PositiveInt = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """A frozen section that refuses unknown keys and wrong types."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class CsvParams(Section):
+    label_column: str
+    image_hw: ImageHw
+
+
+class DataParams(Section):
+    source: Annotated[str, Field(min_length=1)]
+    ignore: Words
+    class_names: Words
+    csv: CsvParams
+    classes: dict[str, Words]
+
+
+class ValidateParams(Section):
+    formats: Words
+    max_pixels: PositiveInt
+    min_side_px: PositiveInt
+    max_unreadable_share: Share
+    min_images_per_class: PositiveInt
+    min_class_share: Share
+
+
+class CleanParams(Section):
+    image_hw: ImageHw
+    channels: Literal[1, 3]
+    fit: Literal["stretch", "pad", "crop"]
+    resample: Literal["bilinear", "bicubic", "lanczos"]
+
+
+class SplitParams(Section):
+    seed: int
+    train: Share
+    val: Share
+    test: Share
+    folds: Annotated[int, Field(ge=2)]
+
+    @model_validator(mode="after")
+    def shares_are_whole(self) -> Self:
+        """Raise ValueError unless the shares add up to 1 and train and val are not empty."""
+        total = self.train + self.val + self.test
+        if abs(total - 1) > 1e-9:
+            raise ValueError(f"train + val + test must be 1, got {total:g}")
+        if min(self.train, self.val, self.test) <= 0:
+            raise ValueError("train, val and test must each be above 0")
+        return self
+
+
+class AugmentParams(Section):
+    seed: int
+    flip: Literal["none", "horizontal", "vertical", "both"]
+    rotation: Share
+    zoom: Annotated[float, Field(ge=0, lt=1)]
+    shift: Share
+    shear: Share
+    contrast: Annotated[float, Field(ge=0, lt=1)]
+    brightness: Share
+    noise: Share
+    grayscale: Share
+    erasing: Share
+    fill_rare_to: Share
+
+
+class TrainParams(Section):
+    seed: Annotated[int, Field(ge=0)]
+    model: str
+    epochs: PositiveInt
+    batch_size: PositiveInt
+    optimizer: Literal["adam", "adamw"]
+    learning_rate: Annotated[float, Field(gt=0)]
+    weight_decay: Annotated[float, Field(ge=0)]
+    schedule: Literal["constant", "cosine"]
+    warmup_epochs: Annotated[int, Field(ge=0)]
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
+    class_weights: bool
+    monitor: Literal["val_loss", "val_accuracy"]
+    patience: PositiveInt
+
+
+class EvaluateParams(Section):
+    seed: Annotated[int, Field(ge=0)]
+    n_bootstrap: Annotated[int, Field(ge=100)]
+    confidence: Annotated[float, Field(gt=0, lt=1)]
+    n_sheet: PositiveInt
+
+
+class PromoteParams(Section):
+    model_name: Annotated[str, Field(min_length=1)]
+    metric: Literal["accuracy", "balanced_accuracy", "macro_f1"]
+    min_gain: Annotated[float, Field(ge=0, lt=1)]
+    min_accuracy: Share
+    min_class_recall: Share
+    min_common_images: PositiveInt
+
+
+class Params(Section):
+    """All sections, in the order of the stages."""
+
+    data: DataParams
+    validate_: Annotated[ValidateParams, Field(alias="validate")]
+    clean: CleanParams
+    split: SplitParams
+    augment: AugmentParams
+    train: TrainParams
+    evaluate: EvaluateParams
+    promote: PromoteParams
+
+    def section(self, name: str) -> Section:
+        """The section of one stage, by the stage's name."""
+        found: Section = getattr(self, "validate_" if name == "validate" else name)
+        return found
+
+
+def load_params(path: Path) -> Params:
+    """Read and check `params.yaml`.
+
+    Raises:
+        ParamsError: the file is missing or not YAML, or keys are unknown, missing, of a wrong type
+            or out of range; one message names every bad key, what is allowed and what it got.
+    """
+    values = read_yaml(path)
+    try:
+        return Params.model_validate(values)
+    except ValidationError as error:
+        faults = "; ".join(_describe(fault) for fault in error.errors())
+        raise ParamsError(f"{path.name}: {faults}") from None
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML 1.2 file, as plain dicts, lists and scalars.
+
+    Raises:
+        ParamsError: the file is missing, is not YAML, or does not hold a mapping.
+    """
+    try:
+        values = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ParamsError(
+            f"{path} does not exist; run from the project's folder, or restore it from git"
+        ) from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise ParamsError(f"{path.name} is not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise ParamsError(f"{path.name} must hold a mapping of sections, got {type(values).__name__}")
+    return values
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested sections as dotted keys, as `dvc exp run -S` writes them: {"train.epochs": 30}.
+
+    Lists, and mappings with no keys, stay whole.
+    """
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def _describe(fault: Any) -> str:
+    key = ".".join(str(part) for part in fault["loc"]) or "params"
+    match fault["type"]:
+        case "extra_forbidden":
+            return f"{key} is not a known key{_nearest(fault['loc'])}"
+        case "missing":
+            return f"{key} is missing"
+        case _:
+            return (
+                f"{key}: {fault['msg']}, got {fault['input']!r}"
+                if "got" not in fault["msg"]
+                else f"{key}: {fault['msg']}"
+            )
+
+
+def _nearest(loc: tuple[str | int, ...]) -> str:
+    """A hint for a misspelt key: the known key of the same section that is closest to it."""
+    import difflib
+
+    section: type[BaseModel] | None = Params
+    for part in loc[:-1]:
+        field = _fields(section).get(str(part)) if section else None
+        section = field if isinstance(field, type) and issubclass(field, BaseModel) else None
+    known = list(_fields(section)) if section else []
+    match = difflib.get_close_matches(str(loc[-1]), known, n=1)
+    return f" (did you mean {match[0]}?)" if match else f" (allowed: {', '.join(known)})"
+
+
+def _fields(section: type[BaseModel]) -> dict[str, Any]:
+    return {field.alias or name: field.annotation for name, field in section.model_fields.items()}

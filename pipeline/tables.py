@@ -1,0 +1,137 @@
+"""The tables that stages hand on: their columns as pyarrow schemas, and Parquet reading and writing.
+
+A table is written sorted and with fixed settings, so that the same rows give the same bytes.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.errors import DataError
+from pipeline.paths import written_whole
+
+# A row a file in the source. `id` is the sha256 (hex) of its bytes, `key` its path inside the source,
+# `label` the class folder ("" where it lies in none), `source_split` train | val | test | "".
+# `verdict` is kept | repaired | quarantined, `reason` why it is quarantined ("" otherwise).
+# Sizes in pixels as the header states them, before EXIF rotation; null where there is no header.
+MANIFEST = pa.schema(
+    [
+        ("id", pa.string()),
+        ("key", pa.string()),
+        ("label", pa.string()),
+        ("source_split", pa.string()),
+        ("n_bytes", pa.int64()),
+        ("format", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("mode", pa.string()),
+        ("exif_orientation", pa.int8()),
+        ("n_frames", pa.int32()),
+        ("brightness", pa.float32()),  # mean luma / 255
+        ("contrast", pa.float32()),  # standard deviation of luma / 255
+        ("verdict", pa.string()),
+        ("reason", pa.string()),
+        ("detail", pa.string()),
+        ("repairs", pa.list_(pa.string())),
+    ]
+)
+
+# A row a class folder of the source, the empty ones too.
+CLASSES = pa.schema(
+    [
+        ("label", pa.string()),
+        ("n_files", pa.int64()),
+        ("n_readable", pa.int64()),
+        ("share_of_largest", pa.float64()),  # n_readable against the largest class's
+    ]
+)
+
+# A row a picture that goes on; `shard` and `row` say where its pixels are, `group` which pictures
+# must stay on one side of a split (the id itself where it has no near-duplicate).
+CLEAN = pa.schema(
+    [
+        ("id", pa.string()),
+        ("key", pa.string()),
+        ("label", pa.string()),
+        ("source_split", pa.string()),
+        ("group", pa.string()),
+        ("shard", pa.int32()),
+        ("row", pa.int32()),
+        ("repairs", pa.list_(pa.string())),
+    ]
+)
+
+# A row a file that does not go on, and why.
+QUARANTINE = pa.schema(
+    [
+        ("id", pa.string()),
+        ("key", pa.string()),
+        ("label", pa.string()),
+        ("source_split", pa.string()),
+        ("reason", pa.string()),
+        ("detail", pa.string()),
+    ]
+)
+
+# A row a picture: `class_index` into classes.json, `split` train | val | test, `fold` 0..k-1 (-1 for test).
+SPLIT = pa.schema(
+    [
+        ("id", pa.string()),
+        ("class_name", pa.string()),
+        ("class_index", pa.int32()),
+        ("split", pa.string()),
+        ("fold", pa.int8()),
+    ]
+)
+
+# A row an extra training picture made from picture `id`; `shard` and `row` are into the extra shards.
+EXTRA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("copy", pa.int32()),
+        ("class_index", pa.int32()),
+        ("shard", pa.int32()),
+        ("row", pa.int32()),
+    ]
+)
+
+# A row a test picture; `y_prob` holds a probability a class, in the order of classes.json.
+PREDICTIONS = pa.schema(
+    [
+        ("id", pa.string()),
+        ("y_true", pa.int32()),
+        ("y_pred", pa.int32()),
+        ("y_prob", pa.list_(pa.float32())),
+    ]
+)
+
+
+def from_rows(rows: Iterable[Mapping[str, Any]], schema: pa.Schema, *, sort_by: str) -> pa.Table:
+    """Rows as a table of `schema`, sorted by one column (by code point, ascending)."""
+    return pa.Table.from_pylist([dict(row) for row in rows], schema=schema).sort_by(sort_by)
+
+
+def write_table(table: pa.Table, path: Path) -> None:
+    """Write a Parquet file whole, with fixed settings: the same table gives the same bytes."""
+    with written_whole(path) as temporary:
+        pq.write_table(table.replace_schema_metadata(None), temporary, compression="zstd")
+
+
+def read_table(path: Path, schema: pa.Schema) -> pa.Table:
+    """Read a Parquet file and hold it to its schema.
+
+    Raises:
+        DataError: the file is missing, is not Parquet, or has other columns.
+    """
+    try:
+        table = pq.read_table(path)
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist; run `dvc repro` to make it") from None
+    except pa.ArrowException as error:
+        raise DataError(f"{path} is not a Parquet file that can be read: {error}") from None
+    if table.schema.remove_metadata() != schema:
+        raise DataError(f"{path} has columns {table.schema.names}, expected {schema.names}; run `dvc repro`")
+    return table
