@@ -67,7 +67,7 @@ class SplitParams(Section):
     train: Share
     val: Share
     test: Share
-    folds: Annotated[int, Field(ge=2)]
+    folds: Annotated[int, Field(ge=2, le=100)]
 
     @model_validator(mode="after")
     def shares_are_whole(self) -> Self:

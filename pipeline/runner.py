@@ -1,18 +1,97 @@
-"""Run one stage: log, load params, open the MLflow run, write metrics, set the exit code. (Being written.)"""
+"""Run one stage: logging, params, the MLflow run, metrics.json, time, exit code."""
 
+import json
+import logging
+import os
 import sys
+import time
 from collections.abc import Callable, Mapping
 
-from pipeline.params import Params, load_params
-from pipeline.paths import Paths, project_root
-from pipeline.tracking import Run, Untracked
+from pipeline.errors import DarkroomError
+from pipeline.lineage import Lineage
+from pipeline.params import Params, flatten, load_params
+from pipeline.paths import Paths, project_root, written_whole
+from pipeline.runs import Run, Tracked, Untracked
+from pipeline.tracking import ENTRY_TAG, stage_run
 
 Metrics = Mapping[str, float]
 StageMain = Callable[[Params, Paths, Run], Metrics]
 
+_DECIMALS = 6
+_INTERRUPTED = 130
+
+_log = logging.getLogger("darkroom")
+
 
 def run_stage(name: str, main: StageMain) -> None:
-    """Run the stage in the project of the working folder and exit: 0, or 1 with one line of error."""
-    paths = Paths(project_root())
-    main(load_params(paths.params), paths, Untracked())
+    """Run a stage in the working folder's project and exit: 0, 1 with one line of error, 130 on Ctrl+C."""
+    set_up_logging()
+    try:
+        execute(name, main, Paths(project_root()))
+    except DarkroomError as error:
+        _log.error("%s: %s", name, error)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        _log.error("%s: interrupted", name)
+        sys.exit(_INTERRUPTED)
     sys.exit(0)
+
+
+def execute(name: str, main: StageMain, paths: Paths) -> None:
+    """Run a stage: `main` between its MLflow run and its metrics file.
+
+    `train` must have a tracking server; `promote` sees to its own; the others go on without one.
+
+    Raises:
+        DarkroomError: as `main` does, and for params or tracking.
+    """
+    start = time.monotonic()
+    params = load_params(paths.params)
+    if name == "promote":
+        write_metrics(main(params, paths, Untracked()), paths, name)
+    else:
+        logged = flatten({name: params.section(name).model_dump()})
+        with stage_run(paths.root, name, logged, required=name == "train") as run:
+            metrics = rounded(main(params, paths, run))
+            write_metrics(metrics, paths, name)
+            run.log_metrics(metrics)
+            _tag_entry(run, name, paths)
+    _log.info("%s: done in %.1f s", name, time.monotonic() - start)
+
+
+def write_metrics(metrics: Metrics, paths: Paths, name: str) -> None:
+    """Write data/<stage>/metrics.json: sorted keys, rounded numbers, the same bytes for the same metrics."""
+    with written_whole(paths.metrics(name)) as temporary:
+        temporary.write_text(json.dumps(rounded(metrics), indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def rounded(metrics: Metrics) -> dict[str, float]:
+    """Metrics as metrics.json and MLflow both hold them: whole numbers whole, others to 6 decimals."""
+    return {
+        name: int(value) if float(value).is_integer() else round(float(value), _DECIMALS)
+        for name, value in metrics.items()
+    }
+
+
+def set_up_logging() -> None:
+    """Log to stderr: coloured on a terminal, plain lines in a pipe; third parties only from warnings up."""
+    logging.basicConfig(level=logging.WARNING, handlers=[_handler()], format="%(message)s", force=True)
+    for name in ("darkroom", "pipeline", "__main__"):
+        logging.getLogger(name).setLevel(logging.INFO)
+
+
+def _handler() -> logging.Handler:
+    if not sys.stderr.isatty():
+        plain = logging.StreamHandler()
+        plain.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+        return plain
+    from rich.console import Console
+    from rich.logging import RichHandler
+
+    return RichHandler(console=Console(stderr=True), show_path=False, show_time=False)
+
+
+def _tag_entry(run: Run, name: str, paths: Paths) -> None:
+    """Under DVC, mark the run with the hash of the lock entry DVC is about to write, so it can be found."""
+    if isinstance(run, Tracked) and os.environ.get("DVC_STAGE") == name:
+        run.set_tags({ENTRY_TAG: Lineage(paths).entry_from_files(name)})

@@ -1,0 +1,48 @@
+# Two commands: `make run` and `make test`. Python 3.11+ and make are all they need.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export UV_PYTHON_DOWNLOADS := never
+
+.PHONY: run test check format ui install lock
+
+run: install ## from data/raw (scikit-learn's digits when it is empty) to a promoted model
+	@darkroom demo digits --if-empty
+	@dvc repro
+	@darkroom summary
+
+test: install ## every test
+	@pytest
+
+check: install ## what CI runs: format, lint, types, import contracts, tests
+	ruff format --check .
+	ruff check .
+	mypy
+	lint-imports
+	pytest
+
+format: install ## put the code into shape
+	ruff format .
+	ruff check --fix .
+
+ui: install ## the MLflow UI on 127.0.0.1
+	@set -a && . mlflow/server.env && set +a && \
+	MLFLOW_BACKEND_STORE_URI="$${MLFLOW_BACKEND_STORE_URI:-sqlite:///$(CURDIR)/mlflow/mlflow.db}" mlflow server
+
+install: $(INSTALLED)
+
+# An own uv if there is none: pip brings it into .venv. It never downloads an interpreter.
+$(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	{ echo "Darkroom needs Python 3.11 or newer, $(PYTHON) is older; say make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@command -v uv >/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@echo "Installing the pinned packages into .venv (2.6 GB; about a minute)"
+	@uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	@uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+lock: ## after a change of dependencies in pyproject.toml
+	uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --extra dev \
+	  pyproject.toml -o requirements.lock

@@ -1,0 +1,95 @@
+"""Which class each source folder counts as: the class map `data.classes`, or a class a folder."""
+
+import difflib
+import re
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+
+from pipeline.errors import DataError, ParamsError
+
+REST = "*"  # in a class map: every folder that is not named elsewhere
+
+
+def class_indices(
+    folders: Collection[str], *, classes: Mapping[str, Sequence[str]], class_names: Sequence[str]
+) -> tuple[list[str], dict[str, int]]:
+    """The class names in the order of the model's outputs, and each folder's index into them.
+
+    Args:
+        folders: the folders that hold pictures.
+        classes: class name -> folders, `REST` standing for all that are not named; empty: each
+            folder is a class of its own, in natural order ("2" before "10").
+        class_names: where `classes` is empty, the folders among these come first, in this order.
+
+    Raises:
+        ParamsError: the map names a folder that is not there or is named twice, leaves a folder
+            out, has a class without folders, or more than one `REST`.
+        DataError: fewer than two classes, or pictures that lie in no folder.
+    """
+    if "" in folders:
+        raise DataError("some pictures lie in no class folder; put each into the folder of its class")
+    names, index_of = _mapped(folders, classes) if classes else _one_a_folder(folders, class_names)
+    if len(names) < 2:
+        raise DataError(
+            f"a classifier needs at least two classes, got {len(names)} ({_listed(names)}); "
+            "add a folder of pictures, or change data.classes"
+        )
+    return names, index_of
+
+
+def natural(name: str) -> tuple[list[tuple[int, int, str]], str]:
+    """A sort key in which numbers count as numbers and capitals do not matter: "a2" before "A10"."""
+    parts = re.findall(r"[0-9]+|[^0-9]+", name.casefold())
+    # The name itself settles ties ("01" and "1"), so that the order never depends on the input's.
+    return [(0, int(part), "") if part[0] in "0123456789" else (1, 0, part) for part in parts], name
+
+
+def _one_a_folder(folders: Collection[str], class_names: Sequence[str]) -> tuple[list[str], dict[str, int]]:
+    place = {name: i for i, name in enumerate(class_names)}
+    names = sorted(set(folders), key=lambda name: (place.get(name, len(place)), natural(name)))
+    return names, {name: i for i, name in enumerate(names)}
+
+
+def _mapped(
+    folders: Collection[str], classes: Mapping[str, Sequence[str]]
+) -> tuple[list[str], dict[str, int]]:
+    named = [folder for members in classes.values() for folder in members]
+    _check_named(named, folders)
+    rest = sorted(set(folders) - set(named), key=natural)
+    if rest and REST not in named:
+        raise ParamsError(
+            f"data.classes leaves out {_listed(rest)}: add it to a class, use "
+            f'"{REST}" for all that are not named, or skip it with data.ignore'
+        )
+    index_of: dict[str, int] = {}
+    for i, (name, members) in enumerate(classes.items()):
+        own = [folder for member in members for folder in (rest if member == REST else [member])]
+        if not own:
+            why = f'"{REST}" finds every folder named elsewhere' if members else "an empty list"
+            raise ParamsError(
+                f"data.classes.{name} holds no folder ({why}); folders: {_listed_folders(folders)}"
+            )
+        index_of |= dict.fromkeys(own, i)
+    return list(classes), index_of
+
+
+def _check_named(named: Sequence[str], folders: Collection[str]) -> None:
+    twice = [folder for folder, n in Counter(named).items() if n > 1]
+    if twice:
+        raise ParamsError(f"data.classes names {_listed(twice)} more than once; a folder is in one class")
+    missing = [folder for folder in named if folder != REST and folder not in folders]
+    if missing:
+        match = difflib.get_close_matches(missing[0], folders, n=1)
+        hint = f" (did you mean {match[0]!r}?)" if match else ""
+        raise ParamsError(
+            f"data.classes names {_listed(missing)}{hint}, which holds no picture that was kept; "
+            f"folders: {_listed_folders(folders)}"
+        )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(repr(name) for name in names) or "none"
+
+
+def _listed_folders(folders: Collection[str]) -> str:
+    return ", ".join(sorted(folders, key=natural))

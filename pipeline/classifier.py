@@ -1,0 +1,152 @@
+"""A trained classifier as a folder: `model.keras`, and `classifier.json` with what it takes to use it.
+
+One code path for evaluation, `darkroom predict` and the served model: batches of one fixed size, so that
+a picture's probabilities do not depend on what it is predicted with.
+"""
+
+import json
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.errors import ModelError
+from pipeline.images import canonical
+from pipeline.images.picture import Fit, Resample
+from pipeline.params import CleanParams, ValidateParams
+from pipeline.paths import written_whole
+
+Uint8 = npt.NDArray[np.uint8]
+Float32 = npt.NDArray[np.float32]
+
+_MODEL, _SETTINGS = "model.keras", "classifier.json"
+_BATCH = 32
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How bytes become the pictures that the network was trained on, and what its outputs mean."""
+
+    class_names: tuple[str, ...]
+    image_hw: tuple[int, int]
+    channels: int
+    fit: Fit
+    resample: Resample
+    formats: tuple[str, ...]
+    max_pixels: int
+
+    @classmethod
+    def of(cls, class_names: Sequence[str], *, clean: CleanParams, validate: ValidateParams) -> Self:
+        """The settings under which the collection was read and cleaned."""
+        return cls(
+            class_names=tuple(class_names),
+            image_hw=clean.image_hw,
+            channels=clean.channels,
+            fit=clean.fit,
+            resample=clean.resample,
+            formats=validate.formats,
+            max_pixels=validate.max_pixels,
+        )
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Self:
+        """Raises ValueError where keys are missing or unknown."""
+        if values.keys() != {field.name for field in fields(cls)}:
+            raise ValueError(f"its keys are {', '.join(sorted(values))}")
+        frozen: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return cls(**frozen)
+
+
+class Classifier:
+    """A network with its settings; made by `load`."""
+
+    def __init__(self, model: Any, settings: Settings) -> None:
+        self._model = model
+        self.settings = settings
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """In the order of the columns of the predictions."""
+        return self.settings.class_names
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read a classifier folder.
+
+        Raises:
+            ModelError: the folder is missing or damaged, or its two files do not belong together.
+        """
+        if not (folder / _MODEL).is_file() or not (folder / _SETTINGS).is_file():
+            raise ModelError(
+                f"{folder} is not a classifier ({_MODEL} and {_SETTINGS}); run `dvc repro train`"
+            )
+        import keras
+
+        try:
+            settings = Settings.from_json(json.loads((folder / _SETTINGS).read_text(encoding="utf-8")))
+            model = keras.saving.load_model(folder / _MODEL, compile=False)
+        except (ValueError, KeyError, TypeError, AttributeError, OSError, zipfile.BadZipFile) as error:
+            raise ModelError(f"{folder} is damaged: {_one_line(error)}; run `dvc checkout`") from None
+        shapes = ((None, *settings.image_hw, settings.channels), (None, len(settings.class_names)))
+        if (model.input_shape, model.output_shape) != shapes:
+            raise ModelError(
+                f"{folder}: {_SETTINGS} wants {shapes}, {_MODEL} has"
+                f" {(model.input_shape, model.output_shape)}; run `dvc checkout`"
+            )
+        return cls(model, settings)
+
+    def predict_bytes(self, encoded: Sequence[bytes]) -> Float32:
+        """Class probabilities [n, n_classes] of encoded images, each developed as in the clean stage.
+
+        Raises:
+            ImageError: one of them cannot be decoded.
+        """
+        y_prob = [
+            self.predict_pictures(np.stack([self.develop(data) for data in encoded[i : i + _BATCH]]))
+            for i in range(0, len(encoded), _BATCH)
+        ]
+        return np.concatenate([self._nothing(), *y_prob])
+
+    def develop(self, encoded: bytes) -> Uint8:
+        """The canonical picture [height, width, channels] of an encoded image, as in the clean stage.
+
+        Raises:
+            ImageError: it cannot be decoded.
+        """
+        how = {k: v for k, v in asdict(self.settings).items() if k != "class_names"}
+        return canonical(encoded, **how)
+
+    def predict_pictures(self, pictures: Uint8) -> Float32:
+        """Class probabilities [n, n_classes] of canonical pictures, uint8 [n, height, width, channels]."""
+        y_prob = [self._predict(pictures[i : i + _BATCH]) for i in range(0, len(pictures), _BATCH)]
+        return np.concatenate([self._nothing(), *y_prob])
+
+    def _predict(self, pictures: Uint8) -> Float32:
+        """At most `_BATCH` pictures: filled up to exactly that, since other sizes round differently."""
+        batch = np.zeros((_BATCH, *pictures.shape[1:]), np.uint8)
+        batch[: len(pictures)] = pictures
+        return np.asarray(self._model.predict_on_batch(batch), np.float32)[: len(pictures)]
+
+    def _nothing(self) -> Float32:
+        return np.empty((0, len(self.class_names)), np.float32)
+
+
+def save_classifier(model: Any, settings: Settings, folder: Path) -> None:
+    """Write a classifier folder from a `keras.Model`; each file appears whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    # Keras insists on the ending .keras, so the model is written in a folder of its own and moved.
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        model.save(Path(scratch) / _MODEL)
+        (Path(scratch) / _MODEL).replace(folder / _MODEL)
+    with written_whole(folder / _SETTINGS) as temporary:
+        text = json.dumps(asdict(settings), indent=1, sort_keys=True, ensure_ascii=False)
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

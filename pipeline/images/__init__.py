@@ -1,0 +1,24 @@
+"""Bytes of an image file -> facts about it, or a canonical uint8 picture. Pillow lives here only.
+
+Nothing here keeps state: the same bytes and settings give the same facts and pixels in a stage, in
+`darkroom predict` and in the served model. Formats are an allow-list of Pillow's decoders; the number
+of pixels is checked from the header, before memory is taken. Any fault of a file is an `ImageError`.
+"""
+
+from pipeline.images.facts import Facts, inspect, look
+from pipeline.images.picture import Developed, canonical, develop, encoded_png
+from pipeline.images.reading import MAX_PIXELS, REASONS, REPAIRS, check_formats
+
+__all__ = [
+    "MAX_PIXELS",
+    "REASONS",
+    "REPAIRS",
+    "Developed",
+    "Facts",
+    "canonical",
+    "check_formats",
+    "develop",
+    "encoded_png",
+    "inspect",
+    "look",
+]

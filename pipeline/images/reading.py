@@ -1,0 +1,212 @@
+"""Opening a file through an allow-list of decoders, and refusing what must not be decoded."""
+
+import io
+import re
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from pipeline.errors import ImageError, ParamsError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+# Why a file does not go on: all reasons there are.
+REASONS = (
+    "not_an_image",
+    "empty",
+    "truncated",
+    "corrupt",
+    "unsupported_format",
+    "too_many_pixels",
+    "too_small",
+    "animated",
+    "unreadable",
+    "outside_source",
+    "special_file",
+    "duplicate",
+    "conflicting_labels",
+    "low_information",
+    "no_label",
+)
+# What was put right on the way to a canonical picture: all repairs there are.
+REPAIRS = (
+    "wrong_extension",
+    "exif_rotation",
+    "alpha",
+    "palette",
+    "cmyk",
+    "sixteen_bit",
+    "multi_frame_first",
+)
+MAX_PIXELS = 200_000_000  # for callers without params; a stage passes validate.max_pixels
+
+# Pillow raises all of these on damaged files, so the calls under `faults` are to Pillow alone.
+_BAD_FILE = (
+    OSError,
+    EOFError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    AssertionError,
+    BufferError,
+    MemoryError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+)
+_MOVING = ("GIF", "WEBP", "PNG", "AVIF", "FLI")  # several frames are an animation; elsewhere, pages
+_ORIENTATION_TAG = 0x0112
+SIDEWAYS = 5  # EXIF orientations from here on swap width and height
+# (offset, bytes, format): what a file says it is, where Pillow cannot open it.
+_MAGIC = (
+    (0, b"\xff\xd8\xff", "JPEG"),
+    (0, b"\x89PNG\r\n\x1a\n", "PNG"),
+    (0, b"GIF8", "GIF"),
+    (8, b"WEBP", "WEBP"),
+    (0, b"II*\0", "TIFF"),
+    (0, b"MM\0*", "TIFF"),
+    (0, b"II+\0", "TIFF"),
+    (0, b"BM", "BMP"),
+    (4, b"ftypavif", "AVIF"),
+    (4, b"ftypheic", "HEIF"),
+    (4, b"ftypmif1", "HEIF"),
+    (0, b"\0\0\0\x0cjP  \r\n", "JPEG2000"),
+    (0, b"\xff\x4f\xff\x51", "JPEG2000"),
+    (0, b"\xff\x0a", "JPEG XL"),
+    (0, b"\0\0\0\x0cJXL ", "JPEG XL"),
+    (0, b"%PDF", "PDF"),
+    (0, b"%!PS", "EPS"),
+    (0, b"8BPS", "PSD"),
+    (0, b"qoif", "QOI"),
+    (0, b"<svg", "SVG"),
+)
+
+
+def check_formats(formats: Sequence[str]) -> None:
+    """Raise ParamsError unless every format is one that Pillow can open, by Pillow's name."""
+    from PIL import Image
+
+    Image.init()
+    if unknown := sorted(set(formats) - set(Image.OPEN)):
+        raise ParamsError(
+            f"validate.formats: unknown {', '.join(unknown)}; allowed: {', '.join(sorted(Image.OPEN))}"
+        )
+
+
+@contextmanager
+def faults() -> Iterator[None]:
+    """What Pillow raises on a bad file, as an ImageError."""
+    from PIL import Image
+
+    try:
+        yield
+    except Image.DecompressionBombError as error:
+        n_pixels = int(re.findall(r"\d+", str(error))[0])
+        raise _too_many(n_pixels, Image.MAX_IMAGE_PIXELS or n_pixels) from None
+    except _BAD_FILE as error:
+        words = " ".join(re.sub(r"<[^>]*>", "file", str(error)).split())[:160]
+        is_cut = isinstance(error, EOFError) or "truncated" in words.lower()
+        reason = "truncated" if is_cut else "corrupt"
+        raise ImageError(reason, words or type(error).__name__) from None
+
+
+def open_image(data: bytes, formats: Sequence[str], max_pixels: int) -> "Image":
+    """The header of a file, by the allowed decoders only."""
+    from PIL import Image, UnidentifiedImageError
+
+    if not data:
+        raise ImageError("empty", "the file has no bytes")
+    if "WEBP" in formats and _is_cut_webp(data):
+        raise ImageError("truncated", "its header promises more bytes than there are")
+    # Set on each call because filters are scoped (pytest, catch_warnings). The cap is checked again in
+    # `check_size`; Pillow's own stays as a second line for what decoders find later.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    Image.MAX_IMAGE_PIXELS = max_pixels
+    with faults():
+        try:
+            return Image.open(io.BytesIO(data), formats=list(formats))
+        except UnidentifiedImageError:
+            raise _unidentified(data, formats) from None
+
+
+def _is_cut_webp(data: bytes) -> bool:
+    """Whether a WebP's header promises more bytes than there are; the decoder says no more than "failed"."""
+    return data[8:12] == b"WEBP" and int.from_bytes(data[4:8], "little") + 8 > len(data)
+
+
+def _unidentified(data: bytes, formats: Sequence[str]) -> ImageError:
+    """Why no allowed decoder opens a file: it is of another format, damaged at its start, or no image."""
+    said = next((name for at, magic, name in _MAGIC if data[at : at + len(magic)] == magic), None)
+    if said in formats:
+        return ImageError("corrupt", f"it starts as a {said} and cannot be opened")
+    if said := said or _known_to_pillow(data, formats):
+        return ImageError("unsupported_format", f"a {said} file; allowed: {', '.join(formats)}")
+    return ImageError("not_an_image", f"starts with {data[:8].hex(' ')}")
+
+
+def _known_to_pillow(data: bytes, formats: Sequence[str]) -> str | None:
+    """The format by Pillow's other plugins, header only: nothing is decoded."""
+    from PIL import Image
+
+    Image.init()
+    try:
+        with faults(), Image.open(io.BytesIO(data), formats=sorted(set(Image.OPEN) - set(formats))) as image:
+            return image.format
+    except ImageError:
+        return None
+
+
+def format_of(image: "Image") -> str:
+    """Pillow's name; a JPEG with further pictures in it (MPO) is a JPEG."""
+    return "JPEG" if image.format == "MPO" else str(image.format)
+
+
+def check_size(image: "Image", max_pixels: int, min_side_px: int) -> None:
+    width, height = image.size
+    if width * height > max_pixels:
+        raise _too_many(width * height, max_pixels)
+    if min(width, height) < min_side_px:
+        raise ImageError("too_small", f"{width} x {height} pixels; sides from {min_side_px} are allowed")
+
+
+def _too_many(n_pixels: int, max_pixels: int) -> ImageError:
+    return ImageError("too_many_pixels", f"{n_pixels:,} pixels; up to {max_pixels:,} are allowed")
+
+
+def count_frames(image: "Image") -> int:
+    with faults():
+        n_frames = int(getattr(image, "n_frames", 1))
+        if n_frames > 1:
+            image.seek(0)
+        return n_frames
+
+
+def check_frames(image: "Image", n_frames: int) -> None:
+    if n_frames > 1 and image.format in _MOVING:
+        raise ImageError("animated", f"{n_frames} frames")
+
+
+def find_orientation(image: "Image") -> int | None:
+    """EXIF orientation 1..8, None where there is none. To be asked before decoding: a TIFF forgets it."""
+    if image.format == "PNG":
+        with faults():
+            image.load()  # the EXIF of a PNG may lie behind its pixels
+    try:
+        with faults():
+            value = image.getexif().get(_ORIENTATION_TAG)
+    except ImageError:
+        return None  # damaged EXIF is no reason to lose a picture
+    return value if isinstance(value, int) and 1 <= value <= 8 else None
+
+
+def draft(image: "Image", mode: str, size: tuple[int, int]) -> None:
+    """Let libjpeg decode at 1/2, 1/4 or 1/8 where both sides stay at least `size`; other formats: nothing."""
+    with faults():
+        image.draft(mode, size)

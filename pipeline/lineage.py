@@ -1,0 +1,170 @@
+"""What a dvc.lock state is, as numbers: the hash of a stage's lock entry, and of the whole chain.
+
+A stage knows its entry before DVC has written it: the same md5s, over the same files, as dvc.lock will
+hold a moment later. So a run that carries the hash can be found again from dvc.lock alone, also after
+DVC restored the stage from its cache and nothing ran.
+
+Left out of an entry, on purpose: the md5 of the image source (the manifest, an output, already holds the
+sha256 of every file in it, and hashing the source again would read all of it) and Data Docs (they state
+when they were written, and nothing depends on them).
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import PromotionError
+from pipeline.params import read_yaml
+from pipeline.paths import STAGES, Paths
+
+UPSTREAM = STAGES[:-1]
+_IGNORED_OUTS = {"data/validate/docs"}
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """The chain as `dvc.yaml` wires it and `dvc.lock` last recorded it."""
+
+    paths: Paths
+
+    @cached_property
+    def _stages(self) -> dict[str, Any]:
+        stages: dict[str, Any] = read_yaml(self.paths.dvc_yaml)["stages"]
+        return stages
+
+    @cached_property
+    def _params(self) -> dict[str, Any]:
+        return read_yaml(self.paths.params)
+
+    @cached_property
+    def _lock(self) -> dict[str, Any]:
+        if not self.paths.dvc_lock.is_file():
+            return {}
+        stages: dict[str, Any] = read_yaml(self.paths.dvc_lock).get("stages", {})
+        return stages
+
+    def entry_from_files(self, stage: str) -> str:
+        """The hash of the entry that dvc.lock will hold for a stage that has just written its outputs.
+
+        Raises:
+            OSError: a dependency or output of the stage does not exist.
+        """
+        spec = self._stages[stage]
+        outs = {_path(out) for out in _outs(spec)}
+        return _digest(self._inputs(stage) | {"outs": self._hashes(outs - _IGNORED_OUTS)})
+
+    def entry_from_lock(self, stage: str) -> str:
+        """The hash of the entry that dvc.lock holds for a stage.
+
+        Raises:
+            PromotionError: dvc.lock has no entry for the stage.
+        """
+        locked = self._locked(stage)
+        deps = _md5s(locked.get("deps", []))
+        wired = {dep for dep in map(str, self._stages[stage]["deps"]) if not _is_template(dep)}
+        return _digest(
+            {
+                "cmd": locked["cmd"],
+                "deps": {path: md5 for path, md5 in deps.items() if path in wired},
+                "params": locked.get("params", {}).get(self.paths.params.name, {}),
+                "outs": {p: md5 for p, md5 in self.outs(stage).items() if p not in _IGNORED_OUTS},
+            }
+        )
+
+    def outs(self, stage: str) -> dict[str, str]:
+        """The outputs of a stage in dvc.lock: path relative to the root -> DVC's md5."""
+        return _md5s(self._locked(stage).get("outs", []))
+
+    def state(self) -> str:
+        """The hash of the whole state that `promote` speaks of: six entries, and its own command,
+        parameters and code. Two equal states are the same row in MLflow.
+
+        Raises:
+            PromotionError: dvc.lock is missing or lacks a stage.
+        """
+        entries: dict[str, Any] = {stage: self.entry_from_lock(stage) for stage in UPSTREAM}
+        return _digest(entries | {"promote": self._inputs("promote")})
+
+    def check_files(self) -> None:
+        """Hold the files in the workspace to dvc.lock (all but shards and docs, which nothing here reads).
+
+        Raises:
+            PromotionError: a file is not the one dvc.lock speaks of, so a row would describe another model.
+        """
+        for stage in UPSTREAM:
+            for path, md5 in self.outs(stage).items():
+                if not md5.endswith(".dir") and md5_of(self.paths.root / path) != md5:
+                    raise PromotionError(f"{path} is not what dvc.lock recorded for {stage}; run `dvc repro`")
+
+    def _inputs(self, stage: str) -> dict[str, Any]:
+        spec = self._stages[stage]
+        deps = {dep for dep in map(str, spec.get("deps", [])) if not _is_template(dep)}
+        params = {key: _lookup(self._params, key) for key in spec.get("params", [])}
+        return {"cmd": spec["cmd"], "deps": self._hashes(deps), "params": params}
+
+    def _hashes(self, paths: set[str]) -> dict[str, str]:
+        return {path: self._known.get(path) or md5_of(self.paths.root / path) for path in sorted(paths)}
+
+    @cached_property
+    def _known(self) -> dict[str, str]:
+        """Outputs that DVC has hashed already: those of the stages before the one that is running."""
+        import os
+
+        running = os.environ.get("DVC_STAGE")
+        done = UPSTREAM[: UPSTREAM.index(running)] if running in UPSTREAM else ()
+        if running == "promote":
+            done = UPSTREAM
+        return {path: md5 for stage in done if stage in self._lock for path, md5 in self.outs(stage).items()}
+
+    def _locked(self, stage: str) -> dict[str, Any]:
+        if stage not in self._lock:
+            raise PromotionError(f"{self.paths.dvc_lock.name} has no entry for {stage}; run `dvc repro`")
+        entry: dict[str, Any] = self._lock[stage]
+        return entry
+
+
+def md5_of(path: Path) -> str:
+    """DVC 3's md5 of a file, or of a folder: the md5 of the JSON list of its files, ending in ".dir"."""
+    if not path.is_dir():
+        return _md5_of_file(path)
+    files = sorted((p.relative_to(path).parts, p) for p in path.rglob("*") if p.is_file())
+    listing = [{"md5": _md5_of_file(p), "relpath": "/".join(parts)} for parts, p in files]
+    return hashlib.md5(json.dumps(listing, sort_keys=True).encode()).hexdigest() + ".dir"
+
+
+def _md5_of_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
+
+
+def _digest(value: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def _outs(spec: Mapping[str, Any]) -> list[Any]:
+    return [out for key in ("outs", "metrics", "plots") for out in spec.get(key, [])]
+
+
+def _path(out: Any) -> str:
+    """An output is a path, or a mapping of one path to its options."""
+    return str(next(iter(out))) if isinstance(out, Mapping) else str(out)
+
+
+def _md5s(items: list[dict[str, Any]]) -> dict[str, str]:
+    return {item["path"]: item["md5"] for item in items}
+
+
+def _is_template(dep: str) -> bool:
+    """The image source is the one dependency that params.yaml fills in."""
+    return dep.startswith("${")
+
+
+def _lookup(values: Mapping[str, Any], key: str) -> Any:
+    found: Any = values
+    for part in key.split("."):
+        found = found[part]
+    return found

@@ -1,0 +1,82 @@
+"""What a source gives, whatever its kind: a stream of records, and the names of its classes."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline.sources.containers import Container, Entry
+
+SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A raw image file, or a reason why it cannot be read.
+
+    `key` is its path inside the source, `label` its class ("" in no class folder), `source_split`
+    train | val | test | "" as the source says, `data` its bytes, as found; `problem` is "" or one of
+    `images.REASONS`, and then `data` is empty.
+    """
+
+    key: str
+    label: str
+    source_split: str
+    data: bytes
+    problem: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A collection of raw images, listed but not read.
+
+    `labels` holds every class, those without a file too, in natural order. `declared_formats` names
+    the Pillow formats that the source itself makes (pixel tables come as PGM), to be allowed as well.
+    """
+
+    where: Path
+    labels: tuple[str, ...]
+    n_records: int
+    n_ignored: int
+    declared_formats: tuple[str, ...]
+    stream: Callable[[], Iterator[Record]] = field(repr=False)
+
+    def __len__(self) -> int:
+        return self.n_records
+
+    def records(self) -> Iterator[Record]:
+        """All records, one in memory at a time, in the order that is cheapest to read.
+
+        Raises:
+            SourceError: the source as a whole is damaged.
+        """
+        return self.stream()
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A container without what is ignored, below `prefix` (an archive's wrapper folder, or "")."""
+
+    container: Container
+    entries: list[Entry]
+    folders: frozenset[str]
+    prefix: str
+    n_ignored: int
+
+    @property
+    def where(self) -> Path:
+        return self.container.where
+
+    def name(self, entry: Entry) -> str:
+        return entry.name.removeprefix(self.prefix)
+
+
+def natural(labels: Iterable[str]) -> tuple[str, ...]:
+    """Labels once each, with numbers in the order of their values: "2" before "10"."""
+    return tuple(sorted(set(labels), key=_by_number))
+
+
+def _by_number(label: str) -> tuple[list[int | str], str]:
+    parts = re.split(r"([0-9]+)", label.casefold())
+    return [int(part) if i % 2 else part for i, part in enumerate(parts)], label

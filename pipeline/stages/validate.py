@@ -1,0 +1,174 @@
+"""validate: look at every raw image once, and say whether the collection is fit to go on.
+
+Reads   data.source, every byte once; nothing there is changed
+Writes  data/validate/manifest.parquet (a row a file, sorted by key), classes.parquet (a row a class),
+        expectations.json (the results, the same for the same data), docs/ (Data Docs: open index.html)
+Run     python -m pipeline.stages.validate
+Cost    one cheap decode a file in DARKROOM_WORKERS processes; memory does not grow with their number
+        (about 0.5 kB a file for the manifest); plus about 8 s for Great Expectations
+
+A file marked `kept` or `repaired` here goes on, unless clean finds that it is a copy of another.
+"""
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from functools import partial
+from itertools import islice
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline import expectations, images
+from pipeline.errors import DataError
+from pipeline.params import Params, ValidateParams
+from pipeline.paths import Paths, written_whole
+from pipeline.progress import track
+from pipeline.runner import Metrics, run_stage
+from pipeline.runs import Run
+from pipeline.sources import Record, Source, open_source
+from pipeline.tables import CLASSES, MANIFEST, write_table
+from pipeline.workers import ordered_map
+
+_log = logging.getLogger(__name__)
+
+_BATCH_ROWS = 4096  # rows held as Python objects before they become a piece of the table
+_N_REASONS_SAID = 3
+
+
+def manifest_of(source: Source, *, formats: Sequence[str], max_pixels: int, min_side_px: int) -> pa.Table:
+    """A row a record of the source, of schema tables.MANIFEST, sorted by key.
+
+    Args:
+        formats: Pillow's names of the decoders to be used; those that the source declares are added.
+
+    Raises:
+        SourceError: the source as a whole is damaged.
+    """
+    look = partial(
+        images.look, formats=_formats(formats, source), max_pixels=max_pixels, min_side_px=min_side_px
+    )
+    files = ((replace(record, data=b""), (record.data, record.key)) for record in source.records())
+    looked_at = ordered_map(look, files, n_bytes=lambda file: len(file[0]))
+    rows = (_row(record, facts) for record, facts in track(looked_at, total=len(source), what="validate"))
+    batches = [pa.RecordBatch.from_pylist(batch, schema=MANIFEST) for batch in _batches(rows)]
+    return pa.Table.from_batches(batches, schema=MANIFEST).sort_by("key")
+
+
+def class_table(manifest: pa.Table, labels: Sequence[str]) -> pa.Table:
+    """Files and readable files of every label, of schema tables.CLASSES, in the order of `labels`."""
+    n_files = _counts(manifest.column("label"))
+    readable = manifest.filter(pc.not_equal(manifest.column("verdict"), "quarantined"))
+    n_readable = _counts(readable.column("label"))
+    largest = max((n_readable[label] for label in labels), default=0)
+    rows = [
+        {
+            "label": label,
+            "n_files": n_files[label],
+            "n_readable": n_readable[label],
+            "share_of_largest": n_readable[label] / largest if largest else 0.0,
+        }
+        for label in labels
+    ]
+    return pa.Table.from_pylist(rows, schema=CLASSES)
+
+
+def _counts(column: pa.ChunkedArray) -> Counter[str]:
+    return Counter({str(one["values"]): int(one["counts"]) for one in column.value_counts().to_pylist()})
+
+
+def main(params: Params, paths: Paths, run: Run) -> Metrics:
+    section: ValidateParams = params.validate_
+    images.check_formats(section.formats)
+    source = open_source(
+        paths.source(params.data.source),
+        ignore=params.data.ignore,
+        class_names=params.data.class_names,
+        csv_label_column=params.data.csv.label_column,
+        csv_image_hw=params.data.csv.image_hw,
+    )
+    manifest = manifest_of(
+        source,
+        formats=section.formats,
+        max_pixels=section.max_pixels,
+        min_side_px=section.min_side_px,
+    )
+    classes = class_table(manifest, source.labels)
+    write_table(manifest, paths.raw_manifest)
+    write_table(classes, paths.raw_classes)
+    run.log_dataset("raw", paths.raw_manifest, context="validate")
+    report = expectations.check(
+        manifest,
+        classes,
+        formats=_formats(section.formats, source),
+        max_unreadable_share=section.max_unreadable_share,
+        min_images_per_class=section.min_images_per_class,
+        min_class_share=section.min_class_share,
+        docs=paths.data_docs,
+    )
+    with written_whole(paths.expectations) as temporary:
+        temporary.write_text(json.dumps(report.result, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    run.log_artifact(paths.expectations)
+    run.log_artifact(paths.data_docs, "docs")
+    _report(report, manifest, paths)
+    return _metrics(manifest, classes, source)
+
+
+def _formats(formats: Sequence[str], source: Source) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*formats, *source.declared_formats)))
+
+
+def _row(record: Record, facts: images.Facts) -> dict[str, Any]:
+    """A manifest row; what could not be read at all has no id."""
+    row = asdict(facts) | {"key": record.key, "label": record.label, "source_split": record.source_split}
+    if record.problem:
+        row |= {"id": None, "n_bytes": None, "reason": record.problem, "detail": record.detail}
+    elif not facts.reason and not record.label:
+        row |= {"reason": "no_label", "detail": "the file lies in no class folder"}
+    if row["reason"]:
+        return row | {"verdict": "quarantined", "repairs": []}
+    return row | {"verdict": "repaired" if facts.repairs else "kept"}
+
+
+def _batches(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    while batch := list(islice(rows, _BATCH_ROWS)):
+        yield batch
+
+
+def _report(report: expectations.Report, manifest: pa.Table, paths: Paths) -> None:
+    """Log the warnings and raise DataError for what is critical, all of it in one message."""
+    docs = (paths.data_docs / "index.html").relative_to(paths.root)
+    for failure in report.failed("warning"):
+        _log.warning("%s", failure)
+    if critical := report.failed("critical"):
+        reasons = _counts(manifest.column("reason"))
+        del reasons[""]
+        said = ", ".join(f"{reason} {n}" for reason, n in reasons.most_common(_N_REASONS_SAID))
+        because = f"; files that cannot be used: {said}" if said else ""
+        raise DataError(
+            f"{'; '.join(map(str, critical))}{because}; see {docs} and repair the source or the params"
+        )
+
+
+def _metrics(manifest: pa.Table, classes: pa.Table, source: Source) -> Metrics:
+    verdicts = _counts(manifest.column("verdict"))
+    reasons = _counts(manifest.column("reason"))
+    n_readable = classes.column("n_readable").to_pylist()
+    return {
+        "n_files": len(manifest),
+        "n_ignored": source.n_ignored,
+        "n_kept": verdicts["kept"],
+        "n_repaired": verdicts["repaired"],
+        "n_quarantined": verdicts["quarantined"],
+        "share_unreadable": verdicts["quarantined"] / len(manifest),
+        "n_classes": len(classes),
+        "min_class_readable": min(n_readable),
+        "max_class_readable": max(n_readable),
+    } | {f"reason/{reason}": reasons[reason] for reason in images.REASONS}
+
+
+if __name__ == "__main__":
+    run_stage("validate", main)

@@ -1,0 +1,61 @@
+"""What the last run came to, in a few lines: how good, what was decided, where to look."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import DataError
+from pipeline.paths import STAGES, Paths
+
+
+def summary_of(paths: Paths) -> dict[str, str]:
+    """Headings and what to say under each, from the files that the stages left; paths from the root.
+
+    Raises:
+        DataError: nothing has been run yet, or a file is damaged.
+    """
+    metrics = _read(paths.metrics("evaluate"), paths.root)
+    decision = _read(paths.decision, paths.root)
+    n_test = metrics.get("n_test")
+    summary = {
+        "Test accuracy": _accuracy(metrics) + (f", on {n_test:,} pictures" if n_test else ""),
+        "Promotion": _promotion(decision),
+        "Pictures": ", ".join(_figures(paths)) or "none",
+        "Data report": _relative(paths.data_docs / "index.html", paths.root),
+        "Compare in MLflow": "make ui",
+    }
+    return {heading: text for heading, text in summary.items() if text}
+
+
+def _accuracy(metrics: dict[str, Any]) -> str:
+    text = f"{metrics['accuracy']:.1%}" if "accuracy" in metrics else "not measured"
+    low, high = (metrics.get(f"accuracy/{end}") for end in ("low", "high"))
+    return text if low is None or high is None else f"{text} ({low:.1%} to {high:.1%})"
+
+
+def _promotion(decision: dict[str, Any]) -> str:
+    model = f" {decision['model_name']} version {decision['version']}" if "version" in decision else ""
+    reasons = "; ".join(decision.get("reasons", ()))
+    return f"{decision.get('verdict', 'none')}{model}" + (f": {reasons}" if reasons else "")
+
+
+def _figures(paths: Paths) -> list[str]:
+    return [
+        f"{_relative(paths.figures(stage), paths.root)}/" for stage in STAGES if paths.figures(stage).is_dir()
+    ]
+
+
+def _relative(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix() if path.exists() else ""
+
+
+def _read(path: Path, root: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"{path.relative_to(root)} does not exist; run `make run` first") from None
+    except ValueError:
+        raise DataError(f"{path.relative_to(root)} is damaged; run `dvc repro`") from None
+    if not isinstance(values, dict):
+        raise DataError(f"{path.relative_to(root)} is damaged; run `dvc repro`")
+    return values

@@ -1,0 +1,128 @@
+"""Fixtures that several test files share: a whole small project in a temporary folder."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from pipeline.demos import grey_png
+from pipeline.params import Params, read_yaml
+from pipeline.paths import Paths
+
+REPO = Path(__file__).resolve().parents[1]
+
+ParamsOf = Callable[..., Params]
+Develop = Callable[..., Paths]
+
+
+@pytest.fixture(scope="session")
+def repo() -> Path:
+    """The repository's root."""
+    return REPO
+
+
+@pytest.fixture(scope="session")
+def params_of() -> ParamsOf:
+    """`params_of(split={"seed": 1})`: the repository's params with some values replaced."""
+
+    def params_of(**sections: dict[str, Any]) -> Params:
+        return Params.model_validate(values_with(**sections))
+
+    return params_of
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Paths:
+    """A project with the repository's params and three class folders of ten 8x8 pictures each."""
+    paths = Paths(tmp_path / "project")
+    paths.root.mkdir()
+    YAML().dump(values_with(), paths.params)
+    for shade, name in enumerate(("circle", "line", "square")):
+        for number in range(10):
+            picture = paths.raw / name / f"{number}.png"
+            picture.parent.mkdir(parents=True, exist_ok=True)
+            picture.write_bytes(grey_png([bytes([shade * 80 + number] * 8)] * 8))
+    (paths.root / "dvc.yaml").write_text("stages: {}\n")
+    return paths
+
+
+@pytest.fixture(scope="session")
+def develop() -> Develop:
+    """`develop(root, pictures, y, splits, names)`: a project as validate, clean and split leave it.
+
+    Picture i, uint8 [h, w, c], has the id "id-<i>", class y[i] and lies in row i of shard 0.
+    """
+    import json
+
+    from pipeline.shards import ShardWriter
+    from pipeline.tables import CLEAN, SPLIT, from_rows, write_table
+
+    def develop(root: Path, pictures: Any, y: Any, splits: Any, names: list[str]) -> Paths:
+        paths = Paths(root)
+        with ShardWriter(paths.shards, len(pictures), pictures.shape[1:], max(len(pictures), 1)) as writer:
+            for i, picture in enumerate(pictures):
+                writer.write(0, i, picture)
+        rows = []
+        for i, (class_index, split) in enumerate(zip(y, splits, strict=True)):
+            common = {"id": f"id-{i:03d}", "class_name": names[class_index], "class_index": int(class_index)}
+            place = {
+                "key": f"{i}.png",
+                "label": names[class_index],
+                "group": f"id-{i:03d}",
+                "shard": 0,
+                "row": i,
+            }
+            rows.append(common | place | {"source_split": "", "repairs": [], "split": split, "fold": 0})
+        write_table(from_rows(rows, CLEAN, sort_by="id"), paths.clean_manifest)
+        write_table(from_rows(rows, SPLIT, sort_by="id"), paths.split)
+        paths.classes.write_text(json.dumps(names), encoding="utf-8")
+        return paths
+
+    return develop
+
+
+@pytest.fixture(scope="session")
+def classifier_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real classifier of 8x8 grey pictures, with weights set by hand: light, dark or (unlikely) odd."""
+    import keras
+    import numpy as np
+
+    from pipeline.classifier import Settings, save_classifier
+
+    layers = [keras.layers.Rescaling(1 / 255), keras.layers.GlobalAveragePooling2D()]
+    dense = keras.layers.Dense(3, activation="softmax")
+    model = keras.Sequential([keras.Input((8, 8, 1)), *layers, dense])
+    dense.set_weights([np.array([[8.0, -8.0, 0.0]]), np.array([-4.0, 4.0, -9.0])])
+    settings = Settings(
+        class_names=("light", "dark", "odd"),
+        image_hw=(8, 8),
+        channels=1,
+        fit="stretch",
+        resample="bicubic",
+        formats=("PNG",),
+        max_pixels=10_000,
+    )
+    folder = tmp_path_factory.mktemp("classifier") / "classifier"
+    save_classifier(model, settings, folder)
+    return folder
+
+
+def values_with(**sections: dict[str, Any]) -> dict[str, Any]:
+    """The values of the repository's params.yaml, some replaced: `split={"seed": 1}`."""
+    values = read_yaml(REPO / "params.yaml")
+    return values | {name: values[name] | changed for name, changed in sections.items()}
+
+
+@pytest.fixture(scope="session")
+def tracking_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A root whose MLflow database exists already (making one takes seconds), safe from the caller's own."""
+    from pipeline import tracking
+
+    root = tmp_path_factory.mktemp("tracking")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "DVC_ROOT", "DVC_STAGE"):
+            patch.delenv(name, raising=False)
+        tracking.connect(root)
+        yield root

@@ -1,0 +1,134 @@
+"""augment: the policy, extra copies for a rare class, and sheets; the same bytes each time."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.augmentations import read_policy
+from pipeline.errors import DataError
+from pipeline.feed import Pictures, read_extra
+from pipeline.params import Params
+from pipeline.paths import Paths
+from pipeline.runs import Untracked
+from pipeline.stages import augment
+from pipeline.tables import CLEAN, EXTRA, read_table, write_table
+
+Develop = Callable[..., Paths]
+ParamsOf = Callable[..., Params]
+NAMES = ["common", "rare", "odd/ name?"]
+
+
+def make(develop: Develop, root: Path, *, n_common: int = 8) -> Paths:
+    """The rare class and the odd one have two training pictures; each class has one for the test."""
+    y = [1, 1, 1, 2, 2, 2] + [0] * (n_common + 1)
+    splits = ["train", "train", "test"] * 2 + ["test"] + ["train"] * n_common
+    pictures = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3)).astype(np.uint8)[: len(y)]
+    return develop(root, pictures, y, splits, NAMES)
+
+
+def outputs(paths: Paths) -> dict[str, bytes]:
+    folder = paths.stage("augment")
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def copies(paths: Paths) -> dict[tuple[str, int], bytes]:
+    """The pixels of every extra picture by (id, copy)."""
+    part = read_extra(paths.extra)
+    pixels = Pictures((paths.extra, part)).gather(np.arange(len(part)))
+    rows = read_table(paths.extra / "manifest.parquet", EXTRA).to_pylist()
+    return {(row["id"], row["copy"]): pixels[i].tobytes() for i, row in enumerate(rows)}
+
+
+def test_without_extra_copies(develop: Develop, params_of: ParamsOf, tmp_path: Path) -> None:
+    paths = make(develop, tmp_path)
+    metrics = augment.main(params_of(augment={"flip": "horizontal"}), paths, Untracked())
+    assert metrics["n_train"] == 12
+    assert metrics["n_extra"] == 0
+    assert metrics["extra/common"] == 0
+    assert len(read_extra(paths.extra)) == 0
+    assert read_policy(paths.policy)[0]["class_name"] == "RandomFlip"
+    assert [p.name for p in sorted(paths.figures("augment").iterdir())] == [
+        "00-common.png",
+        "01-rare.png",
+        "02-odd-name.png",
+    ]
+
+
+def test_extra_copies_of_training_pictures_only(
+    develop: Develop, params_of: ParamsOf, tmp_path: Path
+) -> None:
+    paths = make(develop, tmp_path)
+    metrics = augment.main(params_of(augment={"fill_rare_to": 0.5}), paths, Untracked())
+    assert {k: v for k, v in metrics.items() if k.startswith("extra/r") or k == "n_extra"} == {
+        "n_extra": 4,
+        "extra/rare": 2,
+    }
+    made = copies(paths)
+    assert sorted(made) == [("id-000", 0), ("id-001", 0), ("id-003", 0), ("id-004", 0)]
+    assert len(set(made.values())) == 4
+    assert read_extra(paths.extra).y.tolist() == [1, 1, 2, 2]
+
+
+def test_twice_the_same_bytes(develop: Develop, params_of: ParamsOf, tmp_path: Path) -> None:
+    paths = make(develop, tmp_path)
+    params = params_of(augment={"fill_rare_to": 1.0, "noise": 0.1, "grayscale": 0.5, "erasing": 0.5})
+    augment.main(params, paths, Untracked())
+    first = outputs(paths)
+    augment.main(params, paths, Untracked())
+    assert outputs(paths) == first
+
+
+def test_another_picture_changes_no_copy(develop: Develop, params_of: ParamsOf, tmp_path: Path) -> None:
+    params = params_of(augment={"fill_rare_to": 1.0})
+    before, after = make(develop, tmp_path / "a"), make(develop, tmp_path / "b", n_common=9)
+    for paths in (before, after):
+        augment.main(params, paths, Untracked())
+    old, new = copies(before), copies(after)
+    assert len(new) == len(old) + 2
+    assert {key: new[key] for key in old} == old
+
+
+def test_fewer_extra_copies_leave_nothing_behind(
+    develop: Develop, params_of: ParamsOf, tmp_path: Path
+) -> None:
+    paths = make(develop, tmp_path)
+    (paths.figures("augment")).mkdir(parents=True)
+    (paths.figures("augment") / "03-gone.png").write_bytes(b"of a class that is no more")
+    augment.main(params_of(augment={"fill_rare_to": 1.0}), paths, Untracked())
+    augment.main(params_of(augment={"fill_rare_to": 0.0}), paths, Untracked())
+    kept = outputs(paths)
+    augment.main(params_of(augment={"fill_rare_to": 0.0}), paths, Untracked())
+    assert outputs(paths) == kept
+    assert not any("gone" in name for name in kept)
+    assert len(read_extra(paths.extra)) == 0
+
+
+def test_a_training_picture_that_clean_has_dropped(
+    develop: Develop, params_of: ParamsOf, tmp_path: Path
+) -> None:
+    paths = make(develop, tmp_path)
+    write_table(read_table(paths.clean_manifest, CLEAN).slice(1), paths.clean_manifest)
+    with pytest.raises(DataError, match="1 train pictures are not in"):
+        augment.main(params_of(), paths, Untracked())
+
+
+@pytest.mark.parametrize(
+    ("index", "name", "expected"),
+    [
+        pytest.param(3, "Oak tree", "03-Oak-tree.png", id="words"),
+        pytest.param(3, "../../etc", "03-etc.png", id="a path"),
+        pytest.param(3, "中文", "03.png", id="no letter that is safe everywhere"),
+        pytest.param(100, "x" * 99, f"100-{'x' * 40}.png", id="long"),
+    ],
+)
+def test_sheet_name(index: int, name: str, expected: str) -> None:
+    assert augment.sheet_name(index, name) == expected
+
+
+def test_params_are_named_in_one_place(params_of: ParamsOf) -> Any:
+    """Every knob of the section does something: none is read by nobody."""
+    source = Path(augment.__file__).parents[1].joinpath("augmentations.py").read_text()
+    assert [name for name in params_of().augment.model_dump() if f"params.{name}" not in source] == []

@@ -1,0 +1,276 @@
+"""clean: every file is kept, repaired or quarantined; copies are settled; the source is what validate saw."""
+
+import hashlib
+import logging
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from pipeline import images
+from pipeline.errors import DataError, SourceError
+from pipeline.params import Params
+from pipeline.paths import Paths
+from pipeline.runs import Untracked
+from pipeline.shards import Shards
+from pipeline.sources import open_source
+from pipeline.stages import clean, validate
+from pipeline.tables import CLEAN, MANIFEST, QUARANTINE, read_table, write_table
+
+ParamsOf = Callable[..., Params]
+
+
+@pytest.fixture(autouse=True)
+def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DARKROOM_WORKERS", "1")
+
+
+@pytest.fixture
+def params(params_of: ParamsOf) -> Params:
+    return params_of(clean={"image_hw": [6, 5]})
+
+
+def look(paths: Paths, source: Path | None = None) -> None:
+    """validate's manifest, without its expectations."""
+    opened = open_source(
+        source or paths.raw, ignore=[".*"], class_names=[], csv_label_column="label", csv_image_hw=(2, 2)
+    )
+    manifest = validate.manifest_of(opened, formats=("PNG", "TIFF"), max_pixels=10**6, min_side_px=4)
+    write_table(manifest, paths.raw_manifest)
+
+
+def outputs(paths: Paths) -> dict[str, bytes]:
+    folder = paths.stage("clean")
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def rows(table: pa.Table) -> dict[str, dict[str, Any]]:
+    return {row["key"]: row for row in table.to_pylist()}
+
+
+def test_pictures_are_where_the_manifest_says(project: Paths, params: Params) -> None:
+    look(project)
+    metrics = clean.main(params, project, Untracked())
+    table = read_table(project.clean_manifest, CLEAN)
+    assert table.column("key").to_pylist() == sorted(table.column("key").to_pylist())
+    assert table.column("group") == table.column("id")
+    pictures = Shards(project.shards).gather(table.column("shard").to_numpy(), table.column("row").to_numpy())
+    assert pictures.shape == (30, 6, 5, 3)
+    for key, picture in zip(table.column("key").to_pylist(), pictures, strict=True):
+        data = (project.raw / key).read_bytes()
+        expected = images.canonical(
+            data, image_hw=(6, 5), channels=3, fit="stretch", resample="bicubic", formats=["PNG"]
+        )
+        assert (picture == expected).all()
+    assert len(read_table(project.quarantine, QUARANTINE)) == 0
+    assert {name: value for name, value in metrics.items() if value} == {"n_files": 30, "n_kept": 30}
+    assert {"reason/duplicate", "repair/alpha"} <= set(metrics)
+
+
+def test_a_second_run_and_another_container_write_the_same_bytes(
+    project: Paths, params_of: ParamsOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project.raw / "line" / "bad.png").write_bytes(b"no image")
+    shutil.copy(project.raw / "line" / "1.png", project.raw / "line" / "copy.png")
+    look(project)
+    clean.main(params_of(), project, Untracked())
+    first = outputs(project)
+    clean.main(params_of(), project, Untracked())
+    assert outputs(project) == first
+    with zipfile.ZipFile(project.root / "s.zip", "w") as archive:
+        for path in sorted(project.raw.rglob("*.png"), reverse=True):
+            archive.write(path, path.relative_to(project.raw))
+    monkeypatch.setenv("DARKROOM_WORKERS", "2")
+    look(project, project.root / "s.zip")
+    clean.main(params_of(data={"source": "s.zip"}), project, Untracked())
+    assert outputs(project) == first
+
+
+def test_every_file_is_accounted_for(project: Paths, params: Params) -> None:
+    raw = project.raw
+    good = (raw / "line" / "0.png").read_bytes()
+    for name, data in {
+        "line/bad.png": b"no image",
+        "line/copy.png": good,
+        "line/named.tif": (raw / "line" / "1.png").read_bytes() + b"\0",
+        "square/conflict.png": (raw / "circle" / "5.png").read_bytes(),
+        "stray.png": good,
+    }.items():
+        (raw / name).write_bytes(data)
+    look(project)
+    metrics = clean.main(params, project, Untracked())
+    kept, away = read_table(project.clean_manifest, CLEAN), read_table(project.quarantine, QUARANTINE)
+    assert {key: row["reason"] for key, row in rows(away).items()} == {
+        "circle/5.png": "conflicting_labels",
+        "line/bad.png": "not_an_image",
+        "line/copy.png": "duplicate",
+        "square/conflict.png": "conflicting_labels",
+        "stray.png": "no_label",
+    }
+    assert rows(kept)["line/named.tif"]["repairs"] == ["wrong_extension"]
+    assert {name: value for name, value in metrics.items() if value} == {
+        "n_files": 35,
+        "n_kept": 29,
+        "n_repaired": 1,
+        "n_quarantined": 5,
+        "repair/wrong_extension": 1,
+        "reason/conflicting_labels": 2,
+        "reason/duplicate": 1,
+        "reason/no_label": 1,
+        "reason/not_an_image": 1,
+    }
+    assert len(Shards(project.shards)) == len(kept) == 30
+
+
+def manifest_row(key: str, image_id: str, source_split: str = "", reason: str = "") -> dict[str, Any]:
+    empty: dict[str, Any] = dict.fromkeys(MANIFEST.names)
+    return empty | {
+        "id": image_id,
+        "key": key,
+        "label": key.split("/")[-2],
+        "source_split": source_split,
+        "verdict": "quarantined" if reason else "kept",
+        "reason": reason,
+        "detail": "",
+        "repairs": [],
+        "width": 8,
+        "height": 8,
+        "format": "PNG",
+    }
+
+
+A, B = "a" * 64, "b" * 64
+
+
+@pytest.mark.parametrize(
+    ("files", "kept", "reasons"),
+    [
+        pytest.param([("x/1", A), ("x/2", B)], {"x/1", "x/2"}, set(), id="no copies"),
+        pytest.param([("x/2", A), ("x/1", A)], {"x/1"}, {"duplicate"}, id="the smallest key is kept"),
+        pytest.param(
+            [("train/x/1", A, "train"), ("val/x/1", A, "val"), ("test/x/1", A, "test")],
+            {"test/x/1"},
+            {"duplicate"},
+            id="the source's test set is kept whole",
+        ),
+        pytest.param(
+            [("train/x/1", A, "train"), ("val/x/1", A, "val")],
+            {"val/x/1"},
+            {"duplicate"},
+            id="then validation",
+        ),
+        pytest.param([("x/1", A), ("y/1", A), ("y/2", A)], set(), {"conflicting_labels"}, id="labels differ"),
+        pytest.param(
+            [("x/1", A), ("y/1", A, "", "truncated")], {"x/1"}, {"truncated"}, id="a bad file is no copy"
+        ),
+    ],
+)
+def test_copies(files: list[tuple[str, ...]], kept: set[str], reasons: set[str]) -> None:
+    table = pa.Table.from_pylist([manifest_row(*file) for file in files], schema=MANIFEST)
+    planned = clean.plan(table)
+    assert {key for key, file in planned.items() if not file.reason} == kept
+    assert {file.reason for file in planned.values() if file.reason} == reasons
+    assert sorted(file.at for file in planned.values() if file.at >= 0) == list(range(len(kept)))
+
+
+def test_the_detail_of_a_copy_names_the_others() -> None:
+    files = [("x/1", A), ("x/2", A), ("y/1", B), ("z/1", B)]
+    planned = clean.plan(pa.Table.from_pylist([manifest_row(*file) for file in files], schema=MANIFEST))
+    assert planned["x/2"].detail == "the same bytes as x/1, which is kept"
+    assert planned["y/1"].detail == "the same bytes under labels that differ: y/1 (y), z/1 (z)"
+
+
+def test_two_files_of_one_key_are_an_error() -> None:
+    with pytest.raises(DataError, match="two files have the key 'x/1'"):
+        clean.plan(pa.Table.from_pylist([manifest_row("x/1", A), manifest_row("x/1", B)], schema=MANIFEST))
+
+
+def test_a_picture_that_fails_after_validate_is_quarantined_and_moves_no_other(
+    project: Paths, params: Params
+) -> None:
+    bad = project.raw / "circle" / "3.png"
+    bad.write_bytes(b"no image")
+    look(project)
+    table = read_table(project.raw_manifest, MANIFEST)
+    as_kept = [
+        manifest_row(key, hashlib.sha256((project.raw / key).read_bytes()).hexdigest())
+        for key in table.column("key").to_pylist()
+    ]
+    write_table(pa.Table.from_pylist(as_kept, schema=MANIFEST), project.raw_manifest)
+    metrics = clean.main(params, project, Untracked())
+    assert (metrics["n_kept"], metrics["reason/not_an_image"]) == (29, 1)
+    kept = read_table(project.clean_manifest, CLEAN)
+    assert kept.column("row").to_pylist() == [i for i in range(30) if i != 3]
+    pictures = Shards(project.shards).gather(np.array([0, 0]), np.array([3, 4]))
+    assert (pictures[0].max(), pictures[1].min()) == (0, 4)
+
+
+def change(paths: Paths) -> None:
+    (paths.raw / "line" / "3.png").write_bytes((paths.raw / "line" / "4.png").read_bytes())
+
+
+def add(paths: Paths) -> None:
+    (paths.raw / "line" / "new.png").write_bytes(b"")
+
+
+def remove(paths: Paths) -> None:
+    (paths.raw / "line" / "3.png").unlink()
+
+
+def block(paths: Paths) -> None:
+    (paths.raw / "line" / "3.png").unlink()
+    (paths.raw / "line" / "3.png").symlink_to("/etc/passwd")
+
+
+@pytest.mark.parametrize(
+    ("meddle", "message"),
+    [
+        pytest.param(change, "line/3.png has other bytes", id="changed"),
+        pytest.param(add, "line/new.png is new", id="appeared"),
+        pytest.param(remove, "1 gone, such as line/3.png", id="vanished"),
+        pytest.param(block, "line/3.png has other bytes", id="not readable any more"),
+    ],
+)
+def test_a_source_that_changed_since_validate_stops(
+    project: Paths, params: Params, meddle: Callable[[Paths], None], message: str
+) -> None:
+    look(project)
+    meddle(project)
+    with pytest.raises(SourceError, match=f"changed since validate: {message}; run `dvc repro`"):
+        clean.main(params, project, Untracked())
+    assert not list(project.stage("clean").rglob("*.npy*"))
+
+
+def test_a_class_that_loses_all_its_pictures_is_named(project: Paths, params: Params) -> None:
+    for number in range(10):
+        shutil.copy(project.raw / "circle" / f"{number}.png", project.raw / "line" / f"{number}.png")
+    look(project)
+    with pytest.raises(DataError, match=r"class circle has no picture left .conflicting_labels 10") as caught:
+        clean.main(params, project, Untracked())
+    assert "data/clean/quarantine.parquet" in str(caught.value)
+    assert len(read_table(project.quarantine, QUARANTINE)) == 20
+
+
+@pytest.mark.parametrize(("side", "warns"), [(8, False), (1, True)])
+def test_losing_most_of_the_detail_warns(
+    project: Paths, params_of: ParamsOf, caplog: pytest.LogCaptureFixture, side: int, warns: bool
+) -> None:
+    look(project)
+    with caplog.at_level(logging.WARNING):
+        clean.main(params_of(clean={"image_hw": [side, side]}), project, Untracked())
+    assert ("clean.image_hw" in caplog.text) == warns
+
+
+def test_originals_are_left_alone(project: Paths, params: Params) -> None:
+    def state() -> dict[str, tuple[bytes, int]]:
+        return {str(p): (p.read_bytes(), p.stat().st_mtime_ns) for p in project.raw.rglob("*.png")}
+
+    before = state()
+    look(project)
+    clean.main(params, project, Untracked())
+    assert state() == before

@@ -1,0 +1,254 @@
+"""split: classes, places, stability, and what it says when a split is impossible."""
+
+import hashlib
+import json
+import logging
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from pipeline.errors import DarkroomError, DataError, ParamsError
+from pipeline.params import Params
+from pipeline.paths import Paths
+from pipeline.runs import Untracked
+from pipeline.stages import split
+from pipeline.tables import CLEAN, SPLIT, read_table, write_table
+
+ParamsOf = Callable[..., Params]
+BIG, SMALL = 2_000, 300
+
+
+class Inputs(Untracked):
+    """A run that remembers its inputs."""
+
+    def __init__(self) -> None:
+        self.inputs: list[tuple[str, Path, str]] = []
+
+    def log_dataset(self, name: str, path: Path, context: str) -> None:
+        self.inputs.append((name, path, context))
+
+
+def pictures(counts: dict[str, int], *, start: int = 0, source_split: str = "") -> pd.DataFrame:
+    """Clean rows, so many a folder; ids depend on folder and number only."""
+    rows = [
+        {"id": hashlib.sha256(f"{label}/{i}".encode()).hexdigest(), "key": f"{label}/{i}", "label": label}
+        for label, n in counts.items()
+        for i in range(start, start + n)
+    ]
+    fixed = {"source_split": source_split, "shard": 0, "row": 0}
+    frame = pd.DataFrame(rows).assign(**fixed)
+    return frame.assign(group=frame["id"], repairs=[[] for _ in rows])
+
+
+def run(tmp_path: Path, clean: pd.DataFrame, params: Params) -> tuple[Paths, dict[str, float]]:
+    paths = Paths(tmp_path)
+    write_table(
+        pa.Table.from_pandas(clean[CLEAN.names], schema=CLEAN, preserve_index=False), paths.clean_manifest
+    )
+    return paths, dict(split.main(params, paths, Untracked()))
+
+
+def place_of(paths: Paths) -> dict[str, str]:
+    table = read_table(paths.split, SPLIT).to_pandas()
+    return dict(zip(table["id"], table["split"], strict=True))
+
+
+def test_every_picture_has_one_place_and_its_class(tmp_path: Path, params_of: ParamsOf) -> None:
+    clean = pictures({"10": SMALL, "9": SMALL})
+    paths, metrics = run(tmp_path, clean, params_of())
+    table = read_table(paths.split, SPLIT).to_pandas()
+    assert list(table["id"]) == sorted(clean["id"])
+    assert json.loads(paths.classes.read_text()) == ["9", "10"]
+    label_of = dict(zip(clean["id"], clean["label"], strict=True))
+    assert [label_of[id_] for id_ in table["id"]] == list(table["class_name"])
+    assert set(zip(table["class_name"], table["class_index"], strict=True)) == {("9", 0), ("10", 1)}
+    assert metrics["n_classes"] == 2
+    for part in ("train", "val", "test"):
+        assert metrics[f"n/{part}"] == (table["split"] == part).sum()
+        assert metrics[f"share/{part}"] == pytest.approx((table["split"] == part).mean())
+        for name in ("9", "10"):
+            ours = (table["split"] == part) & (table["class_name"] == name)
+            assert metrics[f"class/{name}/{part}"] == ours.sum()
+
+
+def test_the_manifest_is_an_input_of_the_run(tmp_path: Path, params_of: ParamsOf) -> None:
+    paths, _ = run(tmp_path, pictures({"a": SMALL, "b": SMALL}), params_of())
+    inputs = Inputs()
+    split.main(params_of(), paths, inputs)
+    assert inputs.inputs == [("clean", paths.clean_manifest, "split")]
+
+
+def test_shuffled_rows_give_the_same_bytes(tmp_path: Path, params_of: ParamsOf) -> None:
+    clean = pictures({"a": SMALL, "b": SMALL})
+    first, metrics = run(tmp_path / "1", clean, params_of())
+    second, shuffled_metrics = run(tmp_path / "2", clean.sample(frac=1, random_state=0), params_of())
+    assert first.split.read_bytes() == second.split.read_bytes()
+    assert first.classes.read_bytes() == second.classes.read_bytes()
+    assert metrics == shuffled_metrics
+
+
+def test_adding_pictures_moves_none(tmp_path: Path, params_of: ParamsOf) -> None:
+    clean = pictures({"a": SMALL, "b": SMALL})
+    before = place_of(run(tmp_path / "1", clean, params_of())[0])
+    more = pd.concat([pictures({"a": 50, "new": 50}, start=SMALL), clean])
+    after = place_of(run(tmp_path / "2", more, params_of())[0])
+    assert {id_: after[id_] for id_ in before} == before
+    assert len(after) == len(before) + 100
+
+
+def test_a_class_map_moves_no_picture(tmp_path: Path, params_of: ParamsOf) -> None:
+    clean = pictures({"Photo": SMALL, "Text": SMALL, "Sketch": SMALL})
+    before = place_of(run(tmp_path / "1", clean, params_of())[0])
+    binary = params_of(data={"classes": {"photo": ("Photo",), "other": ("*",)}})
+    paths, _ = run(tmp_path / "2", clean, binary)
+    assert place_of(paths) == before
+    assert json.loads(paths.classes.read_text()) == ["photo", "other"]
+
+
+def test_another_seed_is_another_split(tmp_path: Path, params_of: ParamsOf) -> None:
+    clean = pictures({"a": SMALL, "b": SMALL})
+    first = place_of(run(tmp_path / "1", clean, params_of())[0])
+    second = place_of(run(tmp_path / "2", clean, params_of(split={"seed": 1}))[0])
+    assert first != second
+
+
+def test_shares_of_each_class_are_within_three_standard_errors(tmp_path: Path, params_of: ParamsOf) -> None:
+    params = params_of()
+    _, metrics = run(tmp_path, pictures({"a": BIG, "b": SMALL}), params)
+    for name, n in (("a", BIG), ("b", SMALL)):
+        for part in ("train", "val", "test"):
+            share = getattr(params.split, part)
+            deviation = np.sqrt(share * (1 - share) / n)
+            assert abs(metrics[f"class/{name}/{part}"] / n - share) < 3 * deviation
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "cut"),
+    [pytest.param("test", "val", 0.15 / 0.85, id="test"), pytest.param("val", "test", 0.15 / 0.85, id="val")],
+)
+def test_what_the_source_brings_stays(
+    own: str, other: str, cut: float, tmp_path: Path, params_of: ParamsOf
+) -> None:
+    theirs = pictures({"a": 100, "b": 100}, start=BIG, source_split=own)
+    clean = pd.concat([pictures({"a": BIG, "b": BIG}, source_split="train"), theirs])
+    paths, metrics = run(tmp_path, clean, params_of())
+    place = place_of(paths)
+    assert {id_ for id_, part in place.items() if part == own} == set(theirs["id"])
+    assert metrics[f"n/{other}"] / (2 * BIG) == pytest.approx(cut, abs=0.02)
+
+
+def test_groups_never_cross(tmp_path: Path, params_of: ParamsOf) -> None:
+    clean = pictures({"a": BIG, "b": BIG})
+    clean["group"] = [f"scan {i // 4}" for i in range(len(clean))]
+    paths, _ = run(tmp_path, clean, params_of())
+    group_of = dict(zip(clean["id"], clean["group"], strict=True))
+    table = read_table(paths.split, SPLIT).to_pandas()
+    per_group = table.groupby(table["id"].map(group_of))[["split", "fold"]].nunique()
+    assert (per_group == 1).all(axis=None)
+
+
+def twice(clean: pd.DataFrame) -> pd.DataFrame:
+    return pd.concat([clean, clean.iloc[:1]])
+
+
+@pytest.mark.parametrize(
+    ("clean", "changes", "kind", "message"),
+    [
+        pytest.param(
+            pictures({"a": SMALL, "b": 1}),
+            {},
+            DataError,
+            "class 'b': none of its pictures (1) is in val or test (split.train/val/test: 0.7/0.15/0.15)",
+            id="too-few-pictures",
+        ),
+        pytest.param(
+            pd.concat(
+                [
+                    pictures({"a": SMALL, "b": SMALL}, source_split="train"),
+                    pictures({"a": 9}, start=SMALL, source_split="test"),
+                ]
+            ),
+            {},
+            DataError,
+            "class 'b': none of its pictures (300) is in test",
+            id="own-test-set-lacks-a-class",
+        ),
+        pytest.param(
+            pictures({"a": SMALL, "b": SMALL}),
+            {"classes": {"x": ("c",), "y": ("*",)}},
+            ParamsError,
+            "data.classes names 'c'",
+            id="class-map-names-a-missing-folder",
+        ),
+        pytest.param(pictures({"a": SMALL}), {}, DataError, "at least two classes", id="one-class"),
+        pytest.param(
+            twice(pictures({"a": SMALL, "b": SMALL})),
+            {},
+            DataError,
+            "is twice in the clean manifest",
+            id="twice",
+        ),
+    ],
+)
+def test_an_impossible_split_says_why_and_writes_nothing(
+    clean: pd.DataFrame,
+    changes: dict[str, Any],
+    kind: type[DarkroomError],
+    message: str,
+    tmp_path: Path,
+    params_of: ParamsOf,
+) -> None:
+    with pytest.raises(kind, match=re.escape(message)):
+        run(tmp_path, clean, params_of(data=changes))
+    assert not Paths(tmp_path).stage("split").exists()
+
+
+def test_a_leak_is_refused_by_the_stage(
+    tmp_path: Path, params_of: ParamsOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def careless(groups: "pd.Series[str]", *_: object, **__: object) -> pd.DataFrame:
+        return pd.DataFrame({"split": ["train", "test"] * (len(groups) // 2), "fold": np.int8(0)})
+
+    monkeypatch.setattr(split, "partition", careless)
+    with pytest.raises(DataError, match="more than one split"):
+        run(tmp_path, pictures({"a": SMALL, "b": SMALL}).assign(group="one"), params_of())
+    assert not Paths(tmp_path).stage("split").exists()
+
+
+def test_unlikely_shares_are_told(params_of: ParamsOf) -> None:
+    params = params_of()
+    placed = split.split_pictures(
+        pictures({"a": BIG, "b": BIG}), classes={}, class_names=(), split=params.split
+    )
+    counts = split.count_classes(placed, ["a", "b"])
+    assert split.unlikely_shares(placed, counts, params.split) == []
+    counts.loc["a"] += [-80, 80, 0]
+    told = split.unlikely_shares(placed, counts, params.split)
+    assert [words.split(" were")[0].split(",")[0] for words in told] == [
+        f"class 'a' has {counts.loc['a', 'train']:,}".split(",")[0],
+        f"class 'a' has {counts.loc['a', 'val']} pictures in val",
+    ]
+
+
+def test_the_shares_are_logged_as_a_table(
+    tmp_path: Path, params_of: ParamsOf, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, logger="pipeline.stages.split"):
+        _, metrics = run(tmp_path, pictures({"a": SMALL, "b": SMALL}), params_of())
+    lines = caplog.text.splitlines()
+    assert any(re.match(r"a +300 +\d+ \(\d\d\.\d%\)", line) for line in lines)
+    assert any(re.match(rf"all classes +600 +{metrics['n/train']} ", line) for line in lines)
+
+
+def test_many_classes_are_cut_short(params_of: ParamsOf) -> None:
+    names = [f"class {i:03d}" for i in range(split.MAX_TABLE_ROWS + 50)]
+    counts = pd.DataFrame({"train": range(150, 0, -1), "val": 1, "test": 1}, index=names)
+    lines = split.describe(counts).splitlines()
+    assert len(lines) == split.MAX_TABLE_ROWS + 2
+    assert "class 149" in lines[1]

@@ -1,0 +1,114 @@
+"""classifier: one code path from bytes to probabilities, and what a damaged folder says."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.classifier import Classifier, Settings
+from pipeline.demos import grey_png
+from pipeline.errors import ImageError, ModelError
+from pipeline.params import Params
+
+
+@pytest.fixture(scope="module")
+def classifier(classifier_folder: Path) -> Classifier:
+    return Classifier.load(classifier_folder)
+
+
+@pytest.fixture
+def copy(classifier_folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(classifier_folder, tmp_path / "classifier"))
+
+
+def grey(shade: int) -> bytes:
+    return grey_png([bytes([shade] * 8)] * 8)
+
+
+def test_predicts(classifier: Classifier) -> None:
+    y_prob = classifier.predict_bytes([grey(250), grey(5)])
+    assert classifier.class_names == ("light", "dark", "odd")
+    assert y_prob.dtype == np.float32
+    assert y_prob.argmax(axis=1).tolist() == [0, 1]
+    assert y_prob.sum(axis=1) == pytest.approx(1, abs=1e-6)
+
+
+def test_bytes_and_pictures_agree(classifier: Classifier) -> None:
+    shades = np.linspace(0, 255, 70).astype(np.uint8)
+    pictures = shades[:, None, None, None] * np.ones((1, 8, 8, 1), np.uint8)
+    assert np.array_equal(
+        classifier.predict_pictures(pictures), classifier.predict_bytes([grey(int(s)) for s in shades])
+    )
+
+
+@pytest.mark.parametrize("n", [0, 1, 31, 32, 33, 65])
+def test_company_does_not_matter(classifier: Classifier, n: int) -> None:
+    """A picture's probabilities are the same, to the bit, alone and among others."""
+    pictures = np.random.default_rng(0).integers(0, 256, (65, 8, 8, 1)).astype(np.uint8)
+    together = classifier.predict_pictures(pictures[:n])
+    assert together.shape == (n, 3)
+    alone = [classifier.predict_pictures(pictures[i : i + 1])[0] for i in range(n)]
+    assert np.array_equal(together, np.array(alone).reshape(n, 3))
+
+
+def test_a_picture_that_cannot_be_decoded(classifier: Classifier) -> None:
+    with pytest.raises(ImageError):
+        classifier.predict_bytes([grey(1), b"not a picture"])
+
+
+def test_settings_of_params(params_of: Callable[..., Params]) -> None:
+    params = params_of(clean={"image_hw": [20, 30], "channels": 1, "fit": "pad"})
+    settings = Settings.of(["a", "b"], clean=params.clean, validate=params.validate_)
+    assert settings.image_hw == (20, 30)
+    assert settings.fit == "pad"
+    assert settings.formats == params.validate_.formats
+    assert Settings.from_json(json.loads(json.dumps(settings.__dict__))) == settings
+
+
+def drop_model(folder: Path) -> None:
+    (folder / "model.keras").unlink()
+
+
+def cut_model(folder: Path) -> None:
+    data = (folder / "model.keras").read_bytes()
+    (folder / "model.keras").write_bytes(data[: len(data) // 2])
+
+
+def garble_model(folder: Path) -> None:
+    (folder / "model.keras").write_bytes(b"nothing of the kind")
+
+
+def cut_settings(folder: Path) -> None:
+    (folder / "classifier.json").write_text('{"class_names": [')
+
+
+def forget_a_key(folder: Path) -> None:
+    (folder / "classifier.json").write_text('{"channels": 1}')
+
+
+def add_a_class(folder: Path) -> None:
+    values = json.loads((folder / "classifier.json").read_text())
+    (folder / "classifier.json").write_text(json.dumps(values | {"class_names": ["a", "b", "c", "d"]}))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        pytest.param(shutil.rmtree, "is not a classifier", id="no folder"),
+        pytest.param(drop_model, "is not a classifier", id="no model"),
+        pytest.param(cut_model, "is damaged", id="half a model"),
+        pytest.param(garble_model, "is damaged", id="another file"),
+        pytest.param(cut_settings, "is damaged", id="half the settings"),
+        pytest.param(forget_a_key, "is damaged: its keys are channels", id="settings without their keys"),
+        pytest.param(add_a_class, r"classifier\.json wants", id="files of two classifiers"),
+    ],
+)
+def test_damaged(damage: Callable[[Path], None], message: str, copy: Path) -> None:
+    damage(copy)
+    with pytest.raises(ModelError, match=message) as error:
+        Classifier.load(copy)
+    assert "\n" not in str(error.value)
+    assert "run `dvc" in str(error.value)

@@ -1,0 +1,312 @@
+"""The real chain on generated pictures, in a temporary clone: real DVC, MLflow, Great Expectations, Keras.
+
+The tests of this file are chapters of one story and run in order on one clone; each says what it changes.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from ruamel.yaml import YAML
+
+from pipeline import registry, tracking
+from pipeline.paths import STAGES, Paths
+from pipeline.tables import PREDICTIONS, read_table
+
+pytestmark = pytest.mark.slow
+
+N_A_CLASS = 40
+SHAPES = ("circle", "line", "square")
+# Small and quick, and different enough from the defaults to show that params are obeyed.
+QUICK: dict[str, dict[str, Any]] = {
+    "clean": {"image_hw": [16, 16], "channels": 1},
+    "augment": {"rotation": 0.0, "zoom": 0.0},
+    "train": {"model": "conv1", "epochs": 3, "batch_size": 16},
+    "evaluate": {"n_bootstrap": 200},
+    "promote": {"min_accuracy": 0.1, "min_class_recall": 0.0, "min_common_images": 5},
+}
+
+
+class Clone:
+    """A temporary clone of this repository, and how a person would work in it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.paths = Paths(root)
+        keep = ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "DVC_ROOT", "DVC_STAGE")
+        self.env = {name: value for name, value in os.environ.items() if name not in keep}
+        self.env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+    def run(self, *command: str, env: Mapping[str, str] | None = None, code: int = 0) -> str:
+        """Run a command in the clone; returns what it said, stdout and stderr."""
+        done = subprocess.run(
+            command,
+            cwd=self.root,
+            env=self.env | dict(env or {}),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        said = done.stdout + done.stderr
+        assert done.returncode == code, said
+        return said
+
+    def commit(self) -> None:
+        self.run("git", "add", "-A")
+        self.run("git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "state")
+
+    def set_params(self, sections: Mapping[str, Mapping[str, Any]]) -> None:
+        yaml = YAML()
+        values = yaml.load(self.paths.params)
+        for section, changed in sections.items():
+            values[section].update(changed)
+        yaml.dump(values, self.paths.params)
+
+    def rows(self) -> list[Any]:
+        """The rows in MLflow, oldest first."""
+        client = tracking.connect(self.root)
+        experiment = client.get_experiment_by_name("darkroom")
+        return sorted(client.search_runs([experiment.experiment_id]), key=lambda run: run.info.start_time)
+
+    def digests(self, stages: tuple[str, ...]) -> dict[str, str]:
+        """The sha256 of every output of some stages, Data Docs left out."""
+        files = [p for s in stages for p in self.paths.stage(s).rglob("*") if p.is_file()]
+        return {
+            str(p.relative_to(self.root)): hashlib.sha256(p.read_bytes()).hexdigest()
+            for p in files
+            if self.paths.data_docs not in p.parents
+        }
+
+
+def draw(shape: str, seed: int) -> Image.Image:
+    """A 24x24 grey picture of a bright shape on noise."""
+    rng = np.random.default_rng(seed)
+    pixels = rng.integers(0, 80, (24, 24))
+    y, x = np.mgrid[:24, :24] - rng.integers(9, 15, (2, 1, 1))
+    inside = {"circle": x**2 + y**2 < 40, "line": abs(x - y) < 2, "square": np.maximum(abs(x), abs(y)) < 6}
+    pixels[inside[shape]] += 150
+    return Image.fromarray(pixels.astype(np.uint8))
+
+
+@pytest.fixture(scope="module")
+def clone(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
+    """This working tree as a clone of its own, with pictures in data/raw, committed and run once."""
+    root = tmp_path_factory.mktemp("e2e") / "darkroom"
+    clone = Clone(root)
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=repo,
+        capture_output=True,
+        check=True,
+    )
+    for name in filter(None, listed.stdout.decode().split("\0")):
+        if (repo / name).is_file():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_bytes((repo / name).read_bytes())
+    for index, shape in enumerate(SHAPES):
+        (clone.paths.raw / shape).mkdir(parents=True)
+        for number in range(N_A_CLASS):
+            draw(shape, 1000 * index + number).save(clone.paths.raw / shape / f"{number:03d}.png")
+    clone.run("git", "init", "-q")
+    clone.set_params(QUICK)
+    clone.run("dvc", "add", "-q", "data/raw")
+    clone.commit()
+    clone.run("dvc", "repro")
+    clone.commit()
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "DVC_ROOT", "DVC_STAGE"):
+            patch.delenv(name, raising=False)
+        yield clone
+
+
+def test_the_chain_ran_and_left_nothing_untracked(clone: Clone) -> None:
+    for stage in STAGES:
+        assert json.loads(clone.paths.metrics(stage).read_text()), stage
+    assert clone.run("git", "status", "--porcelain") == ""
+    tracked = clone.run("git", "ls-files", "data").split()
+    assert sorted(tracked) == sorted(
+        ["data/.gitignore", "data/raw.dvc", "data/promote/decision.json"]
+        + [f"data/{stage}/metrics.json" for stage in STAGES]
+    )
+
+
+def test_the_row_is_whole(clone: Clone) -> None:
+    (row,) = clone.rows()
+    stages = [name for name in STAGES if name != "promote"]
+    assert row.info.status == "FINISHED"
+    assert row.data.params["train.model"] == "conv1"
+    assert row.data.params["promote.min_common_images"] == "5"
+    for stage in STAGES:
+        for name, value in json.loads(clone.paths.metrics(stage).read_text()).items():
+            assert row.data.metrics[f"{stage}/{name}"] == pytest.approx(value), name
+    client = tracking.connect(clone.root)
+    assert len(client.get_metric_history(row.info.run_id, "curve/val_loss")) == 3
+    assert {name: row.data.tags[f"stage.{name}.status"] for name in stages} == dict.fromkeys(stages, "ran")
+    for name in stages:
+        stage_run = client.get_run(row.data.tags[f"stage.{name}.run_id"])
+        assert stage_run.info.run_name == name
+        assert stage_run.data.tags["mlflow.parentRunId"] == row.info.run_id
+    assert {item.dataset.name for item in row.inputs.dataset_inputs} == {"raw", "clean", "split"}
+    assert row.data.tags["git.dirty"] == "false"
+    assert row.data.tags["mlflow.source.git.commit"]
+
+
+def test_what_serves_is_what_was_evaluated(clone: Clone) -> None:
+    """The champion from the registry, loaded by a process that knows nothing of this project, on raw files."""
+    code = """
+import json, sys, mlflow
+mlflow.set_tracking_uri(sys.argv[1])
+model = mlflow.pyfunc.load_model("models:/darkroom@champion")
+answers = model.predict([open(path, "rb").read() for path in json.load(sys.stdin)])
+print("ANSWERS" + answers.to_json(orient="values", double_precision=15))
+"""
+    files = {hashlib.sha256(p.read_bytes()).hexdigest(): p for p in clone.paths.raw.rglob("*.png")}
+    table = read_table(clone.paths.predictions, PREDICTIONS)
+    paths = [str(files[i]) for i in table["id"].to_pylist()]
+    command = [sys.executable, "-c", code, tracking.tracking_uri(clone.root)]
+    done = subprocess.run(
+        command, cwd=clone.root.parent, input=json.dumps(paths), capture_output=True, text=True, check=True
+    )
+    answers = json.loads(done.stdout.split("ANSWERS")[1])
+    served = np.array([row[2:] for row in answers])
+    assert np.abs(served - np.array(table["y_prob"].to_pylist())).max() < 1e-5
+    assert {row[0] for row in answers} <= set(SHAPES)
+
+
+def test_nothing_to_do_adds_nothing(clone: Clone) -> None:
+    decision = clone.paths.decision.read_bytes()
+    said = clone.run("dvc", "repro")
+    assert "nothing to do: PROMOTE darkroom version 1" in said
+    assert said.count("Running stage") == 1
+    assert len(clone.rows()) == 1
+    assert clone.paths.decision.read_bytes() == decision
+    assert clone.run("git", "status", "--porcelain") == ""
+
+
+def test_forced_stages_write_the_same_bytes(clone: Clone) -> None:
+    stages = ("validate", "clean", "split", "augment", "evaluate")
+    before = clone.digests(stages)
+    clone.run("dvc", "repro", "--force", "--single-item", *stages)
+    assert clone.digests(stages) == before
+    clone.run("dvc", "repro")
+    assert len(clone.rows()) == 1, "Data Docs carry a time; they are no new state"
+
+
+def test_a_parameter_there_and_back(clone: Clone) -> None:
+    (first,) = clone.rows()
+    clone.run("dvc", "exp", "run", "-q", "-S", "augment.rotation=0.2")
+    back = clone.run("dvc", "exp", "run", "-S", "augment.rotation=0.0")
+    assert "train" not in [
+        line.split("'")[1] for line in back.splitlines() if line.startswith("Running stage")
+    ]
+    rows = clone.rows()
+    assert len(rows) == 2
+    assert [row.data.params["augment.rotation"] for row in rows] == ["0.0", "0.2"]
+    assert rows[0].data.params.keys() == rows[1].data.params.keys()
+    assert rows[0].data.metrics.keys() == rows[1].data.metrics.keys()
+    tags = [row.data.tags for row in rows]
+    assert tags[0]["stage.train.run_id"] == first.data.tags["stage.train.run_id"]
+    assert tags[1]["stage.train.run_id"] != tags[0]["stage.train.run_id"]
+    assert (tags[1]["stage.clean.status"], tags[1]["stage.train.status"]) == ("cached", "ran")
+    assert tags[1]["stage.clean.run_id"] == tags[0]["stage.clean.run_id"]
+
+
+def test_a_lost_row_comes_back_from_cache_with_its_own_train_run(clone: Clone) -> None:
+    first = clone.rows()[0]
+    client = tracking.connect(clone.root)
+    client.delete_run(first.info.run_id)
+    said = clone.run("dvc", "repro")
+    assert said.count("Running stage") == 1
+    assert len(clone.rows()) == 2
+    again = clone.rows()[-1]
+    assert again.data.tags["stage.train.run_id"] == first.data.tags["stage.train.run_id"]
+    assert again.data.tags["stage.train.status"] == "cached"
+    assert again.data.metrics.keys() == first.data.metrics.keys()
+
+
+def test_an_experiment_in_a_temporary_copy_lands_in_the_same_database(clone: Clone) -> None:
+    before = len(clone.rows())
+    clone.run("dvc", "exp", "run", "-q", "--temp", "-S", "train.epochs=2")
+    rows = clone.rows()
+    assert len(rows) == before + 1
+    assert rows[-1].data.params["train.epochs"] == "2"
+    assert rows[-1].data.tags["dvc.experiment"]
+    assert rows[-1].data.tags["stage.train.status"] == "ran"
+    assert rows[-1].data.tags["stage.clean.status"] == "cached"
+
+
+def test_promotion_params_rerun_promotion_alone(clone: Clone) -> None:
+    clone.set_params({"promote": {"min_accuracy": 1.0, "min_class_recall": 1.0}})
+    said = clone.run("dvc", "repro")
+    assert [line for line in said.splitlines() if line.startswith("Running stage")] == [
+        "Running stage 'promote':"
+    ]
+    decision = json.loads(clone.paths.decision.read_text())
+    accuracy = json.loads(clone.paths.metrics("evaluate").read_text())["accuracy"]
+    assert decision["verdict"] == ("HOLD" if accuracy == 1 else "REJECT")
+    assert registry.champion(tracking.connect(clone.root), "darkroom") is not None
+    clone.set_params(QUICK)
+
+
+def test_a_class_map_reruns_split_and_what_follows(clone: Clone) -> None:
+    clone.set_params({"data": {"classes": {"circle": ["circle"], "other": ["*"]}}})
+    planned = clone.run("dvc", "repro", "--dry")
+    clone.set_params({"data": {"classes": {}}})
+    assert "Stage 'validate' didn't change" in planned
+    assert "Stage 'clean' didn't change" in planned
+    assert "Running stage 'split'" in planned
+
+
+@pytest.mark.parametrize(
+    ("stage", "code", "said"),
+    [
+        pytest.param("split", 0, "split goes on untracked", id="a data stage goes on"),
+        pytest.param(
+            "train", 1, "ERROR train: MLflow at http://127.0.0.1:9 cannot be used", id="train stops"
+        ),
+        pytest.param(
+            "promote", 1, "ERROR promote: MLflow at http://127.0.0.1:9 cannot be used", id="promote stops"
+        ),
+    ],
+)
+def test_tracking_server_away(stage: str, code: int, said: str, clone: Clone) -> None:
+    clone.run("dvc", "repro", "-q")
+    before = clone.digests((stage,))
+    answer = clone.run(
+        sys.executable,
+        "-m",
+        f"pipeline.stages.{stage}",
+        env={"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"},
+        code=code,
+    )
+    assert said in answer
+    assert "Traceback" not in answer
+    assert clone.digests((stage,)) == before
+
+
+def test_a_new_server_gets_a_whole_row(clone: Clone, tmp_path: Path) -> None:
+    """Every stage comes from cache, no run of theirs is known there: the row is rebuilt from the files."""
+    database = {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/new.db"}
+    clone.run("dvc", "repro", "-q", env=database)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", database["MLFLOW_TRACKING_URI"])
+        (row,) = clone.rows()
+        client = tracking.connect(clone.root)
+        assert row.data.metrics.keys() == old_row(clone).data.metrics.keys()
+        assert row.data.tags["stage.train.status"] == "cached"
+        assert client.get_run(row.data.tags["stage.train.run_id"]).data.tags["rebuilt"] == "true"
+        assert registry.champion(client, "darkroom") is not None
+
+
+def old_row(clone: Clone) -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI")
+        return clone.rows()[0]

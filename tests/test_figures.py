@@ -1,0 +1,88 @@
+"""figures: every PNG is whole, of a readable size, and the same bytes each time."""
+
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline import figures
+
+ODD_NAMES = ["Photo", "costs $5 and $6", "Schéma électrique, très longue description", "中文", "a\nb"]
+PICTURES = np.random.default_rng(0).integers(0, 256, (5, 16, 12, 3)).astype(np.uint8)
+HISTORY = [
+    {"epoch": e, "loss": 1 / e, "val_loss": 1.1 / e, "accuracy": 1 - 1 / e, "val_accuracy": 1 - 1.1 / e}
+    for e in range(1, 8)
+]
+MANY = [f"class {i}" for i in range(70)]
+F1 = np.array([0.9, 0.5, np.nan, 0.0, 1.0])
+
+
+def bars(values: Any, names: list[str], path: Path) -> None:
+    figures.class_bars(values, values - 0.1, np.minimum(values + 0.1, 1), names, what="F1", path=path)
+
+
+CASES = [
+    pytest.param(lambda path: figures.curves(HISTORY, best_epoch=6, path=path), 900, id="curves"),
+    pytest.param(lambda path: figures.curves(HISTORY[:1], best_epoch=1, path=path), 900, id="one epoch"),
+    pytest.param(
+        lambda path: figures.confusion(np.eye(5, dtype=int) * 1234, ODD_NAMES, path), 500, id="confusion"
+    ),
+    pytest.param(
+        lambda path: figures.confusion(np.zeros((2, 2), int), ["a", "b"], path), 400, id="nothing to confuse"
+    ),
+    pytest.param(lambda path: figures.confusion(np.eye(70, dtype=int), MANY, path), 1300, id="70 classes"),
+    pytest.param(lambda path: bars(F1, ODD_NAMES, path), 600, id="bars"),
+    pytest.param(lambda path: bars(np.full(70, 0.5), MANY, path), 600, id="70 bars"),
+    pytest.param(
+        lambda path: figures.sheet(PICTURES, ODD_NAMES, title="costs $5 and $6", path=path), 600, id="sheet"
+    ),
+    pytest.param(
+        lambda path: figures.sheet(PICTURES[..., :1], ["x"] * 5, title="t", path=path), 600, id="grey sheet"
+    ),
+    pytest.param(lambda path: figures.sheet(PICTURES[:0], [], title="none", path=path), 600, id="no picture"),
+    pytest.param(
+        lambda path: figures.before_and_after(
+            PICTURES, np.stack([PICTURES, PICTURES], 1), title="a" * 99, path=path
+        ),
+        300,
+        id="before and after",
+    ),
+]
+
+
+@pytest.mark.parametrize(("draw", "min_width_px"), CASES)
+def test_png(draw: Callable[[Path], None], min_width_px: int, tmp_path: Path) -> None:
+    path = tmp_path / "new" / "figure.png"
+    draw(path)
+    first = path.read_bytes()
+    draw(path)
+    assert path.read_bytes() == first
+    assert first.startswith(b"\x89PNG")
+    assert first.endswith(b"IEND\xaeB`\x82")
+    assert b"Software" not in first
+    width, height = struct.unpack(">II", first[16:24])
+    assert width >= min_width_px
+    assert 50 <= height <= 3000
+    assert [p.name for p in path.parent.iterdir()] == ["figure.png"]
+
+
+def test_captions_and_pictures_must_match(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="zip"):
+        figures.sheet(PICTURES, ["one"], title="t", path=tmp_path / "x.png")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "n_characters", "expected"),
+    [
+        pytest.param("Photo", 24, "Photo", id="short enough"),
+        pytest.param("abcdefghij", 10, "abcdefghij", id="just enough"),
+        pytest.param("abcdefghijk", 10, "abcde…hijk", id="cut in the middle"),
+        pytest.param(" two\n lines ", 24, "two lines", id="one line"),
+    ],
+)
+def test_short(text: str, n_characters: int, expected: str) -> None:
+    assert figures.short(text, n_characters) == expected

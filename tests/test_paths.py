@@ -1,0 +1,78 @@
+"""Paths: one root, one folder a stage, and files that arrive whole."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pipeline.paths import STAGES, Paths, project_root, written_whole
+
+
+def test_every_path_hangs_off_the_root(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    names = [name for name, value in vars(Paths).items() if isinstance(value, property)]
+    for name in names:
+        assert getattr(paths, name).is_relative_to(tmp_path), name
+
+
+def test_every_output_lies_in_the_folder_of_a_stage(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    inputs = {"params", "dvc_yaml", "dvc_lock", "raw"}
+    names = [name for name, value in vars(Paths).items() if isinstance(value, property)]
+    folders = {getattr(paths, name).relative_to(tmp_path / "data").parts[0] for name in set(names) - inputs}
+    assert folders <= set(STAGES)
+    assert paths.metrics("clean") == tmp_path / "data" / "clean" / "metrics.json"
+    assert paths.figures("train") == tmp_path / "data" / "train" / "figures"
+
+
+def test_a_source_is_relative_to_the_root_unless_absolute(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    assert paths.source("data/raw") == paths.raw
+    assert paths.source("/elsewhere/a.zip") == Path("/elsewhere/a.zip")
+
+
+@pytest.mark.parametrize("below", [".", "data", "data/raw/x"])
+def test_the_root_is_found_from_below(below: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "dvc.yaml").touch()
+    (tmp_path / below).mkdir(parents=True, exist_ok=True)
+    assert project_root(tmp_path / below) == tmp_path.resolve()
+    monkeypatch.chdir(tmp_path / below)
+    assert project_root() == tmp_path.resolve()
+
+
+def test_without_a_project_the_root_is_where_one_stands(tmp_path: Path) -> None:
+    assert project_root(tmp_path) == tmp_path.resolve()
+
+
+def test_a_file_arrives_whole_and_its_folder_is_made(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "a.txt"
+    with written_whole(path) as temporary:
+        temporary.write_text("all")
+        assert temporary.parent == path.parent
+        assert not path.exists()
+    assert path.read_text() == "all"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_failure_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+
+    def fail() -> None:
+        with written_whole(path) as temporary:
+            temporary.write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_dvc_linked_from_its_cache_is_not_edited_in_place(tmp_path: Path) -> None:
+    cached, path = tmp_path / "cached", tmp_path / "a.txt"
+    cached.write_text("cached")
+    os.link(cached, path)
+    with written_whole(path) as temporary:
+        temporary.write_text("new")
+    assert (cached.read_text(), path.read_text()) == ("cached", "new")

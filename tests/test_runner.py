@@ -1,0 +1,95 @@
+"""A stage as DVC runs it: exit code, one line of error, metrics.json."""
+
+import json
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import DataError
+from pipeline.params import Params
+from pipeline.paths import Paths
+from pipeline.runner import StageMain, rounded, run_stage, write_metrics
+from pipeline.runs import Run
+
+
+def end_with(outcome: BaseException | dict[str, float]) -> StageMain:
+    """A stage's main that returns metrics or raises."""
+
+    def main(params: Params, paths: Paths, run: Run) -> dict[str, float]:
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+    return main
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code", "line"),
+    [
+        pytest.param({"n": 1.0}, 0, "", id="done"),
+        pytest.param(DataError("what is wrong"), 1, "clean: what is wrong", id="an error of the user's"),
+        pytest.param(KeyboardInterrupt(), 130, "clean: interrupted", id="ctrl-c"),
+    ],
+)
+def test_exit_code(
+    outcome: BaseException | dict[str, float],
+    code: int,
+    line: str,
+    project: Paths,
+    tracking_root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(project.root)
+    monkeypatch.setenv("DVC_ROOT", str(tracking_root))
+    monkeypatch.setattr(logging.root, "handlers", [])
+    with pytest.raises(SystemExit) as ended:
+        run_stage("clean", end_with(outcome))
+    assert ended.value.code == code
+    said = capsys.readouterr().err
+    assert line in said
+    assert "Traceback" not in said
+    assert project.metrics("clean").is_file() == (code == 0)
+
+
+def test_a_bug_keeps_its_traceback(
+    project: Paths, tracking_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.root)
+    monkeypatch.setenv("DVC_ROOT", str(tracking_root))
+    with pytest.raises(ZeroDivisionError):
+        run_stage("clean", end_with(ZeroDivisionError()))
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        pytest.param(3.0, "3", id="whole"),
+        pytest.param(1 / 3, "0.333333", id="rounded"),
+        pytest.param(1e-9, "0.0", id="too small to tell"),
+    ],
+)
+def test_metrics_file(value: float, written: str, tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    write_metrics({"b": value, "a": 1}, paths, "clean")
+    assert paths.metrics("clean").read_text() == f'{{\n  "a": 1,\n  "b": {written}\n}}\n'
+    assert rounded({"b": value}) == {"b": json.loads(written)}
+
+
+def test_bad_params_are_one_line_and_exit_1(project: Paths) -> None:
+    project.params.write_text(project.params.read_text().replace("channels", "chanels"))
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline.stages.split"],
+        cwd=project.root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "ERROR split: params.yaml: clean.channels is missing; clean.chanels is not a known key "
+        "(did you mean channels?)"
+    ]

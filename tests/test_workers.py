@@ -1,0 +1,126 @@
+"""The ordered map in worker processes: order, bounds, faults, and no process left behind."""
+
+import functools
+import math
+import operator
+import os
+import time
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from pipeline.errors import ParamsError
+from pipeline.workers import WORKERS_VARIABLE, ordered_map, worker_count
+
+
+def numbered(n: int) -> Iterator[tuple[str, int]]:
+    return ((f"ticket {i}", i) for i in range(n))
+
+
+def size(_: object) -> int:
+    return 1
+
+
+@pytest.mark.parametrize("n_workers", [1, 2, 3])
+@pytest.mark.parametrize("n", [0, 1, 64, 1000])
+def test_results_come_in_order_with_their_tickets(n_workers: int, n: int) -> None:
+    results = ordered_map(math.sqrt, numbered(n), n_bytes=size, n_workers=n_workers)
+    assert list(results) == [(f"ticket {i}", math.sqrt(i)) for i in range(n)]
+
+
+def test_work_is_done_in_other_processes() -> None:
+    getpid = functools.partial(eval, "__import__('os').getpid()")
+    items = ((i, {"i": i}) for i in range(40))
+    pids = {pid for _, pid in ordered_map(getpid, items, n_bytes=size, chunk_items=1, n_workers=2)}
+    assert os.getpid() not in pids
+    assert len(pids) == 2
+
+
+@pytest.mark.parametrize(
+    ("item_bytes", "chunk_items"),
+    [pytest.param(1, 10, id="by items"), pytest.param(2 << 20, 64, id="by bytes")],
+)
+def test_reading_ahead_is_bounded(item_bytes: int, chunk_items: int) -> None:
+    taken = 0
+
+    def items() -> Iterator[tuple[int, int]]:
+        nonlocal taken
+        for taken in range(10_000):
+            yield taken, taken
+
+    results = ordered_map(
+        operator.neg, items(), n_bytes=lambda _: item_bytes, chunk_items=chunk_items, n_workers=2
+    )
+    next(results)
+    assert taken <= 60
+    results.close()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("n_workers", [1, 2])
+def test_a_bug_in_the_function_comes_back(n_workers: int) -> None:
+    items = ((i, 5 - i) for i in range(100))
+    with pytest.raises(ValueError, match="math domain error") as caught:
+        list(ordered_map(math.sqrt, items, n_bytes=size, n_workers=n_workers))
+    if n_workers > 1:
+        assert "Traceback" in caught.value.__notes__[0]
+
+
+def test_a_fault_of_the_source_comes_back() -> None:
+    def items() -> Iterator[tuple[int, float]]:
+        yield 1, 1.0
+        raise OSError("disk")
+
+    with pytest.raises(OSError, match="disk"):
+        list(ordered_map(math.sqrt, items(), n_bytes=size, n_workers=2))
+
+
+def test_a_worker_that_dies_is_an_error_and_no_hang() -> None:
+    with pytest.raises(RuntimeError, match="ended with 3"):
+        list(ordered_map(os._exit, [("a", 3)], n_bytes=size, n_workers=2))
+
+
+def test_large_items_and_answers_pass() -> None:
+    twice = functools.partial(operator.mul, 2)
+    items = [(i, bytes([i]) * (3 << 20)) for i in range(6)]
+    results = ordered_map(twice, items, n_bytes=len, n_workers=2)
+    assert all(answer == item * 2 for (_, item), (_, answer) in zip(items, results, strict=True))
+
+
+def test_no_process_outlives_the_map_however_long_its_work() -> None:
+    items = ((i, 0 if i == 0 else 60) for i in range(10))
+    results = ordered_map(time.sleep, items, n_bytes=size, chunk_items=1, n_workers=2)
+    next(results)
+    children = psutil.Process().children()
+    assert len(children) >= 2
+    start = time.monotonic()
+    results.close()  # type: ignore[attr-defined]
+    assert time.monotonic() - start < 10
+    assert not [child for child in children if child.is_running() and child.status() != "zombie"]
+
+
+def test_workers_hold_no_library_that_their_function_does_not_need() -> None:
+    loaded = functools.partial(
+        eval, "{'pyarrow', 'pandas', 'pydantic', 'PIL'} & {*__import__('sys').modules}"
+    )
+    assert list(ordered_map(loaded, [("", {})], n_bytes=size, n_workers=2)) == [("", set())]
+
+
+@pytest.mark.parametrize(
+    ("said", "count"),
+    [
+        pytest.param("1", 1, id="one"),
+        pytest.param("12", 12, id="more than cores"),
+        pytest.param("", None, id=""),
+    ],
+)
+def test_the_number_of_workers(monkeypatch: pytest.MonkeyPatch, said: str, count: int | None) -> None:
+    monkeypatch.setenv(WORKERS_VARIABLE, said)
+    assert worker_count() == (count or min(8, len(os.sched_getaffinity(0))))
+
+
+@pytest.mark.parametrize("said", ["0", "-1", "two", "1.5"])
+def test_a_number_of_workers_that_is_none(monkeypatch: pytest.MonkeyPatch, said: str) -> None:
+    monkeypatch.setenv(WORKERS_VARIABLE, said)
+    with pytest.raises(ParamsError, match=f"whole number of 1 or more, got '{said}'"):
+        worker_count()
