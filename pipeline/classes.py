@@ -1,11 +1,11 @@
 """Which class each source folder counts as: the class map `data.classes`, or a class a folder."""
 
 import difflib
-import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 from pipeline.errors import DataError, ParamsError
+from pipeline.labels import natural
 
 REST = "*"  # in a class map: every folder that is not named elsewhere
 
@@ -35,13 +35,6 @@ def class_indices(
             "add a folder of pictures, or change data.classes"
         )
     return names, index_of
-
-
-def natural(name: str) -> tuple[list[tuple[int, int, str]], str]:
-    """A sort key in which numbers count as numbers and capitals do not matter: "a2" before "A10"."""
-    parts = re.findall(r"[0-9]+|[^0-9]+", name.casefold())
-    # The name itself settles ties ("01" and "1"), so that the order never depends on the input's.
-    return [(0, int(part), "") if part[0] in "0123456789" else (1, 0, part) for part in parts], name
 
 
 def _one_a_folder(folders: Collection[str], class_names: Sequence[str]) -> tuple[list[str], dict[str, int]]:

@@ -15,10 +15,10 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.errors import ModelError
+from pipeline.errors import ModelError, one_line
 from pipeline.images import canonical
 from pipeline.images.picture import Fit, Resample
-from pipeline.params import CleanParams, ValidateParams
+from pipeline.params import CleanParams
 from pipeline.paths import written_whole
 
 Uint8 = npt.NDArray[np.uint8]
@@ -41,7 +41,9 @@ class Settings:
     max_pixels: int
 
     @classmethod
-    def of(cls, class_names: Sequence[str], *, clean: CleanParams, validate: ValidateParams) -> Self:
+    def of(
+        cls, class_names: Sequence[str], *, clean: CleanParams, formats: Sequence[str], max_pixels: int
+    ) -> Self:
         """The settings under which the collection was read and cleaned."""
         return cls(
             class_names=tuple(class_names),
@@ -49,8 +51,8 @@ class Settings:
             channels=clean.channels,
             fit=clean.fit,
             resample=clean.resample,
-            formats=validate.formats,
-            max_pixels=validate.max_pixels,
+            formats=tuple(formats),
+            max_pixels=max_pixels,
         )
 
     @classmethod
@@ -91,7 +93,7 @@ class Classifier:
             settings = Settings.from_json(json.loads((folder / _SETTINGS).read_text(encoding="utf-8")))
             model = keras.saving.load_model(folder / _MODEL, compile=False)
         except (ValueError, KeyError, TypeError, AttributeError, OSError, zipfile.BadZipFile) as error:
-            raise ModelError(f"{folder} is damaged: {_one_line(error)}; run `dvc checkout`") from None
+            raise ModelError(f"{folder} is damaged: {one_line(error)}; run `dvc checkout`") from None
         shapes = ((None, *settings.image_hw, settings.channels), (None, len(settings.class_names)))
         if (model.input_shape, model.output_shape) != shapes:
             raise ModelError(
@@ -146,7 +148,3 @@ def save_classifier(model: Any, settings: Settings, folder: Path) -> None:
     with written_whole(folder / _SETTINGS) as temporary:
         text = json.dumps(asdict(settings), indent=1, sort_keys=True, ensure_ascii=False)
         temporary.write_text(text + "\n", encoding="utf-8")
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__

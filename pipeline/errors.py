@@ -18,11 +18,15 @@ class SourceError(DarkroomError):
 
 
 class ImageError(DarkroomError):
-    """One picture cannot be used; `reason` is one of `images.REASONS`."""
+    """One picture cannot be used: `reason` is one of `images.REASONS`, `detail` what was found."""
 
     def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
+        super().__init__(f"{reason}: {detail}")
+        self.reason, self.detail = reason, detail
+
+    def __reduce__(self) -> tuple[type["ImageError"], tuple[str, str]]:
+        """Pickled whole: it crosses from worker processes."""
+        return type(self), (self.reason, self.detail)
 
 
 class DataError(DarkroomError):
@@ -39,3 +43,8 @@ class TrackingError(DarkroomError):
 
 class PromotionError(DarkroomError):
     """The registry cannot be read or changed as a promotion needs."""
+
+
+def one_line(error: BaseException) -> str:
+    """The message of a foreign exception on one line, cut to 200 characters; its type where it has none."""
+    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from pipeline.errors import ParamsError
+from pipeline.errors import ParamsError, one_line
 
 
 def _as_tuple(value: object) -> object:
@@ -173,7 +173,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
             f"{path} does not exist; run from the project's folder, or restore it from git"
         ) from None
     except (YAMLError, UnicodeDecodeError) as error:
-        raise ParamsError(f"{path.name} is not valid YAML: {' '.join(str(error).split())}") from None
+        raise ParamsError(f"{path.name} is not valid YAML: {one_line(error)}") from None
     if not isinstance(values, dict):
         raise ParamsError(f"{path.name} must hold a mapping of sections, got {type(values).__name__}")
     return values

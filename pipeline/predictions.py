@@ -128,7 +128,7 @@ def _developed(name: str, content: Content, classifier: Classifier) -> Named | P
     try:
         return name, classifier.develop(content.data)
     except ImageError as error:
-        return Prediction(name, reason=f"{error.reason}: {error}")
+        return Prediction(name, reason=str(error))
 
 
 def _answers(pictures: Sequence[Named], classifier: Classifier, top: int) -> Iterator[Prediction]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pipeline.errors import TrackingError
+from pipeline.errors import TrackingError, one_line
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -153,8 +153,3 @@ def _requirements() -> list[str]:
         "ruamel.yaml",
     )
     return [f"{name}=={version(name)}" for name in names]
-
-
-def one_line(error: Exception) -> str:
-    """The message of a foreign exception on one line, cut to 200 characters."""
-    return " ".join(str(error).split())[:200] or type(error).__name__

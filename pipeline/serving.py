@@ -7,23 +7,27 @@ with `class`, `probability` and one column of probabilities a class, a row a pic
 
 import base64
 import binascii
+import warnings
 from pathlib import Path
 from typing import Any
 
-import mlflow
 import numpy as np
 import pandas as pd
+from mlflow.models import set_model
+from mlflow.pyfunc.model import PythonModel
 
 from pipeline.classifier import Classifier
 
+# MLflow takes type hints of `predict` for a schema, and no schema holds bytes, paths and arrays alike.
+warnings.filterwarnings("ignore", "(.*)Add type hints to the `predict` method")
 
-class ImageClassifier(mlflow.pyfunc.PythonModel):
+
+class ImageClassifier(PythonModel):
     """Decoding, EXIF rotation, resizing, the network and the class names in one: what was evaluated."""
 
     def load_context(self, context: Any) -> None:
         self.classifier = Classifier.load(Path(context.artifacts["classifier"]))
 
-    # MLflow takes type hints for a schema, and no schema holds bytes, paths and arrays alike.
     def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
         """Raises ImageError, naming the reason, for a picture that cannot be decoded."""
         y_prob = self.classifier.predict_bytes([_encoded(item) for item in _items(model_input)])
@@ -55,4 +59,4 @@ def _encoded(item: Any) -> bytes:
     return Path(item).read_bytes()
 
 
-mlflow.models.set_model(ImageClassifier())
+set_model(ImageClassifier())

@@ -17,8 +17,8 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import TrackingError
-from pipeline.runs import Run, Tracked, Untracked, one_line
+from pipeline.errors import TrackingError, one_line
+from pipeline.runs import Run, Tracked, Untracked
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -31,6 +31,7 @@ ENTRY_TAG = "dvc.lock_entry"
 STATE_TAG = "dvc.lock_state"
 OWNER_TAG = "pipeline.run_id"
 PARENT_TAG = "mlflow.parentRunId"
+_KIND = {"mlflow.experimentKind": "custom_model_development"}  # the UI opens on runs, not on chat traces
 _PROBE_TIMEOUT_S = 5
 _LOCK_TIMEOUT_S = 600
 _RECORDED = """
@@ -106,7 +107,7 @@ def experiment_id(client: "MlflowClient", root: Path, name: str) -> str:
         database = database_file(root)
         location = (database.parent / "artifacts" / name).as_uri() if database else None
         with suppress(MlflowException):  # another process may have made it since
-            return str(client.create_experiment(name, artifact_location=location))
+            return str(client.create_experiment(name, artifact_location=location, tags=_KIND))
         found = client.get_experiment_by_name(name)
     if found is None or found.lifecycle_stage != "active":
         raise TrackingError(
@@ -266,7 +267,9 @@ def _provenance(root: Path) -> dict[str, str]:
     """Where a run came from: git commit, whether code or params differ from it, the DVC experiment."""
     commit = _git(root, "rev-parse", "HEAD")
     changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", ":!dvc.lock", ":!data")
-    tags = {"mlflow.source.git.commit": commit, "git.dirty": str(bool(changed)).lower()} if commit else {}
+    tags = {"mlflow.source.name": "dvc.yaml", "mlflow.source.type": "LOCAL"}
+    if commit:
+        tags |= {"mlflow.source.git.commit": commit, "git.dirty": str(bool(changed)).lower()}
     if os.environ.get("DVC_EXP_NAME"):
         tags["dvc.experiment"] = os.environ["DVC_EXP_NAME"]
     return tags

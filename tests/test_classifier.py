@@ -61,7 +61,8 @@ def test_a_picture_that_cannot_be_decoded(classifier: Classifier) -> None:
 
 def test_settings_of_params(params_of: Callable[..., Params]) -> None:
     params = params_of(clean={"image_hw": [20, 30], "channels": 1, "fit": "pad"})
-    settings = Settings.of(["a", "b"], clean=params.clean, validate=params.validate_)
+    formats, max_pixels = params.validate_.formats, params.validate_.max_pixels
+    settings = Settings.of(["a", "b"], clean=params.clean, formats=formats, max_pixels=max_pixels)
     assert settings.image_hw == (20, 30)
     assert settings.fit == "pad"
     assert settings.formats == params.validate_.formats
@@ -79,6 +80,13 @@ def cut_model(folder: Path) -> None:
 
 def garble_model(folder: Path) -> None:
     (folder / "model.keras").write_bytes(b"nothing of the kind")
+
+
+def flip_bits(folder: Path) -> None:
+    data = bytearray((folder / "model.keras").read_bytes())
+    middle = len(data) // 3
+    data[middle : middle + 64] = bytes(255 - value for value in data[middle : middle + 64])
+    (folder / "model.keras").write_bytes(data)
 
 
 def cut_settings(folder: Path) -> None:
@@ -100,6 +108,7 @@ def add_a_class(folder: Path) -> None:
         pytest.param(shutil.rmtree, "is not a classifier", id="no folder"),
         pytest.param(drop_model, "is not a classifier", id="no model"),
         pytest.param(cut_model, "is damaged", id="half a model"),
+        pytest.param(flip_bits, "is damaged", id="a model with other bits"),
         pytest.param(garble_model, "is damaged", id="another file"),
         pytest.param(cut_settings, "is damaged", id="half the settings"),
         pytest.param(forget_a_key, "is damaged: its keys are channels", id="settings without their keys"),

@@ -74,6 +74,7 @@ class Clone:
         """The rows in MLflow, oldest first."""
         client = tracking.connect(self.root)
         experiment = client.get_experiment_by_name("darkroom")
+        assert experiment is not None
         return sorted(client.search_runs([experiment.experiment_id]), key=lambda run: run.info.start_time)
 
     def digests(self, stages: tuple[str, ...]) -> dict[str, str]:
@@ -160,7 +161,7 @@ def test_the_row_is_whole(clone: Clone) -> None:
 
 
 def test_what_serves_is_what_was_evaluated(clone: Clone) -> None:
-    """The champion from the registry, loaded by a process that knows nothing of this project, on raw files."""
+    """The champion from the registry, in a process that knows nothing of this project, on raw files."""
     code = """
 import json, sys, mlflow
 mlflow.set_tracking_uri(sys.argv[1])

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline import figures
 
-ODD_NAMES = ["Photo", "costs $5 and $6", "Schéma électrique, très longue description", "中文", "a\nb"]
+ODD_NAMES = ["Photo", r"costs $\bad{$", "Schéma électrique, très longue description", "中文", "a\nb"]
 PICTURES = np.random.default_rng(0).integers(0, 256, (5, 16, 12, 3)).astype(np.uint8)
 HISTORY = [
     {"epoch": e, "loss": 1 / e, "val_loss": 1.1 / e, "accuracy": 1 - 1 / e, "val_accuracy": 1 - 1.1 / e}
@@ -37,7 +37,7 @@ CASES = [
     pytest.param(lambda path: bars(F1, ODD_NAMES, path), 600, id="bars"),
     pytest.param(lambda path: bars(np.full(70, 0.5), MANY, path), 600, id="70 bars"),
     pytest.param(
-        lambda path: figures.sheet(PICTURES, ODD_NAMES, title="costs $5 and $6", path=path), 600, id="sheet"
+        lambda path: figures.sheet(PICTURES, ODD_NAMES, title=ODD_NAMES[1], path=path), 600, id="sheet"
     ),
     pytest.param(
         lambda path: figures.sheet(PICTURES[..., :1], ["x"] * 5, title="t", path=path), 600, id="grey sheet"
@@ -45,7 +45,7 @@ CASES = [
     pytest.param(lambda path: figures.sheet(PICTURES[:0], [], title="none", path=path), 600, id="no picture"),
     pytest.param(
         lambda path: figures.before_and_after(
-            PICTURES, np.stack([PICTURES, PICTURES], 1), title="a" * 99, path=path
+            PICTURES, np.stack([PICTURES, PICTURES], 1), title=ODD_NAMES[1] * 9, path=path
         ),
         300,
         id="before and after",

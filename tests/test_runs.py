@@ -7,7 +7,7 @@ import pytest
 
 from pipeline import tracking
 from pipeline.errors import TrackingError
-from pipeline.runs import Run, Tracked, Untracked, one_line
+from pipeline.runs import Run, Tracked, Untracked
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -61,15 +61,3 @@ def test_an_untracked_run_takes_all_that_a_stage_may_say(tmp_path: Path) -> None
     for log in (run.log_artifact, run.log_classifier):
         log(tmp_path / "not there")
     run.log_dataset("raw", tmp_path / "not there", "source")
-
-
-@pytest.mark.parametrize(
-    ("error", "said"),
-    [
-        pytest.param(ValueError("a\n  b\tc"), "a b c", id="white space folded"),
-        pytest.param(ValueError(), "ValueError", id="empty"),
-        pytest.param(ValueError("x" * 999), "x" * 200, id="cut"),
-    ],
-)
-def test_one_line(error: Exception, said: str) -> None:
-    assert one_line(error) == said

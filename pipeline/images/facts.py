@@ -89,7 +89,7 @@ def inspect(data: bytes, name: str, *, formats: Sequence[str], max_pixels: int, 
         flat, repairs = flatten(image)
         brightness, contrast = _luma(flat)
     except ImageError as error:
-        return replace(facts, reason=error.reason, detail=str(error))
+        return replace(facts, reason=error.reason, detail=error.detail)
     found = {
         "wrong_extension": _EXTENSIONS.get(PurePosixPath(name).suffix.lower(), facts.format) != facts.format,
         "exif_rotation": orientation not in (None, 1),

@@ -81,7 +81,7 @@ def develop(item: tuple[bytes, bool], **settings: Any) -> Developed:
     try:
         return Developed(image_id, canonical(data, **settings))
     except ImageError as error:
-        return Developed(image_id, None, error.reason, str(error))
+        return Developed(image_id, None, error.reason, error.detail)
 
 
 def encoded_png(picture: NDArray[np.uint8]) -> bytes:

@@ -18,13 +18,14 @@ _DRIVE = 2  # characters in "C:"
 
 @dataclass(frozen=True)
 class Zip(Container):
-    """A zip; an entry's handle is its ZipInfo."""
+    """A zip; an entry's handle is the number of its member: a ZipInfo takes 1 kB, and is there once read."""
 
     def _read(self, entries: Sequence[Entry]) -> Iterator[Content]:
         with _whole(self.where), zipfile.ZipFile(self.where) as archive:
-            for entry in sorted(entries, key=lambda entry: int(entry.handle.header_offset)):
+            members = archive.infolist()
+            for entry in sorted(entries, key=lambda entry: members[entry.handle].header_offset):
                 try:
-                    data = archive.read(entry.handle)
+                    data = archive.read(members[entry.handle])
                 except DAMAGED as error:
                     yield Content(entry, b"", "unreadable", f"in the archive: {in_words(error)}")
                 else:
@@ -32,7 +33,10 @@ class Zip(Container):
 
     @contextmanager
     def open(self, entry: Entry) -> Iterator[IO[bytes]]:
-        with zipfile.ZipFile(self.where) as archive, archive.open(entry.handle) as stream:
+        with (
+            zipfile.ZipFile(self.where) as archive,
+            archive.open(archive.infolist()[entry.handle]) as stream,
+        ):
             yield stream
 
 
@@ -68,7 +72,7 @@ def list_zip(path: Path) -> Zip:
     entries: list[Entry] = []
     folders: set[str] = set()
     with zipfile.ZipFile(path) as archive:
-        for info in archive.infolist():
+        for number, info in enumerate(archive.infolist()):
             name = _member_name(_zip_name(info), path)
             kind = stat.S_IFMT(info.external_attr >> 16)
             if info.is_dir():
@@ -76,7 +80,7 @@ def list_zip(path: Path) -> Zip:
             elif kind == stat.S_IFLNK:
                 links.append((name, printable(archive.read(info).decode("utf-8", "surrogateescape"))))
             else:
-                entries.append(_special_or_file(name, info.file_size, info, kind in (0, stat.S_IFREG)))
+                entries.append(_special_or_file(name, info.file_size, number, kind in (0, stat.S_IFREG)))
                 files[name] = entries[-1]
     entries += [_linked(name, _link_target(name, target), files) for name, target in links]
     return Zip(path, entries, frozenset(folders - {""}), is_archive=True)

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from pipeline.errors import SourceError
+from pipeline.labels import natural
 from pipeline.sources.containers import LAYOUTS, Entry
-from pipeline.sources.records import SPLITS, Listing, Record, Source, natural
+from pipeline.sources.records import SPLITS, Listing, Record, Source
 
 
 def class_folders(listing: Listing) -> Source:
@@ -16,7 +17,8 @@ def class_folders(listing: Listing) -> Source:
         SourceError: no file at all, no class folder, or split folders mixed with others.
     """
     has_split = _has_own_split(listing)
-    labels = natural(label for folder in _all_folders(listing) if (label := _place(folder, has_split)[0]))
+    found = {label for folder in _all_folders(listing) if (label := _place(folder, has_split)[0])}
+    labels = tuple(sorted(found, key=natural))
     if not labels:
         raise SourceError(_no_class_folders(listing))
     if not listing.entries:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.errors import SourceError
+from pipeline.errors import SourceError, one_line
 from pipeline.sources.containers import Entry
 from pipeline.sources.pixels import has_split, labels_of, names_of, opened, pgm, role_of, table_source
 from pipeline.sources.records import Listing, Record, Source
@@ -101,7 +101,7 @@ def _csv_batches(listing: Listing, file: Entry, types: dict[str, str]) -> Iterat
             yield from pa_csv.open_csv(stream, read_options=read, convert_options=convert)
         except pa.ArrowInvalid as error:
             raise SourceError(
-                f"{listing.name(file)} in {listing.where}: {' '.join(str(error).split())[:160]}; allowed: "
+                f"{listing.name(file)} in {listing.where}: {one_line(error)}; allowed: "
                 "whole numbers, pixels from 0 to 255, as many columns in each row as in the header"
             ) from None
 

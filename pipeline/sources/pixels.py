@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from typing import IO, cast
 
 from pipeline.errors import SourceError
+from pipeline.labels import natural
 from pipeline.sources.containers import DAMAGED, Entry, in_words
-from pipeline.sources.records import Listing, Record, Source, natural
+from pipeline.sources.records import Listing, Record, Source
 
 _ROLES = (("train", "train"), ("t10k", "test"), ("test", "test"), ("validation", "val"), ("val", "val"))
 
@@ -91,4 +92,4 @@ def opened(listing: Listing, entry: Entry) -> Iterator[IO[bytes]]:
 
 def labels_of(names: dict[int, str], class_names: Sequence[str]) -> tuple[str, ...]:
     """All labels: those given by name, in their order and with those that no row has; or those found."""
-    return tuple(dict.fromkeys(class_names)) or natural(names.values())
+    return tuple(dict.fromkeys(class_names)) or tuple(sorted(set(names.values()), key=natural))

@@ -1,7 +1,6 @@
 """What a source gives, whatever its kind: a stream of records, and the names of its classes."""
 
-import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -70,13 +69,3 @@ class Listing:
 
     def name(self, entry: Entry) -> str:
         return entry.name.removeprefix(self.prefix)
-
-
-def natural(labels: Iterable[str]) -> tuple[str, ...]:
-    """Labels once each, with numbers in the order of their values: "2" before "10"."""
-    return tuple(sorted(set(labels), key=_by_number))
-
-
-def _by_number(label: str) -> tuple[list[int | str], str]:
-    parts = re.split(r"([0-9]+)", label.casefold())
-    return [int(part) if i % 2 else part for i, part in enumerate(parts)], label

@@ -1,7 +1,7 @@
 """promote: complete the state's one row in MLflow, and let the better model become champion.
 
-Reads   dvc.lock, every stage's metrics and pictures, data/train/classifier, data/evaluate/predictions.parquet,
-        the registry.
+Reads   dvc.lock, every stage's metrics and pictures, data/train/classifier,
+        data/evaluate/predictions.parquet, the registry.
 Writes  data/promote/decision.json; a row in MLflow; a model version; the alias `champion` on PROMOTE.
 Run     always (DVC may have restored everything else from its cache); a state that MLflow already holds
         whole changes nothing, and its decision is written again as it was made.
@@ -11,6 +11,7 @@ Cost    about 10 s for a new state, mostly importing MLflow and copying the mode
 import csv
 import json
 import logging
+import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -124,12 +125,14 @@ def _floor_values(exam: Exam) -> dict[str, Any]:
 def _complete(params: Params, paths: Paths, lineage: Lineage, state: str) -> dict[str, Any]:
     """Make the row of a new state: everything it holds, the model, the exam, the decision."""
     client = tracking.connect(paths.root)
-    with tracking.new_row(client, paths.root, f"state-{state[:8]}", state) as row:
+    name = os.environ.get("DVC_EXP_NAME") or f"state-{state[:8]}"
+    with tracking.new_row(client, paths.root, name, state) as row:
         _fill(row, params, paths)
         _link_stages(client, row, params, paths, lineage)
         decision = _examine(client, row, params.promote, paths, lineage)
         row.log_metrics({f"promote/{name}": value for name, value in _metrics(decision).items()})
-        row.set_tags({tracking.DECISION_TAG: json.dumps(decision, sort_keys=True)})
+        recorded = {tracking.DECISION_TAG: json.dumps(decision, sort_keys=True)}
+        row.set_tags(recorded | {"mlflow.note.content": _sentence(decision)})
         if decision["verdict"] == "PROMOTE":
             registry.crown(client, params.promote.model_name, decision["version"])
     _log.info("%s", _sentence(decision))
@@ -206,7 +209,8 @@ def _examine(
         if before == version:
             decision = _already(challenger, params)
         else:
-            decision = compare(challenger, before and _champions_exam(client, before), params)
+            champion = _champions_exam(client, before) if before else None
+            decision = compare(challenger, champion, params)
     named = {"model_name": params.model_name, "version": version.number}
     return decision.as_dict() | named | {"champion_before": before.number if before else None}
 

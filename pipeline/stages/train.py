@@ -69,7 +69,12 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
         on_epoch=lambda row: run.log_metrics({f"curve/{c}": row[c] for c in CURVES}, int(row["epoch"])),
     )
     best = best_row(history, params.train.monitor)
-    settings = Settings.of(class_names, clean=params.clean, validate=params.validate_)
+    settings = Settings.of(
+        class_names,
+        clean=params.clean,
+        formats=params.validate_.formats,
+        max_pixels=params.validate_.max_pixels,
+    )
     save_classifier(model, settings, paths.classifier)
     _write_history(history, paths.history)
     curves(history, best_epoch=int(best["epoch"]), path=paths.figures("train") / "curves.png")
