@@ -1,5 +1,6 @@
 """Where Keras computes: `DARKROOM_DEVICE` = auto | cpu | gpu. The only file that names a backend."""
 
+import ctypes
 import logging
 import os
 import sys
@@ -10,6 +11,9 @@ from pipeline.errors import ModelError
 
 VARIABLE = "DARKROOM_DEVICE"
 CHOICES = ("auto", "cpu", "gpu")
+
+# M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_TOP_PAD of malloc.h. The first is as large as glibc allows.
+_MALLOC = ((-3, 32 << 20), (-1, 512 << 20), (-2, 64 << 20))
 
 _log = logging.getLogger(__name__)
 
@@ -28,6 +32,7 @@ def set_up_device() -> str:
         raise ModelError(f"{VARIABLE}: allowed are {', '.join(CHOICES)}, got {choice!r}")
     if choice == "cpu":
         os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    _keep_freed_memory()
     with _quiet():
         import keras
 
@@ -61,6 +66,19 @@ def _quiet() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
+
+
+def _keep_freed_memory() -> None:
+    """Tell glibc to keep freed memory for the next step of training, instead of giving it back each time.
+
+    TensorFlow frees every tensor after use, and threads' heaps shrink and grow a hundred times a second:
+    a third of the CPU time of `compact` went into page faults. Digits at 32x32: 1,300 pictures/s instead
+    of 620; scans at 128x128: 91 instead of 71; for 40 to 150 MB more memory. Other C libraries lack mallopt.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
+    if mallopt is not None and "MALLOC_TOP_PAD_" not in os.environ:
+        for option, n_bytes in _MALLOC:
+            mallopt(option, n_bytes)
 
 
 def _tensorflow_gpus(choice: str) -> int:
