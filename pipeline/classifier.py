@@ -37,6 +37,7 @@ class Settings:
     channels: int
     fit: Fit
     resample: Resample
+    equalise: int
     formats: tuple[str, ...]
     max_pixels: int
 
@@ -51,6 +52,7 @@ class Settings:
             channels=clean.channels,
             fit=clean.fit,
             resample=clean.resample,
+            equalise=clean.equalise,
             formats=tuple(formats),
             max_pixels=max_pixels,
         )

@@ -7,7 +7,7 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,16 @@ _TILE_IN = 1.15  # a picture on a sheet, inches
 _GAP = 0.04  # between tiles, as a share of one
 _CAPTION_IN, _MARGIN_IN = 0.36, 0.1
 _TITLE_IN = 7.0  # the least width of a sheet: its title must fit
+
+
+class ShortcutPanel(NamedTuple):
+    """One audit as bars: a value (0..1) a fact, the most telling first, and lines to hold them against."""
+
+    title: str
+    names: Sequence[str]
+    values: Sequence[float]
+    accuracy: float
+    chance: float
 
 
 def curves(history: Sequence[Mapping[str, float]], *, best_epoch: int, path: Path) -> None:
@@ -93,6 +103,26 @@ def class_bars(
     _name_ticks(axes, class_names, both=False)
     axes.set_xlabel(what)
     _plain(axes)
+    _save(figure, path)
+
+
+def shortcut_bars(panels: Sequence[ShortcutPanel], path: Path) -> None:
+    """A panel an audit: how well each fact alone predicts the class, against all facts and chance."""
+    n_bars = max(1, *(len(panel.names) for panel in panels))
+    figure = _figure(5.2 * len(panels), 1.6 + 0.28 * n_bars)
+    for number, panel in enumerate(panels):
+        axes = figure.add_subplot(1, len(panels), number + 1)
+        at = np.arange(len(panel.names))
+        axes.barh(at, panel.values, color=_BLUE, height=0.7)
+        axes.axvline(panel.accuracy, color=_RED, label=f"all facts ({panel.accuracy:.2f})")
+        axes.axvline(panel.chance, color=_GREY, linestyle=":", label=f"chance ({panel.chance:.2f})")
+        axes.set_xlim(0, 1.02)
+        axes.set_ylim(n_bars - 0.4, -0.6)
+        axes.set_yticks(at, panel.names, fontsize=9, parse_math=False)
+        axes.set_xlabel("accuracy out of fold")
+        axes.set_title(panel.title, loc="left", fontsize=11)
+        axes.legend(frameon=False, loc="lower right", fontsize=8)
+        _plain(axes)
     _save(figure, path)
 
 

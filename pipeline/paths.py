@@ -71,6 +71,10 @@ class Paths:
         return self.stage("clean") / "quarantine.parquet"
 
     @property
+    def pairs(self) -> Path:
+        return self.stage("clean") / "pairs.parquet"
+
+    @property
     def shards(self) -> Path:
         return self.stage("clean") / "shards"
 
@@ -81,6 +85,11 @@ class Paths:
     @property
     def classes(self) -> Path:
         return self.stage("split") / "classes.json"
+
+    @property
+    def shortcuts(self) -> Path:
+        """What facts beside the picture say about its class."""
+        return self.stage("split") / "shortcuts.json"
 
     @property
     def policy(self) -> Path:

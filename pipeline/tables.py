@@ -33,6 +33,18 @@ MANIFEST = pa.schema(
         ("n_frames", pa.int32()),
         ("brightness", pa.float32()),  # mean luma / 255
         ("contrast", pa.float32()),  # standard deviation of luma / 255
+        ("n_bands", pa.int8()),  # from here to dpi: images/header.py
+        ("jpeg_quality", pa.int16()),  # estimated; null for other formats
+        ("subsampling", pa.string()),  # of chroma, such as 4:2:0; null where there is none
+        ("has_exif", pa.bool_()),
+        ("dpi", pa.float32()),  # null where the header states none
+        ("sharpness", pa.float32()),  # from here on: images/measures.py
+        ("entropy", pa.float32()),
+        ("colourfulness", pa.float32()),
+        ("share_white", pa.float32()),
+        ("border_brightness", pa.float32()),
+        ("border_tint", pa.float32()),
+        ("border_spread", pa.float32()),
         ("verdict", pa.string()),
         ("reason", pa.string()),
         ("detail", pa.string()),
@@ -51,7 +63,8 @@ CLASSES = pa.schema(
 )
 
 # A row a picture that goes on; `shard` and `row` say where its pixels are, `group` which pictures
-# must stay on one side of a split (the id itself where it has no near-duplicate).
+# must stay on one side of a split (the smallest id of its near-duplicates and itself), `pdq` the
+# fingerprint of the upright picture with its quality 0..100 (0 where a side is under 32 pixels).
 CLEAN = pa.schema(
     [
         ("id", pa.string()),
@@ -62,6 +75,21 @@ CLEAN = pa.schema(
         ("shard", pa.int32()),
         ("row", pa.int32()),
         ("repairs", pa.list_(pa.string())),
+        ("pdq", pa.binary(32)),
+        ("pdq_quality", pa.int16()),
+    ]
+)
+
+# A row a link between near-duplicates, enough to hold each group together, the closest first: `id_b` looks
+# like `id_a` after `orientation` (one of images.VIEWS); `distance` is in bits of 256.
+PAIRS = pa.schema(
+    [
+        ("id_a", pa.string()),
+        ("id_b", pa.string()),
+        ("key_a", pa.string()),
+        ("key_b", pa.string()),
+        ("distance", pa.int16()),
+        ("orientation", pa.string()),
     ]
 )
 

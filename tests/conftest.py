@@ -73,6 +73,8 @@ def develop() -> Develop:
                 "group": f"id-{i:03d}",
                 "shard": 0,
                 "row": i,
+                "pdq": bytes(32),
+                "pdq_quality": 0,
             }
             rows.append(common | place | {"source_split": "", "repairs": [], "split": split, "fold": 0})
         write_table(from_rows(rows, CLEAN, sort_by="id"), paths.clean_manifest)
@@ -101,6 +103,7 @@ def classifier_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         channels=1,
         fit="stretch",
         resample="bicubic",
+        equalise=0,
         formats=("PNG",),
         max_pixels=10_000,
     )

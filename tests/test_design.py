@@ -34,8 +34,9 @@ OWNERS = {
     "keras": {"augmentations", "classifier", "device", "feed", "models", "stages/train"},
     "matplotlib": {"figures"},
     "mlflow": {"registry", "runs", "serving", "tracking"},
+    "pdqhash": {"images"},
     "pooch": {"demos"},
-    "sklearn": {"demos"},
+    "sklearn": {"demos", "shortcuts"},
     "tensorflow": {"device"},
 }
 MAX_LINES, MAX_FUNCTION_LINES = 300, 50

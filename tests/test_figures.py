@@ -24,7 +24,14 @@ def bars(values: Any, names: list[str], path: Path) -> None:
     figures.class_bars(values, values - 0.1, np.minimum(values + 0.1, 1), names, what="F1", path=path)
 
 
+def panels(names: list[str]) -> list[figures.ShortcutPanel]:
+    values = list(np.linspace(0.9, 0.2, len(names)))
+    return [figures.ShortcutPanel("files", names, values, 0.95, 0.2)] * 2
+
+
 CASES = [
+    pytest.param(lambda path: figures.shortcut_bars(panels(ODD_NAMES), path), 900, id="shortcuts"),
+    pytest.param(lambda path: figures.shortcut_bars(panels([]), path), 900, id="no shortcuts"),
     pytest.param(lambda path: figures.curves(HISTORY, best_epoch=6, path=path), 900, id="curves"),
     pytest.param(lambda path: figures.curves(HISTORY[:1], best_epoch=1, path=path), 900, id="one epoch"),
     pytest.param(

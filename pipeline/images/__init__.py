@@ -6,6 +6,8 @@ of pixels is checked from the header, before memory is taken. Any fault of a fil
 """
 
 from pipeline.images.facts import Facts, inspect, look
+from pipeline.images.fingerprint import VIEWS, Fingerprint
+from pipeline.images.measures import residues
 from pipeline.images.picture import Developed, canonical, develop, encoded_png
 from pipeline.images.reading import MAX_PIXELS, REASONS, REPAIRS, check_formats
 
@@ -13,12 +15,15 @@ __all__ = [
     "MAX_PIXELS",
     "REASONS",
     "REPAIRS",
+    "VIEWS",
     "Developed",
     "Facts",
+    "Fingerprint",
     "canonical",
     "check_formats",
     "develop",
     "encoded_png",
     "inspect",
     "look",
+    "residues",
 ]

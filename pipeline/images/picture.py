@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import ImageError
+from pipeline.images.fingerprint import GRID_PX, Fingerprint, fingerprint, is_small, shrunk
 from pipeline.images.reading import (
     MAX_PIXELS,
     SIDEWAYS,
@@ -31,12 +32,30 @@ Resample = Literal["bilinear", "bicubic", "lanczos"]
 
 @dataclass(frozen=True, slots=True)
 class Developed:
-    """A file's id and its canonical picture, or the reason why there is none."""
+    """A file's id, its canonical picture and fingerprint, or the reason why there is none."""
 
     id: str
     picture: NDArray[np.uint8] | None = None
     reason: str = ""
     detail: str = ""
+    fingerprint: Fingerprint | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Decoded:
+    """A decoded file: opaque L or RGB, `box` the part that is the picture (None: all), not yet upright."""
+
+    flat: "Image"
+    box: tuple[float, float, float, float] | None
+    orientation: int | None
+    is_small: bool
+
+    def upright(self) -> "Image":
+        return _upright(self.flat, self.orientation)
+
+    def fingerprint(self) -> Fingerprint:
+        grid = _upright(shrunk(self.flat, self.box), self.orientation)
+        return fingerprint(np.asarray(grid), small=self.is_small)
 
 
 def canonical(
@@ -46,6 +65,7 @@ def canonical(
     channels: int,
     fit: Fit,
     resample: Resample,
+    equalise: int,
     formats: Sequence[str],
     max_pixels: int = MAX_PIXELS,
 ) -> NDArray[np.uint8]:
@@ -53,33 +73,67 @@ def canonical(
 
     EXIF rotation is applied, transparency composited on white, 16 bits scaled to 8, CMYK and palettes
     converted, several pages reduced to the first; then stretched, padded with white or cropped to
-    `image_hw` with an antialiasing filter.
+    `image_hw` with an antialiasing filter; with `equalise` from 1 to 100 then once through JPEG at that
+    quality, so that all pictures have the same history (0: not).
 
     Raises:
         ImageError: with one of REASONS; the file cannot be opened, decoded to its end, or is animated.
     """
-    height, width = image_hw
-    mode = "L" if channels == 1 else "RGB"
+    decoded = _decoded(data, image_hw, channels, formats, max_pixels)
+    return _pixels(decoded, image_hw, channels, fit=fit, resample=resample, equalise=equalise)
+
+
+def _decoded(
+    data: bytes, image_hw: tuple[int, int], channels: int, formats: Sequence[str], max_pixels: int
+) -> _Decoded:
     image = open_image(data, formats, max_pixels)
     check_size(image, max_pixels, 1)
     check_frames(image, count_frames(image))
-    orientation = find_orientation(image)
-    target = (2 * width, 2 * height)  # twice the target keeps 45 dB against a full decode, at 2.5x the speed
-    draft(image, mode, target[::-1] if (orientation or 1) >= SIDEWAYS else target)
+    orientation, small = find_orientation(image), is_small(image.size)
+    # Twice the target keeps 45 dB against a full decode, at 2.5x the speed; a fingerprint needs its grid.
+    height, width = (max(2 * side, GRID_PX) for side in image_hw)
+    target = (height, width) if (orientation or 1) >= SIDEWAYS else (width, height)
+    box = draft(image, "L" if channels == 1 else "RGB", target)
     flat, _ = flatten(image)
-    upright = flat if image.format == "TIFF" else _upright(flat, orientation)
-    fitted = _fitted(upright.convert(mode), (width, height), fit, resample)
+    return _Decoded(flat, box, None if image.format == "TIFF" else orientation, small)
+
+
+def _pixels(
+    decoded: _Decoded,
+    image_hw: tuple[int, int],
+    channels: int,
+    *,
+    fit: Fit,
+    resample: Resample,
+    equalise: int,
+) -> NDArray[np.uint8]:
+    height, width = image_hw
+    upright = decoded.upright().convert("L" if channels == 1 else "RGB")
+    fitted = _fitted(upright, (width, height), fit, resample)
+    fitted = _round_trip(fitted, equalise) if equalise else fitted
     return np.array(fitted, dtype=np.uint8).reshape(height, width, channels)
 
 
-def develop(item: tuple[bytes, bool], **settings: Any) -> Developed:
-    """Id and canonical picture of (bytes, whether a picture is wanted); settings as for `canonical`."""
+def develop(
+    item: tuple[bytes, bool],
+    *,
+    image_hw: tuple[int, int],
+    channels: int,
+    fit: Fit,
+    resample: Resample,
+    equalise: int,
+    formats: Sequence[str],
+    max_pixels: int = MAX_PIXELS,
+) -> Developed:
+    """Id, canonical picture and fingerprint of (bytes, whether they are wanted); settings as `canonical`."""
     data, is_wanted = item
     image_id = hashlib.sha256(data).hexdigest()
     if not is_wanted:
         return Developed(image_id)
     try:
-        return Developed(image_id, canonical(data, **settings))
+        decoded = _decoded(data, image_hw, channels, formats, max_pixels)
+        picture = _pixels(decoded, image_hw, channels, fit=fit, resample=resample, equalise=equalise)
+        return Developed(image_id, picture, fingerprint=decoded.fingerprint())
     except ImageError as error:
         return Developed(image_id, None, error.reason, error.detail)
 
@@ -109,7 +163,8 @@ def flatten(image: "Image") -> tuple["Image", list[str]]:
             white = Image.new("RGB", layer.size, "white")
             white.paste(layer, mask=layer.getchannel("A"))
             return white, [*repairs, "alpha"]
-        return image.convert("L" if image.mode in ("1", "L") else "RGB"), repairs
+        mode = "L" if image.mode in ("1", "L") else "RGB"
+        return image if image.mode == mode else image.convert(mode), repairs
 
 
 def _eight_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
@@ -143,6 +198,16 @@ def _upright(image: "Image", orientation: int | None) -> "Image":
         8: Transpose.ROTATE_90,
     }
     return image.transpose(turns[orientation]) if orientation in turns else image
+
+
+def _round_trip(image: "Image", quality: int) -> "Image":
+    """An image after one JPEG compression: baseline, 4:2:0 where coloured, libjpeg's standard tables."""
+    from PIL import Image
+
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", quality=quality, subsampling="4:2:0", optimize=False, progressive=False)
+    with Image.open(stream, formats=["JPEG"]) as again:
+        return again.convert(image.mode)
 
 
 def _fitted(image: "Image", size: tuple[int, int], fit: Fit, resample: Resample) -> "Image":

@@ -2,13 +2,15 @@
 
 Reads   data/validate/manifest.parquet, data.source once more (nothing there is changed)
 Writes  data/clean/manifest.parquet (a row a picture that goes on, sorted by key), shards/ (their pixels,
-        uint8), quarantine.parquet (a row a file that does not, sorted by key)
+        uint8), quarantine.parquet (a row a file that does not, sorted by key), pairs.parquet (a row a link
+        between near-duplicates, sorted by ids), figures/pairs.png (the closest of them)
 Run     python -m pipeline.stages.clean
 Cost    one decode and resize a file in DARKROOM_WORKERS processes; memory does not grow with their
         number (about 0.5 kB a file for the tables); disk: height x width x channels bytes a picture
 
 Files with the same bytes: one is kept where their labels agree (one in the source's own test set rather
-than in others, so that what it tests on stays), none where they differ.
+than in others, so that what it tests on stays), none where they differ. Near-duplicates are all kept, as
+one group, which is named by its smallest id.
 """
 
 import logging
@@ -24,9 +26,12 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline import images
+from pipeline.duplicates import near_links
 from pipeline.errors import DataError, SourceError
+from pipeline.pairs import draw_pairs, group_metrics, group_names, pair_table
 from pipeline.params import CleanParams, Params
 from pipeline.paths import Paths
+from pipeline.prints import Prints
 from pipeline.progress import track
 from pipeline.runner import Metrics, run_stage
 from pipeline.runs import Run
@@ -41,6 +46,7 @@ _PREFERRED = {"test": 0, "val": 1}  # of copies, the one to keep; others after t
 _ANSWER_BYTES = 4 << 20  # of pictures that a worker makes before it hands them over
 _MUCH_LARGER = 4
 _BATCH_ROWS = 4096
+_NOT_OF_PICTURES = {"near_duplicate_distance", "near_duplicate_min_quality"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +115,13 @@ def _settled(copies: list[File]) -> list[File]:
 
 
 def develop_all(
-    files: Mapping[str, File], source: Source, settings: Mapping[str, Any], writer: ShardWriter
+    files: Mapping[str, File],
+    source: Source,
+    settings: Mapping[str, Any],
+    writer: ShardWriter,
+    prints: Prints,
 ) -> dict[str, File]:
-    """Write the picture of every planned file to its row; the files whose picture failed, with a reason.
+    """Write picture and fingerprint of every planned file to its row; the files that failed, with a reason.
 
     Args:
         settings: of `images.canonical`.
@@ -126,8 +136,10 @@ def develop_all(
         if file.key not in waiting or file.id != (None if record.problem else developed.id):
             raise _changed(f"{file.key} has other bytes")
         waiting.remove(file.key)
-        if developed.picture is not None:
+        if developed.picture is not None and developed.fingerprint is not None:
             writer.write(*divmod(file.at, writer.per_shard), developed.picture)
+            found = developed.fingerprint
+            prints.write(file.at, found.pdq, found.quality, found.views)
         elif file.at >= 0:
             failed[file.key] = replace(file, reason=developed.reason, detail=developed.detail, at=-1)
     if gone := sorted(waiting):
@@ -166,18 +178,28 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
         csv_label_column=params.data.csv.label_column,
         csv_image_hw=params.data.csv.image_hw,
     )
-    settings = section.model_dump() | _decoding(manifest)
+    settings = section.model_dump(exclude=_NOT_OF_PICTURES) | _decoding(manifest)
     files = plan(manifest)
     n = sum(file.at >= 0 for file in files.values())
     shape = (*section.image_hw, section.channels)
-    with ShardWriter(paths.shards, n, shape, rows_per_shard(n, shape)) as writer:
-        files |= develop_all(files, source, settings, writer)
-    kept = _table((_kept_row(file, writer.per_shard) for file in files.values() if not file.reason), CLEAN)
+    with Prints(paths.stage("clean"), n, len(images.VIEWS)) as prints:
+        with ShardWriter(paths.shards, n, shape, rows_per_shard(n, shape)) as writer:
+            files |= develop_all(files, source, settings, writer, prints)
+        usable = prints.quality >= max(section.near_duplicate_min_quality, 1)
+        distance = section.near_duplicate_distance
+        links = near_links(prints.pdq, usable, prints.read_views, max_distance=distance)
+    names = {file.at: (str(file.id), file.key) for file in _on(files)}
+    group = group_names(names, links, n)
+    kept = _table((_kept_row(file, writer.per_shard, group, prints) for file in _on(files)), CLEAN)
+    pairs = pair_table(names, links, images.VIEWS)
     away = _table((asdict(file) for file in files.values() if file.reason), QUARANTINE)
     write_table(kept, paths.clean_manifest)
     write_table(away, paths.quarantine)
+    write_table(pairs, paths.pairs)
     _check(files, len(manifest), len(kept) + len(away), paths)
-    return _metrics(files)
+    draw_pairs(pairs, kept, shards=paths.shards, path=paths.figures("clean") / "pairs.png")
+    run.log_artifact(paths.figures("clean"), "figures")
+    return {**_metrics(files), **group_metrics(kept)}
 
 
 def _warn_if_small(manifest: pa.Table, section: CleanParams) -> None:
@@ -207,9 +229,16 @@ def _decoding(manifest: pa.Table) -> dict[str, Any]:
     }
 
 
-def _kept_row(file: File, per_shard: int) -> dict[str, Any]:
+def _on(files: Mapping[str, File]) -> Iterator[File]:
+    """The files that go on."""
+    return (file for file in files.values() if not file.reason)
+
+
+def _kept_row(file: File, per_shard: int, group: Mapping[int, str], prints: Prints) -> dict[str, Any]:
     shard, row = divmod(file.at, per_shard)
-    return asdict(file) | {"group": file.id, "shard": shard, "row": row}
+    place = {"group": group.get(file.at, file.id), "shard": shard, "row": row}
+    fingerprint = {"pdq": prints.pdq[file.at].tobytes(), "pdq_quality": int(prints.quality[file.at])}
+    return asdict(file) | place | fingerprint
 
 
 def _table(rows: Iterator[dict[str, Any]], schema: pa.Schema) -> pa.Table:

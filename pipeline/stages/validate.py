@@ -14,7 +14,7 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import fields, replace
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -37,6 +37,7 @@ _log = logging.getLogger(__name__)
 
 _BATCH_ROWS = 4096  # rows held as Python objects before they become a piece of the table
 _N_REASONS_SAID = 3
+_FACTS = tuple(field.name for field in fields(images.Facts))  # asdict would copy each value, at 0.1 ms a file
 
 
 def manifest_of(source: Source, *, formats: Sequence[str], max_pixels: int, min_side_px: int) -> pa.Table:
@@ -123,7 +124,11 @@ def _formats(formats: Sequence[str], source: Source) -> tuple[str, ...]:
 
 def _row(record: Record, facts: images.Facts) -> dict[str, Any]:
     """A manifest row; what could not be read at all has no id."""
-    row = asdict(facts) | {"key": record.key, "label": record.label, "source_split": record.source_split}
+    row = {name: getattr(facts, name) for name in _FACTS} | {
+        "key": record.key,
+        "label": record.label,
+        "source_split": record.source_split,
+    }
     if record.problem:
         row |= {"id": None, "n_bytes": None, "reason": record.problem, "detail": record.detail}
     elif not facts.reason and not record.label:
