@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from ruamel.yaml import YAML
@@ -10,6 +10,9 @@ from ruamel.yaml import YAML
 from pipeline.demos import grey_png
 from pipeline.params import Params, read_yaml
 from pipeline.paths import Paths
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 REPO = Path(__file__).resolve().parents[1]
 
@@ -126,3 +129,11 @@ def tracking_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             patch.delenv(name, raising=False)
         tracking.connect(root)
         yield root
+
+
+@pytest.fixture
+def client(tracking_root: Path) -> "MlflowClient":
+    """A client of that database; a test file with a root of its own has its own."""
+    from pipeline import tracking
+
+    return tracking.connect(tracking_root)

@@ -13,11 +13,6 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def client(tracking_root: Path) -> "MlflowClient":
-    return tracking.connect(tracking_root)
-
-
-@pytest.fixture
 def run_id(client: "MlflowClient", tracking_root: Path) -> str:
     return tracking.create_run(client, tracking_root, "state", row=True, tags={}).run_id
 

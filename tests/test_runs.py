@@ -14,11 +14,6 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def client(tracking_root: Path) -> "MlflowClient":
-    return tracking.connect(tracking_root)
-
-
-@pytest.fixture
 def run(client: "MlflowClient", tracking_root: Path) -> Tracked:
     return tracking.create_run(client, tracking_root, "clean", tags={})
 
