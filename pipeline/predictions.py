@@ -4,7 +4,7 @@ import csv
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +13,10 @@ from pipeline.classifier import Classifier
 from pipeline.errors import ImageError, SourceError
 from pipeline.paths import written_whole
 from pipeline.progress import track
-from pipeline.sources.archives import list_tar, list_zip
-from pipeline.sources.containers import DAMAGED, Container, Content, Entry
+from pipeline.sources.containers import DAMAGED, Container, Content, Entry, printable
 from pipeline.sources.disk import list_folder, single_file
+from pipeline.sources.tars import list_tar
+from pipeline.sources.zips import list_zip
 
 _CHUNK = 256  # pictures in memory at a time
 
@@ -42,7 +43,8 @@ class Files:
     def name(self, entry: Entry) -> str:
         """An entry's name with the path in front of it, as it was given."""
         is_itself = self.path.is_file() and not (self.container and self.container.is_archive)
-        return str(self.path if is_itself else self.path / entry.name)
+        path = printable(str(self.path))
+        return path if is_itself else str(PurePath(path, entry.name))
 
 
 def find_files(paths: Sequence[Path]) -> list[Files]:
@@ -111,7 +113,7 @@ def _is_hidden(name: str) -> bool:
 
 def _predict(files: Files, classifier: Classifier, top: int) -> Iterator[Prediction]:
     if files.container is None:
-        yield Prediction(str(files.path), reason="unreadable: a damaged archive")
+        yield Prediction(printable(str(files.path)), reason="unreadable: a damaged archive")
         return
     contents = files.container.read(files.entries)
     shown = track(contents, total=len(files.entries), what=files.path.name)

@@ -113,6 +113,17 @@ def test_same_files_give_same_records_whatever_holds_them(
     assert source.declared_formats == ()
 
 
+@pytest.mark.parametrize("make", [folder_of, zip_of, tgz_of])
+def test_picked_records_are_those_of_the_stream(
+    tmp_path: Path, make: Callable[[Path, Mapping[str, bytes]], Path]
+) -> None:
+    source = opened(make(tmp_path, {"a/1.png": b"1", "a/2.png": b"2", "b/1.png": b"3"}))
+    picked = list(source.picked({"b/1.png", "a/1.png", "gone"}))
+    assert {record.key: record for record in picked} == {
+        key: record for key, record in records(source).items() if key != "a/2.png"
+    }
+
+
 def test_labels_hold_empty_classes_in_natural_order(tmp_path: Path) -> None:
     root = folder_of(tmp_path, {"10/a": b"", "2/b": b"", "cat/c": b"", "readme.txt": b"hello"})
     (root / "Empty").mkdir()
@@ -158,7 +169,10 @@ def test_one_class_folder_in_an_archive_is_not_taken_for_a_wrapper(tmp_path: Pat
     ("name", "key"),
     [
         pytest.param(b"a b\"c'd.png", "a b\"c'd.png", id="spaces and quotes"),
-        pytest.param(b"line\nbreak.png", "line\nbreak.png", id="newline"),
+        pytest.param(b"line\nbreak.png", "line\\x0abreak.png", id="newline"),
+        pytest.param(b"esc\x1b[31m\xc2\x85.png", "esc\\x1b[31m\\xc2\\x85.png", id="control characters"),
+        pytest.param(b"caf\\xe9.png", "caf\\x5cxe9.png", id="a backslash"),
+        pytest.param("日本 été.png".encode(), "日本 été.png", id="UTF-8"),
         pytest.param(b"caf\xe9.png", "caf\\xe9.png", id="not UTF-8"),
         pytest.param(b"x" * 246 + b".png", "x" * 246 + ".png", id="250 characters"),
     ],
@@ -178,7 +192,7 @@ def test_names_that_differ_in_case_are_two_files(tmp_path: Path) -> None:
 
 
 def test_zip_names_without_the_utf8_mark_are_bytes_from_unix_and_code_page_437_from_dos() -> None:
-    from pipeline.sources.archives import _zip_name
+    from pipeline.sources.zips import _zip_name
 
     unix = zipfile.ZipInfo("caf├⌐.png")  # the UTF-8 bytes of é, read as code page 437
     unix.create_system = 3
@@ -349,6 +363,7 @@ def test_a_csv_of_pixels(tmp_path: Path) -> None:
             ("rows/00001", "10", "", PGM + bytes([255, 5, 6, 7])),
         ]
         assert (len(source), source.labels, source.declared_formats) == (2, ("1", "10"), ("PPM",))
+        assert [record.key for record in source.picked({"rows/00001"})] == ["rows/00001"]
 
 
 def test_a_training_and_a_test_csv_are_the_sources_own_split(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import functools
 import math
 import operator
 import os
+import re
 import time
 from collections.abc import Iterator
 
@@ -62,8 +63,7 @@ def test_a_bug_in_the_function_comes_back(n_workers: int) -> None:
     items = ((i, 5 - i) for i in range(100))
     with pytest.raises(ValueError, match="math domain error") as caught:
         list(ordered_map(math.sqrt, items, n_bytes=size, n_workers=n_workers))
-    if n_workers > 1:
-        assert "Traceback" in caught.value.__notes__[0]
+    assert "Traceback" in caught.value.__notes__[0]
 
 
 def test_a_fault_of_the_source_comes_back() -> None:
@@ -75,9 +75,64 @@ def test_a_fault_of_the_source_comes_back() -> None:
         list(ordered_map(math.sqrt, items(), n_bytes=size, n_workers=2))
 
 
-def test_a_worker_that_dies_is_an_error_and_no_hang() -> None:
-    with pytest.raises(RuntimeError, match="ended with 3"):
+# What may happen to a worker at item 3: code that `eval` runs there, and what is said of the item.
+ENDS = [
+    pytest.param("__import__('os').abort()", r"crashed its process \(SIGABRT\)", id="a crash"),
+    pytest.param("__import__('os').kill(__import__('os').getpid(), 9)", "memory runs out", id="killed"),
+    pytest.param("__import__('os')._exit(3)", "ended its process with 3", id="an exit"),
+    pytest.param("sum(range(10**12))", "longer than 0.05 s of computing time", id="a loop in C"),
+    pytest.param("__import__('time').sleep(60)", "longer than 1 s by the clock", id="a wait"),
+]
+
+
+@pytest.mark.parametrize(("code", "words"), ENDS)
+@pytest.mark.parametrize("n_workers", [1, 2])
+def test_what_ends_a_worker_costs_one_item(code: str, words: str, n_workers: int) -> None:
+    work = functools.partial(eval, f"{code} if i == 3 else i")
+    items = ((f"ticket {i}", {"i": i}) for i in range(20))
+    results = ordered_map(
+        work,
+        items,
+        n_bytes=size,
+        chunk_items=8,
+        n_workers=n_workers,
+        max_seconds=0.05,
+        lost=lambda item, why: (item["i"], why),
+    )
+    found = dict(results)
+    assert list(found) == [f"ticket {i}" for i in range(20)]
+    lost = found.pop("ticket 3")
+    assert lost[0] == 3
+    assert re.search(words, lost[1])
+    assert list(found.values()) == [i for i in range(20) if i != 3]
+
+
+def test_every_item_of_a_chunk_may_be_lost() -> None:
+    work = functools.partial(eval, "__import__('os').abort()")
+    items: list[tuple[int, dict[str, int]]] = [(i, {}) for i in range(4)]
+    lost = ordered_map(work, items, n_bytes=size, n_workers=1, lost=lambda _, why: why)
+    assert [why[-9:] for _, why in lost] == ["(SIGABRT)"] * 4
+
+
+def test_time_is_for_an_item_and_not_for_a_chunk() -> None:
+    busy = functools.partial(
+        eval, "[t() for t in [__import__('time').process_time] for _ in range(10**5)][-1]"
+    )
+    items: list[tuple[int, dict[str, int]]] = [(i, {}) for i in range(20)]
+    times = [t for _, t in ordered_map(busy, items, n_bytes=size, n_workers=1, max_seconds=0.4)]
+    assert times[-1] > 0.5
+    assert all(isinstance(t, float) for t in times)
+
+
+def test_a_worker_that_dies_is_an_error_where_nothing_may_be_lost() -> None:
+    with pytest.raises(RuntimeError, match="ended its process with 3"):
         list(ordered_map(os._exit, [("a", 3)], n_bytes=size, n_workers=2))
+
+
+def test_a_worker_that_cannot_start_loses_no_item(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    with pytest.raises(RuntimeError, match="ended with 1 at its start"):
+        list(ordered_map(abs, [("a", 3)], n_bytes=size, n_workers=1, lost=lambda _, why: 0))
 
 
 def test_large_items_and_answers_pass() -> None:

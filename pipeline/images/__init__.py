@@ -5,20 +5,40 @@ Nothing here keeps state: the same bytes and settings give the same facts and pi
 of pixels is checked from the header, before memory is taken. Any fault of a file is an `ImageError`.
 """
 
-from pipeline.images.facts import Facts, inspect, look
-from pipeline.images.picture import Developed, canonical, develop, encoded_png
-from pipeline.images.reading import MAX_PIXELS, REASONS, REPAIRS, check_formats
+from pipeline.images.facts import Facts, inspect, look, unseen
+from pipeline.images.fingerprint import VIEWS, Fingerprint
+from pipeline.images.measures import residues
+from pipeline.images.picture import (
+    THUMBNAIL_PX,
+    Developed,
+    Wanted,
+    canonical,
+    develop,
+    encoded_png,
+    thumbnail,
+    undeveloped,
+)
+from pipeline.images.reading import MAX_PIXELS, OVERRULABLE, REASONS, REPAIRS, check_formats
 
 __all__ = [
     "MAX_PIXELS",
+    "OVERRULABLE",
     "REASONS",
     "REPAIRS",
+    "THUMBNAIL_PX",
+    "VIEWS",
     "Developed",
     "Facts",
+    "Fingerprint",
+    "Wanted",
     "canonical",
     "check_formats",
     "develop",
     "encoded_png",
     "inspect",
     "look",
+    "residues",
+    "thumbnail",
+    "undeveloped",
+    "unseen",
 ]

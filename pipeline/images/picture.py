@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import ImageError
+from pipeline.images.fingerprint import GRID_PX, Fingerprint, fingerprint, is_small, shrunk
 from pipeline.images.reading import (
     MAX_PIXELS,
     SIDEWAYS,
@@ -27,16 +28,41 @@ if TYPE_CHECKING:
 
 Fit = Literal["stretch", "pad", "crop"]
 Resample = Literal["bilinear", "bicubic", "lanczos"]
+Wanted = bool | Literal["thumbnail"]
+
+THUMBNAIL_PX = 112  # the side of a thumbnail on a contact sheet
+
+_GREY, _FRAME_PX = (214, 214, 214), 2  # around a thumbnail: a blank white picture must show, too
 
 
 @dataclass(frozen=True, slots=True)
 class Developed:
-    """A file's id and its canonical picture, or the reason why there is none."""
+    """A file's id, its canonical picture, fingerprint and repairs, or the reason why there is none."""
 
     id: str
     picture: NDArray[np.uint8] | None = None
     reason: str = ""
     detail: str = ""
+    fingerprint: Fingerprint | None = None
+    repairs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Decoded:
+    """A decoded file: opaque L or RGB, `box` the part that is the picture (None: all), not yet upright."""
+
+    flat: "Image"
+    box: tuple[float, float, float, float] | None
+    orientation: int | None
+    is_small: bool
+    repairs: tuple[str, ...]
+
+    def upright(self) -> "Image":
+        return _upright(self.flat, self.orientation)
+
+    def fingerprint(self) -> Fingerprint:
+        grid = _upright(shrunk(self.flat, self.box), self.orientation)
+        return fingerprint(grid, small=self.is_small)
 
 
 def canonical(
@@ -46,6 +72,7 @@ def canonical(
     channels: int,
     fit: Fit,
     resample: Resample,
+    equalise: int,
     formats: Sequence[str],
     max_pixels: int = MAX_PIXELS,
 ) -> NDArray[np.uint8]:
@@ -53,35 +80,116 @@ def canonical(
 
     EXIF rotation is applied, transparency composited on white, 16 bits scaled to 8, CMYK and palettes
     converted, several pages reduced to the first; then stretched, padded with white or cropped to
-    `image_hw` with an antialiasing filter.
+    `image_hw` with an antialiasing filter; with `equalise` from 1 to 100 then once through JPEG at that
+    quality, so that all pictures have the same history (0: not).
 
     Raises:
         ImageError: with one of REASONS; the file cannot be opened, decoded to its end, or is animated.
     """
-    height, width = image_hw
-    mode = "L" if channels == 1 else "RGB"
+    decoded = _decoded(data, image_hw, channels, formats, max_pixels)
+    return _pixels(decoded, image_hw, channels, fit=fit, resample=resample, equalise=equalise)
+
+
+def _decoded(
+    data: bytes,
+    image_hw: tuple[int, int],
+    channels: int,
+    formats: Sequence[str],
+    max_pixels: int,
+    *,
+    first_frame: bool = False,
+) -> _Decoded:
     image = open_image(data, formats, max_pixels)
     check_size(image, max_pixels, 1)
-    check_frames(image, count_frames(image))
-    orientation = find_orientation(image)
-    target = (2 * width, 2 * height)  # twice the target keeps 45 dB against a full decode, at 2.5x the speed
-    draft(image, mode, target[::-1] if (orientation or 1) >= SIDEWAYS else target)
-    flat, _ = flatten(image)
-    upright = flat if image.format == "TIFF" else _upright(flat, orientation)
-    fitted = _fitted(upright.convert(mode), (width, height), fit, resample)
+    n_frames = count_frames(image)
+    if not first_frame:
+        check_frames(image, n_frames)
+    orientation, small = find_orientation(image), is_small(image.size)
+    # Twice the target keeps 45 dB against a full decode, at 2.5x the speed; a fingerprint needs its grid.
+    height, width = (max(2 * side, GRID_PX) for side in image_hw)
+    target = (height, width) if (orientation or 1) >= SIDEWAYS else (width, height)
+    box = draft(image, "L" if channels == 1 else "RGB", target)
+    flat, repairs = flatten(image)
+    if orientation not in (None, 1):
+        repairs.append("exif_rotation")
+    if n_frames > 1:
+        repairs.append("multi_frame_first")
+    return _Decoded(flat, box, None if image.format == "TIFF" else orientation, small, tuple(repairs))
+
+
+def _pixels(
+    decoded: _Decoded,
+    image_hw: tuple[int, int],
+    channels: int,
+    *,
+    fit: Fit,
+    resample: Resample,
+    equalise: int,
+) -> NDArray[np.uint8]:
+    height, width = image_hw
+    upright = decoded.upright().convert("L" if channels == 1 else "RGB")
+    fitted = _fitted(upright, (width, height), fit, resample)
+    fitted = _round_trip(fitted, equalise) if equalise else fitted
     return np.array(fitted, dtype=np.uint8).reshape(height, width, channels)
 
 
-def develop(item: tuple[bytes, bool], **settings: Any) -> Developed:
-    """Id and canonical picture of (bytes, whether a picture is wanted); settings as for `canonical`."""
-    data, is_wanted = item
+def develop(
+    item: tuple[bytes, Wanted],
+    *,
+    image_hw: tuple[int, int],
+    channels: int,
+    fit: Fit,
+    resample: Resample,
+    equalise: int,
+    formats: Sequence[str],
+    max_pixels: int = MAX_PIXELS,
+    first_frame: bool = False,
+) -> Developed:
+    """Id, canonical picture and fingerprint of (bytes, whether they are wanted); settings as `canonical`.
+
+    With `first_frame`, an animation is its first frame. Where "thumbnail" is wanted, the picture is one.
+    """
+    data, wanted = item
     image_id = hashlib.sha256(data).hexdigest()
-    if not is_wanted:
+    if not wanted:
         return Developed(image_id)
     try:
-        return Developed(image_id, canonical(data, **settings))
+        if wanted == "thumbnail":
+            return Developed(image_id, thumbnail(data, side_px=THUMBNAIL_PX, formats=formats))
+        decoded = _decoded(data, image_hw, channels, formats, max_pixels, first_frame=first_frame)
+        picture = _pixels(decoded, image_hw, channels, fit=fit, resample=resample, equalise=equalise)
+        return Developed(image_id, picture, fingerprint=decoded.fingerprint(), repairs=decoded.repairs)
     except ImageError as error:
         return Developed(image_id, None, error.reason, error.detail)
+
+
+def undeveloped(item: tuple[bytes, Wanted], why: str) -> Developed:
+    """What is left of a file (bytes, whether it is wanted) that its decoder could not come back from."""
+    return Developed(hashlib.sha256(item[0]).hexdigest(), None, "unreadable", why)
+
+
+def thumbnail(
+    data: bytes, *, side_px: int, formats: Sequence[str], max_pixels: int = MAX_PIXELS
+) -> NDArray[np.uint8]:
+    """A picture as people look at it: whole, in colour, in its own proportions on a grey square.
+
+    Returns:
+        uint8 [side_px, side_px, 3]; of an animation, the first frame.
+
+    Raises:
+        ImageError: as `canonical`.
+    """
+    from PIL import Image
+
+    inner = side_px - 2 * _FRAME_PX
+    decoded = _decoded(data, (inner, inner), 3, formats, max_pixels, first_frame=True)
+    upright = decoded.upright().convert("RGB")
+    scale = inner / max(upright.size)
+    size = [max(1, round(side * scale)) for side in upright.size]
+    square = Image.new("RGB", (side_px, side_px), _GREY)
+    left, top = ((side_px - side) // 2 for side in size)
+    square.paste(upright.resize((size[0], size[1]), Image.Resampling.BICUBIC), (left, top))
+    return np.array(square, dtype=np.uint8)
 
 
 def encoded_png(picture: NDArray[np.uint8]) -> bytes:
@@ -109,7 +217,8 @@ def flatten(image: "Image") -> tuple["Image", list[str]]:
             white = Image.new("RGB", layer.size, "white")
             white.paste(layer, mask=layer.getchannel("A"))
             return white, [*repairs, "alpha"]
-        return image.convert("L" if image.mode in ("1", "L") else "RGB"), repairs
+        mode = "L" if image.mode in ("1", "L") else "RGB"
+        return image if image.mode == mode else image.convert(mode), repairs
 
 
 def _eight_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
@@ -143,6 +252,16 @@ def _upright(image: "Image", orientation: int | None) -> "Image":
         8: Transpose.ROTATE_90,
     }
     return image.transpose(turns[orientation]) if orientation in turns else image
+
+
+def _round_trip(image: "Image", quality: int) -> "Image":
+    """An image after one JPEG compression: baseline, 4:2:0 where coloured, libjpeg's standard tables."""
+    from PIL import Image
+
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", quality=quality, subsampling="4:2:0", optimize=False, progressive=False)
+    with Image.open(stream, formats=["JPEG"]) as again:
+        return again.convert(image.mode)
 
 
 def _fitted(image: "Image", size: tuple[int, int], fit: Fit, resample: Resample) -> "Image":

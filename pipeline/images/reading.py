@@ -31,7 +31,10 @@ REASONS = (
     "conflicting_labels",
     "low_information",
     "no_label",
+    "dropped",
 )
+# Those that a person may overrule: the picture can be decoded.
+OVERRULABLE = ("too_small", "animated", "conflicting_labels", "low_information", "no_label")
 # What was put right on the way to a canonical picture: all repairs there are.
 REPAIRS = (
     "wrong_extension",
@@ -56,7 +59,6 @@ _BAD_FILE = (
     ArithmeticError,
     AssertionError,
     BufferError,
-    MemoryError,
     RuntimeError,
     struct.error,
     zlib.error,
@@ -109,7 +111,9 @@ def faults() -> Iterator[None]:
         yield
     except Image.DecompressionBombError as error:
         n_pixels = int(re.findall(r"\d+", str(error))[0])
-        raise _too_many(n_pixels, Image.MAX_IMAGE_PIXELS or n_pixels) from None
+        raise _too_many(n_pixels, 2 * (Image.MAX_IMAGE_PIXELS or n_pixels)) from None
+    except MemoryError:
+        raise ImageError("unreadable", "there is not enough memory to decode it") from None
     except _BAD_FILE as error:
         words = " ".join(re.sub(r"<[^>]*>", "file", str(error)).split())[:160]
         is_cut = isinstance(error, EOFError) or "truncated" in words.lower()
@@ -125,15 +129,18 @@ def open_image(data: bytes, formats: Sequence[str], max_pixels: int) -> "Image":
         raise ImageError("empty", "the file has no bytes")
     if "WEBP" in formats and _is_cut_webp(data):
         raise ImageError("truncated", "its header promises more bytes than there are")
-    # Set on each call because filters are scoped (pytest, catch_warnings). The cap is checked again in
-    # `check_size`; Pillow's own stays as a second line for what decoders find later.
+    # Set on each call because filters are scoped (pytest, catch_warnings). Pillow refuses what has more than
+    # twice its limit, a WebP before its decoder takes memory for the canvas; `check_size` does it exactly.
     warnings.filterwarnings("ignore", module=r"PIL\.")
-    Image.MAX_IMAGE_PIXELS = max_pixels
-    with faults():
-        try:
-            return Image.open(io.BytesIO(data), formats=list(formats))
-        except UnidentifiedImageError:
-            raise _unidentified(data, formats) from None
+    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, (max_pixels + 1) // 2
+    try:
+        with faults():
+            try:
+                return Image.open(io.BytesIO(data), formats=list(formats))
+            except UnidentifiedImageError:
+                raise _unidentified(data, formats) from None
+    finally:
+        Image.MAX_IMAGE_PIXELS = before  # others in this process open images, too
 
 
 def _is_cut_webp(data: bytes) -> bool:
@@ -206,7 +213,11 @@ def find_orientation(image: "Image") -> int | None:
     return value if isinstance(value, int) and 1 <= value <= 8 else None
 
 
-def draft(image: "Image", mode: str, size: tuple[int, int]) -> None:
-    """Let libjpeg decode at 1/2, 1/4 or 1/8 where both sides stay at least `size`; other formats: nothing."""
+def draft(image: "Image", mode: str, size: tuple[int, int]) -> tuple[float, float, float, float] | None:
+    """Let libjpeg decode at 1/2, 1/4 or 1/8 where both sides stay at least `size`; other formats: nothing.
+
+    Returns the box of the picture in what will be decoded (its last column and row may be cut), or None.
+    """
     with faults():
-        image.draft(mode, size)
+        drafted = image.draft(mode, size)
+        return drafted[1] if drafted else None

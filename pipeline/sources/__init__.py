@@ -11,13 +11,14 @@ from pathlib import Path
 from pathspec import GitIgnoreSpec
 
 from pipeline.errors import ParamsError, SourceError
-from pipeline.sources.archives import list_tar, list_zip
 from pipeline.sources.containers import DAMAGED, LAYOUTS, Container, in_words
 from pipeline.sources.disk import list_folder, single_file
 from pipeline.sources.folders import class_folders, wrapper_of
 from pipeline.sources.idx import idx_pairs, read_idx
 from pipeline.sources.pixel_csv import csv_tables, read_csv
 from pipeline.sources.records import Listing, Record, Source
+from pipeline.sources.tars import list_tar
+from pipeline.sources.zips import list_zip
 
 __all__ = ["Record", "Source", "open_source"]
 

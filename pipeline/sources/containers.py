@@ -1,25 +1,31 @@
 """What every container of files is: names, sizes and bytes; nothing is unpacked, moved or changed.
 
-A name is the path inside the container with "/"; bytes of a name that are not UTF-8 show as \\xNN, the
-same in every kind of container. A link is followed when it ends at a file inside, and never outside.
+A name is the path inside the container with "/", the same in every kind of container: one line of UTF-8,
+in which a backslash, a control character and a byte that is not UTF-8 are written as \\xNN. A link is
+followed when it ends at a file inside, and never outside.
 """
 
 import os
+import re
 import tarfile
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
+
+from pipeline.errors import SourceError
 
 LAYOUTS = (
     "allowed: a folder (or a .zip, .tar, .tar.gz or .tgz) with one sub-folder of images per class, "
     "IDX pairs (*-images-idx3-ubyte[.gz] with *-labels-idx1-ubyte[.gz]), or a CSV of pixels (.csv, .csv.gz)"
 )
 MAX_FILE_BYTES = 1 << 30  # one file is held in memory whole
+_AWKWARD = re.compile(r"[\\\x00-\x1f\x7f-\x9f\u2028\u2029\udc80-\udcff]")
+_DRIVE = 2  # characters in "C:"
 # What the standard library raises on a damaged, encrypted or unknown archive, or on a failing disk.
 DAMAGED = (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, tarfile.TarError, zlib.error)
 
@@ -80,10 +86,66 @@ class Container(ABC):
 
 
 def printable(name: str) -> str:
-    """A file name as text that can be written as UTF-8: other bytes as \\xNN."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+    """A file name as one line of text that can be written as UTF-8, shown and read back.
+
+    Backslashes, control characters, line separators and bytes that are not UTF-8 become \\xNN, byte by
+    byte. So every \\xNN stands for a byte, and two names never become one.
+    """
+    text = os.fsencode(name).decode("utf-8", "surrogateescape")
+    return _AWKWARD.sub(_as_bytes, text)
+
+
+def _as_bytes(found: re.Match[str]) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in found[0].encode("utf-8", "surrogateescape"))
 
 
 def in_words(error: BaseException) -> str:
     """What went wrong, in one line: tarfile lists all it has tried."""
     return (str(error) or type(error).__name__).splitlines()[0].rstrip(":")
+
+
+def special_or_file(name: str, n_bytes: int, handle: object, is_file: bool) -> Entry:
+    if is_file:
+        return Entry(name, n_bytes, handle)
+    return Entry(name, 0, handle, "special_file", "a device, socket or fifo, not a file")
+
+
+def linked(name: str, target: str | None, files: dict[str, Entry]) -> Entry:
+    """The entry of a link: its target's bytes under the link's name. `target` None: outside."""
+    if target is None:
+        return Entry(name, 0, None, "outside_source", "a link that leads outside the source")
+    if target not in files:
+        return Entry(name, 0, None, "unreadable", "a link to nothing that can be read")
+    return replace(files[target], name=name)
+
+
+def link_target(name: str, target: str) -> str | None:
+    path = os.path.normpath(os.path.join(os.path.dirname(name), target))  # noqa: PTH118, PTH120
+    return None if path == ".." or path.startswith(("/", "../")) else path
+
+
+def member_name(name: str, where: Path) -> str:
+    """The name of an archive's member without "." parts.
+
+    Raises:
+        SourceError: the name is absolute or climbs with "..": an archive that tries to write
+            elsewhere is not trusted in any of its members.
+    """
+    parts = name.replace("\\", "/").split("/")
+    if ".." in parts or parts[0] == "" or (len(parts[0]) == _DRIVE and parts[0][1] == ":"):
+        raise SourceError(
+            f"the archive {where} has a member named {name!r}; allowed: names inside the archive; "
+            "make the archive again from inside its folder"
+        )
+    return "/".join(part for part in name.split("/") if part not in ("", "."))
+
+
+@contextmanager
+def whole(where: Path) -> Iterator[None]:
+    """Damage to an archive, met while its members are read, in the user's words."""
+    try:
+        yield
+    except DAMAGED as error:
+        raise SourceError(
+            f"the archive {where} cannot be read: {in_words(error)}; get a whole copy"
+        ) from None

@@ -29,7 +29,7 @@ class Folder(Container):
 
 def single_file(path: Path) -> Folder:
     """One file as a container of one entry."""
-    return Folder(path, (Entry(path.name, path.stat().st_size, str(path)),))
+    return Folder(path, (Entry(printable(path.name), path.stat().st_size, str(path)),))
 
 
 def list_folder(path: Path) -> Folder:

@@ -1,6 +1,6 @@
 """The layout "a folder per class", and the source's own split above it."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from pipeline.errors import SourceError
 from pipeline.labels import natural
@@ -27,13 +27,19 @@ def class_folders(listing: Listing) -> Source:
             "put images into them"
         )
 
-    def stream() -> Iterator[Record]:
-        for content in listing.container.read(listing.entries):
+    def read(entries: Iterable[Entry]) -> Iterator[Record]:
+        for content in listing.container.read(entries):
             key = listing.name(content.entry)
             label, split = _place(key.rpartition("/")[0], has_split)
             yield Record(key, label, split, content.data, content.problem, content.detail)
 
-    return Source(listing.where, labels, len(listing.entries), listing.n_ignored, (), stream)
+    def stream() -> Iterator[Record]:
+        return read(listing.entries)
+
+    def pick(keys: Collection[str]) -> Iterator[Record]:
+        return read(entry for entry in listing.entries if listing.name(entry) in keys)
+
+    return Source(listing.where, labels, len(listing.entries), listing.n_ignored, (), stream, pick)
 
 
 def _all_folders(listing: Listing) -> set[str]:

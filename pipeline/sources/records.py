@@ -1,6 +1,6 @@
 """What a source gives, whatever its kind: a stream of records, and the names of its classes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,6 +40,7 @@ class Source:
     n_ignored: int
     declared_formats: tuple[str, ...]
     stream: Callable[[], Iterator[Record]] = field(repr=False)
+    pick: Callable[[Collection[str]], Iterator[Record]] | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return self.n_records
@@ -51,6 +52,16 @@ class Source:
             SourceError: the source as a whole is damaged.
         """
         return self.stream()
+
+    def picked(self, keys: Collection[str]) -> Iterator[Record]:
+        """The records of some keys; where a record is a file of its own, no other file is read.
+
+        Raises:
+            SourceError: the source as a whole is damaged.
+        """
+        if self.pick:
+            return self.pick(keys)
+        return (record for record in self.stream() if record.key in keys)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,151 @@
+"""Perceptual fingerprints: PDQ of a picture, and of what copies are usually made of it.
+
+PDQ (Facebook 2019, "The TMK+PDQF Video-Hashing Algorithm and the PDQ Image-Hashing Algorithm"): 256 bits,
+whether each of 16 x 16 low frequencies of a 64 x 64 luma picture is above their median. Two fingerprints
+of one picture differ in some bits of 256, those of unrelated pictures in about 128.
+"""
+
+import functools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+GRID_PX = 128  # side of the picture that all views are cut from
+_CELLS = 64  # side of what PDQ transforms
+_MIN_SIDE_PX = 32  # of a picture whose fingerprint says something
+_FREQUENCIES = 16
+# Parts of a side that crops keep: all, 95 % at five places, 90 %; and the pairs of them, vertical first.
+_SHARES = ((0.0, 1.0), *((i / 80, 0.95 + i / 80) for i in range(5)), (0.05, 0.95))
+_CROPS = (*((v, h) for v in range(6) for h in range(6) if (v, h) != (0, 0)), (6, 6))
+_GAINS = (1.1, 1.2, 1.3, 1.4)  # darker copies keep their fingerprint; brighter ones lose what turns white
+_WHITE, _MAX_WHITE = 255, 0.9  # share of white, above which receipts were near other pages of text
+# What each view of a fingerprint stands for: b is near view i of a, so b looks like a after ... .
+VIEWS = (
+    "upright",
+    "mirrored",
+    "flipped",
+    "rotated 180",
+    "transposed",
+    "rotated 270",
+    "rotated 90",
+    "transverse",
+    *("cropped" for _ in _CROPS),
+    *("brightened" for _ in _GAINS),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """PDQ (32 bytes) of the upright picture, its quality 0..100, and PDQ of each of VIEWS (32 bytes each).
+
+    A picture with a side under 32 pixels has quality 0: its fingerprint says little, and there are no views.
+    """
+
+    pdq: bytes
+    quality: int
+    views: bytes
+
+
+def fingerprint(grid: "Image", *, small: bool) -> Fingerprint:
+    """The fingerprint of a picture of mode RGB, GRID_PX x GRID_PX; `small`: see `is_small`."""
+    import pdqhash
+
+    luma = np.asarray(grid.convert("L")).astype(np.uint16)
+    cells = luma[::2, ::2] + luma[::2, 1::2] + luma[1::2, ::2] + luma[1::2, 1::2]
+    bits, quality = pdqhash.compute(((cells + 2) >> 2).astype(np.uint8)[..., None].repeat(3, axis=-1))
+    pdq = np.packbits(bits.astype(bool)).tobytes()
+    if small or not quality:
+        return Fingerprint(pdq, 0, b"")
+    return Fingerprint(pdq, int(quality), pdq + _views(grid)[1:].tobytes())
+
+
+def is_small(size: tuple[int, int]) -> bool:
+    """Whether a picture of this width and height is too small for its fingerprint to say much."""
+    return min(size) < _MIN_SIDE_PX
+
+
+def shrunk(image: "Image", box: tuple[float, float, float, float] | None) -> "Image":
+    """An image (mode L or RGB) as RGB of GRID_PX x GRID_PX; `box`: the part that is the picture.
+
+    Bilinear, not box: a copy of another size or half a pixel off then keeps a fine drawing's frequencies.
+    """
+    from PIL import Image
+
+    return image.resize((GRID_PX, GRID_PX), Image.Resampling.BILINEAR, box=box).convert("RGB")
+
+
+def _views(grid: "Image") -> NDArray[np.uint8]:
+    """PDQ of each view, uint8 [v, 32], without the view being drawn: crops are linear, turns are signs."""
+    kernels = _kernels().reshape(-1, GRID_PX)
+    # Whole numbers below 2^53 throughout: exact in any order of sums.
+    channels = np.asarray(grid).transpose(2, 0, 1).reshape(3, -1)
+    luma = _luma(channels, 1.0)
+    every = (kernels @ luma) @ kernels.T
+    every = every.reshape(len(_SHARES), _FREQUENCIES, len(_SHARES), _FREQUENCIES)
+    crops = [every[vertical, :, horizontal] for vertical, horizontal in _CROPS]
+    whole = kernels[:_FREQUENCIES]
+    bright = [whole @ brighter @ whole.T for brighter in _brightened(channels, luma)]
+    return _quantised(np.stack([*_turned(every[0, :, 0]), *crops, *bright]))
+
+
+def _turned(frequencies: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The frequencies of the picture in its eight orientations, in the order of VIEWS."""
+    odd = np.where(np.arange(_FREQUENCIES) % 2 == 0, -1.0, 1.0)  # index 0 is frequency 1
+    turned = []
+    for now in (frequencies, frequencies.T):
+        mirrored, flipped = now * odd, now * odd[:, None]
+        turned += [now, mirrored, flipped, mirrored * odd[:, None]]
+    return np.array(turned)
+
+
+def _brightened(channels: NDArray[np.uint8], luma: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    """The luma of brighter copies; as it is where nearly all would turn white, as in any such picture."""
+    brighter = [_luma(channels, gain) for gain in _GAINS]
+    return [one if (one == _WHITE).mean() <= _MAX_WHITE else luma for one in brighter]
+
+
+def _luma(channels: NDArray[np.uint8], gain: float) -> NDArray[np.float64]:
+    """Luma as Pillow's "L" of a picture, uint8 [3, GRID_PX * GRID_PX], made brighter by `gain`."""
+    red, green, blue = (np.take(*pair) for pair in zip(_shares_of_luma(gain), channels, strict=True))
+    luma = (red + green + blue + 0x8000) >> 16
+    return np.asarray(luma.reshape(GRID_PX, GRID_PX), dtype=np.float64)
+
+
+@functools.cache
+def _shares_of_luma(gain: float) -> NDArray[np.uint32]:
+    """What each level of red, green and blue adds to luma, in 65,536ths: uint32 [3, 256]."""
+    levels = np.minimum(_WHITE, np.rint(np.arange(256) * gain)).astype(np.uint32)
+    return np.asarray(np.array([[19595], [38470], [7471]], dtype=np.uint32) * levels)
+
+
+def _quantised(frequencies: NDArray[Any]) -> NDArray[np.uint8]:
+    """Bits of frequencies [v, 16, 16] against their lower median, in PDQ's order (the last one first)."""
+    flat = frequencies.reshape(len(frequencies), -1)
+    middle = flat.shape[1] // 2 - 1
+    median = np.partition(flat, middle, axis=1)[:, middle, None]
+    return np.packbits((flat > median)[:, ::-1], axis=1)
+
+
+@functools.cache
+def _kernels() -> NDArray[np.float64]:
+    """For each of _SHARES the matrix [16, GRID_PX] that shrinks this part to 64 cells and transforms them.
+
+    Rounded to whole numbers, so that what they give is the same on every machine.
+    """
+    i, j = np.arange(1, _FREQUENCIES + 1)[:, None], np.arange(_CELLS)[None]
+    cosines = np.cos(np.pi / (2 * _CELLS) * i * (2 * j + 1))
+    return np.asarray(np.rint(np.stack([cosines @ _shrinking(*share) for share in _SHARES]) * 4096))
+
+
+def _shrinking(start: float, stop: float) -> NDArray[np.float64]:
+    """The area-average matrix [64, GRID_PX] of a part of the side."""
+    edges = np.linspace(start * GRID_PX, stop * GRID_PX, _CELLS + 1)
+    at = np.arange(GRID_PX)
+    overlap = np.minimum(edges[1:, None], at + 1) - np.maximum(edges[:-1, None], at)
+    weights = overlap.clip(min=0)
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))

@@ -1,0 +1,86 @@
+"""Tars, read in place: member by member, never unpacked."""
+
+import tarfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from pipeline.errors import SourceError
+from pipeline.sources.containers import (
+    Container,
+    Content,
+    Entry,
+    link_target,
+    linked,
+    member_name,
+    printable,
+    special_or_file,
+    whole,
+)
+
+
+@dataclass(frozen=True)
+class Tar(Container):
+    """A tar, compressed or not; an entry's handle is the number of its member. Read as a stream."""
+
+    def _read(self, entries: Sequence[Entry]) -> Iterator[Content]:
+        wanted: dict[int, list[Entry]] = {}
+        for entry in entries:
+            wanted.setdefault(entry.handle, []).append(entry)
+        with whole(self.where), tarfile.open(self.where) as archive:
+            for number, member in enumerate(_members(archive)):
+                if number in wanted:
+                    stream = archive.extractfile(member)
+                    data = stream.read() if stream else b""
+                    yield from (Content(entry, data) for entry in wanted[number])
+
+    @contextmanager
+    def open(self, entry: Entry) -> Iterator[IO[bytes]]:
+        with tarfile.open(self.where) as archive:
+            member = next(m for i, m in enumerate(_members(archive)) if i == entry.handle)
+            stream = archive.extractfile(member)
+            if stream is None:
+                raise SourceError(f"{entry.name} in {self.where} is not a file")
+            yield stream
+
+
+def list_tar(path: Path) -> Tar:
+    """All members of a tar, which is read through once.
+
+    Raises SourceError: see `member_name`; and what is in DAMAGED.
+    """
+    files: dict[str, Entry] = {}
+    links: list[tuple[str, str | None]] = []
+    entries: list[Entry] = []
+    folders: set[str] = set()
+    with tarfile.open(path) as archive:
+        for number, member in enumerate(_members(archive)):
+            name = printable(member_name(member.name, path))
+            if member.isdir():
+                folders.add(name)
+            elif member.issym():
+                links.append((name, link_target(name, printable(member.linkname))))
+            elif member.islnk():
+                links.append((name, printable(member_name(member.linkname, path))))
+            else:
+                entries.append(special_or_file(name, member.size, number, member.isreg()))
+                files[name] = entries[-1]
+    entries += [linked(name, target, files) for name, target in links]
+    return Tar(path, entries, frozenset(folders - {""}), is_archive=True)
+
+
+def _members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """Members in order, each forgotten after its turn: tarfile would keep all of them in memory.
+
+    Raises:
+        tarfile.ReadError: the archive goes on with something that is no member; tarfile would end there.
+    """
+    while (member := archive.next()) is not None:
+        yield member
+        archive.members.clear()  # type: ignore[attr-defined]
+    file, end = archive.fileobj, archive.offset
+    file.seek(end)
+    if file.read(tarfile.BLOCKSIZE).strip(b"\0"):
+        raise tarfile.ReadError(f"it is damaged at byte {end:,}")

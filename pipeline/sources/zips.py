@@ -1,0 +1,159 @@
+"""Zips, read in place: member by member, never unpacked.
+
+The standard library holds 1 kB a member for as long as a zip is open. Here its listing goes by one member
+at a time, and what reading needs of each is kept in 35 bytes.
+"""
+
+import stat
+import struct
+import zipfile
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from pipeline.sources.containers import (
+    DAMAGED,
+    Container,
+    Content,
+    Entry,
+    in_words,
+    link_target,
+    linked,
+    member_name,
+    printable,
+    special_or_file,
+    whole,
+)
+
+_LOCAL_HEADER = struct.Struct("<4s5H3L2H")
+_IS_UTF8 = 0x800  # the flag of a member whose name is UTF-8
+
+
+class _Members:
+    """Where members lie and how they are packed; in place of the library's list, and hears of each."""
+
+    def __init__(self, hear: Callable[[zipfile.ZipInfo], None]) -> None:
+        self._hear = hear
+        self._offsets, self._sizes, self._packed, self._sums = (array(kind) for kind in "QQQI")
+        self._methods, self._flags = array("H"), array("H")
+
+    def append(self, info: zipfile.ZipInfo) -> None:
+        self._offsets.append(info.header_offset)
+        self._sizes.append(info.file_size)
+        self._packed.append(info.compress_size)
+        self._sums.append(info.CRC)
+        self._methods.append(info.compress_type)
+        self._flags.append(info.flag_bits)
+        self._hear(info)
+
+    def __iter__(self) -> Iterator[zipfile.ZipInfo]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return len(self._offsets)
+
+    def offset(self, number: int) -> int:
+        return self._offsets[number]
+
+    def info(self, number: int, name: str) -> zipfile.ZipInfo:
+        """What the library reads a member by; `name` as its own header has it."""
+        info = zipfile.ZipInfo(name)
+        info.orig_filename = name  # ZipInfo cuts names at a NUL, the check against the header does not
+        info.header_offset, info.file_size = self._offsets[number], self._sizes[number]
+        info.compress_size, info.CRC = self._packed[number], self._sums[number]
+        info.compress_type, info.flag_bits = self._methods[number], self._flags[number]
+        return info
+
+
+class _Unlisted(zipfile.ZipFile):
+    """A zip whose listing is given to `members`, or not read where there are none."""
+
+    def __init__(self, path: Path, members: _Members | None = None) -> None:
+        self._members = members
+        super().__init__(path)
+
+    def _RealGetContents(self) -> None:  # noqa: N802 (the library's own name)
+        if self._members is not None:
+            self.filelist: Any = self._members
+            self.NameToInfo: Any = _Nothing()
+            super()._RealGetContents()  # type: ignore[misc]
+
+
+class _Nothing(dict[str, zipfile.ZipInfo]):
+    def __setitem__(self, name: str, info: zipfile.ZipInfo) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class Zip(Container):
+    """A zip; an entry's handle is the number of its member."""
+
+    members: _Members = field(default_factory=lambda: _Members(lambda _: None), repr=False)
+
+    def _read(self, entries: Sequence[Entry]) -> Iterator[Content]:
+        with whole(self.where), _Unlisted(self.where) as archive, self.where.open("rb") as headers:
+            for entry in sorted(entries, key=lambda entry: self.members.offset(entry.handle)):
+                try:
+                    data = archive.read(self._info(headers, entry))
+                except DAMAGED as error:
+                    yield Content(entry, b"", "unreadable", f"in the archive: {in_words(error)}")
+                else:
+                    yield Content(entry, data)
+
+    @contextmanager
+    def open(self, entry: Entry) -> Iterator[IO[bytes]]:
+        with (
+            _Unlisted(self.where) as archive,
+            self.where.open("rb") as headers,
+            archive.open(self._info(headers, entry)) as stream,
+        ):
+            yield stream
+
+    def _info(self, headers: IO[bytes], entry: Entry) -> zipfile.ZipInfo:
+        headers.seek(self.members.offset(entry.handle))
+        head = headers.read(_LOCAL_HEADER.size)
+        if len(head) < _LOCAL_HEADER.size:
+            raise zipfile.BadZipFile("the archive ends before it")
+        _, _, flags, *_, n_name, _ = _LOCAL_HEADER.unpack(head)
+        name = headers.read(n_name).decode("utf-8" if flags & _IS_UTF8 else "cp437")
+        return self.members.info(entry.handle, name)
+
+
+def list_zip(path: Path) -> Zip:
+    """All members of a zip. Raises SourceError: see `member_name`; and what is in DAMAGED."""
+    files: dict[str, Entry] = {}
+    links: list[tuple[str, zipfile.ZipInfo]] = []
+    entries: list[Entry] = []
+    folders: set[str] = set()
+
+    def hear(info: zipfile.ZipInfo) -> None:
+        name = printable(member_name(_zip_name(info), path))
+        kind = stat.S_IFMT(info.external_attr >> 16)
+        if info.is_dir():
+            folders.add(name)
+        elif kind == stat.S_IFLNK:
+            links.append((name, info))
+        else:
+            number = len(members) - 1
+            entries.append(special_or_file(name, info.file_size, number, kind in (0, stat.S_IFREG)))
+
+    members = _Members(hear)
+    with _Unlisted(path, members) as archive:
+        if links:
+            files = {entry.name: entry for entry in entries}
+        for name, info in links:
+            target = printable(archive.read(info).decode("utf-8", "surrogateescape"))
+            entries.append(linked(name, link_target(name, target), files))
+    return Zip(path, entries, frozenset(folders - {""}), is_archive=True, members=members)
+
+
+def _zip_name(info: zipfile.ZipInfo) -> str:
+    """The name as text: without the UTF-8 mark, names from Unix are bytes, those from DOS code page 437."""
+    if info.create_system == 0:
+        return info.filename.replace("\\", "/")
+    if info.flag_bits & _IS_UTF8:
+        return info.filename
+    return info.filename.encode("cp437").decode("utf-8", "surrogateescape")

@@ -1,0 +1,149 @@
+"""An ordered map in worker processes, with a bounded window: memory does not grow with the work.
+
+Workers are plain `python -m pipeline.workers` processes that read pickled chunks from a pipe. Unlike
+multiprocessing's, they never import the parent's main module (a stage, with all its libraries), so they
+start in 0.2 s and hold only what the mapped function needs; and they end when their pipe does, whatever
+becomes of the parent. The function must live in an importable module other than `__main__`.
+
+An item whose work kills its worker (a decoder that crashes, memory that runs out) or takes too long costs
+that item alone: the worker is replaced, and the items of its chunk are done again one at a time. So an item
+is given up only when it fails twice, the second time alone in its process. Time is computing time of the
+worker, which a busy machine does not change; work that waits ends after 20 times as much by the clock.
+"""
+
+import os
+import queue
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from pipeline.errors import ParamsError
+from pipeline.workers.process import Worker, WorkerDiedError
+
+K = TypeVar("K")
+T = TypeVar("T")
+R = TypeVar("R")
+
+WORKERS_VARIABLE = "DARKROOM_WORKERS"
+_MAX_DEFAULT = 8  # one reader feeds no more, and each takes 50 MB
+_CHUNK_BYTES = 4 << 20
+_CHUNKS_AHEAD = 2  # a worker
+
+
+def worker_count() -> int:
+    """How many processes to use: `DARKROOM_WORKERS`, or the cores this process may run on, 8 at most.
+
+    Raises:
+        ParamsError: the variable is no whole number of 1 or more.
+    """
+    said = os.environ.get(WORKERS_VARIABLE, "")
+    if not said:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return min(cores, _MAX_DEFAULT)
+    if not said.isdecimal() or int(said) < 1:
+        raise ParamsError(f"{WORKERS_VARIABLE} must be a whole number of 1 or more, got {said!r}; unset it")
+    return int(said)
+
+
+def ordered_map(
+    function: Callable[[T], R],
+    items: Iterable[tuple[K, T]],
+    *,
+    n_bytes: Callable[[T], int],
+    chunk_items: int = 64,
+    n_workers: int | None = None,
+    max_seconds: float | None = None,
+    lost: Callable[[T, str], R] | None = None,
+) -> Iterator[tuple[K, R]]:
+    """(ticket, function(item)) for each (ticket, item), in their order, a bounded number of chunks ahead.
+
+    Args:
+        items: the ticket says whose result it is; it stays in this process.
+        n_bytes: the size of an item; a chunk ends at 4 MiB or at `chunk_items` items.
+        n_workers: processes; None: see `worker_count`.
+        max_seconds: of computing time for an item; None: no end.
+        lost: makes the result of an item that killed its workers, or took too long, from the item and
+            the reason in words; None: that is an error.
+
+    Raises:
+        Exception: whatever `function` raised, with the worker's traceback as a note.
+        WorkerDiedError: a worker could not start; or died, and there is no `lost`.
+    """
+    n_workers = n_workers or worker_count()
+    chunks = _chunks(items, n_bytes, chunk_items)
+    threads = ThreadPoolExecutor(n_workers)  # one a worker, to pass chunks and results through its pipes
+    workers: list[Worker] = []
+    try:
+        workers += [Worker(function, max_seconds) for _ in range(n_workers)]
+        for results in _results(workers, threads, chunks, lost):
+            yield from results
+    finally:
+        for worker in workers:
+            worker.kill()
+        threads.shutdown(cancel_futures=True)
+        for worker in workers:
+            worker.close()
+
+
+def _results(
+    workers: list[Worker],
+    threads: ThreadPoolExecutor,
+    chunks: Iterator[list[tuple[K, T]]],
+    lost: Callable[[T, str], Any] | None,
+) -> Iterator[Iterator[tuple[K, Any]]]:
+    """Tickets and results of each chunk, in order."""
+    idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
+    for worker in workers:
+        idle.put(worker)
+
+    def call(chunk: list[T]) -> list[Any]:
+        worker = idle.get()
+        try:
+            return _done(worker, chunk, lost)
+        finally:
+            idle.put(worker)
+
+    window: deque[tuple[list[K], Future[list[Any]]]] = deque()
+
+    def oldest() -> Iterator[tuple[K, Any]]:
+        tickets, answer = window.popleft()
+        return zip(tickets, answer.result(), strict=True)
+
+    for chunk in chunks:
+        window.append(([ticket for ticket, _ in chunk], threads.submit(call, [item for _, item in chunk])))
+        if len(window) > _CHUNKS_AHEAD * len(workers):
+            yield oldest()
+    while window:
+        yield oldest()
+
+
+def _done(worker: Worker, chunk: list[T], lost: Callable[[T, str], Any] | None) -> list[Any]:
+    """The results of a chunk, whatever it does to its worker: then item by item."""
+    try:
+        return worker.call(chunk)
+    except WorkerDiedError:
+        if lost is None:
+            raise
+    results = []
+    for item in chunk:
+        try:
+            results += worker.call([item])
+        except WorkerDiedError as death:
+            results.append(lost(item, str(death)))
+    return results
+
+
+def _chunks(
+    items: Iterable[tuple[K, T]], n_bytes: Callable[[T], int], chunk_items: int
+) -> Iterator[list[tuple[K, T]]]:
+    chunk: list[tuple[K, T]] = []
+    size = 0
+    for ticket, item in items:
+        chunk.append((ticket, item))
+        size += n_bytes(item)
+        if len(chunk) >= chunk_items or size >= _CHUNK_BYTES:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
