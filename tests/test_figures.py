@@ -24,7 +24,52 @@ def bars(values: Any, names: list[str], path: Path) -> None:
     figures.class_bars(values, values - 0.1, np.minimum(values + 0.1, 1), names, what="F1", path=path)
 
 
+def panels(names: list[str]) -> list[figures.ShortcutPanel]:
+    values = list(np.linspace(0.9, 0.2, len(names)))
+    return [figures.ShortcutPanel("files", names, values, 0.95, 0.2)] * 2
+
+
+ALIKE = np.full(7, 8)
+SIZES = np.geomspace(3, 30_000, 40).astype(int)
+
+
+def boxes(k: int, empty: int = 0) -> Any:
+    """Quantiles of k classes, the last `empty` without a picture."""
+    quantiles = np.sort(np.random.default_rng(k).random((k, 5)), axis=1)
+    quantiles[k - empty :] = np.nan
+    return quantiles
+
+
+def measures(names: list[str], path: Path, empty: int = 0) -> None:
+    panels = [figures.BoxPanel("m", boxes(len(names), empty) * 300, is_log) for is_log in (False, True)] * 3
+    figures.measure_boxes(panels[:-1], names, title="Measures", path=path)
+
+
+def shares(names: list[str], path: Path, n: int = 1234) -> None:
+    counts = np.tile([n, n // 2, 0], (len(names), 1))
+    figures.class_shares(counts, names, ["train", "val", "test"], title="Classes", path=path)
+
+
 CASES = [
+    pytest.param(lambda path: shares(ODD_NAMES, path), 1000, id="classes"),
+    pytest.param(lambda path: shares(["a", "b"], path, 0), 1000, id="two empty classes"),
+    pytest.param(lambda path: shares(MANY * 2, path), 1000, id="140 classes"),
+    pytest.param(
+        lambda path: figures.size_map(SIZES, SIZES[::-1], boxes(5) * 300, ODD_NAMES, path), 1000, id="sizes"
+    ),
+    pytest.param(
+        lambda path: figures.size_map(ALIKE, ALIKE, np.full((2, 5), 8.0), ["a", "b"], path),
+        1000,
+        id="one size",
+    ),
+    pytest.param(
+        lambda path: figures.size_map(ALIKE[:0], ALIKE[:0], boxes(2, 2), ["a", "b"], path), 1000, id="no size"
+    ),
+    pytest.param(lambda path: measures(ODD_NAMES, path, 1), 1100, id="measures and a class without"),
+    pytest.param(lambda path: measures(["a", "b"], path, 2), 1100, id="nothing measured"),
+    pytest.param(lambda path: measures(MANY[:45], path), 1100, id="measures of 45 classes"),
+    pytest.param(lambda path: figures.shortcut_bars(panels(ODD_NAMES), path), 900, id="shortcuts"),
+    pytest.param(lambda path: figures.shortcut_bars(panels([]), path), 900, id="no shortcuts"),
     pytest.param(lambda path: figures.curves(HISTORY, best_epoch=6, path=path), 900, id="curves"),
     pytest.param(lambda path: figures.curves(HISTORY[:1], best_epoch=1, path=path), 900, id="one epoch"),
     pytest.param(

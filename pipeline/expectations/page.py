@@ -1,0 +1,151 @@
+"""The Data Docs: one page, whole in itself, that a person can read without a network.
+
+Great Expectations' own site is not used: it takes its style, scripts and icons from the web, is a list of
+bare words without them, and differs on every run. Everything here comes from its results.
+"""
+
+import base64
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from pipeline.expectations.report import Finding, Report
+from pipeline.paths import written_whole
+
+_MAX_ROWS = 200  # classes on a page
+_VERDICTS = {
+    "stopped": "Stopped: {n} critical expectation{s} not met",
+    "warned": "Fit to go on, with {n} warning{s}",
+    "passed": "Fit to go on: every expectation is met",
+}
+_STATES = {
+    "met": ("&#10003;", "met"),
+    "warning": ("!", "not met: warning"),
+    "critical": ("&#10007;", "not met: stops the stage"),
+}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a page shows beside the expectations.
+
+    Attributes:
+        facts: (what, number) in words, for the top of the page.
+        reasons: why files do not go on, and how many.
+        classes: rows of a table, the first column the class, the last its share (0..1) of the largest.
+        pictures: PNG files by what they show.
+    """
+
+    title: str
+    question: str
+    facts: Sequence[tuple[str, str]]
+    reasons: Sequence[tuple[str, int]]
+    class_columns: Sequence[str]
+    classes: Sequence[Sequence[Any]]
+    pictures: Mapping[str, Path] = field(default_factory=dict)
+
+
+def write_docs(report: Report, shown: Shown, docs: Path) -> None:
+    """Write `index.html` into the folder `docs`, made anew: the same bytes for the same report."""
+    shutil.rmtree(docs, ignore_errors=True)
+    with written_whole(docs / "index.html") as temporary:
+        temporary.write_text("\n".join(_page(report, shown)) + "\n", encoding="utf-8")
+
+
+def _page(report: Report, shown: Shown) -> Iterator[str]:
+    style = files(__package__).joinpath("page.css").read_text(encoding="utf-8")
+    yield '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">'
+    yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    yield f"<title>{escape(shown.title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>"
+    yield f"<h1>{escape(shown.title)}</h1>\n<p>{escape(shown.question)}</p>"
+    yield _banner(report)
+    yield '<dl class="facts">'
+    yield from (f"<div><dt>{escape(what)}</dt><dd>{escape(n)}</dd></div>" for what, n in shown.facts)
+    yield "</dl>"
+    if shown.reasons:
+        said = ", ".join(f"{n:,} {escape(reason)}" for reason, n in shown.reasons)
+        yield f"<p>Why files do not go on: {said}.</p>"
+    yield "<h2>What was expected</h2>"
+    yield '<ul class="findings">'
+    # What is not met comes first, and what is critical before warnings.
+    yield from (_item(one) for one in sorted(report.findings, key=_rank))
+    yield "</ul>\n<h2>Classes</h2>"
+    yield from _class_table(shown)
+    for name, path in shown.pictures.items():
+        data = base64.b64encode(path.read_bytes()).decode("ascii")
+        image = f'<img alt="{escape(name)}" src="data:image/png;base64,{data}">'
+        yield f'<h2>{escape(name)}</h2>\n<div class="scroll">{image}</div>'
+    yield f"<footer>Checked by Great Expectations: suite <code>{escape(report.name)}</code>, readable in"
+    yield "<code>pipeline/expectations/suites.py</code>; limits in <code>params.yaml</code>.</footer>"
+    yield "</main>\n</body>\n</html>"
+
+
+def _banner(report: Report) -> str:
+    critical, warnings = report.failed("critical"), report.failed("warning")
+    kind, failed = ("stopped", critical) if critical else ("warned", warnings) if warnings else ("passed", [])
+    said = _VERDICTS[kind].format(n=len(failed), s="s"[: len(failed) > 1])
+    n_met = sum(finding.is_met for finding in report.findings)
+    return f'<p class="banner {kind}">{said}<span>{n_met} of {len(report.findings)} met</span></p>'
+
+
+def _rank(finding: Finding) -> int:
+    return 2 * finding.is_met + (finding.severity != "critical")
+
+
+def _item(finding: Finding) -> str:
+    state = "met" if finding.is_met else finding.severity
+    mark, words = _STATES[state]
+    knobs = ", ".join(
+        f"<code>{escape(name)}: {escape(_value(v))}</code>" for name, v in finding.params.items()
+    )
+    return "\n".join(
+        [
+            f'<li class="{state}"><span class="mark" aria-hidden="true">{mark}</span><div>',
+            f"<h3>{escape(finding.text)}</h3>",
+            f'<p><b class="state">{words}</b> <span class="severity">{finding.severity}</span>',
+            f"found: {escape(finding.found)}</p>",
+            *([f'<p class="knobs">Set by {knobs}</p>'] if knobs else []),
+            *_offender_list(finding),
+            "</div></li>",
+        ]
+    )
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_value, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _offender_list(finding: Finding) -> Iterator[str]:
+    """Names and values, open where the expectation is not met."""
+    if not finding.offenders:
+        return
+    n_more = finding.n_offenders - len(finding.offenders)
+    first = f", the first {len(finding.offenders)}" if n_more else ""
+    yield f"<details{'' if finding.is_met else ' open'}><summary>Which{first}</summary><ul>"
+    for name, value in finding.offenders:
+        yield f"<li>{escape(name)}{f' <em>{escape(value)}</em>' if value else ''}</li>"
+    yield "</ul></details>"
+
+
+def _class_table(shown: Shown) -> Iterator[str]:
+    yield '<div class="scroll"><table><thead><tr>'
+    yield "".join(f"<th>{escape(name)}</th>" for name in shown.class_columns) + "</tr></thead><tbody>"
+    # The smallest classes where there are too many for a page.
+    rows = (
+        sorted(shown.classes, key=lambda row: row[-1])[:_MAX_ROWS]
+        if len(shown.classes) > _MAX_ROWS
+        else shown.classes
+    )
+    for name, *numbers, share in rows:
+        cells = "".join(f"<td>{n:,}</td>" for n in numbers)
+        bar = f'<td class="bar"><i style="width:{share:.1%}"></i><span>{share:.0%}</span></td>'
+        yield f"<tr><th>{escape(str(name))}</th>{cells}{bar}</tr>"
+    yield "</tbody></table></div>"
+    if len(rows) < len(shown.classes):
+        yield f"<p>The {len(rows)} smallest of {len(shown.classes):,} classes.</p>"

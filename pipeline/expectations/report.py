@@ -1,0 +1,143 @@
+"""What the suites found, in words: for the log, for the error that stops a stage, and for the Data Docs."""
+
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pipeline.errors import DataError
+from pipeline.expectations.engine import stable
+from pipeline.paths import written_whole
+
+_log = logging.getLogger(__name__)
+
+Severity = Literal["critical", "warning"]
+
+_N_NAMED = 5  # offenders that a message names
+_N_LISTED = 20  # and a page
+_MUTE = ("id", "key", "verdict", "reason")  # columns whose values say no more than the expectation does
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One expectation and what was found.
+
+    Attributes:
+        params: the knobs that set the limit, and their values.
+        found: in words, such as "all 5", "3 of 5 not so", "12.0%".
+        offenders: name, and value ("" where it would say nothing); the first 20 of `n_offenders`.
+    """
+
+    suite: str
+    expectation: str
+    severity: Severity
+    params: Mapping[str, Any]
+    text: str
+    is_met: bool
+    found: str
+    offenders: tuple[tuple[str, str], ...]
+    n_offenders: int
+
+    def __str__(self) -> str:
+        knobs = f", set by {' and '.join(self.params)}" if self.params else ""
+        named = [f"{name} {value}".strip() for name, value in self.offenders[:_N_NAMED]]
+        more = ", ..." if self.n_offenders > len(named) else ""
+        whose = f": {', '.join(named)}{more}" if named else ""
+        return f"{self.text}, got {self.found}{whose} ({self.expectation}{knobs})"
+
+
+@dataclass(frozen=True)
+class Report:
+    """All findings of one suite, and Great Expectations' results as plain JSON values, the same each time."""
+
+    name: str
+    result: dict[str, Any]
+    findings: tuple[Finding, ...]
+
+    def failed(self, severity: Severity) -> list[Finding]:
+        """Expectations of one severity that were not met, in the order of the suite."""
+        return [one for one in self.findings if not one.is_met and one.severity == severity]
+
+    def write(self, path: Path) -> None:
+        """Write the result as JSON with sorted keys."""
+        with written_whole(path) as temporary:
+            text = json.dumps(self.result, indent=2, sort_keys=True, allow_nan=False)
+            temporary.write_text(text + "\n", encoding="utf-8")
+
+    def enforce(self, *, docs: Path, because: str = "") -> None:
+        """Log what is a warning.
+
+        Args:
+            docs: the page to look at, from the project's folder.
+            because: what may have caused it, after the expectations.
+
+        Raises:
+            DataError: a critical expectation is not met; all of them in one line.
+        """
+        for finding in self.failed("warning"):
+            _log.warning("%s", finding)
+        if critical := self.failed("critical"):
+            said = "; ".join(map(str, critical))
+            raise DataError(f"{said}{because}; see {docs} and repair the source or the params")
+
+
+def report_of(name: str, results: Mapping[str, dict[str, Any]]) -> Report:
+    """Results of Great Expectations by suite, as `engine.hold_against` gives them, in words."""
+    findings = (_finding(suite, one) for suite, result in results.items() for one in result["results"])
+    return Report(name, {suite: stable(result) for suite, result in results.items()}, tuple(findings))
+
+
+def _finding(suite: str, result: dict[str, Any]) -> Finding:
+    config, found = result["expectation_config"], result["result"]
+    raised = result["exception_info"].get("exception_message")
+    return Finding(
+        suite=suite,
+        expectation=config["type"],
+        severity=config["severity"],
+        params=config.get("meta", {}).get("params", {}),
+        text=config["description"],
+        is_met=result["success"],
+        found=f"an error while checking: {_one_line(raised)}" if raised else _found(config, found),
+        offenders=() if raised else tuple(_offenders(config["kwargs"].get("column", ""), found)),
+        n_offenders=found.get("unexpected_count", 0),
+    )
+
+
+def _found(config: dict[str, Any], found: dict[str, Any]) -> str:
+    """What an expectation met, in words; nulls are not looked at, but where null is what is checked."""
+    if "element_count" in found:
+        n_missing = 0 if config["type"].endswith("_not_be_null") else found.get("missing_count", 0)
+        return _how_many(found["unexpected_count"], found["element_count"] - n_missing, config["kwargs"])
+    value = found.get("observed_value")
+    if isinstance(value, list):
+        return f"{len(value)} columns"
+    is_share = config["kwargs"].get("column", "").startswith("share_")
+    return f"{value:.1%}" if is_share and value is not None else _number(value)
+
+
+def _how_many(n_bad: int, n_all: int, kwargs: dict[str, Any]) -> str:
+    """An expectation of most values says what some are; one of all values, what each is."""
+    if kwargs.get("mostly", 1) < 1:
+        return f"{n_bad:,} of {n_all:,} ({n_bad / max(n_all, 1):.1%})"
+    return f"{n_bad:,} of {n_all:,} not so" if n_bad else f"all {n_all:,}" if n_all else "none to look at"
+
+
+def _offenders(column: str, found: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Name and value of who is not as expected; no value where it would say nothing."""
+    named_by = found.get("unexpected_index_column_names", [""])[0]
+    for row in found.get("partial_unexpected_index_list", [])[:_N_LISTED]:
+        value = row[column] if column in row and column not in _MUTE else None
+        yield _one_line(str(row[named_by])), "" if value is None else _number(value)
+
+
+def _one_line(name: str) -> str:
+    """A name as it is, but for line breaks and the like: those as Python writes them."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in name)
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:,.0f}" if value.is_integer() else f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)

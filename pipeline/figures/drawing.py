@@ -1,0 +1,68 @@
+"""What all figures share: a figure, its axes and names on them, and how it becomes a file."""
+
+import math
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.paths import written_whole
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+DPI = 100
+BLUE, ORANGE, GREY, RED, TEAL = "#2a6f97", "#e07a1f", "#6c757d", "#b3261e", "#3a9d8f"
+MAX_NUMBERED = 24  # classes of a confusion matrix whose cells carry numbers
+_NAME = 24  # characters of a class name before it is cut
+_MAX_NAMED = 60  # classes whose names still fit on an axis
+
+
+def short(text: str, n_characters: int = _NAME) -> str:
+    """Text on one line, cut in its middle to `n_characters`."""
+    line = " ".join(text.split())
+    if len(line) <= n_characters:
+        return line
+    half = (n_characters - 1) // 2
+    return f"{line[: n_characters - 1 - half]}…{line[len(line) - half :]}"
+
+
+def new_figure(width_in: float, height_in: float, *, is_constrained: bool = True) -> "Figure":
+    from matplotlib.figure import Figure
+
+    return Figure((width_in, height_in), dpi=DPI, layout="constrained" if is_constrained else None)
+
+
+def save(figure: "Figure", path: Path, *, compress_level: int = 6) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    FigureCanvasAgg(figure)
+    with written_whole(path) as temporary, warnings.catch_warnings():
+        # Letters that the font lacks become boxes: no reason to stop, or to fill the log.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(
+            temporary,
+            format="png",
+            metadata={"Software": None},
+            pil_kwargs={"compress_level": compress_level},
+        )
+
+
+def name_ticks(axes: "Axes", class_names: Sequence[str], *, both: bool) -> None:
+    """Class names on the y axis, and on the x axis where `both`; every n-th where they would overlap."""
+    step = math.ceil(len(class_names) / _MAX_NAMED) if both else 1
+    at = range(0, len(class_names), step)
+    labels = [short(class_names[i]) for i in at]
+    size = 9 if len(at) <= MAX_NUMBERED else 6
+    axes.set_yticks(at, labels, fontsize=size, parse_math=False)
+    if both:
+        is_long = max(map(len, labels)) > 3
+        turn: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if is_long else {}
+        axes.set_xticks(at, labels, fontsize=size, parse_math=False, **turn)
+
+
+def plain(axes: "Axes") -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="both", alpha=0.25)
+    axes.set_axisbelow(True)

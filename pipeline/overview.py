@@ -1,0 +1,55 @@
+"""Pictures of the images in a manifest: their sizes, and what they measure, class by class."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.figures import QUANTILES, BoxPanel, Floats, measure_boxes, size_map
+
+# Column of tables.MANIFEST, what the figure calls it, and whether its scale is logarithmic.
+_MEASURES = (
+    ("brightness", "brightness, 0 to 1", False),
+    ("contrast", "contrast, 0 to 0.5", False),
+    ("sharpness", "sharpness, logarithmic", True),
+    ("entropy", "entropy, bits", False),
+    ("colourfulness", "colourfulness, 0 for grey", False),
+    ("share_white", "share of white", False),
+)
+
+
+def draw_images(manifest: pa.Table, labels: Sequence[str], folder: Path) -> dict[str, Path]:
+    """Draw sizes.png and measures.png of the images that can be used; returns them by their headings.
+
+    Args:
+        manifest: of schema tables.MANIFEST.
+        labels: the classes; one without an image that can be used is shown as empty.
+    """
+    usable = manifest.filter(pc.not_equal(manifest.column("verdict"), "quarantined"))
+    columns = ["label", "width", "height", *(name for name, _, _ in _MEASURES)]
+    images = usable.select(columns).to_pandas()
+    sizes, measures = folder / "sizes.png", folder / "measures.png"
+    width, height = images["width"].to_numpy(), images["height"].to_numpy()
+    long_side = quantiles(images["label"], pd.Series(np.maximum(width, height)), labels)
+    size_map(width, height, long_side, labels, sizes)
+    panels = [
+        BoxPanel(title, quantiles(images["label"], images[name], labels), is_log)
+        for name, title, is_log in _MEASURES
+    ]
+    measure_boxes(panels, labels, title=f"Measures of {len(images):,} images", path=measures)
+    return {"Sizes": sizes, "Measures": measures}
+
+
+def quantiles(label: "pd.Series[str]", values: "pd.Series[float]", labels: Sequence[str]) -> Floats:
+    """figures.QUANTILES of the values of every class: float [k, 5]; nan where it has none."""
+    found = np.full((len(labels), len(QUANTILES)), np.nan)
+    numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
+    for at, known in pd.Series(numbers).groupby(label.to_numpy()).indices.items():
+        of_class = numbers[known]
+        of_class = of_class[~np.isnan(of_class)]
+        if at in labels and len(of_class):
+            found[list(labels).index(at)] = np.quantile(of_class, QUANTILES)
+    return found
