@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from pipeline.predictions import Prediction
+    from pipeline.quarantine import State
 
 app = typer.Typer(
     help="From a folder of images per class to a classifier you can trust. `dvc repro` runs the chain.",
@@ -21,6 +22,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+
+quarantine = typer.Typer(
+    help="See the files that do not go on and why, and decide about them: data/overrides.csv, kept in git.",
+    no_args_is_help=True,
+)
+app.add_typer(quarantine, name="quarantine")
+
+Files = Annotated[
+    list[str], typer.Argument(help="Keys (paths in the source), ids, or the first digits of ids.")
+]
+Note = Annotated[str, typer.Option(help="Why, for people.")]
 
 
 def main() -> None:
@@ -95,6 +107,96 @@ def predict(
         _console().print(_table(predictions))
     if n_unread == len(predictions):
         raise DarkroomError(f"none of the {n_unread} files could be read as an image")
+
+
+@quarantine.command("list")
+def list_quarantined(
+    reason: Annotated[str | None, typer.Option(help="Only files with this reason.")] = None,
+    label: Annotated[str | None, typer.Option(help="Only files of this class folder.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write a CSV file instead of a table.")] = None,
+) -> None:
+    """List the files that do not go on, with the reason, as decided until now."""
+    from rich.table import Table
+
+    from pipeline.quarantine import counted, listed, write_list
+
+    found = listed(_state(), reason=reason, label=label)
+    if csv:
+        write_list(found, csv)
+    elif found:
+        table = Table("key", "label", "reason", "detail")
+        for column in table.columns:
+            column.overflow = "fold"
+        for file in found:
+            table.add_row(file.key, file.label, file.reason, file.detail)
+        _console().print(table)
+    _console().print(counted(found) + (f", in {csv}" if csv else ""), soft_wrap=True)
+
+
+@quarantine.command()
+def show(
+    files: Files,
+    png: Annotated[Path | None, typer.Option(help="Where to draw them; data/shown.png if not given.")] = None,
+) -> None:
+    """Draw files, of the quarantine or not, on a sheet, and print all that validate found out about them."""
+    from rich.table import Table
+
+    from pipeline import quarantine as logic
+
+    state = _state()
+    path = png or state.paths.shown
+    for facts in logic.show(state, files, path):
+        table = Table.grid(padding=(0, 2))
+        table.add_column(style="bold", no_wrap=True)
+        table.add_column(overflow="fold")
+        for name, value in facts.items():
+            table.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
+        _console().print(table, "")
+    _console().print(f"drawn in {path}", soft_wrap=True)
+
+
+@quarantine.command()
+def restore(files: Files, note: Note = "") -> None:
+    """Let quarantined files go on; of files with the same bytes and several labels, this one."""
+    _decide(files, "restore", note=note)
+
+
+@quarantine.command()
+def drop(files: Files, note: Note = "") -> None:
+    """Quarantine files that would go on, with all their exact copies."""
+    _decide(files, "drop", note=note)
+
+
+@quarantine.command()
+def relabel(
+    files: Files,
+    to: Annotated[str, typer.Option(help="The class folder that they belong to.")],
+    note: Note = "",
+) -> None:
+    """Give files another class; also those in no class folder, or with several labels."""
+    _decide(files, "relabel", label=to, note=note)
+
+
+@quarantine.command()
+def undo(files: Files) -> None:
+    """Take back what was decided about files."""
+    from pipeline import quarantine as logic
+
+    _console().print("\n".join(logic.undo(_state(), files)), soft_wrap=True)
+
+
+def _decide(files: list[str], action: str, *, label: str = "", note: str) -> None:
+    from pipeline import quarantine as logic
+
+    lines = logic.decide(_state(), files, action=action, label=label, note=note)
+    _console().print("\n".join(lines), soft_wrap=True)
+
+
+def _state() -> "State":
+    from pipeline.paths import Paths, project_root
+    from pipeline.quarantine import State
+
+    return State.read(Paths(project_root()))
 
 
 def _table(predictions: "Sequence[Prediction]") -> "Table":

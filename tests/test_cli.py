@@ -12,6 +12,9 @@ from pipeline import cli, demos
 from pipeline.demos import grey_png
 from pipeline.errors import SourceError
 from pipeline.paths import Paths
+from pipeline.sources import open_source
+from pipeline.stages import validate
+from pipeline.tables import write_table
 
 Said = tuple[int, str, str]  # exit code, stdout, stderr
 Darkroom = Callable[..., Said]
@@ -195,3 +198,84 @@ def test_predict_says_what_is_missing(words: list[str], message: str, darkroom: 
     assert message in error
     assert error.startswith("error: ")
     assert error.count("\n") == 1
+
+
+@pytest.fixture
+def looked_at(project: Paths, monkeypatch: pytest.MonkeyPatch) -> Paths:
+    """The project with a file that is no image and one with an odd name, as validate sees it."""
+    monkeypatch.setenv("DARKROOM_WORKERS", "1")
+    (project.raw / "line" / "bad.png").write_bytes(b"no image")
+    (project.raw / "line" / "[red] -1.png").write_bytes(grey_png([b"\0\1"] * 2))
+    source = open_source(
+        project.raw, ignore=[".*"], class_names=[], csv_label_column="label", csv_image_hw=(2, 2)
+    )
+    limits = {"max_pixels": 10**6, "min_side_px": 4, "min_local_contrast": 0, "max_seconds": 5}
+    manifest = validate.manifest_of(source, formats=("PNG",), **limits)
+    write_table(manifest, project.raw_manifest)
+    write_table(validate.class_table(manifest, source.labels), project.raw_classes)
+    return project
+
+
+def test_quarantine_list_names_every_file_and_counts(darkroom: Darkroom, looked_at: Paths) -> None:
+    code, said, _ = darkroom("quarantine", "list")
+    assert code == 0
+    assert "line/[red] -1.png" in said
+    assert said.endswith("2 files: too_small 1, not_an_image 1\n")
+    assert darkroom("quarantine", "list", "--label", "circle")[1] == "no file\n"
+
+
+def test_quarantine_list_writes_csv(darkroom: Darkroom, looked_at: Paths) -> None:
+    code, said, _ = darkroom("quarantine", "list", "--reason", "too_small", "--csv", "away.csv")
+    assert (code, said) == (0, "1 files: too_small 1, in away.csv\n")
+    lines = (looked_at.root / "away.csv").read_text().splitlines()
+    assert lines[0] == "key,label,reason,detail,id"
+    assert lines[1].startswith("line/[red] -1.png,line,too_small,")
+
+
+def test_quarantine_decides_from_any_folder_below(
+    darkroom: Darkroom, looked_at: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(looked_at.raw / "line")
+    code, said, _ = darkroom("quarantine", "restore", "[red] -1.png", "--note", "tiny, fine")
+    assert (code, said.splitlines()[0]) == (0, "line/[red] -1.png: goes on as line")
+    darkroom("quarantine", "drop", "1.png", "2.png")
+    darkroom("quarantine", "relabel", "line/3.png", "--to", "circle")
+    darkroom("quarantine", "undo", "line/1.png")
+    text = looked_at.overrides.read_text()
+    assert [line.split(",", 1)[1] for line in text.splitlines()[1:]] == [
+        "line/2.png,drop,,",
+        "line/3.png,relabel,circle,",
+        'line/[red] -1.png,restore,,"tiny, fine"',
+    ]
+
+
+def test_quarantine_show_draws_and_prints(darkroom: Darkroom, looked_at: Paths) -> None:
+    code, said, _ = darkroom("quarantine", "show", "line/bad.png", "line/1.png")
+    assert code == 0
+    assert {"not_an_image", "line/1.png"} <= set(said.split())
+    assert said.endswith(f"drawn in {looked_at.root / 'data' / 'shown.png'}\n")
+    assert looked_at.shown.read_bytes()[1:4] == b"PNG"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        pytest.param(
+            ["restore", "line/bad.png"], "line/bad.png cannot be restored: it is not_an_image", id="bad"
+        ),
+        pytest.param(["drop", "line/bat.png"], "did you mean line/bad.png", id="no such file"),
+        pytest.param(["relabel", "line/1.png", "--to", "cirle"], "did you mean circle?", id="no such class"),
+        pytest.param(
+            ["list", "--reason", "small"], "there is no reason 'small' (did you mean", id="no such reason"
+        ),
+    ],
+)
+def test_quarantine_refuses_in_one_line(
+    darkroom: Darkroom, looked_at: Paths, words: list[str], message: str
+) -> None:
+    code, said, error = darkroom("quarantine", *words)
+    assert (code, said) == (1, "")
+    assert message in error
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert not looked_at.overrides.exists()

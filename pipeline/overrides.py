@@ -1,0 +1,126 @@
+"""`data/overrides.csv`: what people decided about single pictures. It lives in git, and clean obeys it.
+
+A line a picture: `id` (sha256 of its bytes, so that a renamed file keeps its decision; may be empty), `key`
+(its path in the source; what counts where there is no id, and which of several files with the same bytes
+is meant), `action` (restore | drop | relabel), `label` (for relabel only: a class folder), `note`.
+"""
+
+import csv
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+from pipeline.errors import DataError, one_line
+from pipeline.paths import written_whole
+
+COLUMNS = ("id", "key", "action", "label", "note")
+ACTIONS = ("restore", "drop", "relabel")
+PAST = {"restore": "restored", "drop": "dropped", "relabel": "relabelled"}
+_ID = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """One decision about the picture with the bytes `id`, or where that is "", about the file `key`."""
+
+    id: str
+    key: str
+    action: str
+    label: str = ""
+    note: str = ""
+
+    def is_about(self, other: "Override") -> bool:
+        """Whether both decide about the same picture, as far as they themselves tell."""
+        if self.id and other.id:
+            return self.id == other.id
+        return bool(self.key) and self.key == other.key
+
+
+def read_overrides(path: Path) -> list[Override]:
+    """The decisions in a file, none where it does not exist, in the order of their lines.
+
+    Raises:
+        DataError: a line is malformed, or two are about the same picture; the message names the line.
+    """
+    found: dict[str, Override] = {}  # by id, or by key where there is none
+    for number, cells in _lines(path):
+        override = _parsed(cells, f"{path.name} line {number}")
+        if earlier := found.get(override.id or override.key):
+            raise DataError(
+                f"{path.name} line {number}: {override.key or override.id} is decided before "
+                f"({earlier.action}); one line a picture is allowed: take one of the two out"
+            )
+        found[override.id or override.key] = override
+    return list(found.values())
+
+
+def write_overrides(overrides: Iterable[Override], path: Path) -> None:
+    """Write the decisions whole: sorted by key, the same bytes for the same decisions."""
+    with written_whole(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows(astuple(one) for one in sorted(overrides, key=lambda one: (one.key, one.id)))
+
+
+def with_decisions(overrides: Sequence[Override], new: Sequence[Override]) -> list[Override]:
+    """The decisions with new ones, each in place of an earlier one about the same picture."""
+    return [*without(overrides, new), *new]
+
+
+def without(overrides: Sequence[Override], gone: Sequence[Override]) -> list[Override]:
+    """The decisions about other pictures than those of `gone`."""
+    return [one for one in overrides if not any(one.is_about(other) for other in gone)]
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A hint for a misspelt word: " (did you mean ...?)" with the nearest known ones, or ""."""
+    found = difflib.get_close_matches(word, list(known), n=3)
+    return f" (did you mean {' or '.join(found)}?)" if found else ""
+
+
+def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The lines below the header with their numbers; what spreadsheets add (a mark, CRLF) is taken."""
+    if not path.exists():
+        return
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            lines = csv.reader(file, strict=True)
+            header = next(lines, [])
+            if tuple(header) != COLUMNS:
+                raise DataError(
+                    f"{path.name} line 1: the columns must be {','.join(COLUMNS)} (with commas), got "
+                    f"{','.join(header)[:80] or 'nothing'}; put that line right"
+                )
+            yield from ((lines.line_num, cells) for cells in lines if cells)
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise DataError(f"{path.name} is no CSV in UTF-8: {one_line(error)}; restore it from git") from None
+
+
+def _parsed(cells: list[str], where: str) -> Override:
+    if len(cells) != len(COLUMNS):
+        raise DataError(
+            f"{where}: {len(COLUMNS)} columns are allowed ({','.join(COLUMNS)}), got {len(cells)}; quote "
+            "a text that has commas in it"
+        )
+    override = Override(*(cells[0].strip().lower(), cells[1], *(cell.strip() for cell in cells[2:])))
+    if fault := _fault(override):
+        raise DataError(f"{where}, {fault}; correct the line or take it out")
+    return override
+
+
+def _fault(override: Override) -> str:
+    """What is wrong with a decision itself, or ""."""
+    if override.id and not _ID.fullmatch(override.id):
+        return f"id: 64 hexadecimal digits or nothing are allowed, got {override.id!r}"
+    if not override.id and not override.key:
+        return "key: it must say which file, by id or key, got neither"
+    if override.action not in ACTIONS:
+        hint = nearest(override.action, ACTIONS)
+        return f"action: {', '.join(ACTIONS)} are allowed, got {override.action!r}{hint}"
+    if override.action == "relabel" and not override.label:
+        return "label: relabel needs a class folder, got nothing"
+    if override.action != "relabel" and override.label:
+        return f"label: only relabel has one, got {override.label!r} with {override.action}"
+    return ""
