@@ -5,7 +5,7 @@ INSTALLED := .venv/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: run test check format ui install lock
+.PHONY: run test check format ui install lock bench-data
 
 run: install ## from data/raw (scikit-learn's digits when it is empty) to a promoted model
 	@darkroom demo digits --if-empty
@@ -13,14 +13,14 @@ run: install ## from data/raw (scikit-learn's digits when it is empty) to a prom
 	@darkroom summary
 
 test: install ## every test
-	@pytest
+	@pytest -n 2 --dist loadfile
 
 check: install ## what CI runs: format, lint, types, import contracts, tests
 	ruff format --check .
 	ruff check .
 	mypy
 	lint-imports
-	pytest
+	pytest -n 2 --dist loadfile
 
 format: install ## put the code into shape
 	ruff format .
@@ -29,6 +29,19 @@ format: install ## put the code into shape
 ui: install ## the MLflow UI on 127.0.0.1
 	@set -a && . mlflow/server.env && set +a && \
 	MLFLOW_BACKEND_STORE_URI="$${MLFLOW_BACKEND_STORE_URI:-sqlite:///$(CURDIR)/mlflow/mlflow.db}" mlflow server
+
+# In an environment of its own: CleanVision is AGPL, and neither is needed to use Darkroom.
+.bench/bin/python: install
+	@uv venv --quiet --clear --python $(BIN)/python .bench
+	@uv pip install --quiet --python .bench/bin/python cleanvision==0.3.7 faiss-cpu==1.15.1
+
+bench-data: .bench/bin/python ## the figures of validate, clean and split, beside other tools; about 20 minutes
+	python -m benchmarks.looking
+	python -m benchmarks.bombs
+	python -m benchmarks.memory
+	python -m benchmarks.near_duplicates
+	python -m benchmarks.copies
+	python -m benchmarks.audit
 
 install: $(INSTALLED)
 

@@ -18,7 +18,6 @@ import numpy.typing as npt
 from pipeline.errors import ModelError, one_line
 from pipeline.images import canonical
 from pipeline.images.picture import Fit, Resample
-from pipeline.params import CleanParams
 from pipeline.paths import written_whole
 
 Uint8 = npt.NDArray[np.uint8]
@@ -37,23 +36,9 @@ class Settings:
     channels: int
     fit: Fit
     resample: Resample
+    equalise: int
     formats: tuple[str, ...]
     max_pixels: int
-
-    @classmethod
-    def of(
-        cls, class_names: Sequence[str], *, clean: CleanParams, formats: Sequence[str], max_pixels: int
-    ) -> Self:
-        """The settings under which the collection was read and cleaned."""
-        return cls(
-            class_names=tuple(class_names),
-            image_hw=clean.image_hw,
-            channels=clean.channels,
-            fit=clean.fit,
-            resample=clean.resample,
-            formats=tuple(formats),
-            max_pixels=max_pixels,
-        )
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:

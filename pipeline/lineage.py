@@ -5,8 +5,7 @@ hold a moment later. So a run that carries the hash can be found again from dvc.
 DVC restored the stage from its cache and nothing ran.
 
 Left out of an entry, on purpose: the md5 of the image source (the manifest, an output, already holds the
-sha256 of every file in it, and hashing the source again would read all of it) and Data Docs (they state
-when they were written, and nothing depends on them).
+sha256 of every file in it, and hashing the source again would read all of it).
 """
 
 import hashlib
@@ -22,7 +21,6 @@ from pipeline.params import read_yaml
 from pipeline.paths import STAGES, Paths
 
 UPSTREAM = STAGES[:-1]
-_IGNORED_OUTS = {"data/validate/docs"}
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,7 @@ class Lineage:
         """
         spec = self._stages[stage]
         outs = {_path(out) for out in _outs(spec)}
-        return _digest(self._inputs(stage) | {"outs": self._hashes(outs - _IGNORED_OUTS)})
+        return _digest(self._inputs(stage) | {"outs": self._hashes(outs)})
 
     def entry_from_lock(self, stage: str) -> str:
         """The hash of the entry that dvc.lock holds for a stage.
@@ -71,7 +69,7 @@ class Lineage:
                 "cmd": locked["cmd"],
                 "deps": {path: md5 for path, md5 in deps.items() if path in wired},
                 "params": locked.get("params", {}).get(self.paths.params.name, {}),
-                "outs": {p: md5 for p, md5 in self.outs(stage).items() if p not in _IGNORED_OUTS},
+                "outs": self.outs(stage),
             }
         )
 
@@ -90,7 +88,7 @@ class Lineage:
         return _digest(entries | {"promote": self._inputs("promote")})
 
     def check_files(self) -> None:
-        """Hold the files in the workspace to dvc.lock (all but shards and docs, which nothing here reads).
+        """Hold the files in the workspace to dvc.lock (all but folders: nothing here reads those).
 
         Raises:
             PromotionError: a file is not the one dvc.lock speaks of, so a row would describe another model.

@@ -4,11 +4,20 @@ Parsed as DVC parses it (ruamel.yaml, YAML 1.2), so that `1e-3` is a number and 
 Shapes are (height, width) in pixels; shares are fractions in [0, 1].
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -50,9 +59,25 @@ class ValidateParams(Section):
     formats: Words
     max_pixels: PositiveInt
     min_side_px: PositiveInt
+    min_local_contrast: Share
+    max_seconds_per_file: Annotated[float, Field(gt=0)]
     max_unreadable_share: Share
     min_images_per_class: PositiveInt
     min_class_share: Share
+    dark_below: Share
+    blurred_below: Annotated[float, Field(ge=0)]
+    compressed_below: Annotated[int, Field(ge=0, le=100)]
+    long_above: Annotated[float, Field(ge=1)]
+    max_unusual_share: Share
+
+
+class ReadyParams(Section):
+    min_images_per_class: PositiveInt
+    max_quarantined_share: Share
+    min_class_share: Share
+    max_near_duplicate_share: Share
+    max_group_share: Share
+    max_plain_share: Share
 
 
 class CleanParams(Section):
@@ -60,6 +85,10 @@ class CleanParams(Section):
     channels: Literal[1, 3]
     fit: Literal["stretch", "pad", "crop"]
     resample: Literal["bilinear", "bicubic", "lanczos"]
+    equalise: Annotated[int, Field(ge=0, le=100)]
+    near_duplicate_distance: Annotated[int, Field(ge=0, le=47)]
+    near_duplicate_min_quality: Annotated[int, Field(ge=0, le=100)]
+    ready: ReadyParams
 
 
 class SplitParams(Section):
@@ -68,6 +97,21 @@ class SplitParams(Section):
     val: Share
     test: Share
     folds: Annotated[int, Field(ge=2, le=100)]
+    group_by: str
+    exact: bool
+    max_metadata_accuracy: Share
+
+    @field_validator("group_by")
+    @classmethod
+    def group_by_is_a_pattern(cls, pattern: str) -> str:
+        """Raise ValueError unless it is a regular expression that matches something, or empty."""
+        try:
+            compiled = re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"not a regular expression ({error}), got {pattern!r}") from None
+        if pattern and compiled.fullmatch(""):
+            raise ValueError(f"it matches the empty text, so every key; got {pattern!r}")
+        return pattern
 
     @model_validator(mode="after")
     def shares_are_whole(self) -> Self:

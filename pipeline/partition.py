@@ -1,10 +1,12 @@
 """Who is trained on and who is tested on: each group of pictures dealt by a hash of its own name.
 
 What a group gets depends on the seed, the shares and its own name, never on other pictures or on
-their order: it is the same on every machine, and adding pictures moves no earlier one.
+their order: it is the same on every machine, and adding pictures moves no earlier one. (`partition_exactly`
+gives that up for exact shares.)
 """
 
 import hashlib
+import re
 from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
@@ -67,6 +69,70 @@ def partition(
     return pd.DataFrame(
         {"split": np.array(SPLITS, dtype=object)[rank][member_of], "fold": fold[member_of].astype(np.int8)}
     )
+
+
+def named_groups(keys: "pd.Series[str]", pattern: str) -> list[str]:
+    """What the pattern's first group (or whole match) finds in each key; "" where it finds nothing."""
+    compiled = re.compile(pattern)
+    number = min(compiled.groups, 1)
+    matches = (compiled.search(key) for key in keys)
+    return [(match[number] or "") if match else "" for match in matches]
+
+
+def partition_exactly(
+    groups: "pd.Series[str]",
+    source_splits: "pd.Series[str]",
+    *,
+    classes: NDArray[np.int32],
+    shares: Mapping[str, float],
+    seed: int,
+    folds: int,
+) -> pd.DataFrame:
+    """As `partition`, with the shares of each class as near as whole groups allow.
+
+    Groups of several pictures come first, the largest first, then by hash: each goes where its classes
+    lack most, against what is asked for. Single pictures then fill up, in the order of their hashes.
+    """
+    member_of, names = pd.factorize(groups)
+    u, word = draw(names.tolist(), seed)
+    given_of, given = pd.factorize(source_splits)
+    chance = np.array([list(chances(name, set(given), shares).values()) for name in given])
+    cell_of, cells = pd.factorize(classes.astype(np.int64) * len(given) + given_of)  # class and source split
+    lacking = np.bincount(cell_of)[:, None] * chance[cells % len(given)]
+    asked = np.maximum(lacking, 1e-9)
+    size = np.bincount(member_of)
+    least = np.zeros(len(names), dtype=np.int8)  # where the source puts a member is where its group must be
+    np.maximum.at(least, member_of, np.where(chance.max(axis=1) == 1, chance.argmax(axis=1), 0)[given_of])
+    rank = least.copy()
+    members = pd.Series(cell_of).groupby(member_of).indices
+    for group in np.lexsort((u, -size)):
+        if size[group] == 1:
+            break
+        inside, n_inside = np.unique(cell_of[members[group]], return_counts=True)
+        if not least[group]:
+            may = (chance[cells[inside] % len(given)] > 0).all(axis=0)
+            need = (n_inside[:, None] * lacking[inside] / asked[inside]).sum(axis=0)
+            rank[group] = np.argmax(np.where(may, need, -np.inf))
+        lacking[inside, rank[group]] -= n_inside
+    single = np.flatnonzero(size[member_of] == 1)
+    single = single[np.argsort(u[member_of[single]], kind="stable")]
+    for cell in range(len(cells)):
+        mine = single[cell_of[single] == cell]
+        quota = _whole(lacking[cell], len(mine))
+        rank[member_of[mine]] = np.repeat([2, 1, 0], quota[::-1])
+    fold = np.where(rank == SPLITS.index("test"), -1, (word % np.uint64(folds)).astype(np.int8))
+    return pd.DataFrame(
+        {"split": np.array(SPLITS, dtype=object)[rank][member_of], "fold": fold[member_of].astype(np.int8)}
+    )
+
+
+def _whole(lacking: NDArray[np.float64], n: int) -> NDArray[np.int64]:
+    """`n` pictures in whole numbers a split, in proportion to what is lacking, by largest remainder."""
+    wanted = lacking.clip(min=0)
+    wanted = wanted * (n / max(wanted.sum(), 1e-9))
+    quota = np.floor(wanted + 1e-9).astype(np.int64)
+    quota[np.argsort(quota - wanted, kind="stable")[: n - quota.sum()]] += 1
+    return np.asarray(quota)
 
 
 def check_no_leak(groups: "pd.Series[str]", parts: pd.DataFrame) -> None:

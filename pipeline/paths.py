@@ -34,6 +34,16 @@ class Paths:
     def raw(self) -> Path:
         return self.root / "data" / "raw"
 
+    @property
+    def overrides(self) -> Path:
+        """What people decided about single files; in git."""
+        return self.root / "data" / "overrides.csv"
+
+    @property
+    def shown(self) -> Path:
+        """The sheet that `darkroom quarantine show` draws."""
+        return self.root / "data" / "shown.png"
+
     def source(self, path: str) -> Path:
         """The image source `data.source`, relative to the root unless absolute."""
         return self.root / path
@@ -71,6 +81,18 @@ class Paths:
         return self.stage("clean") / "quarantine.parquet"
 
     @property
+    def pairs(self) -> Path:
+        return self.stage("clean") / "pairs.parquet"
+
+    @property
+    def ready_expectations(self) -> Path:
+        return self.stage("clean") / "expectations.json"
+
+    @property
+    def ready_docs(self) -> Path:
+        return self.stage("clean") / "docs"
+
+    @property
     def shards(self) -> Path:
         return self.stage("clean") / "shards"
 
@@ -81,6 +103,11 @@ class Paths:
     @property
     def classes(self) -> Path:
         return self.stage("split") / "classes.json"
+
+    @property
+    def shortcuts(self) -> Path:
+        """What facts beside the picture say about its class."""
+        return self.stage("split") / "shortcuts.json"
 
     @property
     def policy(self) -> Path:

@@ -19,9 +19,10 @@ def summary_of(paths: Paths) -> dict[str, str]:
     n_test = metrics.get("n_test")
     summary = {
         "Test accuracy": _accuracy(metrics) + (f", on {n_test:,} pictures" if n_test else ""),
+        "Shortcuts": _shortcuts(paths),
         "Promotion": _promotion(decision),
         "Pictures": ", ".join(_figures(paths)) or "none",
-        "Data report": _relative(paths.data_docs / "index.html", paths.root),
+        "Data report": ", ".join(_reports(paths)),
         "Compare in MLflow": "make ui",
     }
     return {heading: text for heading, text in summary.items() if text}
@@ -31,6 +32,15 @@ def _accuracy(metrics: dict[str, Any]) -> str:
     text = f"{metrics['accuracy']:.1%}" if "accuracy" in metrics else "not measured"
     low, high = (metrics.get(f"accuracy/{end}") for end in ("low", "high"))
     return text if low is None or high is None else f"{text} ({low:.1%} to {high:.1%})"
+
+
+def _shortcuts(paths: Paths) -> str:
+    """How well facts beside the picture predict the class; "" where split has not said."""
+    metrics = _read(paths.metrics("split"), paths.root) if paths.metrics("split").exists() else {}
+    if "metadata_accuracy" not in metrics:
+        return ""
+    said = "file facts alone {metadata_accuracy:.1%}, developed pictures' facts {residual_accuracy:.1%}"
+    return f"{said.format(**metrics)} (chance {metrics['metadata_chance']:.1%})"
 
 
 def _promotion(decision: dict[str, Any]) -> str:
@@ -43,6 +53,11 @@ def _figures(paths: Paths) -> list[str]:
     return [
         f"{_relative(paths.figures(stage), paths.root)}/" for stage in STAGES if paths.figures(stage).is_dir()
     ]
+
+
+def _reports(paths: Paths) -> list[str]:
+    pages = (docs / "index.html" for docs in (paths.data_docs, paths.ready_docs))
+    return [_relative(page, paths.root) for page in pages if page.exists()]
 
 
 def _relative(path: Path, root: Path) -> str:

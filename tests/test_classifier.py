@@ -11,7 +11,7 @@ import pytest
 from pipeline.classifier import Classifier, Settings
 from pipeline.demos import grey_png
 from pipeline.errors import ImageError, ModelError
-from pipeline.params import Params
+from pipeline.images import develop
 
 
 @pytest.fixture(scope="module")
@@ -59,13 +59,19 @@ def test_a_picture_that_cannot_be_decoded(classifier: Classifier) -> None:
         classifier.predict_bytes([grey(1), b"not a picture"])
 
 
-def test_settings_of_params(params_of: Callable[..., Params]) -> None:
-    params = params_of(clean={"image_hw": [20, 30], "channels": 1, "fit": "pad"})
-    formats, max_pixels = params.validate_.formats, params.validate_.max_pixels
-    settings = Settings.of(["a", "b"], clean=params.clean, formats=formats, max_pixels=max_pixels)
-    assert settings.image_hw == (20, 30)
-    assert settings.fit == "pad"
-    assert settings.formats == params.validate_.formats
+def test_what_serves_is_equalised_as_what_was_trained(copy: Path) -> None:
+    settings = json.loads((copy / "classifier.json").read_text())
+    how = {key: value for key, value in settings.items() if key != "class_names"} | {"equalise": 20}
+    noisy = np.random.default_rng(0).integers(0, 256, (8, 8, 1), np.uint8)
+    data = grey_png([bytes(row) for row in noisy[..., 0].tolist()])
+    (copy / "classifier.json").write_text(json.dumps(settings | {"equalise": 20}))
+    developed = Classifier.load(copy).develop(data)
+    assert (developed == develop((data, True), **how).picture).all()
+    assert not np.array_equal(developed, noisy)
+
+
+def test_settings_there_and_back() -> None:
+    settings = Settings(("a", "b"), (20, 30), 1, "pad", "bicubic", 75, ("JPEG",), 1000)
     assert Settings.from_json(json.loads(json.dumps(settings.__dict__))) == settings
 
 

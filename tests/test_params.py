@@ -59,7 +59,7 @@ def test_params_are_frozen(repo: Path) -> None:
         ),
         pytest.param(
             {"split": {"xyz": 1}},
-            ["split.xyz is not a known key (allowed: seed, train, val, test, folds)"],
+            ["split.xyz is not a known key (allowed: seed, train, val, test, folds, group_by, exact"],
             id="unknown",
         ),
         pytest.param(
@@ -91,6 +91,12 @@ def test_params_are_frozen(repo: Path) -> None:
         pytest.param({"split": {"folds": 1}}, ["split.folds", "got 1"], id="one-fold"),
         pytest.param({"split": {"folds": 101}}, ["split.folds", "got 101"], id="folds-above-a-byte"),
         pytest.param({"data": {"classes": ["a"]}}, ["data.classes"], id="list-for-a-map"),
+        pytest.param(
+            {"split": {"group_by": "scan(\\d+"}},
+            ["split.group_by", "not a regular expression", "got 'scan(\\\\d+'"],
+            id="bad-pattern",
+        ),
+        pytest.param({"split": {"group_by": ".*"}}, ["split.group_by", "every key"], id="pattern-for-all"),
         pytest.param(
             {"train": {"epochs": 0, "learning_rat": 1}, "split": {"seed": "a"}},
             ["train.epochs", "train.learning_rat", "split.seed"],

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from pipeline.errors import DataError
-from pipeline.partition import chances, check_no_leak, draw, partition
+from pipeline.partition import chances, check_no_leak, draw, named_groups, partition, partition_exactly
 
 SHARES = {"train": 0.7, "val": 0.15, "test": 0.15}
 
@@ -122,3 +122,59 @@ def test_a_leak_is_refused(column: str) -> None:
     parts.loc[1, column] = {"split": "test", "fold": 3}[column]
     with pytest.raises(DataError, match=f"1 groups of pictures lie in more than one {column}, first 'a'"):
         check_no_leak(groups, parts)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        pytest.param("batch", ["batch", "batch", "", ""], id="the whole match"),
+        pytest.param(r"batch(\d+)", ["1", "23", "", ""], id="its first group"),
+        pytest.param(r"(?:b|l)a|(z)", ["", "", "", "z"], id="a group that took no part"),
+        pytest.param(r"(\w)/.*_(\w)", ["a", "a", "", "b"], id="the first of two groups"),
+    ],
+)
+def test_a_pattern_names_groups(pattern: str, expected: list[str]) -> None:
+    keys = pd.Series(["a/batch1_x.png", "a/batch23_y.png", "a/label.png", "b/z_z.png"], dtype="str")
+    assert named_groups(keys, pattern) == expected
+
+
+def deal_exactly(groups: list[str], classes: list[int], given: list[str] | None = None) -> pd.DataFrame:
+    return partition_exactly(
+        pd.Series(groups, dtype="str"),
+        pd.Series(given or [""] * len(groups), dtype="str"),
+        classes=np.array(classes, dtype=np.int32),
+        shares=SHARES,
+        seed=0,
+        folds=5,
+    )
+
+
+def test_exact_shares_are_within_one_picture_a_class() -> None:
+    classes = [0] * 1_000 + [1] * 130 + [2] * 7
+    parts = deal_exactly(ids(len(classes)), classes)
+    counts = pd.crosstab(np.array(classes), parts["split"])
+    for name, share in SHARES.items():
+        assert (counts[name] - share * np.bincount(classes)).abs().max() < 1
+
+
+def test_exact_shares_hold_groups_of_all_sizes_and_classes_whole() -> None:
+    rng = np.random.default_rng(0)
+    groups = [f"g{i}" for i in range(200) for _ in range(rng.integers(1, 12))] + ids(400)
+    classes = rng.integers(0, 3, len(groups)).tolist()
+    parts = deal_exactly(groups, classes)
+    check_no_leak(pd.Series(groups, dtype="str"), parts)
+    counts = pd.crosstab(np.array(classes), parts["split"], normalize="index")
+    for name, share in SHARES.items():
+        assert (counts[name] - share).abs().max() < 0.01
+    order = rng.permutation(len(groups))
+    shuffled = deal_exactly([groups[i] for i in order], [classes[i] for i in order])
+    assert (shuffled["split"].to_numpy() == parts["split"].to_numpy()[order]).all()
+
+
+def test_exact_shares_leave_what_the_source_brings() -> None:
+    groups, given = ids(300), ["test"] * 50 + ["train"] * 250
+    groups[0] = groups[60] = "twins"
+    parts = deal_exactly(groups, [0] * 300, given)
+    assert set(parts["split"][:50]) == {"test"}
+    assert parts["split"][60] == "test"
+    assert (parts["split"] == "val").sum() == pytest.approx(250 * 0.15 / 0.85, abs=1)

@@ -17,9 +17,11 @@ def test_every_path_hangs_off_the_root(tmp_path: Path) -> None:
 
 def test_every_output_lies_in_the_folder_of_a_stage(tmp_path: Path) -> None:
     paths = Paths(tmp_path)
-    inputs = {"params", "dvc_yaml", "dvc_lock", "raw"}
+    not_of_a_stage = {"params", "dvc_yaml", "dvc_lock", "raw", "overrides", "shown"}
     names = [name for name, value in vars(Paths).items() if isinstance(value, property)]
-    folders = {getattr(paths, name).relative_to(tmp_path / "data").parts[0] for name in set(names) - inputs}
+    folders = {
+        getattr(paths, name).relative_to(tmp_path / "data").parts[0] for name in set(names) - not_of_a_stage
+    }
     assert folders <= set(STAGES)
     assert paths.metrics("clean") == tmp_path / "data" / "clean" / "metrics.json"
     assert paths.figures("train") == tmp_path / "data" / "train" / "figures"

@@ -43,6 +43,24 @@ def test_a_run_in_a_few_lines(tmp_path: Path) -> None:
     }
 
 
+def test_both_data_reports_are_named(tmp_path: Path) -> None:
+    paths = run_of(tmp_path)
+    for folder in (paths.data_docs, paths.ready_docs):
+        folder.mkdir(parents=True)
+        (folder / "index.html").touch()
+    said = "data/validate/docs/index.html, data/clean/docs/index.html"
+    assert summary_of(paths)["Data report"] == said
+
+
+def test_what_the_shortcut_audit_found_is_a_line(tmp_path: Path) -> None:
+    paths = run_of(tmp_path)
+    found = {"metadata_accuracy": 0.975, "metadata_chance": 0.2, "residual_accuracy": 1}
+    paths.metrics("split").parent.mkdir(parents=True)
+    paths.metrics("split").write_text(json.dumps(found), encoding="utf-8")
+    said = "file facts alone 97.5%, developed pictures' facts 100.0% (chance 20.0%)"
+    assert summary_of(paths)["Shortcuts"] == said
+
+
 @pytest.mark.parametrize(
     ("metrics", "decision", "heading", "text"),
     [

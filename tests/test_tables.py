@@ -39,7 +39,13 @@ def test_pandas_leaves_no_trace_in_the_bytes(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_what_is_written_is_read_back(name: str, tmp_path: Path) -> None:
     schema = SCHEMAS[name]
-    example: dict[str, Any] = {"string": "é\n", "list<item: string>": ["a"], "list<item: float>": [0.5]}
+    example: dict[str, Any] = {
+        "string": "é\n",
+        "list<item: string>": ["a"],
+        "list<item: float>": [0.5],
+        "bool": True,
+    }
+    example["fixed_size_binary[32]"] = bytes(32)
     row = {field.name: example.get(str(field.type), 1) for field in schema}
     table = from_rows([row], schema, sort_by=schema.names[0])
     write_table(table, tmp_path / "t.parquet")

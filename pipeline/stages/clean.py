@@ -1,153 +1,138 @@
 """clean: every raw file becomes a canonical picture, or a row of the quarantine with the reason.
 
-Reads   data/validate/manifest.parquet, data.source once more (nothing there is changed)
+Reads   data/validate/manifest.parquet, data/overrides.csv (what people decided), data.source once more
+        (nothing there is changed)
 Writes  data/clean/manifest.parquet (a row a picture that goes on, sorted by key), shards/ (their pixels,
-        uint8), quarantine.parquet (a row a file that does not, sorted by key)
+        uint8), quarantine.parquet (a row a file that does not, sorted by key), pairs.parquet (a row a link
+        between near-duplicates, sorted by ids), figures/ (pairs.png: the least alike of them; a contact
+        sheet of every class, class_<name>.png, and of the quarantine, quarantine.png), expectations.json and
+        docs/ (what the suite `ready` found: open index.html)
 Run     python -m pipeline.stages.clean
 Cost    one decode and resize a file in DARKROOM_WORKERS processes; memory does not grow with their
         number (about 0.5 kB a file for the tables); disk: height x width x channels bytes a picture
 
-Files with the same bytes: one is kept where their labels agree (one in the source's own test set rather
-than in others, so that what it tests on stays), none where they differ.
+`pipeline/verdicts.py` says what becomes of copies and of files that a person decided about. Near-duplicates
+are all kept, as one group, which is named by its smallest id.
 """
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from functools import partial
-from itertools import count, islice
 from statistics import median
-from sys import intern
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from pipeline import images
+from pipeline.contact_sheets import draw_classes, draw_quarantine, with_picture
+from pipeline.duplicates import near_links
 from pipeline.errors import DataError, SourceError
+from pipeline.expectations import check_ready, ready_page, write_docs
+from pipeline.overrides import Override, read_overrides
+from pipeline.pairs import draw_pairs, group_metrics, group_names, pair_table
 from pipeline.params import CleanParams, Params
 from pipeline.paths import Paths
+from pipeline.prints import Prints
 from pipeline.progress import track
 from pipeline.runner import Metrics, run_stage
 from pipeline.runs import Run
 from pipeline.shards import ShardWriter, rows_per_shard
 from pipeline.sources import Record, Source, open_source
-from pipeline.tables import CLEAN, MANIFEST, QUARANTINE, read_table, write_table
+from pipeline.tables import CLEAN, MANIFEST, QUARANTINE, from_many_rows, read_table, write_table
+from pipeline.verdicts import File, plan, unused
 from pipeline.workers import ordered_map
 
 _log = logging.getLogger(__name__)
 
-_PREFERRED = {"test": 0, "val": 1}  # of copies, the one to keep; others after them
+Uint8 = NDArray[np.uint8]
+
 _ANSWER_BYTES = 4 << 20  # of pictures that a worker makes before it hands them over
 _MUCH_LARGER = 4
-_BATCH_ROWS = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class File:
-    """A file of the source and what becomes of it: `at` is its picture's number among those kept, or -1."""
-
-    id: str | None
-    key: str
-    label: str
-    source_split: str
-    reason: str
-    detail: str
-    repairs: tuple[str, ...]
-    at: int = -1
-
-
-def plan(manifest: pa.Table) -> dict[str, File]:
-    """What becomes of each file, by key, in the order of keys; pure: no picture is read.
-
-    Args:
-        manifest: of schema tables.MANIFEST.
-
-    Returns:
-        Files of validate's manifest with reasons for copies added, and the rest numbered from 0.
-
-    Raises:
-        DataError: two files have the same key.
-    """
-    columns = ["id", "key", "label", "source_split", "reason", "detail", "repairs"]
-    files: dict[str, File] = {}
-    for batch in manifest.select(columns).to_batches(max_chunksize=_BATCH_ROWS):
-        for row in batch.to_pylist():
-            file = File(**row | {"label": intern(row["label"]), "repairs": tuple(row["repairs"])})
-            if file.key in files:
-                raise DataError(f"two files have the key {file.key!r}; rename one and run `dvc repro`")
-            files[file.key] = file
-    for copies in _same_bytes(files):
-        files |= {file.key: file for file in _settled(copies)}
-    numbers = count()
-    return {
-        key: files[key] if files[key].reason else replace(files[key], at=next(numbers))
-        for key in sorted(files)
-    }
-
-
-def _same_bytes(files: Mapping[str, File]) -> list[list[File]]:
-    groups: dict[str | None, list[File]] = {}
-    for file in files.values():
-        if not file.reason:
-            groups.setdefault(file.id, []).append(file)
-    return [group for group in groups.values() if len(group) > 1]
-
-
-def _settled(copies: list[File]) -> list[File]:
-    """The files of one group of copies that do not go on, with the reason."""
-    ranked = sorted(copies, key=lambda file: (_PREFERRED.get(file.source_split, 2), file.key))
-    if len({file.label for file in copies}) == 1:
-        detail = f"the same bytes as {ranked[0].key}, which is kept"
-        return [replace(file, reason="duplicate", detail=detail) for file in ranked[1:]]
-    by_label = {file.label: file.key for file in sorted(copies, key=lambda file: file.key, reverse=True)}
-    named = ", ".join(f"{key} ({label})" for label, key in sorted(by_label.items()))
-    return [
-        replace(file, reason="conflicting_labels", detail=f"the same bytes under labels that differ: {named}")
-        for file in copies
-    ]
+_OF_READY = ["key", "label", "verdict", "width", "height"]  # of validate's manifest; ids take most room
+_NOT_OF_PICTURES = {"near_duplicate_distance", "near_duplicate_min_quality", "ready"}
 
 
 def develop_all(
-    files: Mapping[str, File], source: Source, settings: Mapping[str, Any], writer: ShardWriter
-) -> dict[str, File]:
-    """Write the picture of every planned file to its row; the files whose picture failed, with a reason.
+    files: Mapping[str, File],
+    source: Source,
+    settings: Mapping[str, Any],
+    writer: ShardWriter,
+    prints: Prints,
+    *,
+    max_seconds: float,
+) -> tuple[dict[str, File], dict[str, Uint8]]:
+    """Write picture and fingerprint of every planned file to its row.
 
     Args:
-        settings: of `images.canonical`.
+        settings: of `images.develop`.
+        max_seconds: of computing time for a file, as in validate.
+
+    Returns:
+        Files of which more is known now: those that failed, with the reason, and those that validate
+        looked at no further and a person restored, with their repairs. And thumbnails, by key, of the
+        quarantined files that the contact sheet shows, where they can be decoded.
 
     Raises:
         SourceError: the source is not what the manifest says any more.
     """
     waiting = set(files)
-    failed: dict[str, File] = {}
-    for record, developed in track(_developed(files, source, settings), total=len(source), what="clean"):
+    changed: dict[str, File] = {}
+    thumbnails: dict[str, Uint8] = {}
+    all_developed = _developed(files, source, settings, max_seconds)
+    for record, developed in track(all_developed, total=len(source), what="clean"):
         file = files[record.key]
         if file.key not in waiting or file.id != (None if record.problem else developed.id):
             raise _changed(f"{file.key} has other bytes")
         waiting.remove(file.key)
-        if developed.picture is not None:
+        if developed.picture is not None and developed.fingerprint is not None:
             writer.write(*divmod(file.at, writer.per_shard), developed.picture)
+            found = developed.fingerprint
+            prints.write(file.at, found.pdq, found.quality, found.views)
+            if file.is_restored:
+                changed[file.key] = replace(file, repairs=_in_order({*file.repairs, *developed.repairs}))
         elif file.at >= 0:
-            failed[file.key] = replace(file, reason=developed.reason, detail=developed.detail, at=-1)
+            changed[file.key] = replace(file, reason=developed.reason, detail=developed.detail, at=-1)
+        elif developed.picture is not None:
+            thumbnails[file.key] = developed.picture
     if gone := sorted(waiting):
         raise _changed(f"{len(gone)} gone, such as {gone[0]}")
-    return failed
+    return changed, thumbnails
+
+
+def _in_order(repairs: set[str]) -> tuple[str, ...]:
+    return tuple(repair for repair in images.REPAIRS if repair in repairs)
 
 
 def _developed(
-    files: Mapping[str, File], source: Source, settings: Mapping[str, Any]
+    files: Mapping[str, File],
+    source: Source,
+    settings: Mapping[str, Any],
+    max_seconds: float,
 ) -> Iterator[tuple[Record, images.Developed]]:
-    def items() -> Iterator[tuple[Record, tuple[bytes, bool]]]:
+    shown = with_picture(files.values())
+
+    def items() -> Iterator[tuple[Record, tuple[bytes, images.Wanted]]]:
         for record in source.records():
             if record.key not in files:
                 raise _changed(f"{record.key} is new")
-            yield replace(record, data=b""), (record.data, files[record.key].at >= 0)
+            wanted: images.Wanted = "thumbnail" if record.key in shown else files[record.key].at >= 0
+            yield replace(record, data=b""), (record.data, wanted)
 
     height, width = settings["image_hw"]
     chunk_items = min(64, max(1, _ANSWER_BYTES // (height * width * settings["channels"])))
     develop = partial(images.develop, **settings)
-    return ordered_map(develop, items(), n_bytes=lambda item: len(item[0]), chunk_items=chunk_items)
+    return ordered_map(
+        develop,
+        items(),
+        n_bytes=lambda item: len(item[0]),
+        chunk_items=chunk_items,
+        max_seconds=max_seconds,
+        lost=images.undeveloped,
+    )
 
 
 def _changed(what: str) -> SourceError:
@@ -157,8 +142,7 @@ def _changed(what: str) -> SourceError:
 def main(params: Params, paths: Paths, run: Run) -> Metrics:
     manifest = read_table(paths.raw_manifest, MANIFEST)
     run.log_dataset("raw", paths.raw_manifest, context="clean")
-    section = params.clean
-    _warn_if_small(manifest, section)
+    _warn_if_small(manifest, params.clean)
     source = open_source(
         paths.source(params.data.source),
         ignore=params.data.ignore,
@@ -166,18 +150,66 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
         csv_label_column=params.data.csv.label_column,
         csv_image_hw=params.data.csv.image_hw,
     )
-    settings = section.model_dump() | _decoding(manifest)
-    files = plan(manifest)
-    n = sum(file.at >= 0 for file in files.values())
-    shape = (*section.image_hw, section.channels)
-    with ShardWriter(paths.shards, n, shape, rows_per_shard(n, shape)) as writer:
-        files |= develop_all(files, source, settings, writer)
-    kept = _table((_kept_row(file, writer.per_shard) for file in files.values() if not file.reason), CLEAN)
-    away = _table((asdict(file) for file in files.values() if file.reason), QUARANTINE)
+    labels, overrides = source.labels, read_overrides(paths.overrides)
+    files = plan(manifest, overrides, labels)
+    idle = unused(files, overrides)
+    _warn_if_unused(idle, overrides)
+    settings = settings_of(params.clean, manifest, files)
+    manifest = manifest.select(_OF_READY)
+    files, kept, pairs, thumbnails = _pictures(files, source, settings, params, paths)
+    gone = [file for file in files.values() if file.reason]
+    away = from_many_rows(map(asdict, gone), QUARANTINE, sort_by="key")
     write_table(kept, paths.clean_manifest)
     write_table(away, paths.quarantine)
+    write_table(pairs, paths.pairs)
     _check(files, len(manifest), len(kept) + len(away), paths)
-    return _metrics(files)
+    decided = {"n_overrides": len(overrides), "n_overrides_unused": len(idle)}
+    metrics = {**_metrics(files), **group_metrics(kept), **decided}
+    del files, source  # before Great Expectations comes: 30 MB where there are 50,000 files
+    draw_pairs(pairs, kept, shards=paths.shards, path=paths.figures("clean") / "pairs.png")
+    draw_classes(kept, shards=paths.shards, folder=paths.figures("clean"))
+    draw_quarantine(gone, thumbnails, paths.figures("clean") / "quarantine.png")
+    run.log_artifact(paths.figures("clean"), "figures")
+    report = check_ready(manifest, kept, away, section=params.clean, labels=labels, shards=paths.shards)
+    report.write(paths.ready_expectations)
+    write_docs(report, ready_page(manifest, kept, away, labels=labels), paths.ready_docs)
+    run.log_artifact(paths.ready_expectations)
+    run.log_artifact(paths.ready_docs, "docs")
+    report.enforce(docs=(paths.ready_docs / "index.html").relative_to(paths.root))
+    return metrics
+
+
+def _pictures(
+    files: dict[str, File], source: Source, settings: Mapping[str, Any], params: Params, paths: Paths
+) -> tuple[dict[str, File], pa.Table, pa.Table, dict[str, Uint8]]:
+    """Write the shards; what is known of the files now, clean's manifest, the pairs, the thumbnails."""
+    section = params.clean
+    n = sum(file.at >= 0 for file in files.values())
+    shape = (*section.image_hw, section.channels)
+    with Prints(paths.stage("clean"), n, len(images.VIEWS)) as prints:
+        with ShardWriter(paths.shards, n, shape, rows_per_shard(n, shape)) as writer:
+            limit = params.validate_.max_seconds_per_file
+            changed, thumbnails = develop_all(files, source, settings, writer, prints, max_seconds=limit)
+        usable = prints.quality >= max(section.near_duplicate_min_quality, 1)
+        distance = section.near_duplicate_distance
+        links = near_links(prints.pdq, usable, prints.read_views, max_distance=distance)
+    files |= changed
+    names = {file.at: (str(file.id), file.key) for file in _on(files)}
+    group = group_names(names, links, n)
+    rows = (_kept_row(file, writer.per_shard, group, prints) for file in _on(files))
+    kept = from_many_rows(rows, CLEAN, sort_by="key")
+    return files, kept, pair_table(names, links, images.VIEWS), thumbnails
+
+
+def _warn_if_unused(idle: Sequence[Override], overrides: Sequence[Override]) -> None:
+    if idle:
+        _log.warning(
+            "%d of %d decisions in data/overrides.csv are about no file of the source, or about bytes that "
+            "changed since, such as %s; `darkroom quarantine undo` takes them out",
+            len(idle),
+            len(overrides),
+            idle[0].key or idle[0].id,
+        )
 
 
 def _warn_if_small(manifest: pa.Table, section: CleanParams) -> None:
@@ -198,26 +230,29 @@ def _sizes(manifest: pa.Table) -> list[tuple[int, int]]:
     return [(w, h) for verdict, w, h in zip(*columns, strict=True) if verdict != "quarantined"]
 
 
-def _decoding(manifest: pa.Table) -> dict[str, Any]:
-    """What a decoder may do: no more than validate's files took, whose bytes these are."""
+def settings_of(section: CleanParams, manifest: pa.Table, files: Mapping[str, File]) -> dict[str, Any]:
+    """The settings of `images.develop`; a decoder may do no more than the files took that go on."""
     formats = {*manifest.column("format").to_pylist()} - {None}
-    return {
+    columns = (manifest.column(name).to_pylist() for name in ("key", "width", "height", "n_frames"))
+    rows = [row for row in zip(*columns, strict=True) if files[row[0]].at >= 0]
+    return section.model_dump(exclude=_NOT_OF_PICTURES) | {
         "formats": tuple(sorted(formats)),
-        "max_pixels": max((width * height for width, height in _sizes(manifest)), default=1),
+        "max_pixels": max((width * height for _, width, height, _ in rows), default=1),
+        # An animation goes on only where a person restored it; validate refuses all others.
+        "first_frame": any(files[key].is_restored and (n or 1) > 1 for key, _, _, n in rows),
     }
 
 
-def _kept_row(file: File, per_shard: int) -> dict[str, Any]:
+def _on(files: Mapping[str, File]) -> Iterator[File]:
+    """The files that go on."""
+    return (file for file in files.values() if not file.reason)
+
+
+def _kept_row(file: File, per_shard: int, group: Mapping[int, str], prints: Prints) -> dict[str, Any]:
     shard, row = divmod(file.at, per_shard)
-    return asdict(file) | {"group": file.id, "shard": shard, "row": row}
-
-
-def _table(rows: Iterator[dict[str, Any]], schema: pa.Schema) -> pa.Table:
-    """Rows in the order of keys as a table; made piece by piece, so that few are Python objects at a time."""
-    pieces = []
-    while batch := list(islice(rows, _BATCH_ROWS)):
-        pieces.append(pa.RecordBatch.from_pylist(batch, schema=schema))
-    return pa.Table.from_batches(pieces, schema=schema).combine_chunks()
+    place = {"group": group.get(file.at, file.id), "shard": shard, "row": row}
+    fingerprint = {"pdq": prints.pdq[file.at].tobytes(), "pdq_quality": int(prints.quality[file.at])}
+    return asdict(file) | place | fingerprint
 
 
 def _check(files: Mapping[str, File], n_files: int, n_out: int, paths: Paths) -> None:

@@ -149,7 +149,8 @@ def _fill(row: Tracked, params: Params, paths: Paths) -> None:
     for point in _curve(paths.history):
         step = int(point.pop("epoch"))
         row.log_metrics({f"curve/{name}": value for name, value in point.items()}, step)
-    for file in (paths.classes, paths.history, paths.predictions, paths.confusion, paths.expectations):
+    checked = (paths.expectations, paths.ready_expectations)
+    for file in (paths.classes, paths.history, paths.predictions, paths.confusion, *checked):
         row.log_artifact(file, file.parent.name)
     for file in (paths.params, paths.dvc_lock):
         row.log_artifact(file)

@@ -1,13 +1,18 @@
 """split: who is trained on, who chooses the weights, and who is tested on; and what class each picture has.
 
-Reads   data/clean/manifest.parquet
+Reads   data/clean/manifest.parquet, shards/; data/validate/manifest.parquet
 Writes  data/split/split.parquet (a row a picture, sorted by id), data/split/classes.json (the class names
-        in the order of the model's outputs)
+        in the order of the model's outputs), shortcuts.json and figures/shortcuts.png (how well facts that
+        should not matter predict the class), figures/classes.png (the classes in each split)
 Run     python -m pipeline.stages.split
-Cost    about 10 s for 1,000,000 pictures; no pixel is read
+Cost    about 10 s for 1,000,000 pictures, and up to 30 s for the audit, which looks at 10,000 at most
 
 Each picture's group is dealt by its own hash (`pipeline/partition.py`), so that the shares come out near
-`split.train/val/test`, not exactly at them. What the source itself divides stays as it is: its test set is
+`split.train/val/test`, not exactly at them (`split.exact` turns that round). A group is what clean found to
+be near-duplicates, and what `split.group_by` names alike; groups that share a picture are one. A new picture
+can so join two groups: then, and only then, members of a group that was dealt already may move.
+
+What the source itself divides stays as it is: its test set is
 the test set, its validation set the validation set, and only what it does not bring is cut from its
 training part. Pictures that the source does not place are dealt by the shares, whatever it does with others.
 """
@@ -15,24 +20,30 @@ training part. Pictures that the source does not place are dealt by the shares, 
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from pipeline import figures, shortcuts
+from pipeline.audit import Findings, audit_collection
 from pipeline.classes import class_indices
+from pipeline.duplicates import components
 from pipeline.errors import DataError
 from pipeline.metrics import metric_name
 from pipeline.params import Params, SplitParams
-from pipeline.partition import SPLITS, chances, check_no_leak, partition
+from pipeline.partition import SPLITS, chances, check_no_leak, named_groups, partition, partition_exactly
 from pipeline.paths import Paths, written_whole
 from pipeline.runner import Metrics, run_stage
 from pipeline.runs import Run
-from pipeline.tables import CLEAN, SPLIT, read_table, write_table
+from pipeline.tables import CLEAN, MANIFEST, SPLIT, read_table, write_table
 
 _log = logging.getLogger(__name__)
 
 MAX_TABLE_ROWS = 100
+_N_SENTENCES = 3
 
 
 def split_pictures(
@@ -44,8 +55,10 @@ def split_pictures(
 ) -> pd.DataFrame:
     """The pictures with their class and their place: `clean`'s columns, and those of tables.SPLIT.
 
+    The column `group` is then what was held together, the near-duplicates merged with `split.group_by`.
+
     Args:
-        clean: a row a picture, with the columns id, label, source_split and group of tables.CLEAN.
+        clean: a row a picture, with the columns id, key, label, source_split and group of tables.CLEAN.
         classes, class_names: as `class_indices` takes them.
 
     Raises:
@@ -55,16 +68,37 @@ def split_pictures(
     if not clean["id"].is_unique:
         twice = clean["id"][clean["id"].duplicated()].iloc[0]
         raise DataError(f"picture {twice} is twice in the clean manifest; run `dvc repro -f clean`")
-    label_of, labels = pd.factorize(clean["label"])
-    names, index_of = class_indices(list(labels), classes=classes, class_names=class_names)
-    class_index = np.array([index_of[label] for label in labels], dtype=np.int32)[label_of]
-    parts = partition(
-        clean["group"], clean["source_split"], shares=_shares(split), seed=split.seed, folds=split.folds
-    )
-    check_no_leak(clean["group"], parts)
+    labels = list(clean["label"].unique())
+    names, index_of = class_indices(labels, classes=classes, class_names=class_names)
+    clean = clean.sort_values("id", ignore_index=True)
+    class_index = np.array([index_of[label] for label in clean["label"]], dtype=np.int32)
+    group = merged_groups(clean, split.group_by)
+    deal = partial(partition_exactly, classes=class_index) if split.exact else partition
+    parts = deal(group, clean["source_split"], shares=_shares(split), seed=split.seed, folds=split.folds)
+    for held in (group, clean["group"]):
+        check_no_leak(held, parts)
     class_name = np.array(names, dtype=object)[class_index]
-    placed = clean.assign(class_name=class_name, class_index=class_index)
+    placed = clean.assign(class_name=class_name, class_index=class_index, group=group)
     return placed.assign(split=parts["split"].to_numpy(), fold=parts["fold"].to_numpy())
+
+
+def merged_groups(clean: pd.DataFrame, group_by: str) -> "pd.Series[str]":
+    """What must stay together: near-duplicates, and what `group_by` names alike, merged where they meet.
+
+    A merged group is called after the smallest of its names, so that new pictures under a name move none;
+    one without names keeps its own.
+    """
+    if not group_by:
+        return clean["group"]
+    group_of, groups = pd.factorize(clean["group"])
+    name_of, names = pd.factorize(pd.Series(named_groups(clean["key"], group_by), dtype="str"), sort=True)
+    is_named = np.asarray(names[name_of] != "")
+    called = np.array([f"group_by:{name}" for name in names], dtype=object)
+    # Names first: a component is then known by its smallest name, where it has one.
+    edges = name_of[is_named].astype(np.int64), len(names) + group_of[is_named].astype(np.int64)
+    found = components(len(names) + len(groups), *edges)[len(names) + group_of]
+    label = np.concatenate([called, np.asarray(groups, dtype=object)])
+    return pd.Series(label[found], index=clean.index, dtype="str")
 
 
 def count_classes(placed: pd.DataFrame, names: list[str]) -> pd.DataFrame:
@@ -73,14 +107,16 @@ def count_classes(placed: pd.DataFrame, names: list[str]) -> pd.DataFrame:
     return counts.reindex(index=range(len(names)), columns=list(SPLITS), fill_value=0).set_axis(names)
 
 
-def check_every_class_everywhere(counts: pd.DataFrame, split: SplitParams) -> None:
-    """Raise DataError where a class has no picture in one of train, val and test."""
-    for name, row in counts.iterrows():
+def check_every_class_everywhere(counts: pd.DataFrame, n_groups: Sequence[int], split: SplitParams) -> None:
+    """Raise DataError where a class has no picture in one of train, val and test; `n_groups` a class."""
+    for (name, row), n in zip(counts.iterrows(), n_groups, strict=True):
         missing = [part for part in SPLITS if row[part] == 0]
         if missing:
+            whole = f"; near-duplicates and split.group_by make them {n} group{'s'[: n > 1]}, never divided"
             raise DataError(
                 f"class {name!r}: none of its pictures ({row.sum()}) is in {' or '.join(missing)} "
-                f"(split.train/val/test: {split.train:g}/{split.val:g}/{split.test:g}); add pictures, join "
+                f"(split.train/val/test: {split.train:g}/{split.val:g}/{split.test:g})"
+                f"{whole if n < row.sum() else ''}; add pictures, join "
                 "it with another class in data.classes, or leave it out with data.ignore"
             )
 
@@ -137,13 +173,14 @@ def measure(counts: pd.DataFrame) -> dict[str, float]:
 def main(params: Params, paths: Paths, run: Run) -> Metrics:
     manifest = read_table(paths.clean_manifest, CLEAN)
     run.log_dataset("clean", paths.clean_manifest, "split")
-    clean = manifest.select(["id", "label", "source_split", "group"]).to_pandas()
+    clean = manifest.select(["id", "key", "label", "source_split", "group"]).to_pandas()
     placed = split_pictures(
         clean, classes=params.data.classes, class_names=params.data.class_names, split=params.split
     )
     names = list(placed.drop_duplicates("class_index").sort_values("class_index")["class_name"])
     counts = count_classes(placed, names)
-    check_every_class_everywhere(counts, params.split)
+    check_every_class_everywhere(counts, placed.groupby("class_index")["group"].nunique(), params.split)
+    n_unnamed = _count_unnamed(placed, params.split.group_by)
     unlikely = unlikely_shares(placed, counts, params.split)
     if unlikely:
         _log.warning(
@@ -158,7 +195,79 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     write_table(table.sort_by("id"), paths.split)
     with written_whole(paths.classes) as temporary:
         temporary.write_text(json.dumps(names, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    return measure(counts)
+    findings = audit_collection(
+        placed, names, manifest=read_table(paths.raw_manifest, MANIFEST), clean=manifest, shards=paths.shards
+    )
+    figures.class_shares(
+        counts.to_numpy(), names, SPLITS, title="Pictures per class and split", path=_figure(paths, "classes")
+    )
+    _report(findings, params.split.max_metadata_accuracy)
+    _write_audit(findings, paths)
+    run.log_artifact(paths.shortcuts)
+    run.log_artifact(paths.figures("split"), "figures")
+    measured = {**measure(counts), **findings.metrics()}
+    return {**measured, "n_groups": placed["group"].nunique(), "n_without_group_by": n_unnamed}
+
+
+def _count_unnamed(placed: pd.DataFrame, group_by: str) -> int:
+    """How many keys `split.group_by` finds nothing in (0 where it is off), said in the log."""
+    if not group_by:
+        return 0
+    is_unnamed = np.array([not name for name in named_groups(placed["key"], group_by)])
+    if is_unnamed.any():
+        first = placed["key"][is_unnamed].min()
+        _log.warning(
+            "split.group_by %r finds nothing in %d of %d keys, such as %r; only near-duplicates group them",
+            group_by,
+            is_unnamed.sum(),
+            len(placed),
+            first,
+        )
+    return int(is_unnamed.sum())
+
+
+def _report(findings: Findings, limit: float) -> None:
+    """Say what the facts give away; a warning with the remedy where that is too much."""
+    files, pictures = findings.files, findings.pictures
+    apart = f" ({findings.apart.accuracy:.1%} on groups never seen)" if findings.apart else ""
+    said = (
+        f"file facts alone predict the class of {files.accuracy:.1%}{apart}, chance is {files.chance:.1%}; "
+        f"what the developed pictures keep of them, {pictures.accuracy:.1%}"
+    )
+    if not files.is_above(limit):
+        _log.info("Shortcuts: %s", said)
+        return
+    _log.warning(
+        "%s (split.max_metadata_accuracy: %g). %s",
+        said[0].upper() + said[1:],
+        limit,
+        files.sentences(_N_SENTENCES),
+    )
+    _log.warning(
+        "A model can learn these shortcuts, and a test set of the same sources cannot tell: keep sources "
+        "apart with split.group_by, give all pictures one history with clean.equalise, or add sources"
+    )
+
+
+def _write_audit(findings: Findings, paths: Paths) -> None:
+    with written_whole(paths.shortcuts) as temporary:
+        text = json.dumps(findings.values(), ensure_ascii=False, indent=2, sort_keys=True)
+        temporary.write_text(text + "\n", encoding="utf-8")
+    panels = [
+        figures.ShortcutPanel(
+            title,
+            [shortcuts.FACTS[fact.fact].word for fact in audit.facts],
+            [fact.accuracy for fact in audit.facts],
+            audit.accuracy,
+            audit.chance,
+        )
+        for title, audit in (("files", findings.files), ("developed pictures", findings.pictures))
+    ]
+    figures.shortcut_bars(panels, _figure(paths, "shortcuts"))
+
+
+def _figure(paths: Paths, name: str) -> Path:
+    return paths.figures("split") / f"{name}.png"
 
 
 def _shares(split: SplitParams) -> dict[str, float]:

@@ -69,9 +69,14 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
         on_epoch=lambda row: run.log_metrics({f"curve/{c}": row[c] for c in CURVES}, int(row["epoch"])),
     )
     best = best_row(history, params.train.monitor)
-    settings = Settings.of(
-        class_names,
-        clean=params.clean,
+    # Each by name, so that a threshold of clean that changes no pixel trains nothing again.
+    settings = Settings(
+        class_names=tuple(class_names),
+        image_hw=params.clean.image_hw,
+        channels=params.clean.channels,
+        fit=params.clean.fit,
+        resample=params.clean.resample,
+        equalise=params.clean.equalise,
         formats=params.validate_.formats,
         max_pixels=params.validate_.max_pixels,
     )

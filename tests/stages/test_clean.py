@@ -1,6 +1,7 @@
 """clean: every file is kept, repaired or quarantined; copies are settled; the source is what validate saw."""
 
 import hashlib
+import io
 import logging
 import shutil
 import zipfile
@@ -11,9 +12,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from PIL import Image
 
 from pipeline import images
+from pipeline.demos import grey_png
 from pipeline.errors import DataError, SourceError
+from pipeline.overrides import Override, write_overrides
 from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.runs import Untracked
@@ -23,6 +27,9 @@ from pipeline.stages import clean, validate
 from pipeline.tables import CLEAN, MANIFEST, QUARANTINE, read_table, write_table
 
 ParamsOf = Callable[..., Params]
+LABELS = ("circle", "line", "square")
+# The project's pictures are of one colour each.
+LOOK: dict[str, Any] = {"max_pixels": 10**6, "min_side_px": 4, "min_local_contrast": 0, "max_seconds": 5}
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +47,7 @@ def look(paths: Paths, source: Path | None = None) -> None:
     opened = open_source(
         source or paths.raw, ignore=[".*"], class_names=[], csv_label_column="label", csv_image_hw=(2, 2)
     )
-    manifest = validate.manifest_of(opened, formats=("PNG", "TIFF"), max_pixels=10**6, min_side_px=4)
+    manifest = validate.manifest_of(opened, formats=("PNG", "TIFF"), **LOOK)
     write_table(manifest, paths.raw_manifest)
 
 
@@ -64,7 +71,13 @@ def test_pictures_are_where_the_manifest_says(project: Paths, params: Params) ->
     for key, picture in zip(table.column("key").to_pylist(), pictures, strict=True):
         data = (project.raw / key).read_bytes()
         expected = images.canonical(
-            data, image_hw=(6, 5), channels=3, fit="stretch", resample="bicubic", formats=["PNG"]
+            data,
+            image_hw=(6, 5),
+            channels=3,
+            fit="stretch",
+            resample="bicubic",
+            equalise=0,
+            formats=["PNG"],
         )
         assert (picture == expected).all()
     assert len(read_table(project.quarantine, QUARANTINE)) == 0
@@ -142,52 +155,6 @@ def manifest_row(key: str, image_id: str, source_split: str = "", reason: str = 
         "height": 8,
         "format": "PNG",
     }
-
-
-A, B = "a" * 64, "b" * 64
-
-
-@pytest.mark.parametrize(
-    ("files", "kept", "reasons"),
-    [
-        pytest.param([("x/1", A), ("x/2", B)], {"x/1", "x/2"}, set(), id="no copies"),
-        pytest.param([("x/2", A), ("x/1", A)], {"x/1"}, {"duplicate"}, id="the smallest key is kept"),
-        pytest.param(
-            [("train/x/1", A, "train"), ("val/x/1", A, "val"), ("test/x/1", A, "test")],
-            {"test/x/1"},
-            {"duplicate"},
-            id="the source's test set is kept whole",
-        ),
-        pytest.param(
-            [("train/x/1", A, "train"), ("val/x/1", A, "val")],
-            {"val/x/1"},
-            {"duplicate"},
-            id="then validation",
-        ),
-        pytest.param([("x/1", A), ("y/1", A), ("y/2", A)], set(), {"conflicting_labels"}, id="labels differ"),
-        pytest.param(
-            [("x/1", A), ("y/1", A, "", "truncated")], {"x/1"}, {"truncated"}, id="a bad file is no copy"
-        ),
-    ],
-)
-def test_copies(files: list[tuple[str, ...]], kept: set[str], reasons: set[str]) -> None:
-    table = pa.Table.from_pylist([manifest_row(*file) for file in files], schema=MANIFEST)
-    planned = clean.plan(table)
-    assert {key for key, file in planned.items() if not file.reason} == kept
-    assert {file.reason for file in planned.values() if file.reason} == reasons
-    assert sorted(file.at for file in planned.values() if file.at >= 0) == list(range(len(kept)))
-
-
-def test_the_detail_of_a_copy_names_the_others() -> None:
-    files = [("x/1", A), ("x/2", A), ("y/1", B), ("z/1", B)]
-    planned = clean.plan(pa.Table.from_pylist([manifest_row(*file) for file in files], schema=MANIFEST))
-    assert planned["x/2"].detail == "the same bytes as x/1, which is kept"
-    assert planned["y/1"].detail == "the same bytes under labels that differ: y/1 (y), z/1 (z)"
-
-
-def test_two_files_of_one_key_are_an_error() -> None:
-    with pytest.raises(DataError, match="two files have the key 'x/1'"):
-        clean.plan(pa.Table.from_pylist([manifest_row("x/1", A), manifest_row("x/1", B)], schema=MANIFEST))
 
 
 def test_a_picture_that_fails_after_validate_is_quarantined_and_moves_no_other(
@@ -274,3 +241,91 @@ def test_originals_are_left_alone(project: Paths, params: Params) -> None:
     look(project)
     clean.main(params, project, Untracked())
     assert state() == before
+
+
+@pytest.fixture
+def messy(project: Paths) -> Paths:
+    """The project with a file for every kind of decision, as validate sees it."""
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    stream = io.BytesIO()
+    frames[0].save(stream, "PNG", save_all=True, append_images=frames[1:])
+    for name, data in {
+        "line/moving.png": stream.getvalue(),
+        "line/small.png": grey_png([b"\0\1"] * 2),
+        "circle/both.png": grey_png([b"\xff" * 8] * 8),
+        "square/both.png": grey_png([b"\xff" * 8] * 8),
+        "stray.png": grey_png([b"\x3c" * 8] * 8),
+        "line/bad.png": b"no image",
+    }.items():
+        (project.raw / name).write_bytes(data)
+    look(project)
+    return project
+
+
+def decide(paths: Paths, *lines: tuple[str, str, str]) -> None:
+    write_overrides([Override("", key, action, label) for key, action, label in lines], paths.overrides)
+
+
+def test_what_people_decided_is_obeyed_and_every_file_accounted_for(messy: Paths, params: Params) -> None:
+    decide(
+        messy,
+        ("line/moving.png", "restore", ""),
+        ("line/small.png", "restore", ""),
+        ("circle/both.png", "restore", ""),
+        ("stray.png", "relabel", "square"),
+        ("line/1.png", "relabel", "circle"),
+        ("line/2.png", "drop", ""),
+        ("line/gone.png", "drop", ""),
+    )
+    metrics = clean.main(params, messy, Untracked())
+    kept, away = rows(read_table(messy.clean_manifest, CLEAN)), rows(read_table(messy.quarantine, QUARANTINE))
+    assert {key: row["reason"] for key, row in away.items()} == {
+        "line/2.png": "dropped",
+        "line/bad.png": "not_an_image",
+        "square/both.png": "conflicting_labels",
+    }
+    assert {key: kept[key]["label"] for key in ("stray.png", "line/1.png", "circle/both.png")} == {
+        "stray.png": "square",
+        "line/1.png": "circle",
+        "circle/both.png": "circle",
+    }
+    assert kept["line/moving.png"]["repairs"] == ["multi_frame_first"]
+    first = kept["line/moving.png"]
+    picture = Shards(messy.shards).gather(np.array([first["shard"]]), np.array([first["row"]]))[0]
+    assert picture.reshape(-1, 3).tolist() == [[255, 0, 0]] * 30
+    assert len(kept) + len(away) == metrics["n_files"] == 36
+    assert metrics["n_kept"] + metrics["n_repaired"] == len(kept)
+    assert (metrics["n_overrides"], metrics["n_overrides_unused"], metrics["reason/dropped"]) == (7, 1, 1)
+
+
+def test_decisions_give_the_same_bytes_again(
+    messy: Paths, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decide(messy, ("line/2.png", "drop", ""), ("line/moving.png", "restore", ""))
+    clean.main(params, messy, Untracked())
+    first = outputs(messy)
+    assert {"figures/quarantine.png", *(f"figures/class_{name}.png" for name in LABELS)} <= set(first)
+    monkeypatch.setenv("DARKROOM_WORKERS", "2")
+    clean.main(params, messy, Untracked())
+    assert outputs(messy) == first
+
+
+def test_a_decision_about_no_file_is_said(
+    messy: Paths, params: Params, caplog: pytest.LogCaptureFixture
+) -> None:
+    decide(messy, ("line/gone.png", "drop", ""))
+    with caplog.at_level(logging.WARNING):
+        clean.main(params, messy, Untracked())
+    assert "1 of 1 decisions in data/overrides.csv are about no file of the source" in caplog.text
+    assert "line/gone.png" in caplog.text
+
+
+def test_a_decision_that_cannot_be_obeyed_stops_before_anything_is_written(
+    messy: Paths, params: Params
+) -> None:
+    decide(messy, ("line/bad.png", "restore", ""))
+    with pytest.raises(
+        DataError, match=r"overrides.csv: line/bad.png cannot be restored: it is not_an_image"
+    ):
+        clean.main(params, messy, Untracked())
+    assert not messy.stage("clean").exists()

@@ -17,11 +17,14 @@ from pipeline.errors import DarkroomError, DataError, ParamsError
 from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.runs import Untracked
+from pipeline.shards import ShardWriter
 from pipeline.stages import split
-from pipeline.tables import CLEAN, SPLIT, read_table, write_table
+from pipeline.tables import CLEAN, MANIFEST, SPLIT, from_rows, read_table, write_table
 
 ParamsOf = Callable[..., Params]
 BIG, SMALL = 2_000, 300
+# The same for all: there is no shortcut, and the audit costs nothing.
+FACTS = {"format": "PNG", "n_bytes": 100, "width": 8, "height": 8, "mode": "L", "n_bands": 1}
 
 
 class Inputs(Untracked):
@@ -41,16 +44,24 @@ def pictures(counts: dict[str, int], *, start: int = 0, source_split: str = "") 
         for label, n in counts.items()
         for i in range(start, start + n)
     ]
-    fixed = {"source_split": source_split, "shard": 0, "row": 0}
+    fixed = {"source_split": source_split, "shard": 0, "row": 0, "pdq": bytes(32), "pdq_quality": 0}
     frame = pd.DataFrame(rows).assign(**fixed)
     return frame.assign(group=frame["id"], repairs=[[] for _ in rows])
 
 
-def run(tmp_path: Path, clean: pd.DataFrame, params: Params) -> tuple[Paths, dict[str, float]]:
+def run(
+    tmp_path: Path, clean: pd.DataFrame, params: Params, facts: list[dict[str, Any]] | None = None
+) -> tuple[Paths, dict[str, float]]:
     paths = Paths(tmp_path)
     write_table(
         pa.Table.from_pandas(clean[CLEAN.names], schema=CLEAN, preserve_index=False), paths.clean_manifest
     )
+    own = facts or [{}] * len(clean)
+    rows = [FACTS | more | {"key": key} for key, more in zip(clean["key"], own, strict=True)]
+    raw = from_rows(rows, MANIFEST, sort_by="key")
+    write_table(raw, paths.raw_manifest)
+    with ShardWriter(paths.shards, 1, (8, 8, 1), 1) as writer:
+        writer.write(0, 0, np.zeros((8, 8, 1), np.uint8))
     return paths, dict(split.main(params, paths, Untracked()))
 
 
@@ -252,3 +263,94 @@ def test_many_classes_are_cut_short(params_of: ParamsOf) -> None:
     lines = split.describe(counts).splitlines()
     assert len(lines) == split.MAX_TABLE_ROWS + 2
     assert "class 149" in lines[1]
+
+
+def held(paths: Paths, clean: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Splits and folds a value of one of clean's columns has."""
+    table = read_table(paths.split, SPLIT).to_pandas().merge(clean, on="id")
+    return table.groupby(column)[["split", "fold"]].nunique()
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_a_scan_batch_and_its_near_duplicates_never_cross(
+    exact: bool, tmp_path: Path, params_of: ParamsOf
+) -> None:
+    clean = pictures({"a": BIG, "b": BIG})
+    clean["batch"] = [f"s{i % 300:03d}" for i in range(len(clean))]
+    clean["key"] = [
+        f"{label}/{b}_{i}" for i, (label, b) in enumerate(zip(clean["label"], clean["batch"], strict=True))
+    ]
+    clean.loc[:9, "group"] = clean["id"][:10].min()  # ten batches that share a near-duplicate are one
+    clean.loc[BIG:, "key"] = [f"b/loose-{i}" for i in range(BIG)]
+    params = params_of(split={"group_by": r"/(s\d+)_", "exact": exact})
+    paths, metrics = run(tmp_path, clean, params)
+    named = clean[:BIG].assign(merged=[b if int(b[1:]) >= 10 else "one" for b in clean["batch"][:BIG]])
+    assert (held(paths, named, "merged") == 1).all(axis=None)
+    assert metrics["n_without_group_by"] == BIG
+    assert metrics["n_groups"] == 291 + BIG
+
+
+def test_a_new_picture_of_a_named_group_moves_none(tmp_path: Path, params_of: ParamsOf) -> None:
+    clean = pictures(dict.fromkeys("abcdefgh", SMALL))
+    clean["key"] = [f"x/{i % 90:02d}" for i in range(len(clean))]
+    params = params_of(split={"group_by": r"\d\d"})
+    before = place_of(run(tmp_path / "1", clean, params)[0])
+    more = pictures({"a": 100}, start=SMALL)
+    more["key"] = [f"x/{i % 90:02d}" for i in range(100)]
+    after = place_of(run(tmp_path / "2", pd.concat([more, clean]), params)[0])
+    assert {id_: after[id_] for id_ in before} == before
+
+
+def test_a_class_that_is_one_group_is_explained(tmp_path: Path, params_of: ParamsOf) -> None:
+    clean = pictures({"a": SMALL, "b": 40})
+    clean.loc[clean["label"] == "b", "group"] = "one"
+    with pytest.raises(DataError, match=r"class 'b'.*make them 1 group, never divided; add pictures"):
+        run(tmp_path, clean, params_of())
+
+
+def test_exact_shares(tmp_path: Path, params_of: ParamsOf) -> None:
+    _, metrics = run(tmp_path, pictures({"a": 200, "b": 40}), params_of(split={"exact": True}))
+    assert [metrics[f"class/a/{part}"] for part in ("train", "val", "test")] == [140, 30, 30]
+    assert [metrics[f"class/b/{part}"] for part in ("train", "val", "test")] == [28, 6, 6]
+
+
+def png_photos(clean: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{"format": "PNG" if label == "a" else "JPEG"} for label in clean["label"]]
+
+
+def test_a_shortcut_is_a_warning_with_the_fact_and_the_remedy(
+    tmp_path: Path, params_of: ParamsOf, caplog: pytest.LogCaptureFixture
+) -> None:
+    clean = pictures({"a": SMALL, "b": SMALL})
+    paths, metrics = run(tmp_path / "1", clean, params_of(), png_photos(clean))
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(warnings) == 2
+    assert "b is JPEG in 100 % of cases, the others in 0 %" in warnings[0]
+    assert "split.group_by" in warnings[1]
+    assert "clean.equalise" in warnings[1]
+    assert (metrics["metadata_accuracy"], metrics["metadata_chance"]) == (1, 0.5)
+    assert metrics["residual_accuracy"] == 0.5
+    assert "b is JPEG in 100 %" in json.loads(paths.shortcuts.read_text())["metadata"]["facts"][0]["sentence"]
+    shuffled = clean.sample(frac=1, random_state=0)
+    again, _ = run(tmp_path / "2", shuffled, params_of(), png_photos(shuffled))
+    assert again.shortcuts.read_bytes() == paths.shortcuts.read_bytes()
+    for name in ("shortcuts.png", "classes.png"):
+        figures = [one.figures("split") / name for one in (paths, again)]
+        assert figures[0].read_bytes() == figures[1].read_bytes()
+
+
+def test_without_a_shortcut_there_is_no_warning(
+    tmp_path: Path, params_of: ParamsOf, caplog: pytest.LogCaptureFixture
+) -> None:
+    paths, metrics = run(tmp_path, pictures({"a": SMALL, "b": SMALL}), params_of())
+    assert [record for record in caplog.records if record.levelno == logging.WARNING] == []
+    assert metrics["metadata_accuracy"] == metrics["metadata_chance"] == 0.5
+    assert json.loads(paths.shortcuts.read_text())["metadata"]["facts"] == []
+
+
+def test_the_audit_says_what_is_left_when_groups_are_apart(tmp_path: Path, params_of: ParamsOf) -> None:
+    clean = pictures({"a": SMALL, "b": SMALL})
+    clean["key"] = [f"{key.split('/')[0]}/{i % 20}__{i}" for i, key in enumerate(clean["key"])]
+    params = params_of(split={"group_by": r"(\d+)__"})
+    _, metrics = run(tmp_path, clean, params, png_photos(clean))
+    assert metrics["metadata_accuracy/groups_apart"] == 1

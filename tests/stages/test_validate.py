@@ -21,6 +21,14 @@ from pipeline.stages import validate
 from pipeline.tables import CLASSES, MANIFEST, read_table, write_table
 
 ParamsOf = Callable[..., Params]
+OUTPUTS = {
+    "manifest.parquet",
+    "classes.parquet",
+    "expectations.json",
+    "docs/index.html",
+    "figures/sizes.png",
+    "figures/measures.png",
+}
 JPEG_START = b"\xff\xd8\xff\xe0"
 
 
@@ -36,7 +44,14 @@ def lenient(params_of: ParamsOf) -> Params:
 
 def manifest_of(source: Path) -> pa.Table:
     opened = open_source(source, ignore=[], class_names=[], csv_label_column="label", csv_image_hw=(2, 2))
-    return validate.manifest_of(opened, formats=("PNG",), max_pixels=10_000, min_side_px=4)
+    return validate.manifest_of(
+        opened,
+        formats=("PNG",),
+        max_pixels=10_000,
+        min_side_px=4,
+        min_local_contrast=0,
+        max_seconds=5,
+    )
 
 
 def rows_of(manifest: pa.Table) -> dict[str, dict[str, Any]]:
@@ -44,8 +59,8 @@ def rows_of(manifest: pa.Table) -> dict[str, dict[str, Any]]:
 
 
 def outputs(paths: Paths) -> dict[str, bytes]:
-    files = (paths.raw_manifest, paths.raw_classes, paths.expectations)
-    return {path.name: path.read_bytes() for path in files}
+    folder = paths.stage("validate")
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_a_sound_collection(project: Paths, lenient: Params) -> None:
@@ -70,7 +85,7 @@ def test_a_sound_collection(project: Paths, lenient: Params) -> None:
         "min_class_readable": 10,
         "max_class_readable": 10,
     }
-    assert json.loads(project.expectations.read_text())["classes"]["success"] is True
+    assert json.loads(project.expectations.read_text())["intake-classes"]["success"] is True
     assert (project.data_docs / "index.html").is_file()
 
 
@@ -152,7 +167,7 @@ def single(paths: Paths) -> None:
     [
         pytest.param(
             spoil,
-            r"At most 5.0% of the files .* got 4 of 30: line/0.png.*validate.max_unreadable_share.*"
+            r"At most 5.0% of the files .* got 4 of 30 .13.3%.: line/0.png.*validate.max_unreadable_share.*"
             r"not_an_image 4.*docs/index.html",
             id="too many unreadable",
         ),
@@ -169,8 +184,9 @@ def test_an_unfit_collection_stops_with_one_line_and_leaves_everything_to_look_a
         validate.main(params_of(validate={"min_images_per_class": 5}), project, Untracked())
     assert "\n" not in str(caught.value)
     assert str(project.root) not in str(caught.value)
-    assert len(outputs(project)) == 3
-    assert (project.data_docs / "index.html").is_file()
+    assert set(outputs(project)) == OUTPUTS
+    page = (project.data_docs / "index.html").read_text(encoding="utf-8")
+    assert "not met: stops the stage" in page
 
 
 def test_copies_and_imbalance_are_warnings(

@@ -1,0 +1,55 @@
+"""Fingerprints of a collection by row: 32 bytes a picture in memory, its views in a file without a name."""
+
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+PRINT_BYTES = 32
+
+
+class Prints:
+    """Fingerprints of `n` pictures, written in any order, and their views; a context manager.
+
+    `pdq` is uint8 [n, 32] and `quality` int16 [n], -1 where no picture came. Views, over 1 kB a picture,
+    lie on disk, so that memory hardly grows with the collection.
+    """
+
+    def __init__(self, folder: Path, n: int, n_views: int) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.pdq = np.zeros((n, PRINT_BYTES), dtype=np.uint8)
+        self.quality = np.full(n, -1, dtype=np.int16)
+        self._shape = (n_views, PRINT_BYTES)
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (closed on exit)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def write(self, row: int, pdq: bytes, quality: int, views: bytes) -> None:
+        """Put one fingerprint into its row; without views they stay zeros.
+
+        Raises:
+            ValueError: it or its views have another length.
+        """
+        n_bytes = self._shape[0] * PRINT_BYTES
+        if len(pdq) != PRINT_BYTES or len(views) not in (0, n_bytes):
+            raise ValueError(f"expected {PRINT_BYTES} and {n_bytes} bytes, got {len(pdq)} and {len(views)}")
+        self.pdq[row] = np.frombuffer(pdq, dtype=np.uint8)
+        self.quality[row] = quality
+        self._file.seek(row * n_bytes)
+        self._file.write(views)
+
+    def read_views(self, start: int, stop: int) -> NDArray[np.uint8]:
+        """The views of rows start to stop, uint8 [stop - start, v, 32]; zeros where none came."""
+        n_bytes = self._shape[0] * PRINT_BYTES
+        self._file.seek(start * n_bytes)
+        data = self._file.read((stop - start) * n_bytes).ljust((stop - start) * n_bytes, b"\0")
+        return np.frombuffer(data, dtype=np.uint8).reshape(stop - start, *self._shape)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()

@@ -1,0 +1,265 @@
+"""How well facts that should not matter predict the class, and which of them, in words.
+
+A model that can tell classes by file format or border scores well on the same sources and fails on others.
+Gradient boosting on facts alone, judged out of fold, says how far that goes. scikit-learn runs on one thread:
+its sums depend on the number of threads, and for so few rows two take ten times as long as one.
+"""
+
+import hashlib
+import heapq
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.integer[Any]]
+
+MAX_PICTURES = 10_000  # one standard error of an accuracy is then at most 0.5 points
+MAX_CLASSES = 30  # boosting grows a tree a class and round
+_N_FOLDS = 5
+_N_ROUNDS, _N_TREES = 40, 600  # up to 15 classes have all rounds, 30 half of them
+_MIN_CONTRAST = 0.1  # a sentence says something from this difference of shares on
+
+
+class Fact(NamedTuple):
+    """A fact as a word for figures, and its half-sentences, in which {} is a value or a threshold."""
+
+    word: str
+    more: str
+    less: str = ""  # none: a word and not a number, `more` says that it is so
+
+
+FACTS = {
+    "format": Fact("file format", "is {}"),
+    "n_bytes": Fact("file size", "is larger than {} bytes", "is smaller than {} bytes"),
+    "width": Fact("width", "is wider than {} px", "is narrower than {} px"),
+    "height": Fact("height", "is taller than {} px", "is less tall than {} px"),
+    "aspect": Fact("aspect", "is wider than {} times its height", "is narrower than {} times its height"),
+    "mode": Fact("colour mode", "has the colour mode {}"),
+    "n_bands": Fact("colour bands", "has more than {} colour bands", "has less than {} colour bands"),
+    "jpeg_quality": Fact("JPEG quality", "has a JPEG quality above {}", "has a JPEG quality below {}"),
+    "subsampling": Fact("chroma subsampling", "has the chroma subsampling {}"),
+    "has_exif": Fact("EXIF", "has EXIF: {}"),
+    "dpi": Fact("dots an inch", "states more than {} dpi", "states less than {} dpi"),
+    "border_brightness": Fact(
+        "border brightness", "has a border brighter than {} of 1", "has a border darker than {} of 1"
+    ),
+    "border_tint": Fact("border tint", "has a yellower border than {}", "has a border less yellow than {}"),
+    "border_spread": Fact("border spread", "has a border spread above {}", "has a border spread below {}"),
+    "brightness": Fact("brightness", "is brighter than {} of 1", "is darker than {} of 1"),
+    "contrast": Fact("contrast", "has more contrast than {}", "has less contrast than {}"),
+    "sharpness": Fact("sharpness", "is sharper than {}", "is softer than {}"),
+    "entropy": Fact("entropy", "has an entropy above {} bits", "has an entropy below {} bits"),
+    "colourfulness": Fact("colourfulness", "is more colourful than {}", "is less colourful than {}"),
+    "share_white": Fact("share of white", "is white on more than {} of 1", "is white on less than {} of 1"),
+    "blockiness": Fact("8 x 8 grid", "shows an 8 x 8 grid above {}", "shows an 8 x 8 grid below {}"),
+    "content_aspect": Fact(
+        "aspect of the content",
+        "has content wider than {} times its height",
+        "has content narrower than {} times its height",
+    ),
+}  # fmt: skip
+OF_FILES = tuple(FACTS)[:14]  # what a file says before anyone looks at the picture
+OF_PICTURES = tuple(FACTS)[11:]  # what is left in the developed picture
+
+
+@dataclass(frozen=True)
+class Telling:
+    """A fact, the out-of-fold accuracy of a tree that knows nothing else, and where it differs most."""
+
+    fact: str
+    accuracy: float
+    sentence: str  # "" where no class differs by ten points
+
+
+@dataclass(frozen=True)
+class Audit:
+    """How well facts predict the class out of fold; `facts` that vary, the most telling first."""
+
+    n_pictures: int
+    n_classes: int
+    chance: float  # the share of the commonest class
+    accuracy: float
+    balanced_accuracy: float  # mean recall of the classes
+    facts: tuple[Telling, ...]
+
+    def values(self) -> dict[str, Any]:
+        """As JSON holds it, rounded."""
+        rounded = {key: round(value, 6) for key, value in asdict(self).items() if key != "facts"}
+        facts = [asdict(fact) | {"accuracy": round(fact.accuracy, 6)} for fact in self.facts]
+        return rounded | {"facts": facts}
+
+    def is_above(self, limit: float) -> bool:
+        """Above `limit`, and at least half of what guessing the commonest class gets wrong is right."""
+        return self.accuracy > limit and 1 - self.accuracy <= (1 - self.chance) / 2
+
+    def sentences(self, n: int) -> str:
+        """The most telling facts in words, up to `n`."""
+        return "; ".join([fact.sentence for fact in self.facts if fact.sentence][:n])
+
+
+def chosen(ids: Sequence[str], y: Ints, limit: int = MAX_PICTURES) -> npt.NDArray[np.int64]:
+    """Which pictures to audit, as positions in the order of ids: of the largest classes, the lowest ids.
+
+    Ids are hashes, so that is a fair sample, and the same whatever the order of the pictures.
+    """
+    counts = np.bincount(y)
+    largest = np.argsort(-counts, kind="stable")[:MAX_CLASSES]
+    at = np.flatnonzero(np.isin(y, largest))
+    order = np.argsort(np.asarray(ids, dtype=str)[at], kind="stable")
+    return np.asarray(at[order[:limit]])
+
+
+def audit(facts: pd.DataFrame, y: Ints, groups: Sequence[str], class_names: Sequence[str]) -> Audit:
+    """How well `facts` predict the class, by groups that never lie on both sides.
+
+    Args:
+        facts: a row a picture, some of FACTS; words or numbers, missing values allowed.
+        y: classes [n], into `class_names`.
+        groups: [n]; pictures of one group share a fold.
+    """
+    import sklearn.ensemble  # first: only threads of libraries that are loaded can be limited
+    import sklearn.tree  # noqa: F401
+    from threadpoolctl import threadpool_limits
+
+    facts = facts.loc[:, facts.nunique(dropna=False) > 1]
+    x = np.column_stack([np.empty((len(facts), 0)), *(_as_numbers(facts[name]) for name in facts)])
+    fold = _folds(groups)
+    present, n_of_class = np.unique(y, return_counts=True)
+    with threadpool_limits(limits=1):
+        y_pred = _out_of_fold(partial(_boosting, len(present)), x, y, fold)
+        alone = [(_out_of_fold(_tree, x[:, [i]], y, fold) == y).mean() for i in range(x.shape[1])]
+    telling = (
+        Telling(name, float(accuracy), _sentence(name, facts[name], y, class_names))
+        for name, accuracy in zip(facts, alone, strict=True)
+    )
+    return Audit(
+        n_pictures=len(y),
+        n_classes=len(present),
+        chance=float(n_of_class.max() / len(y)),
+        accuracy=float((y_pred == y).mean()),
+        balanced_accuracy=float(np.mean([(y_pred == y)[y == k].mean() for k in present])),
+        facts=tuple(sorted(telling, key=lambda fact: (-fact.accuracy, fact.fact))),
+    )
+
+
+def _boosting(n_classes: int) -> Any:
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    return HistGradientBoostingClassifier(
+        max_iter=min(_N_ROUNDS, _N_TREES // n_classes),
+        learning_rate=0.2,
+        max_leaf_nodes=15,
+        early_stopping=False,
+        random_state=0,
+    )
+
+
+def _tree() -> Any:
+    from sklearn.tree import DecisionTreeClassifier
+
+    return DecisionTreeClassifier(max_leaf_nodes=32, min_samples_leaf=5, random_state=0)
+
+
+def _out_of_fold(make: Callable[[], Any], x: Floats, y: Ints, fold: Ints) -> Ints:
+    """The class of each row, predicted from the rows of other folds; the commonest where nothing varies."""
+    y_pred = np.full_like(y, np.bincount(y).argmax())
+    if not x.shape[1]:
+        return y_pred
+    for k in np.unique(fold):
+        train, test = fold != k, fold == k
+        if len(np.unique(y[train])) > 1:
+            y_pred[test] = make().fit(x[train], y[train]).predict(x[test])
+        elif train.any():
+            y_pred[test] = np.bincount(y[train]).argmax()
+    return y_pred
+
+
+def _folds(groups: Sequence[str]) -> npt.NDArray[np.int64]:
+    """A fold for each row: groups, the largest first, go to the smallest fold so far."""
+    code, names = pd.factorize(np.asarray(groups, dtype=object))
+    sizes = np.bincount(code)
+    digests = [hashlib.sha256(str(name).encode()).digest() for name in names]
+    folds = [(0, k) for k in range(_N_FOLDS)]
+    fold_of = np.empty(len(names), dtype=np.int64)
+    for group in sorted(range(len(names)), key=lambda i: (-sizes[i], digests[i])):
+        size, fold_of[group] = folds[0]
+        heapq.heapreplace(folds, (size + int(sizes[group]), int(fold_of[group])))
+    return np.asarray(fold_of[code])
+
+
+def _as_numbers(values: "pd.Series[Any]") -> Floats:
+    """Numbers as they are, words as their place in the alphabet; one below the smallest where missing."""
+    if not FACTS[values.name].less:
+        values = values.map({value: i for i, value in enumerate(sorted(values.dropna().unique()))})
+    numbers = np.asarray(values.to_numpy(dtype=np.float64, na_value=np.nan))
+    # Not nan: boosting raises where a fold knows a fact of no picture, or one value only.
+    missing = np.nanmin(numbers) - 1 if not np.isnan(numbers).all() else 0.0
+    return np.where(np.isnan(numbers), missing, numbers)
+
+
+def _sentence(name: str, values: "pd.Series[Any]", y: Ints, class_names: Sequence[str]) -> str:
+    """Where a class differs most from the others: the largest difference of shares (Youden's J)."""
+    fact = FACTS[name]
+    conditions = _thresholds(fact, values, y) if fact.less else _words(fact, values, y)
+    best, says = 0.0, ""
+    for k, condition, holds in conditions:
+        inside, outside = float(holds[y == k].mean()), float(holds[y != k].mean())
+        if inside - outside > best:
+            best = inside - outside
+            shares = f"in {100 * inside:.0f} % of cases, the others in {100 * outside:.0f} %"
+            says = f"{class_names[k]} {condition} {shares}"
+    return says if best >= _MIN_CONTRAST else ""
+
+
+def _words(fact: Fact, values: "pd.Series[Any]", y: Ints) -> list[tuple[int, str, npt.NDArray[np.bool_]]]:
+    """For each value and class: that the fact has the value."""
+    text = values.map(lambda value: {True: "yes", False: "no"}.get(value, str(value)), na_action="ignore")
+    conditions = []
+    for value in sorted(text.dropna().unique()):
+        holds = (text == value).fillna(False).to_numpy(dtype=bool)
+        conditions += [(int(k), fact.more.format(value), holds) for k in np.unique(y)]
+    return conditions
+
+
+def _thresholds(
+    fact: Fact, values: "pd.Series[Any]", y: Ints
+) -> list[tuple[int, str, npt.NDArray[np.bool_]]]:
+    """For each class: the value above which, and the value below which, it differs most from the others."""
+    # Rounded: a threshold of 0.999995 says no more than one of 0.9995.
+    numbers = np.round(values.to_numpy(dtype=np.float64, na_value=np.nan), 3)
+    known = np.flatnonzero(~np.isnan(numbers))
+    known = known[np.argsort(numbers[known], kind="stable")]
+    ordered = numbers[known]
+    steps = np.flatnonzero(np.diff(ordered) > 0)  # a threshold lies between a place and the next
+    conditions: list[tuple[int, str, npt.NDArray[np.bool_]]] = []
+    if not len(steps):
+        return conditions
+    for k in np.unique(y):
+        ours = y[known] == k
+        below = np.cumsum(ours)[steps] / (y == k).sum() - np.cumsum(~ours)[steps] / (y != k).sum()
+        total = ours.sum() / (y == k).sum() - (~ours).sum() / (y != k).sum()
+        for gain, words in ((total - below, fact.more), (below, fact.less)):
+            at = steps[gain.argmax()]
+            limit = _between(ordered[at], ordered[at + 1])
+            holds = numbers > limit if words is fact.more else numbers < limit
+            conditions.append((int(k), words.format(_number(limit)), holds))
+    return conditions
+
+
+def _between(low: float, high: float) -> float:
+    """The roundest number above `low` and up to `high`, so that it can be said."""
+    for digits in range(1, 9):
+        middle = float(f"{(low + high) / 2:.{digits}g}")
+        if low < middle < high:
+            return middle
+    return (low + high) / 2
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.6g}"
