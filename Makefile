@@ -13,14 +13,14 @@ run: install ## from data/raw (scikit-learn's digits when it is empty) to a prom
 	@darkroom summary
 
 test: install ## every test
-	@pytest -n 2 --dist loadfile
+	@pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: install ## what CI runs: format, lint, types, import contracts, tests
 	ruff format --check .
 	ruff check .
 	mypy
 	lint-imports
-	pytest -n 2 --dist loadfile
+	pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 format: install ## put the code into shape
 	ruff format .

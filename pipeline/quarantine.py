@@ -105,7 +105,7 @@ def counted(files: Sequence[File]) -> str:
     """How many files there are for each reason, in words."""
     counts = Counter(file.reason for file in files)
     said = ", ".join(f"{reason} {n}" for reason, n in counts.most_common())
-    return f"{len(files):,} files: {said}" if files else "no file"
+    return f"{len(files):,} files: {said}" if files else "no quarantined file"
 
 
 def write_list(files: Sequence[File], path: Path) -> None:
@@ -270,7 +270,7 @@ def _written(state: State, overrides: list[Override]) -> str:
         return f"{name} says so already: nothing changed"
     write_overrides(overrides, state.paths.overrides)
     n = f"{len(overrides)} decision{'s' * (len(overrides) != 1)}"
-    return f"{name} holds {n}; `dvc repro` now runs clean and what follows again, validate not"
+    return f"{name} holds {n}; `dvc repro` now runs clean and what follows, but not validate"
 
 
 def _said(file: File, *, in_full: bool = True) -> str:

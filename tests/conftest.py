@@ -20,6 +20,11 @@ ParamsOf = Callable[..., Params]
 Develop = Callable[..., Paths]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest file first: the other worker of `make test` has all the rest meanwhile."""
+    items.sort(key=lambda item: item.path.name != "test_end_to_end.py")
+
+
 @pytest.fixture(scope="session")
 def repo() -> Path:
     """The repository's root."""

@@ -221,7 +221,7 @@ def test_quarantine_list_names_every_file_and_counts(darkroom: Darkroom, looked_
     assert code == 0
     assert "line/[red] -1.png" in said
     assert said.endswith("2 files: too_small 1, not_an_image 1\n")
-    assert darkroom("quarantine", "list", "--label", "circle")[1] == "no file\n"
+    assert darkroom("quarantine", "list", "--label", "circle")[1] == "no quarantined file\n"
 
 
 def test_quarantine_list_writes_csv(darkroom: Darkroom, looked_at: Paths) -> None:
