@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from pipeline.errors import ModelError
-from pipeline.models import compact, conv1, conv4
+from pipeline.models import compact, conv1, conv2, conv3, conv4, conv_gru, vgg_bn
 
 
 class Family(NamedTuple):
@@ -19,7 +19,11 @@ class Family(NamedTuple):
 FAMILIES: Mapping[str, Family] = {
     "compact": Family(compact.features, compact.MIN_SIDE_PX),
     "conv1": Family(conv1.features, conv1.MIN_SIDE_PX),
+    "conv2": Family(conv2.features, conv2.MIN_SIDE_PX),
+    "conv3": Family(conv3.features, conv3.MIN_SIDE_PX),
     "conv4": Family(conv4.features, conv4.MIN_SIDE_PX),
+    "conv_gru": Family(conv_gru.features, conv_gru.MIN_SIDE_PX),
+    "vgg_bn": Family(vgg_bn.features, vgg_bn.MIN_SIDE_PX),
 }
 
 
