@@ -31,7 +31,7 @@ ui: install ## the MLflow UI on 127.0.0.1
 	MLFLOW_BACKEND_STORE_URI="$${MLFLOW_BACKEND_STORE_URI:-sqlite:///$(CURDIR)/mlflow/mlflow.db}" mlflow server
 
 # In an environment of its own: CleanVision is AGPL, and neither is needed to use Darkroom.
-.bench/bin/python: install
+.bench/bin/python: | install
 	@uv venv --quiet --clear --python $(BIN)/python .bench
 	@uv pip install --quiet --python .bench/bin/python cleanvision==0.3.7 faiss-cpu==1.15.1
 
