@@ -4,6 +4,8 @@ Every message is one line for a person: what, where, what was allowed, what it g
 Only `runner.py` and `cli.py` catch `DarkroomError`; anything else is a bug and keeps its traceback.
 """
 
+from collections.abc import Iterable
+
 
 class DarkroomError(Exception):
     """Something the user can put right; the message says how."""
@@ -48,3 +50,11 @@ class PromotionError(DarkroomError):
 def one_line(error: BaseException) -> str:
     """The message of a foreign exception on one line, cut to 200 characters; its type where it has none."""
     return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def nearest(word: str, known: Iterable[str], n: int = 3) -> str:
+    """A hint for a misspelt word: " (did you mean ...?)" with up to `n` known ones near it, or ""."""
+    import difflib
+
+    found = difflib.get_close_matches(word, list(known), n=n)
+    return f" (did you mean {' or '.join(found)}?)" if found else ""

@@ -6,13 +6,12 @@ is meant), `action` (restore | drop | relabel), `label` (for relabel only: a cla
 """
 
 import csv
-import difflib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
-from pipeline.errors import DataError, one_line
+from pipeline.errors import DataError, nearest, one_line
 from pipeline.paths import written_whole
 
 COLUMNS = ("id", "key", "action", "label", "note")
@@ -72,12 +71,6 @@ def with_decisions(overrides: Sequence[Override], new: Sequence[Override]) -> li
 def without(overrides: Sequence[Override], gone: Sequence[Override]) -> list[Override]:
     """The decisions about other pictures than those of `gone`."""
     return [one for one in overrides if not any(one.is_about(other) for other in gone)]
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """A hint for a misspelt word: " (did you mean ...?)" with the nearest known ones, or ""."""
-    found = difflib.get_close_matches(word, list(known), n=3)
-    return f" (did you mean {' or '.join(found)}?)" if found else ""
 
 
 def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:

@@ -1,6 +1,5 @@
 """Near-duplicates by name: the group of each picture, the table of pairs, and a sheet of them."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import pyarrow as pa
 from pipeline.duplicates import Links, components
 from pipeline.figures import sheet, short
 from pipeline.shards import Shards
-from pipeline.tables import PAIRS
+from pipeline.tables import PAIRS, counted
 
 _SHOWN = 24
 
@@ -51,6 +50,6 @@ def draw_pairs(pairs: pa.Table, kept: pa.Table, *, shards: Path, path: Path) -> 
 
 def group_metrics(kept: pa.Table) -> dict[str, int]:
     """Groups of near-duplicates, the pictures in them, and the largest, which ought to be small."""
-    sizes = [n for n in Counter(kept.column("group").to_pylist()).values() if n > 1]
+    sizes = [n for n in counted(kept.column("group")).values() if n > 1]
     largest = max(sizes, default=0)
     return {"n_groups": len(sizes), "n_near_duplicates": sum(sizes), "n_largest_group": largest}

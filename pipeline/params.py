@@ -21,7 +21,7 @@ from pydantic import (
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from pipeline.errors import ParamsError, one_line
+from pipeline.errors import ParamsError, nearest, one_line
 
 
 def _as_tuple(value: object) -> object:
@@ -254,15 +254,12 @@ def _describe(fault: Any) -> str:
 
 def _nearest(loc: tuple[str | int, ...]) -> str:
     """A hint for a misspelt key: the known key of the same section that is closest to it."""
-    import difflib
-
     section: type[BaseModel] | None = Params
     for part in loc[:-1]:
         field = _fields(section).get(str(part)) if section else None
         section = field if isinstance(field, type) and issubclass(field, BaseModel) else None
     known = list(_fields(section)) if section else []
-    match = difflib.get_close_matches(str(loc[-1]), known, n=1)
-    return f" (did you mean {match[0]}?)" if match else f" (allowed: {', '.join(known)})"
+    return nearest(str(loc[-1]), known, n=1) or f" (allowed: {', '.join(known)})"
 
 
 def _fields(section: type[BaseModel]) -> dict[str, Any]:

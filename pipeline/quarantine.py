@@ -18,13 +18,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.contact_sheets import blank_tile
-from pipeline.errors import DataError, ImageError
+from pipeline.errors import DataError, ImageError, nearest
 from pipeline.figures import sheet, short
 from pipeline.images import REASONS, thumbnail
 from pipeline.overrides import (
     PAST,
     Override,
-    nearest,
     read_overrides,
     with_decisions,
     without,

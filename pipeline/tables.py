@@ -3,6 +3,7 @@
 A table is written sorted and with fixed settings, so that the same rows give the same bytes.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
@@ -145,12 +146,10 @@ PREDICTIONS = pa.schema(
 
 
 def from_rows(rows: Iterable[Mapping[str, Any]], schema: pa.Schema, *, sort_by: str) -> pa.Table:
-    """Rows as a table of `schema`, sorted by one column (by code point, ascending)."""
-    return pa.Table.from_pylist([dict(row) for row in rows], schema=schema).sort_by(sort_by)
+    """Rows as a table of `schema`, sorted by one column (by code point, ascending).
 
-
-def from_many_rows(rows: Iterable[Mapping[str, Any]], schema: pa.Schema, *, sort_by: str) -> pa.Table:
-    """As `from_rows`, for very many: few at a time are Python objects, and no table is held twice."""
+    Few rows at a time are Python objects, and no table is held twice: there may be very many.
+    """
     waiting = iter(rows)
     batches = []
     while batch := list(islice(waiting, _BATCH_ROWS)):
@@ -163,6 +162,11 @@ def from_many_rows(rows: Iterable[Mapping[str, Any]], schema: pa.Schema, *, sort
         in_order.append(columns.pop().take(order).combine_chunks())
     pa.default_memory_pool().release_unused()
     return pa.Table.from_arrays(in_order, schema=schema)
+
+
+def counted(column: pa.ChunkedArray) -> Counter[str]:
+    """How often each text of a column comes."""
+    return Counter({str(one["values"]): int(one["counts"]) for one in column.value_counts().to_pylist()})
 
 
 def write_table(table: pa.Table, path: Path) -> None:

@@ -12,9 +12,9 @@ from sys import intern
 
 import pyarrow as pa
 
-from pipeline.errors import DataError
+from pipeline.errors import DataError, nearest
 from pipeline.images import OVERRULABLE
-from pipeline.overrides import PAST, Override, nearest
+from pipeline.overrides import PAST, Override
 
 _PREFERRED = {"test": 0, "val": 1}  # of copies, the one to keep; others after them
 _BATCH_ROWS = 4096

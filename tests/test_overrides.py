@@ -4,11 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import DataError
+from pipeline.errors import DataError, nearest
 from pipeline.overrides import (
     COLUMNS,
     Override,
-    nearest,
     read_overrides,
     with_decisions,
     without,

@@ -1,10 +1,11 @@
 """The tables that the suites look at, from those that the stages write. All pure."""
 
-from collections import Counter
 from collections.abc import Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from pipeline.tables import counted
 
 MEASURES = ("brightness", "contrast", "sharpness", "entropy", "share_white", "jpeg_quality")
 _MIN_SIDE_PX = 32  # below, a picture has no fingerprint
@@ -46,7 +47,7 @@ def sums_of(
     """
     passed = manifest.filter(pc.not_equal(manifest.column("verdict"), "quarantined")).column("key")
     n_lost = pc.sum(pc.is_in(passed, value_set=away.column("key"))).as_py() or 0
-    sizes = [n for n in Counter(kept.column("group").to_pylist()).values() if n > 1]
+    sizes = [n for n in counted(kept.column("group")).values() if n > 1]
     n = max(len(kept), 1)
     row = {
         "what": "all files",
@@ -63,7 +64,7 @@ def sums_of(
 
 def classes_of(kept: pa.Table, manifest: pa.Table, labels: Sequence[str]) -> pa.Table:
     """A row a class: its files, the pictures left of it, and these against the largest class's."""
-    n_files, n_kept = (Counter(table.column("label").to_pylist()) for table in (manifest, kept))
+    n_files, n_kept = (counted(table.column("label")) for table in (manifest, kept))
     largest = max((n_kept[label] for label in labels), default=0)
     columns = {
         "label": list(labels),

@@ -1,6 +1,5 @@
 """What the Data Docs of each suite say beside its expectations: totals, reasons, classes, pictures."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -8,11 +7,12 @@ import pyarrow as pa
 
 from pipeline.expectations.batches import classes_of
 from pipeline.expectations.page import Shown
+from pipeline.tables import counted
 
 
 def intake_page(manifest: pa.Table, classes: pa.Table, pictures: Mapping[str, Path]) -> Shown:
     """Of validate's tables; `pictures` are PNG files by their headings."""
-    verdicts = _counted(manifest, "verdict")
+    verdicts = counted(manifest.column("verdict"))
     names = {"kept": "Kept as they are", "repaired": "Repaired", "quarantined": "Cannot be used"}
     return Shown(
         title="Intake: the images as they came",
@@ -31,7 +31,7 @@ def intake_page(manifest: pa.Table, classes: pa.Table, pictures: Mapping[str, Pa
 
 def ready_page(manifest: pa.Table, kept: pa.Table, away: pa.Table, *, labels: Sequence[str]) -> Shown:
     """Of clean's tables; `labels` are the class folders of the source."""
-    sizes = [n for n in _counted(kept, "group").values() if n > 1]
+    sizes = [n for n in counted(kept.column("group")).values() if n > 1]
     return Shown(
         title="Ready: the pictures that go on",
         question="What clean made of the files. Is this collection ready to be split and learned?",
@@ -51,11 +51,6 @@ def ready_page(manifest: pa.Table, kept: pa.Table, away: pa.Table, *, labels: Se
 
 def _reasons(table: pa.Table) -> list[tuple[str, int]]:
     """Why files do not go on, the commonest first."""
-    found = _counted(table, "reason")
+    found = counted(table.column("reason"))
     del found[""]
     return sorted(found.items(), key=lambda one: (-one[1], one[0]))
-
-
-def _counted(table: pa.Table, column: str) -> Counter[str]:
-    counted = table.column(column).value_counts().to_pylist()
-    return Counter({str(one["values"]): int(one["counts"]) for one in counted})

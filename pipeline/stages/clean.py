@@ -42,7 +42,7 @@ from pipeline.runner import Metrics, run_stage
 from pipeline.runs import Run
 from pipeline.shards import ShardWriter, rows_per_shard
 from pipeline.sources import Record, Source, open_source
-from pipeline.tables import CLEAN, MANIFEST, QUARANTINE, from_many_rows, read_table, write_table
+from pipeline.tables import CLEAN, MANIFEST, QUARANTINE, from_rows, read_table, write_table
 from pipeline.verdicts import File, plan, unused
 from pipeline.workers import ordered_map
 
@@ -158,7 +158,7 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     manifest = manifest.select(_OF_READY)
     files, kept, pairs, thumbnails = _pictures(files, source, settings, params, paths)
     gone = [file for file in files.values() if file.reason]
-    away = from_many_rows(map(asdict, gone), QUARANTINE, sort_by="key")
+    away = from_rows(map(asdict, gone), QUARANTINE, sort_by="key")
     write_table(kept, paths.clean_manifest)
     write_table(away, paths.quarantine)
     write_table(pairs, paths.pairs)
@@ -197,7 +197,7 @@ def _pictures(
     names = {file.at: (str(file.id), file.key) for file in _on(files)}
     group = group_names(names, links, n)
     rows = (_kept_row(file, writer.per_shard, group, prints) for file in _on(files))
-    kept = from_many_rows(rows, CLEAN, sort_by="key")
+    kept = from_rows(rows, CLEAN, sort_by="key")
     return files, kept, pair_table(names, links, images.VIEWS), thumbnails
 
 

@@ -10,7 +10,6 @@ Cost    one cheap decode a file in DARKROOM_WORKERS processes; memory does not g
 A file marked `kept` or `repaired` here goes on, unless clean finds that it is a copy of another.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from functools import partial
@@ -28,7 +27,7 @@ from pipeline.progress import track
 from pipeline.runner import Metrics, run_stage
 from pipeline.runs import Run
 from pipeline.sources import Record, Source, open_source
-from pipeline.tables import CLASSES, MANIFEST, from_many_rows, write_table
+from pipeline.tables import CLASSES, MANIFEST, counted, from_rows, write_table
 from pipeline.workers import ordered_map
 
 _N_REASONS_SAID = 3
@@ -65,14 +64,14 @@ def manifest_of(
         look, files, n_bytes=lambda file: len(file[0]), max_seconds=max_seconds, lost=images.unseen
     )
     rows = (_row(record, facts) for record, facts in track(looked_at, total=len(source), what="validate"))
-    return from_many_rows(rows, MANIFEST, sort_by="key")
+    return from_rows(rows, MANIFEST, sort_by="key")
 
 
 def class_table(manifest: pa.Table, labels: Sequence[str]) -> pa.Table:
     """Files and readable files of every label, of schema tables.CLASSES, in the order of `labels`."""
-    n_files = _counts(manifest.column("label"))
+    n_files = counted(manifest.column("label"))
     readable = manifest.filter(pc.not_equal(manifest.column("verdict"), "quarantined"))
-    n_readable = _counts(readable.column("label"))
+    n_readable = counted(readable.column("label"))
     largest = max((n_readable[label] for label in labels), default=0)
     rows = [
         {
@@ -84,10 +83,6 @@ def class_table(manifest: pa.Table, labels: Sequence[str]) -> pa.Table:
         for label in labels
     ]
     return pa.Table.from_pylist(rows, schema=CLASSES)
-
-
-def _counts(column: pa.ChunkedArray) -> Counter[str]:
-    return Counter({str(one["values"]): int(one["counts"]) for one in column.value_counts().to_pylist()})
 
 
 def main(params: Params, paths: Paths, run: Run) -> Metrics:
@@ -146,15 +141,15 @@ def _row(record: Record, facts: images.Facts) -> dict[str, Any]:
 
 def _because(manifest: pa.Table) -> str:
     """The commonest reasons why files cannot be used, as the end of an error."""
-    reasons = _counts(manifest.column("reason"))
+    reasons = counted(manifest.column("reason"))
     del reasons[""]
     said = ", ".join(f"{reason} {n}" for reason, n in reasons.most_common(_N_REASONS_SAID))
     return f"; files that cannot be used: {said}" if said else ""
 
 
 def _metrics(manifest: pa.Table, classes: pa.Table, source: Source) -> Metrics:
-    verdicts = _counts(manifest.column("verdict"))
-    reasons = _counts(manifest.column("reason"))
+    verdicts = counted(manifest.column("verdict"))
+    reasons = counted(manifest.column("reason"))
     n_readable = classes.column("n_readable").to_pylist()
     return {
         "n_files": len(manifest),
