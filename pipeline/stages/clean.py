@@ -193,7 +193,7 @@ def _pictures(
         usable = prints.quality >= max(section.near_duplicate_min_quality, 1)
         distance = section.near_duplicate_distance
         links = near_links(prints.pdq, usable, prints.read_views, max_distance=distance)
-    files |= changed
+    files = files | changed
     names = {file.at: (str(file.id), file.key) for file in _on(files)}
     group = group_names(names, links, n)
     rows = (_kept_row(file, writer.per_shard, group, prints) for file in _on(files))
