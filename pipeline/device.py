@@ -1,11 +1,19 @@
-"""Where Keras computes: `DARKROOM_DEVICE` = auto | cpu | gpu. The only file that names a backend."""
+"""Where and in what Keras computes: `DARKROOM_DEVICE` = auto | cpu | gpu, precision, several GPUs.
+
+The only file that names a backend.
+"""
 
 import ctypes
 import logging
 import os
+import platform
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
 
 from pipeline.errors import ModelError
 
@@ -44,6 +52,156 @@ def set_up_device() -> str:
         )
     _log.info("computing on %s", f"{n_gpus} GPU(s)" if n_gpus else "the CPU")
     return "gpu" if n_gpus else "cpu"
+
+
+def resolved_precision(choice: str) -> str:
+    """The Keras dtype policy for `train.precision`: float32, mixed_bfloat16 or mixed_float16.
+
+    auto is mixed_bfloat16 where the hardware multiplies in it: a GPU of compute capability 8.0 or more, a CPU
+    with avx512_bf16 or amx_bf16 under TensorFlow (1.4 to 1.8 times as fast; JAX on a CPU emulates it). What
+    is asked for by name is obeyed, with a warning where it will be slow.
+    """
+    is_native = _has_bfloat16()
+    if choice == "auto":
+        return "mixed_bfloat16" if is_native else "float32"
+    if (choice == "mixed_bfloat16" and not is_native) or (choice == "mixed_float16" and not _gpus()):
+        _log.warning("train.precision: this machine only emulates %s, which is slow; auto is not", choice)
+    return choice
+
+
+@contextmanager
+def policy_scope(precision: str) -> Iterator[None]:
+    """Layers that are built inside compute in this Keras dtype policy."""
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+@contextmanager
+def replicas(devices: Sequence[str] | None = None) -> Iterator[int]:
+    """What is built and trained inside shares its batches among several GPUs of this host; yields how many.
+
+    TensorFlow: MirroredStrategy, which works with Keras 3 on one host (not on several: keras#20585). JAX:
+    keras.distribution.DataParallel, which refuses a batch that the number of replicas does not divide.
+    One device, or none: nothing is done.
+
+    Args:
+        devices: their names; None: all GPUs.
+    """
+    import keras
+
+    chosen = list(_gpus() if devices is None else devices)
+    if len(chosen) < 2:
+        yield 1
+    elif keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        with tf.distribute.MirroredStrategy(chosen).scope():
+            yield len(chosen)
+    else:
+        before = keras.distribution.distribution()
+        keras.distribution.set_distribution(
+            keras.distribution.DataParallel(devices=chosen, auto_shard_dataset=False)
+        )
+        try:
+            yield len(chosen)
+        finally:
+            keras.distribution.set_distribution(before)
+
+
+def jit_compile() -> bool | str:
+    """For `model.compile`: XLA on one GPU only (on a CPU it is 2 to 5 times slower); JAX decides for itself.
+
+    Inside `replicas` Keras would warn, and go on without it.
+    """
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        return "auto"
+    import tensorflow as tf
+
+    return bool(_gpus()) and tf.distribute.get_strategy().num_replicas_in_sync == 1
+
+
+def description() -> dict[str, Any]:
+    """What computes here, as plain values that are the same each time: another machine rounds differently."""
+    import keras
+
+    backend, gpus = keras.backend.backend(), _gpus()
+    return {
+        "backend": backend,
+        "keras": version("keras"),
+        backend: version(backend),
+        "device": "gpu" if gpus else "cpu",
+        "n_devices": max(len(gpus), 1),
+        "processor": _gpu_name(gpus) if gpus else processor_of(_cpuinfo()),
+    }
+
+
+def processor_of(cpuinfo: str) -> str:
+    """The processor's name in /proc/cpuinfo, or what the platform calls it."""
+    found = re.search(r"^model name\s*:\s*(.+)$", cpuinfo, flags=re.M)
+    return found[1].strip() if found else platform.processor() or platform.machine()
+
+
+def multiplies_bfloat16(cpuinfo: str) -> bool:
+    """Whether /proc/cpuinfo lists instructions for bfloat16."""
+    flags = re.search(r"^flags\s*:(.*)$", cpuinfo, flags=re.M)
+    return bool(flags and {"avx512_bf16", "amx_bf16"} & set(flags[1].split()))
+
+
+def _cpuinfo() -> str:
+    path = Path("/proc/cpuinfo")
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
+
+def _gpus() -> list[str]:
+    """The GPUs that Keras may use, by name."""
+    import keras
+
+    if os.environ.get(VARIABLE) == "cpu":
+        return []
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return [
+            device.name.removeprefix("/physical_device:") for device in tf.config.get_visible_devices("GPU")
+        ]
+    return list(keras.distribution.list_devices("gpu"))
+
+
+def _has_bfloat16() -> bool:
+    import keras
+
+    is_tensorflow = keras.backend.backend() == "tensorflow"
+    if not _gpus():
+        return is_tensorflow and multiplies_bfloat16(_cpuinfo())
+    if is_tensorflow:
+        import tensorflow as tf
+
+        details = map(tf.config.experimental.get_device_details, tf.config.get_visible_devices("GPU"))
+        return all(found.get("compute_capability", (0, 0)) >= (8, 0) for found in details)
+    import jax
+
+    return all(float(device.compute_capability) >= 8 for device in jax.devices("gpu"))
+
+
+def _gpu_name(gpus: Sequence[str]) -> str:
+    import keras
+
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        first = tf.config.get_visible_devices("GPU")[0]
+        return str(tf.config.experimental.get_device_details(first).get("device_name", gpus[0]))
+    import jax
+
+    return str(jax.devices("gpu")[0].device_kind)
 
 
 @contextmanager

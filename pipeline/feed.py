@@ -3,10 +3,12 @@
 Pictures stay in memory-mapped shards until their batch: indices are shuffled, batches gathered.
 """
 
+import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +20,7 @@ from pipeline.tables import CLEAN, EXTRA, SPLIT, read_table
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 Uint8 = npt.NDArray[np.uint8]
+Bools = npt.NDArray[np.bool_]
 
 EXTRA_MANIFEST = "manifest.parquet"  # in the folder of extra pictures, beside its shards
 
@@ -30,9 +33,34 @@ class Part:
     shard: Ints
     row: Ints
     y: Ints  # class indices
+    copy: Ints | None = None  # of altered copies: the number of the copy
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def names(self) -> Sequence[str]:
+        """What tells the pictures apart: the id, "<id>/<copy>" of a copy."""
+        if self.copy is None:
+            return self.ids
+        return [f"{id_}/{copy}" for id_, copy in zip(self.ids, self.copy, strict=True)]
+
+
+class Collection(Protocol):
+    """What `batches` feeds: things of one shape with random access, such as `Pictures`."""
+
+    @property
+    def picture_shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def y(self) -> Ints: ...
+
+    @property
+    def parity(self) -> Bools: ...
+
+    def __len__(self) -> int: ...
+
+    def gather(self, index: Ints) -> npt.NDArray[Any]: ...
 
 
 class Pictures:
@@ -46,6 +74,12 @@ class Pictures:
 
     def __len__(self) -> int:
         return len(self.y)
+
+    @cached_property
+    def parity(self) -> Bools:
+        """Which pictures `batches` mirrors in even epochs, and not in odd ones: by a hash of id and copy."""
+        names = (name for _, part in self._sources for name in part.names)
+        return np.array([hashlib.sha256(name.encode()).digest()[0] & 1 for name in names], np.bool_)
 
     def gather(self, index: Ints) -> Uint8:
         """Pictures by position: uint8 [n, height, width, channels].
@@ -87,12 +121,13 @@ def read_part(split: str, *, split_path: Path, manifest_path: Path) -> Part:
 
 
 def read_extra(folder: Path) -> Part:
-    """The extra training pictures in a folder; none is fine.
+    """The altered copies in a folder (extra training pictures, or imperfect test pictures); none is fine.
 
     Raises:
         DataError: the folder has no manifest.
     """
-    return _part(read_table(folder / EXTRA_MANIFEST, EXTRA).to_pandas())
+    rows = read_table(folder / EXTRA_MANIFEST, EXTRA).to_pandas()
+    return replace(_part(rows), copy=rows["copy"].to_numpy(np.int64))
 
 
 def class_weights(y: Ints, n_classes: int) -> Floats:
@@ -117,14 +152,19 @@ def chunks(n: int, size: int) -> Iterator[Ints]:
 
 
 def batches(
-    pictures: Pictures,
+    pictures: Collection,
     *,
     n_classes: int,
     batch_size: int,
     weights: Floats | None = None,
     shuffle_seed: int | None = None,
+    mirrored: bool = False,
+    first_epoch: int = 0,
+    multiple_of: int = 1,
 ) -> Any:
-    """A `keras.utils.PyDataset` of (uint8 pictures, one-hot float32 [batch, n_classes], float32 weights).
+    """A `keras.utils.PyDataset` of ({"pictures": uint8, "labels"}, labels, float32 weights) for a trainee.
+
+    Labels are one-hot, float32 [batch, n_classes].
 
     An epoch sees every picture once, in batches of nearly equal size, at most `batch_size`: a last batch
     of one or two pictures would upset batch normalisation.
@@ -132,34 +172,46 @@ def batches(
     Args:
         weights: a weight a class; none: every picture weighs 1.
         shuffle_seed: another order each epoch, from (seed, epoch); none: the order of `pictures`.
+        mirrored: every other epoch, a picture is mirrored left to right: half of them in even epochs, half in
+            odd ones (Jordan 2024, arXiv:2404.00498). Two epochs show both sides, where chance may show one.
+        first_epoch: from 0, the one to begin with; its batches are those it would have had in its turn.
+        multiple_of: what the size of each batch must be, for devices that share it: an epoch's first pictures
+            come once more at its end, at most `multiple_of` - 1.
     """
     import keras
 
     per_class = np.ones(n_classes, np.float32) if weights is None else weights
     one_hot = np.eye(n_classes, dtype=np.float32)
-    n_batches = -(-len(pictures) // batch_size)
+    n_batches = -(-len(pictures) // max(batch_size // multiple_of * multiple_of, multiple_of))
 
     class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__(workers=1, use_multiprocessing=False)
-            self.epoch = -1
-            self.on_epoch_end()
+            self.epoch = first_epoch - 1
+            self.parts = self.parts_of(first_epoch)  # Keras looks at a batch before the first epoch begins
 
-        def on_epoch_end(self) -> None:
+        def on_epoch_begin(self) -> None:
+            """Not on_epoch_end, which Keras calls before the first epoch too."""
             self.epoch += 1
+            self.parts = self.parts_of(self.epoch)
+
+        def parts_of(self, epoch: int) -> Sequence[Ints]:
             n = len(pictures)
-            order = (
-                np.arange(n) if shuffle_seed is None else epoch_order(n, seed=shuffle_seed, epoch=self.epoch)
-            )
-            self.parts: Sequence[Ints] = np.array_split(order, n_batches)
+            order = np.arange(n) if shuffle_seed is None else epoch_order(n, seed=shuffle_seed, epoch=epoch)
+            shared = np.concatenate([order, order[: -n % multiple_of]]).reshape(-1, multiple_of)
+            return [part.ravel() for part in np.array_split(shared, n_batches)]
 
         def __len__(self) -> int:
             return n_batches
 
-        def __getitem__(self, number: int) -> tuple[Uint8, Floats, Floats]:
+        def __getitem__(self, number: int) -> tuple[dict[str, npt.NDArray[Any]], Floats, Floats]:
             index = self.parts[number]
-            y = pictures.y[index]
-            return pictures.gather(index), one_hot[y], per_class[y]
+            gathered, y = pictures.gather(index), pictures.y[index]
+            if mirrored:
+                turned = pictures.parity[index] != (self.epoch % 2 == 1)
+                gathered[turned] = gathered[turned, :, ::-1]
+            labels = one_hot[y]
+            return {"pictures": gathered, "labels": labels}, labels, per_class[y]
 
     return Batches()
 

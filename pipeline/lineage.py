@@ -53,7 +53,7 @@ class Lineage:
         """
         spec = self._stages[stage]
         outs = {_path(out) for out in _outs(spec)}
-        return _digest(self._inputs(stage) | {"outs": self._hashes(outs)})
+        return _digest(self.inputs(stage) | {"outs": self._hashes(outs)})
 
     def entry_from_lock(self, stage: str) -> str:
         """The hash of the entry that dvc.lock holds for a stage.
@@ -85,7 +85,7 @@ class Lineage:
             PromotionError: dvc.lock is missing or lacks a stage.
         """
         entries: dict[str, Any] = {stage: self.entry_from_lock(stage) for stage in UPSTREAM}
-        return _digest(entries | {"promote": self._inputs("promote")})
+        return _digest(entries | {"promote": self.inputs("promote")})
 
     def check_files(self) -> None:
         """Hold the files in the workspace to dvc.lock (all but folders: nothing here reads those).
@@ -98,7 +98,12 @@ class Lineage:
                 if not md5.endswith(".dir") and md5_of(self.paths.root / path) != md5:
                     raise PromotionError(f"{path} is not what dvc.lock recorded for {stage}; run `dvc repro`")
 
-    def _inputs(self, stage: str) -> dict[str, Any]:
+    def inputs(self, stage: str) -> dict[str, Any]:
+        """What a stage's lock entry will hold but its outputs: command, parameters, md5s of dependencies.
+
+        Raises:
+            OSError: a dependency does not exist.
+        """
         spec = self._stages[stage]
         deps = {dep for dep in map(str, spec.get("deps", [])) if not _is_template(dep)}
         params = {key: _lookup(self._params, key) for key in spec.get("params", [])}

@@ -126,7 +126,7 @@ class SplitParams(Section):
 
 class AugmentParams(Section):
     seed: int
-    flip: Literal["none", "horizontal", "vertical", "both"]
+    flip: Literal["none", "horizontal", "vertical", "both", "alternating"]
     rotation: Share
     zoom: Annotated[float, Field(ge=0, lt=1)]
     shift: Share
@@ -135,24 +135,42 @@ class AugmentParams(Section):
     brightness: Share
     noise: Share
     grayscale: Share
+    rand_augment: Share
     erasing: Share
+    mixup: Annotated[float, Field(ge=0)]
+    cutmix: Annotated[float, Field(ge=0)]
     fill_rare_to: Share
+    imperfect: Share
 
 
 class TrainParams(Section):
     seed: Annotated[int, Field(ge=0)]
     model: str
+    head: Literal["softmax", "sigmoid", "one_vs_rest"]
+    filters: PositiveInt | None
+    units: PositiveInt | None
+    activation: Literal["relu", "tanh", "elu", "gelu", "leaky_relu", "selu", "silu"] | None
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None
+    kernel_l2: Annotated[float, Field(ge=0)]
+    weights: str | None
+    fine_tune_epochs: Annotated[int, Field(ge=0)]
+    fine_tune_learning_rate: Annotated[float, Field(gt=0)]
     epochs: PositiveInt
     batch_size: PositiveInt
-    optimizer: Literal["adam", "adamw"]
+    optimizer: Literal["adam", "adamax", "adamw", "muon", "rmsprop", "sgd"]
     learning_rate: Annotated[float, Field(gt=0)]
+    momentum: Annotated[float, Field(ge=0, lt=1)]
     weight_decay: Annotated[float, Field(ge=0)]
-    schedule: Literal["constant", "cosine"]
-    warmup_epochs: Annotated[int, Field(ge=0)]
+    schedule: Literal["constant", "cosine", "triangular"]
+    warmup_epochs: Annotated[float, Field(ge=0)]
     label_smoothing: Annotated[float, Field(ge=0, lt=1)]
+    ema: Annotated[float, Field(ge=0, lt=1)]
     class_weights: bool
     monitor: Literal["val_loss", "val_accuracy"]
     patience: PositiveInt
+    precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"]
+    test_mirror: bool
+    tensorboard: bool
 
 
 class EvaluateParams(Section):

@@ -44,6 +44,17 @@ class Paths:
         """The sheet that `darkroom quarantine show` draws."""
         return self.root / "data" / "shown.png"
 
+    @property
+    def home(self) -> Path:
+        """The repository that owns caches and the tracking database: `DVC_ROOT`, which names it also from
+        inside a `dvc exp run --temp` copy, or the root."""
+        return Path(os.environ.get("DVC_ROOT") or self.root).resolve()
+
+    @property
+    def cache(self) -> Path:
+        """What is kept between runs and may be deleted at any time: `DARKROOM_CACHE`, or .darkroom."""
+        return self.home / (os.environ.get("DARKROOM_CACHE") or ".darkroom")
+
     def source(self, path: str) -> Path:
         """The image source `data.source`, relative to the root unless absolute."""
         return self.root / path
@@ -117,6 +128,11 @@ class Paths:
     def extra(self) -> Path:
         """Extra training pictures: `manifest.parquet` beside its shards."""
         return self.stage("augment") / "extra"
+
+    @property
+    def imperfect(self) -> Path:
+        """Altered test pictures, a copy of each: `manifest.parquet` beside its shards; for evaluate only."""
+        return self.stage("augment") / "imperfect"
 
     @property
     def classifier(self) -> Path:

@@ -33,6 +33,9 @@ class Run(Protocol):
     def log_classifier(self, folder: Path) -> None:
         """Log a classifier folder as an MLflow model that takes encoded pictures."""
 
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Say something about the run in words."""
+
 
 class Untracked:
     """A run that goes nowhere: for tests, and for data stages while the tracking server is away."""
@@ -44,6 +47,8 @@ class Untracked:
     def log_dataset(self, name: str, path: Path, context: str) -> None: ...
 
     def log_classifier(self, folder: Path) -> None: ...
+
+    def set_tags(self, tags: Mapping[str, str]) -> None: ...
 
 
 @dataclass

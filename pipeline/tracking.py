@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import TrackingError, one_line
+from pipeline.paths import Paths
 from pipeline.runs import Run, Tracked, Untracked
 
 if TYPE_CHECKING:
@@ -43,17 +44,11 @@ _RECORDED = """
 """
 
 
-def home(root: Path) -> Path:
-    """The repository that owns the tracking database: `DVC_ROOT` (which names it also from inside a
-    `dvc exp run --temp` copy), or the project's root."""
-    return Path(os.environ.get("DVC_ROOT") or root).resolve()
-
-
 def tracking_uri(root: Path) -> str:
     """`MLFLOW_TRACKING_URI`, or mlflow/mlflow.db of the project; a SQLite path always made absolute."""
     uri = os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow/mlflow.db"
     if uri.startswith("sqlite:///"):
-        return f"sqlite:///{home(root) / uri.removeprefix('sqlite:///')}"
+        return f"sqlite:///{Paths(root).home / uri.removeprefix('sqlite:///')}"
     return uri
 
 

@@ -114,6 +114,7 @@ def classifier_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         equalise=0,
         formats=("PNG",),
         max_pixels=10_000,
+        test_mirror=False,
     )
     folder = tmp_path_factory.mktemp("classifier") / "classifier"
     save_classifier(model, settings, folder)

@@ -61,7 +61,7 @@ def test_a_picture_that_cannot_be_decoded(classifier: Classifier) -> None:
 
 def test_what_serves_is_equalised_as_what_was_trained(copy: Path) -> None:
     settings = json.loads((copy / "classifier.json").read_text())
-    how = {key: value for key, value in settings.items() if key != "class_names"} | {"equalise": 20}
+    how = {k: v for k, v in settings.items() if k not in ("class_names", "test_mirror")} | {"equalise": 20}
     noisy = np.random.default_rng(0).integers(0, 256, (8, 8, 1), np.uint8)
     data = grey_png([bytes(row) for row in noisy[..., 0].tolist()])
     (copy / "classifier.json").write_text(json.dumps(settings | {"equalise": 20}))
@@ -70,8 +70,37 @@ def test_what_serves_is_equalised_as_what_was_trained(copy: Path) -> None:
     assert not np.array_equal(developed, noisy)
 
 
+def lopsided(test_mirror: bool) -> Classifier:
+    """It says how light the upper left quarter of an 8x8 picture is, and how dark."""
+    import keras
+
+    model = keras.Sequential(
+        [keras.Input((8, 8, 1)), keras.layers.Rescaling(1 / 255), keras.layers.Flatten()]
+    )
+    model.add(keras.layers.Dense(2, activation="softmax"))
+    where = np.zeros((8, 8))
+    where[:4, :4] = 0.5
+    model.layers[-1].set_weights([np.stack([where, -where], axis=-1).reshape(64, 2), np.array([-4.0, 4.0])])
+    settings = Settings(("light", "dark"), (8, 8), 1, "pad", "bicubic", 0, ("PNG",), 1000, test_mirror)
+    return Classifier(model, settings)
+
+
+def test_mirror_image_counts_half() -> None:
+    pictures = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 1)).astype(np.uint8)
+    plain, mirrored = lopsided(False), lopsided(True)
+    seen, mirror_image = (plain.predict_pictures(x) for x in (pictures, pictures[:, :, ::-1]))
+    assert not np.allclose(seen, mirror_image, atol=0.01)
+    y_prob = mirrored.predict_pictures(pictures)
+    assert y_prob.dtype == np.float32
+    assert np.array_equal(y_prob, (seen + mirror_image) / 2)
+    assert np.array_equal(y_prob, mirrored.predict_pictures(pictures[:, :, ::-1]))
+    assert np.array_equal(y_prob[7:8], mirrored.predict_pictures(pictures[7:8]))  # company does not matter
+    assert np.array_equal(mirrored.without_mirror().predict_pictures(pictures), seen)
+    assert mirrored.settings.test_mirror
+
+
 def test_settings_there_and_back() -> None:
-    settings = Settings(("a", "b"), (20, 30), 1, "pad", "bicubic", 75, ("JPEG",), 1000)
+    settings = Settings(("a", "b"), (20, 30), 1, "pad", "bicubic", 75, ("JPEG",), 1000, True)
     assert Settings.from_json(json.loads(json.dumps(settings.__dict__))) == settings
 
 
@@ -103,6 +132,12 @@ def forget_a_key(folder: Path) -> None:
     (folder / "classifier.json").write_text('{"channels": 1}')
 
 
+def forget_the_mirror(folder: Path) -> None:
+    values = json.loads((folder / "classifier.json").read_text())
+    del values["test_mirror"]
+    (folder / "classifier.json").write_text(json.dumps(values))
+
+
 def add_a_class(folder: Path) -> None:
     values = json.loads((folder / "classifier.json").read_text())
     (folder / "classifier.json").write_text(json.dumps(values | {"class_names": ["a", "b", "c", "d"]}))
@@ -118,6 +153,7 @@ def add_a_class(folder: Path) -> None:
         pytest.param(garble_model, "is damaged", id="another file"),
         pytest.param(cut_settings, "is damaged", id="half the settings"),
         pytest.param(forget_a_key, "is damaged: its keys are channels", id="settings without their keys"),
+        pytest.param(forget_the_mirror, "is damaged: its keys are", id="settings of before test_mirror"),
         pytest.param(add_a_class, r"classifier\.json wants", id="files of two classifiers"),
     ],
 )

@@ -83,6 +83,21 @@ class Clone:
         return {str(p.relative_to(self.root)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
 
+def cloned(repo: Path, root: Path) -> Clone:
+    """The repository's working tree, without what git ignores, as a folder of its own."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=repo,
+        capture_output=True,
+        check=True,
+    )
+    for name in filter(None, listed.stdout.decode().split("\0")):
+        if (repo / name).is_file():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_bytes((repo / name).read_bytes())
+    return Clone(root)
+
+
 def draw(shape: str, seed: int) -> Image.Image:
     """A 24x24 grey picture of a bright shape on noise."""
     rng = np.random.default_rng(seed)
@@ -96,18 +111,7 @@ def draw(shape: str, seed: int) -> Image.Image:
 @pytest.fixture(scope="module")
 def clone(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
     """This working tree as a clone of its own, with pictures in data/raw, committed and run once."""
-    root = tmp_path_factory.mktemp("e2e") / "darkroom"
-    clone = Clone(root)
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=repo,
-        capture_output=True,
-        check=True,
-    )
-    for name in filter(None, listed.stdout.decode().split("\0")):
-        if (repo / name).is_file():
-            (root / name).parent.mkdir(parents=True, exist_ok=True)
-            (root / name).write_bytes((repo / name).read_bytes())
+    clone = cloned(repo, tmp_path_factory.mktemp("e2e") / "darkroom")
     for index, shape in enumerate(SHAPES):
         (clone.paths.raw / shape).mkdir(parents=True)
         for number in range(N_A_CLASS):

@@ -1,5 +1,6 @@
 """feed: parts of the split, gathered from shards of one or two folders, as batches."""
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -116,8 +117,7 @@ def test_batches(project: Paths) -> None:
     pictures = with_extra(project)
     fed = batches(pictures, n_classes=2, batch_size=4, weights=np.array([0.5, 2], np.float32), shuffle_seed=3)
     epochs = []
-    for _ in range(2):
-        got = [fed[i] for i in range(len(fed))]
+    for got in epochs_of(fed, 2):
         assert [len(x) for x, _, _ in got] == [4, 4, 3]
         epochs.append([value for x, _, _ in got for value in shown(x)])
         for x, y, weight in got:
@@ -125,12 +125,106 @@ def test_batches(project: Paths) -> None:
             assert y.argmax(axis=1).tolist() == expected
             assert (y.sum(axis=1) == 1).all()
             assert weight.tolist() == [2 if c else 0.5 for c in expected]
-        fed.on_epoch_end()
     assert epochs[0] != epochs[1]
     assert sorted(epochs[0]) == sorted(epochs[1]) == [*range(9), 100, 101]
 
 
+def sides(pictures: Any) -> dict[int, str]:
+    """Which way pictures point: their number is in their middle, and a dark column on the left or right."""
+    return {int(p[1, 1, 0]): "left" if p[0, 0, 0] == 255 else "right" for p in pictures}
+
+
+@pytest.fixture
+def pointing(project: Paths) -> Pictures:
+    """Nine pictures that point left, and two copies of the first that do too."""
+    train = part_of(project, "train")
+    rows = [{"id": "id-000", "copy": k, "class_index": 1, "shard": 0, "row": k} for k in (0, 1)]
+    write_table(pa.Table.from_pylist(rows, schema=EXTRA), project.extra / "manifest.parquet")
+    for folder, numbers in ((project.shards, range(N)), (project.extra, range(100, 102))):
+        with ShardWriter(folder, len(numbers), (4, 4, 1), 100) as writer:
+            for row, number in enumerate(numbers):
+                picture = np.full((4, 4, 1), number, np.uint8)
+                picture[:, 0] = 255
+                writer.write(0, row, picture)
+    return Pictures((project.shards, train), (project.extra, read_extra(project.extra)))
+
+
+def epochs_of(fed: Any, n: int) -> list[list[Any]]:
+    """The batches of some epochs as (pictures, labels, weights), asked for as Keras does."""
+    epochs = []
+    for _ in range(n):
+        fed.on_epoch_end()
+        fed.on_epoch_begin()
+        got = [fed[i] for i in range(len(fed))]
+        assert all(x["labels"] is y for x, y, _ in got)
+        epochs.append([(x["pictures"], y, weight) for x, y, weight in got])
+        fed.on_epoch_end()
+    return epochs
+
+
+def sides_of(epoch: list[Any]) -> dict[int, str]:
+    return {number: side for x, _, _ in epoch for number, side in sides(x).items()}
+
+
+def test_pictures_are_mirrored_in_every_other_epoch(pointing: Pictures) -> None:
+    fed = batches(pointing, n_classes=2, batch_size=4, shuffle_seed=3, mirrored=True)
+    first, second, third, fourth = map(sides_of, epochs_of(fed, 4))
+    assert len(first) == 11
+    assert (first, second) == (third, fourth)
+    assert all(first[number] != second[number] for number in first)
+    names = [*(f"id-{i:03d}" for i in range(9)), "id-000/0", "id-000/1"]
+    odd = [bool(hashlib.sha256(name.encode()).digest()[0] % 2) for name in names]
+    assert 2 < sum(odd) < 9  # both kinds occur
+    assert [first[n] == "right" for n in (*range(9), 100, 101)] == odd
+
+
+def test_without_mirroring_all_stay(pointing: Pictures) -> None:
+    fed = batches(pointing, n_classes=2, batch_size=4, shuffle_seed=3)
+    assert {side for epoch in epochs_of(fed, 2) for side in sides_of(epoch).values()} == {"left"}
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("first_epoch", [1, 2, 5])
+def test_a_later_first_epoch(pointing: Pictures, first_epoch: int, mirrored: bool) -> None:
+    """What goes on after a checkpoint sees what it would have seen."""
+    how: dict[str, Any] = {"n_classes": 2, "batch_size": 4, "shuffle_seed": 3, "mirrored": mirrored}
+    undisturbed = epochs_of(batches(pointing, **how), 7)[first_epoch:]
+    resumed = epochs_of(batches(pointing, **how, first_epoch=first_epoch), 7 - first_epoch)
+    for expected, got in zip(undisturbed, resumed, strict=True):
+        for one, other in zip(expected, got, strict=True):
+            assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_the_shards_are_not_mirrored(pointing: Pictures) -> None:
+    epochs_of(batches(pointing, n_classes=2, batch_size=4, mirrored=True), 1)
+    assert set(sides(pointing.gather(np.arange(11))).values()) == {"left"}
+
+
 def test_batches_in_order_and_of_even_size(project: Paths) -> None:
     fed = batches(Pictures((project.shards, part_of(project, "train"))), n_classes=2, batch_size=8)
-    assert [shown(fed[i][0]) for i in range(len(fed))] == [[0, 1, 2, 3, 4], [5, 6, 7, 8]]
-    assert (fed[0][2] == 1).all()
+    (got,) = epochs_of(fed, 1)
+    assert [shown(x) for x, _, _ in got] == [[0, 1, 2, 3, 4], [5, 6, 7, 8]]
+    assert (got[0][2] == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("multiple_of", "batch_size", "sizes"),
+    [
+        pytest.param(1, 4, [3, 3, 3], id="one device"),
+        pytest.param(2, 4, [4, 4, 2], id="two devices"),
+        pytest.param(2, 5, [4, 4, 2], id="a batch size that does not fit"),
+        pytest.param(4, 4, [4, 4, 4], id="four devices"),
+        pytest.param(4, 2, [4, 4, 4], id="at least a picture each"),
+    ],
+)
+def test_batches_that_devices_share(
+    project: Paths, multiple_of: int, batch_size: int, sizes: list[int]
+) -> None:
+    """Nine pictures, each at least once, those that come twice the first of the epoch."""
+    pictures = Pictures((project.shards, part_of(project, "train")))
+    fed = batches(pictures, n_classes=2, batch_size=batch_size, shuffle_seed=1, multiple_of=multiple_of)
+    (got,) = epochs_of(fed, 1)
+    assert [len(x) for x, _, _ in got] == sizes
+    seen = [value for x, _, _ in got for value in shown(x)]
+    assert sorted(seen[:9]) == list(range(9))
+    assert seen[9:] == seen[: len(seen) - 9]

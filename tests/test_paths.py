@@ -17,7 +17,7 @@ def test_every_path_hangs_off_the_root(tmp_path: Path) -> None:
 
 def test_every_output_lies_in_the_folder_of_a_stage(tmp_path: Path) -> None:
     paths = Paths(tmp_path)
-    not_of_a_stage = {"params", "dvc_yaml", "dvc_lock", "raw", "overrides", "shown"}
+    not_of_a_stage = {"params", "dvc_yaml", "dvc_lock", "raw", "overrides", "shown", "home", "cache"}
     names = [name for name, value in vars(Paths).items() if isinstance(value, property)]
     folders = {
         getattr(paths, name).relative_to(tmp_path / "data").parts[0] for name in set(names) - not_of_a_stage
@@ -25,6 +25,27 @@ def test_every_output_lies_in_the_folder_of_a_stage(tmp_path: Path) -> None:
     assert folders <= set(STAGES)
     assert paths.metrics("clean") == tmp_path / "data" / "clean" / "metrics.json"
     assert paths.figures("train") == tmp_path / "data" / "train" / "figures"
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        pytest.param({}, "root/.darkroom", id="as it comes"),
+        pytest.param({"DVC_ROOT": "elsewhere"}, "elsewhere/.darkroom", id="inside dvc exp run --temp"),
+        pytest.param({"DARKROOM_CACHE": "kept"}, "root/kept", id="another folder"),
+        pytest.param({"DARKROOM_CACHE": "{tmp}/kept", "DVC_ROOT": "elsewhere"}, "kept", id="absolute"),
+    ],
+)
+def test_where_the_cache_is(
+    environment: dict[str, str], expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("DVC_ROOT", "DARKROOM_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(
+            name, value.format(tmp=tmp_path) if name == "DARKROOM_CACHE" else str(tmp_path / value)
+        )
+    assert Paths(tmp_path / "root").cache == tmp_path.resolve() / expected
 
 
 def test_a_source_is_relative_to_the_root_unless_absolute(tmp_path: Path) -> None:

@@ -1,18 +1,36 @@
 """The registry of networks: `build_model("compact", ...)`. One file a family, each with its source.
 
-A family gives `features(pictures) -> tensor` and `MIN_SIDE_PX`, the shortest side it can take; what
-all networks share (uint8 in, class probabilities out) is here.
+A network of our own gives `features(pictures, knobs) -> tensor` and `MIN_SIDE_PX`, the shortest side it can
+take; one with weights from elsewhere gives `backbone(...)`, a `keras.Model` from pictures to features. What
+all share (uint8 in, a head, class probabilities out) is here.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from pipeline.errors import ModelError
-from pipeline.models import compact, conv1, conv2, conv3, conv4, conv_gru, vgg_bn
+from pipeline.errors import ModelError, nearest
+from pipeline.models import (
+    applications,
+    compact,
+    conv1,
+    conv2,
+    conv3,
+    conv4,
+    conv_gru,
+    efficientnet_lite0,
+    vgg_bn,
+)
+from pipeline.models.knobs import Knobs
+
+Head = Literal["softmax", "sigmoid", "one_vs_rest"]
+
+BACKBONE, HEAD, LOGITS = "backbone", "head", "logits"  # names of layers
+_BACKBONE_DROPOUT = 0.2
+_AS_PUBLISHED = Knobs()
 
 
 class Family(NamedTuple):
-    features: Callable[[Any], Any]
+    features: Callable[[Any, Knobs], Any]
     min_side_px: int
 
 
@@ -25,18 +43,81 @@ FAMILIES: Mapping[str, Family] = {
     "conv_gru": Family(conv_gru.features, conv_gru.MIN_SIDE_PX),
     "vgg_bn": Family(vgg_bn.features, vgg_bn.MIN_SIDE_PX),
 }
+EFFICIENTNET_LITE0 = "efficientnet_lite0"
 
 
-def build_model(name: str, *, image_hw: tuple[int, int], channels: int, n_classes: int) -> Any:
+def build_model(
+    name: str,
+    *,
+    image_hw: tuple[int, int],
+    channels: int,
+    n_classes: int,
+    head: Head = "softmax",
+    knobs: Knobs = _AS_PUBLISHED,
+    weights: str | None = None,
+) -> Any:
     """A `keras.Model` from uint8 pictures [batch, height, width, channels] to float32 [batch, n_classes].
 
-    Each row of the output sums to 1. Rescaling to [0, 1] is part of the model. Initial weights come from
-    Keras' global seed (`keras.utils.set_random_seed`).
+    Each row of the output sums to 1. Scaling the pictures is part of the model. Initial weights come from
+    Keras' global seed (`keras.utils.set_random_seed`); layers compute in Keras' global dtype policy.
+
+    Args:
+        name: a key of FAMILIES, "efficientnet_lite0", or "keras.applications.<Name>".
+        head: softmax; sigmoid, one unit for the second of two classes; one_vs_rest, a sigmoid a class,
+            whose answers are divided by their sum, as scikit-learn's OneVsRestClassifier does.
+        weights: for the networks with a backbone: "imagenet", a path, or None; others begin at random.
 
     Raises:
-        ModelError: no network of that name, or pictures too small for it.
+        ModelError: no network of that name, pictures too small for it, a head for another number of
+            classes, or weights that cannot be had.
     """
-    family = _family(name)
+    if head == "sigmoid" and n_classes != 2:
+        raise ModelError(
+            f"train.head: sigmoid is for two classes, got {n_classes}; say softmax or one_vs_rest, or merge"
+            " classes in data.classes"
+        )
+    import keras
+
+    pictures = keras.Input((*image_hw, channels), dtype="uint8", name="pictures")
+    if is_pretrainable(name):
+        backbone = _backbone(name, image_hw=image_hw, channels=channels, weights=weights)
+        top = _head_model(backbone.output_shape[1], n_classes, head=head, knobs=knobs)
+        logits = top(backbone(pictures, training=False))
+    else:
+        features = _features(name, pictures, image_hw=image_hw, knobs=knobs)
+        logits = _logits(features, n_classes, head=head, knobs=knobs)
+    logits = keras.layers.Identity(dtype="float32", name=LOGITS)(logits)
+    return keras.Model(pictures, _probabilities(logits, head), name=name.rpartition(".")[2])
+
+
+def is_pretrainable(name: str) -> bool:
+    """Whether a network has a backbone whose weights may come from elsewhere."""
+    return name == EFFICIENTNET_LITE0 or name.startswith(applications.PREFIX)
+
+
+def logits_of(model: Any) -> Any:
+    """The part of a model of `build_model` that ends before its probabilities: logits [batch, n_classes]."""
+    import keras
+
+    return keras.Model(model.input, model.get_layer(LOGITS).output, name="network")
+
+
+def backbone_of(model: Any) -> Any:
+    """The backbone of a network that has one: uint8 pictures to float32 features [batch, n]."""
+    return model.get_layer(BACKBONE)
+
+
+def head_of(model: Any) -> Any:
+    """The head of a network with a backbone: float32 features [batch, n] to logits [batch, n_classes]."""
+    return model.get_layer(HEAD)
+
+
+def _features(name: str, pictures: Any, *, image_hw: tuple[int, int], knobs: Knobs) -> Any:
+    if name not in FAMILIES:
+        known = [*FAMILIES, EFFICIENTNET_LITE0]
+        allowed = f"{', '.join(known)} and {applications.PREFIX}<Name>"
+        raise ModelError(f"train.model: allowed are {allowed}, got {name!r}{nearest(name, known)}")
+    family = FAMILIES[name]
     if min(image_hw) < family.min_side_px:
         raise ModelError(
             f"train.model: {name} needs sides of at least {family.min_side_px} pixels, got clean.image_hw"
@@ -44,17 +125,35 @@ def build_model(name: str, *, image_hw: tuple[int, int], channels: int, n_classe
         )
     import keras
 
-    pictures = keras.Input((*image_hw, channels), dtype="uint8", name="pictures")
-    x = family.features(keras.layers.Rescaling(1 / 255)(pictures))
-    y_prob = keras.layers.Dense(n_classes, activation="softmax", dtype="float32", name="y_prob")(x)
-    return keras.Model(pictures, y_prob, name=name)
+    return family.features(keras.layers.Rescaling(1 / 255)(pictures), knobs)
 
 
-def _family(name: str) -> Family:
-    if name in FAMILIES:
-        return FAMILIES[name]
-    import difflib
+def _backbone(name: str, *, image_hw: tuple[int, int], channels: int, weights: str | None) -> Any:
+    if name == EFFICIENTNET_LITE0:
+        return efficientnet_lite0.backbone(image_hw=image_hw, channels=channels, weights=weights)
+    return applications.backbone(name, image_hw=image_hw, channels=channels, weights=weights)
 
-    match = difflib.get_close_matches(name, FAMILIES, n=1, cutoff=0.5)
-    hint = f"; did you mean {match[0]}?" if match else ""
-    raise ModelError(f"train.model: allowed are {', '.join(FAMILIES)}, got {name!r}{hint}")
+
+def _head_model(n_features: int, n_classes: int, *, head: Head, knobs: Knobs) -> Any:
+    import keras
+
+    features = keras.Input((n_features,), dtype="float32")
+    dropped = knobs.drop(features, _BACKBONE_DROPOUT)
+    return keras.Model(features, _logits(dropped, n_classes, head=head, knobs=knobs), name=HEAD)
+
+
+def _logits(x: Any, n_classes: int, *, head: Head, knobs: Knobs) -> Any:
+    """Logits [batch, n_classes]; of a sigmoid's one unit z they are (0, z), whose softmax is the sigmoid."""
+    import keras
+
+    n_units = 1 if head == "sigmoid" else n_classes
+    dense = keras.layers.Dense(n_units, dtype="float32", name="logits_dense", **knobs.penalty())(x)
+    return keras.ops.pad(dense, ((0, 0), (1, 0))) if head == "sigmoid" else dense
+
+
+def _probabilities(logits: Any, head: Head) -> Any:
+    import keras
+
+    if head == "one_vs_rest":  # softmax of log s is s divided by its sum, without a division by 0
+        logits = keras.ops.log_sigmoid(logits)
+    return keras.layers.Activation("softmax", dtype="float32", name="y_prob")(logits)

@@ -6,15 +6,15 @@ Parameters: 693,962 for 28x28x1 and 10 classes; the dense layer makes them grow 
 
 from typing import Any
 
+from pipeline.models.knobs import Knobs
+
 MIN_SIDE_PX = 4
 
 
-def features(pictures: Any) -> Any:
-    """Pictures in [0, 1], float [batch, height, width, channels], to features [batch, 128]."""
+def features(pictures: Any, knobs: Knobs) -> Any:
+    """Pictures in [0, 1], float [batch, height, width, channels], to features [batch, units]."""
     from keras import layers
 
-    x = layers.Conv2D(32, 3, activation="relu")(pictures)
-    x = layers.MaxPooling2D()(x)
-    x = layers.Dropout(0.2)(x)
-    x = layers.Flatten()(x)
-    return layers.Dense(128, activation="relu")(x)
+    x = layers.MaxPooling2D()(knobs.conv(knobs.n_filters(32, first=32), 3)(pictures))
+    x = layers.Flatten()(knobs.drop(x, 0.2))
+    return knobs.dense(knobs.n_units(128, first=128))(x)

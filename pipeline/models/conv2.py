@@ -8,16 +8,18 @@ Parameters: 233,162 for 28x28x1 and 10 classes; 7,402,437 for 128x128x3 and 5: t
 
 from typing import Any
 
+from pipeline.models.knobs import Knobs
+
 MIN_SIDE_PX = 12
 
 
-def features(pictures: Any) -> Any:
-    """Pictures in [0, 1], float [batch, height, width, channels], to features [batch, 64]."""
+def features(pictures: Any, knobs: Knobs) -> Any:
+    """Pictures in [0, 1], float [batch, height, width, channels], to features [batch, units / 2]."""
     from keras import layers
 
     x = pictures
     for n_filters, kernel in ((32, 5), (64, 3)):
-        x = layers.MaxPooling2D()(layers.Conv2D(n_filters, kernel, activation="relu")(x))
-    x = layers.Flatten()(layers.Dropout(0.5)(x))
-    x = layers.Dropout(0.5)(layers.Dense(128, activation="relu")(x))
-    return layers.Dense(64, activation="relu")(x)
+        x = layers.MaxPooling2D()(knobs.conv(knobs.n_filters(n_filters, first=32), kernel)(x))
+    x = layers.Flatten()(knobs.drop(x, 0.5))
+    x = knobs.drop(knobs.dense(knobs.n_units(128, first=128))(x), 0.5)
+    return knobs.dense(knobs.n_units(64, first=128))(x)

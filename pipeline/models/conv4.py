@@ -9,22 +9,23 @@ Parameters: 1,221,546 for 28x28x1 and 10 classes, 55 million for 128x128x3: made
 
 from typing import Any
 
+from pipeline.models.knobs import Knobs
+
 MIN_SIDE_PX = 16
 
 
-def features(pictures: Any) -> Any:
-    """Pictures in [0, 1], float [batch, height, width, channels], to features [batch, 128]."""
+def features(pictures: Any, knobs: Knobs) -> Any:
+    """Pictures in [0, 1], float [batch, height, width, channels], to features [batch, units / 4]."""
     from keras import layers
 
     x = pictures
     for n_filters, pool, drop in ((32, False, 0.0), (32, True, 0.25), (64, False, 0.25), (128, True, 0.25)):
-        x = layers.Conv2D(n_filters, 3, activation="relu")(x)
+        x = knobs.conv(knobs.n_filters(n_filters, first=32), 3)(x)
         x = layers.BatchNormalization()(x)
         x = layers.MaxPooling2D()(x) if pool else x
-        x = layers.Dropout(drop)(x) if drop else x
+        x = knobs.drop(x, drop) if drop else x
     x = layers.Flatten()(x)
     for n_units in (512, 128):
-        x = layers.Dense(n_units, activation="relu")(x)
-        x = layers.BatchNormalization()(x)
-        x = layers.Dropout(0.5)(x)
+        x = knobs.dense(knobs.n_units(n_units, first=512))(x)
+        x = knobs.drop(layers.BatchNormalization()(x), 0.5)
     return x

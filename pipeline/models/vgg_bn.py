@@ -9,26 +9,30 @@ Parameters: 1,150,442 for 28x28x1 and 10 classes; 17,335,845 for 128x128x3 and 5
 
 from typing import Any
 
+from pipeline.models.knobs import Knobs
+
 MIN_SIDE_PX = 8
 
 
-def features(pictures: Any) -> Any:
-    """Pictures in [0, 1], float [batch, height, width, channels], to features [batch, 512]."""
+def features(pictures: Any, knobs: Knobs) -> Any:
+    """Pictures in [0, 1], float [batch, height, width, channels], to features [batch, units]."""
     from keras import layers
 
-    x = layers.Flatten()(blocks(pictures))
-    x = layers.BatchNormalization()(layers.Dropout(0.25)(layers.Dense(512, activation="relu")(x)))
-    return layers.BatchNormalization()(layers.Dropout(0.5)(layers.Dense(512, activation="relu")(x)))
+    x = layers.Flatten()(blocks(pictures, knobs))
+    for rate in (0.25, 0.5):
+        x = knobs.drop(knobs.dense(knobs.n_units(512, first=512))(x), rate)
+        x = layers.BatchNormalization()(x)
+    return x
 
 
-def blocks(pictures: Any) -> Any:
-    """The three blocks: maps [batch, height // 8, width // 8, 128]."""
+def blocks(pictures: Any, knobs: Knobs) -> Any:
+    """The three blocks: maps [batch, height // 8, width // 8, 4 * filters]."""
     from keras import layers
 
     x = pictures
     for n_filters in (32, 64, 128):
         for _ in range(2):
-            x = layers.Conv2D(n_filters, 3, padding="same", activation="relu")(x)
+            x = knobs.conv(knobs.n_filters(n_filters, first=32), 3, padding="same")(x)
             x = layers.BatchNormalization()(x)
-        x = layers.Dropout(0.3)(layers.MaxPooling2D()(x))
+        x = knobs.drop(layers.MaxPooling2D()(x), 0.3)
     return x

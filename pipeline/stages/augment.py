@@ -1,10 +1,14 @@
 """augment: what the model may see beyond the originals, as a policy of layers and extra pictures.
 
-Reads   data/clean/manifest.parquet and shards/, data/split/split.parquet (training part) and classes.json.
-Writes  data/augment/policy.json (Keras layers; applied batch by batch in training), extra/ (altered copies
-        for rare classes: manifest.parquet and shards, also when there are none), figures/ (a sheet a class).
+Reads   data/clean/manifest.parquet and shards/, data/split/split.parquet (training part) and classes.json;
+        with `imperfect`, the test part too.
+Writes  data/augment/policy.json (Keras layers; applied batch by batch in training), extra/ (altered training
+        pictures: copies for rare classes, imperfect copies), imperfect/ (an imperfect copy of each test
+        picture; only evaluate reads it, training never sees it), figures/ (a sheet a class, imperfect.png).
+        extra/ and imperfect/ hold manifest.parquet and shards, also when there are none.
 Run     python -m pipeline.stages.augment
-Cost    importing Keras (about 8 s), 0.2 s a class for its sheet, 20 ms an extra copy.
+Cost    importing Keras (about 8 s), 0.2 s a class for its sheet, 20 ms a copy for a rare class, and an
+        imperfect copy 0.05 ms (28x28, grey) to 3 ms (128x128, colour).
 """
 
 import json
@@ -15,12 +19,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.augmentations import alter, build_layers, extra_copies, policy_of, write_policy
+from pipeline.augmentations import (
+    IMPERFECT,
+    Policy,
+    alter,
+    alternates,
+    build_layers,
+    extra_copies,
+    imperfect,
+    imperfect_copies,
+    mixers,
+    policy_of,
+    write_policy,
+)
 from pipeline.device import set_up_device
-from pipeline.feed import EXTRA_MANIFEST, Part, read_part
-from pipeline.figures import before_and_after
+from pipeline.feed import EXTRA_MANIFEST, Part, chunks, read_part
+from pipeline.figures import before_and_after, sheet, short
 from pipeline.metrics import metric_name
 from pipeline.params import Params
 from pipeline.paths import Paths
@@ -31,7 +48,11 @@ from pipeline.shards import Shards, ShardWriter, rows_per_shard
 from pipeline.tables import EXTRA, write_table
 
 _MAX_SHEETS = 60
-_N_ORIGINALS, _N_ALTERED = 5, 6  # on a sheet
+_N_ORIGINALS, _N_ALTERED, _N_IMPERFECT = 5, 6, 24  # on a sheet
+_CHUNK = 64
+
+Uint8 = npt.NDArray[np.uint8]
+Copies = list[tuple[str, int]]  # (id, copy), sorted
 
 _log = logging.getLogger(__name__)
 
@@ -42,23 +63,44 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     part = read_part("train", split_path=paths.split, manifest_path=paths.clean_manifest)
     shards = Shards(paths.shards)
     policy = policy_of(params.augment, channels=shards.picture_shape[2])
-    copies = extra_copies(part.ids, part.y.tolist(), params=params.augment, policy=policy)
+    rare = extra_copies(part.ids, part.y.tolist(), params=params.augment, policy=policy)
+    imperfect_train = imperfect_copies(part.ids, params=params.augment)
+    copies = sorted(rare + imperfect_train)
     write_policy(policy, paths.policy)
-    layers = build_layers(policy)
-    write_extra(copies, part, shards, layers=layers, folder=paths.extra)
-    preview(part, shards, class_names, layers=layers, folder=paths.figures("augment"))
+    layers, seed, folder = build_layers(policy), params.augment.seed, paths.figures("augment")
+    write_copies(copies, part, shards, layers=layers, seed=seed, folder=paths.extra)
+    n_test = write_imperfect_test(params, paths, shards)
+    preview(part, shards, class_names, policy=policy, folder=folder)
+    if params.augment.imperfect:
+        preview_imperfect(imperfect_train, part, shards, seed=seed, path=folder / "imperfect.png")
     run.log_artifact(paths.policy)
-    run.log_artifact(paths.figures("augment"), "figures")
+    run.log_artifact(folder, "figures")
     class_of = dict(zip(part.ids, part.y.tolist(), strict=True))
     n_extra = np.bincount([class_of[id_] for id_, _ in copies], minlength=len(class_names))
     per_class = {metric_name("extra", name): int(n) for name, n in zip(class_names, n_extra, strict=True)}
-    return {"n_train": len(part), "n_extra": len(copies), **per_class}
+    return {
+        "n_train": len(part),
+        "n_extra": len(copies),
+        "n_imperfect": len(imperfect_train),
+        "n_imperfect_test": n_test,
+        **per_class,
+    }
 
 
-def write_extra(
-    copies: list[tuple[str, int]], part: Part, shards: Shards, *, layers: Sequence[Any], folder: Path
+def write_imperfect_test(params: Params, paths: Paths, shards: Shards) -> int:
+    """Write an imperfect copy of every test picture, none where `imperfect` is 0; returns how many."""
+    test = Part((), *np.empty((3, 0), np.int64))
+    if params.augment.imperfect:
+        test = read_part("test", split_path=paths.split, manifest_path=paths.clean_manifest)
+    copies = [(id_, IMPERFECT) for id_ in test.ids]
+    write_copies(copies, test, shards, layers=(), seed=params.augment.seed, folder=paths.imperfect)
+    return len(copies)
+
+
+def write_copies(
+    copies: Copies, part: Part, shards: Shards, *, layers: Sequence[Any], seed: int, folder: Path
 ) -> None:
-    """Alter and write the extra copies, (id, copy) sorted: manifest.parquet and shards in `folder`."""
+    """Alter and write copies of a part's pictures: manifest.parquet and shards in `folder`."""
     position = {id_: i for i, id_ in enumerate(part.ids)}
     per_shard = rows_per_shard(len(copies), shards.picture_shape)
     rows: list[dict[str, Any]] = [
@@ -72,21 +114,39 @@ def write_extra(
         for n, (id_, copy) in enumerate(copies)
     ]
     with ShardWriter(folder, len(rows), shards.picture_shape, per_shard) as writer:
-        for row in track(rows, total=len(rows), what="altering pictures"):
-            i = position[row["id"]]
-            picture = shards.gather(part.shard[i : i + 1], part.row[i : i + 1])
-            altered = alter(picture, layers=layers, key=f"{row['id']}/{row['copy']}")
-            writer.write(row["shard"], row["row"], altered[0])
+        n_chunks = -(-len(rows) // _CHUNK)
+        what = f"altering, {_CHUNK} pictures at a time"
+        for index in track(chunks(len(rows), _CHUNK), total=n_chunks, what=what):
+            some = copies[index[0] : index[-1] + 1]
+            at = [position[id_] for id_, _ in some]
+            altered = altered_copies(
+                some, shards.gather(part.shard[at], part.row[at]), layers=layers, seed=seed
+            )
+            for n, picture in zip(index, altered, strict=True):
+                writer.write(rows[n]["shard"], rows[n]["row"], picture)
     write_table(pa.Table.from_pylist(rows, schema=EXTRA), folder / EXTRA_MANIFEST)
 
 
-def preview(
-    part: Part, shards: Shards, class_names: list[str], *, layers: Sequence[Any], folder: Path
-) -> None:
+def altered_copies(copies: Copies, originals: Uint8, *, layers: Sequence[Any], seed: int) -> Uint8:
+    """The copies of these originals, uint8 [n, height, width, channels]: imperfect, or made by the layers."""
+    altered = originals.copy()
+    is_imperfect = np.array([copy == IMPERFECT for _, copy in copies], np.bool_)
+    ids = [id_ for id_, copy in copies if copy == IMPERFECT]
+    altered[is_imperfect] = imperfect(originals[is_imperfect], ids, seed=seed)
+    for n in np.flatnonzero(~is_imperfect):
+        id_, copy = copies[n]
+        altered[n] = alter(originals[n : n + 1], layers=layers, key=f"{id_}/{copy}")[0]
+    return altered
+
+
+def preview(part: Part, shards: Shards, class_names: list[str], *, policy: Policy, folder: Path) -> None:
     """A sheet a class: its first training pictures by id, and what the policy makes of them.
 
+    Every second altered one is mirrored where pictures alternate; what mixes pictures is named, not shown.
     Sheets of classes that are no more are removed; beyond 60 classes, the others have none.
     """
+    layers = build_layers(policy)
+    not_shown = " and ".join(type(mixer).__name__ for mixer in mixers(policy))
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.png"):
         old.unlink()
@@ -96,9 +156,27 @@ def preview(
         chosen = np.flatnonzero(part.y == index)[:_N_ORIGINALS]
         if len(chosen):
             originals = shards.gather(part.shard[chosen], part.row[chosen])
-            altered = [alter(originals, layers=layers, key=f"preview/{k}") for k in range(_N_ALTERED)]
-            path = folder / sheet_name(index, name)
-            before_and_after(originals, np.stack(altered, axis=1), title=name, path=path)
+            columns = [alter(originals, layers=layers, key=f"preview/{k}") for k in range(_N_ALTERED)]
+            altered = np.stack(columns, axis=1)
+            if alternates(policy):
+                altered[:, 1::2] = altered[:, 1::2, :, ::-1]
+            title = f"{short(name, 30)} (without {not_shown})" if not_shown else name
+            before_and_after(originals, altered, title=title, path=folder / sheet_name(index, name))
+
+
+def preview_imperfect(copies: Copies, part: Part, shards: Shards, *, seed: int, path: Path) -> None:
+    """A sheet of the first imperfect training copies by id, each beside its original."""
+    ids = [id_ for id_, _ in copies[:_N_IMPERFECT]]
+    position = {id_: i for i, id_ in enumerate(part.ids)}
+    at = [position[id_] for id_ in ids]
+    originals = shards.gather(part.shard[at], part.row[at])
+    pairs = np.stack([originals, imperfect(originals, ids, seed=seed)], axis=1)
+    sheet(
+        pairs.reshape(-1, *shards.picture_shape),
+        ["original", "imperfect"] * len(ids),
+        title=f"Imperfect copies: {len(ids)} of {len(copies):,} ({len(part):,} training pictures)",
+        path=path,
+    )
 
 
 def sheet_name(index: int, class_name: str) -> str:

@@ -1,11 +1,12 @@
 """evaluate: how good the classifier is on the test pictures, how sure that is, and where it errs.
 
 Reads   data/train/classifier/, data/clean/manifest.parquet and shards/, data/split/split.parquet and
-        classes.json (the test part; the training part for the majority guess).
+        classes.json (the test part; the training part for the majority guess), data/augment/imperfect/.
 Writes  data/evaluate/predictions.parquet (by image id), confusion.csv (a row a test picture, for
         `dvc plots`), figures/ (confusion.png, class_f1.png, sheet_right.png, sheet_wrong.png).
 Run     python -m pipeline.stages.evaluate; DARKROOM_DEVICE=auto|cpu|gpu
-Cost    importing Keras (about 8 s), then some 3,000 pictures a second at 32x32 on two CPU cores.
+Cost    importing Keras (about 8 s), then some 3,000 pictures a second at 32x32 on two CPU cores; half as
+        many with train.test_mirror, and one pass more without it; one pass more for imperfect pictures.
 """
 
 import csv
@@ -21,7 +22,7 @@ from pipeline import figures, metrics
 from pipeline.classifier import Classifier
 from pipeline.device import set_up_device
 from pipeline.errors import DataError, ModelError
-from pipeline.feed import Part, Pictures, chunks, read_part
+from pipeline.feed import Part, Pictures, chunks, read_extra, read_part
 from pipeline.params import EvaluateParams, Params
 from pipeline.paths import Paths, written_whole
 from pipeline.progress import track
@@ -32,6 +33,7 @@ from pipeline.tables import PREDICTIONS, from_rows, write_table
 Ints = npt.NDArray[np.int64]
 Float32 = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
 
 _CHUNK = 512
 
@@ -66,6 +68,8 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
         "log_loss": metrics.log_loss(test.y, y_prob),
         "majority_accuracy": float((test.y == np.bincount(train.y).argmax()).mean()),
         **{f"{name}{end}": value for name, ends in scores.items() for end, value in ends.items()},
+        **unmirrored(classifier, pictures, params=params.evaluate),
+        **on_imperfect(classifier, test, y_pred == test.y, folder=paths.imperfect, params=params.evaluate),
         **named(of_classes, class_names, matrix.sum(axis=1)),
     }
 
@@ -94,6 +98,53 @@ def predict(classifier: Classifier, pictures: Pictures) -> Float32:
             for index in track(runs, total=len(runs), what=f"predicting, {_CHUNK} pictures at a time")
         ]
     )
+
+
+def unmirrored(classifier: Classifier, pictures: Pictures, *, params: EvaluateParams) -> dict[str, float]:
+    """The accuracy without the mirror image, where `train.test_mirror` adds it; otherwise nothing."""
+    if not classifier.settings.test_mirror:
+        return {}
+    y_prob = predict(classifier.without_mirror(), pictures)
+    return accuracy_of("unmirrored", y_prob.argmax(axis=1) == pictures.y, params=params)
+
+
+def on_imperfect(
+    classifier: Classifier, test: Part, is_right: Bools, *, folder: Path, params: EvaluateParams
+) -> dict[str, float]:
+    """The accuracy on imperfect copies of the test pictures, and on both together; nothing without copies.
+
+    Args:
+        is_right: whether the answer to each test picture itself is right.
+
+    Raises:
+        DataError: the folder holds copies of other pictures.
+    """
+    copies = read_extra(folder)
+    if not len(copies):
+        return {}
+    if (copies.ids, copies.y.tolist()) != (test.ids, test.y.tolist()):
+        raise DataError(f"{folder} does not hold a copy of each test picture; run `dvc repro augment`")
+    is_right_too = predict(classifier, Pictures((folder, copies))).argmax(axis=1) == copies.y
+    return {
+        **accuracy_of("imperfect", is_right_too, params=params),
+        **accuracy_of("mixed", (is_right + is_right_too.astype(np.float64)) / 2, params=params),
+    }
+
+
+def accuracy_of(name: str, right: Bools | Floats, *, params: EvaluateParams) -> dict[str, float]:
+    """A mean with its percentile bootstrap interval, as flat metrics.
+
+    Args:
+        right: the share of right answers for each picture [n]. Whole pictures are resampled, never one
+            answer to a picture without the other: two answers to one picture say less than those to two.
+    """
+    values, counts = np.unique(right.astype(np.float64), return_counts=True)
+    rng = np.random.default_rng(params.seed)
+    drawn = rng.multinomial(len(right), counts / len(right), size=params.n_bootstrap) @ values / len(right)
+    tails = [(1 - params.confidence) / 2, (1 + params.confidence) / 2]
+    low, high = (float(end) for end in np.quantile(drawn, tails))
+    ends = _ends(float(right.mean()), (low, high))
+    return {f"{name}/accuracy{end}": value for end, value in ends.items()}
 
 
 def scored(

@@ -1,10 +1,16 @@
 """models: the registry, and what every network takes and gives."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
 from pipeline.errors import ModelError
-from pipeline.models import FAMILIES, build_model
+from pipeline.models import FAMILIES, Head, backbone_of, build_model, head_of, is_pretrainable, logits_of
+from pipeline.models.knobs import Knobs
+
+SMALL_APPLICATION = "keras.applications.MobileNetV3Small"
 
 
 @pytest.mark.parametrize(
@@ -17,8 +23,8 @@ from pipeline.models import FAMILIES, build_model
         pytest.param("conv_gru", (28, 28), 1, 10, 4_034_026, id="conv_gru, 28x28"),
         pytest.param("conv_gru", (128, 128), 3, 5, 9_145_125, id="conv_gru, 128x128"),
         pytest.param("vgg_bn", (28, 28), 1, 10, 1_150_442, id="vgg_bn, 28x28"),
-        pytest.param("compact", (32, 32), 3, 10, 71_034, id="compact, 32x32"),
-        pytest.param("compact", (128, 128), 3, 5, 295_157, id="compact, 128x128"),
+        pytest.param("compact", (32, 32), 3, 10, 293_882, id="compact, 32x32"),
+        pytest.param("compact", (128, 128), 3, 5, 1_182_581, id="compact, 128x128"),
     ],
 )
 def test_parameters(
@@ -56,17 +62,22 @@ def test_takes_uint8_and_gives_probabilities(name: str, image_hw: tuple[int, int
 
 @pytest.mark.parametrize("side_px", [8, 28, 32, 64, 128, 224])
 def test_compact_ends_small(side_px: int) -> None:
-    """The last map before pooling is 4 to 7 pixels a side, whatever comes in."""
+    """The last map before pooling is 2 or 3 pixels a side, whatever comes in."""
     model = build_model("compact", image_hw=(side_px, side_px), channels=3, n_classes=2)
     last = next(layer for layer in reversed(model.layers) if len(layer.output.shape) == 4)
-    assert 4 <= last.output.shape[1] <= 7
+    assert 2 <= last.output.shape[1] <= 3
 
 
 @pytest.mark.parametrize(
     ("name", "image_hw", "message"),
     [
-        pytest.param("compct", (8, 8), r"got 'compct'; did you mean compact\?", id="misspelt"),
-        pytest.param("zzz", (8, 8), "allowed are compact, conv1, .*, vgg_bn, got 'zzz'$", id="nothing near"),
+        pytest.param("compct", (8, 8), r"got 'compct' \(did you mean compact", id="misspelt"),
+        pytest.param(
+            "zzz",
+            (8, 8),
+            r"allowed are compact, conv1, .*, vgg_bn, .* keras\.applications\.<Name>, got 'zzz'$",
+            id="nothing near",
+        ),
         pytest.param("", (8, 8), "got ''$", id="empty"),
         pytest.param("conv4", (32, 15), "conv4 needs sides of at least 16 pixels.*32x15", id="too small"),
     ],
@@ -97,3 +108,101 @@ def test_learns_in_an_epoch(name: str) -> None:
     assert [
         w.path for w, b in zip(model.trainable_weights, before, strict=True) if np.array_equal(w, b)
     ] == []
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize(
+    ("knobs", "changes"),
+    [
+        pytest.param(Knobs(filters=8), True, id="fewer filters"),
+        pytest.param(Knobs(units=16), None, id="fewer units"),
+        pytest.param(Knobs(activation="tanh", dropout=0.0, kernel_l2=0.1), False, id="same size"),
+    ],
+)
+def test_knobs(name: str, knobs: Knobs, changes: bool | None) -> None:
+    """Fewer filters or units are fewer parameters; the others change none of them."""
+    shape: dict[str, Any] = {"image_hw": (16, 16), "channels": 1, "n_classes": 3}
+    model, plain = (build_model(name, **shape, knobs=k) for k in (knobs, Knobs()))
+    if changes is None:  # of units, which compact does not have
+        changes = name != "compact"
+    assert (model.count_params() < plain.count_params()) == changes
+    layers = logits_of(model).layers
+    kinds = [type(layer).__name__ for layer in layers]
+    if knobs.dropout == 0:
+        assert "Dropout" not in kinds
+        penalised = [layer for layer in layers if getattr(layer, "kernel_regularizer", None)]
+        assert len(penalised) >= kinds.count("Conv2D") + kinds.count("Dense")
+    if knobs.activation:
+        acts: set[Any] = {getattr(layer, "activation", None) for layer in layers} - {None}
+        assert "relu" not in {act.__name__ for act in acts}
+        assert "tanh" in {act.__name__ for act in acts}
+
+
+@pytest.mark.parametrize(
+    ("knobs", "filters", "units", "rate"),
+    [
+        pytest.param(Knobs(), 64, 64, 0.5, id="as published"),
+        pytest.param(Knobs(filters=16, units=10, dropout=0.1), 32, 5, 0.1, id="in proportion"),
+        pytest.param(Knobs(filters=1, units=1, dropout=0.0), 2, 1, 0.0, id="at least one"),
+    ],
+)
+def test_proportions(knobs: Knobs, filters: int, units: int, rate: float) -> None:
+    """Of a second layer: 64 filters after 32, 64 units after 128."""
+    assert knobs.n_filters(64, first=32) == filters
+    assert knobs.n_units(64, first=128) == units
+    assert knobs.rate(0.5) == rate
+
+
+@pytest.mark.parametrize(
+    ("head", "n_classes"),
+    [
+        pytest.param("softmax", 3, id="softmax"),
+        pytest.param("sigmoid", 2, id="sigmoid"),
+        pytest.param("one_vs_rest", 3, id="one against the rest"),
+    ],
+)
+def test_heads(head: Head, n_classes: int) -> None:
+    """Probabilities are what the formula makes of the logits, and sum to 1."""
+    model = build_model("conv1", image_hw=(8, 8), channels=1, n_classes=n_classes, head=head)
+    pictures = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 1)).astype(np.uint8)
+    z, y_prob = np.asarray(logits_of(model)(pictures), np.float64), np.asarray(model(pictures))
+    sigmoid = 1 / (1 + np.exp(-z))
+    expected = {
+        "softmax": np.exp(z) / np.exp(z).sum(axis=1, keepdims=True),
+        "sigmoid": np.stack([1 - sigmoid[:, -1], sigmoid[:, -1]], axis=1),
+        "one_vs_rest": sigmoid / sigmoid.sum(axis=1, keepdims=True),
+    }[head]
+    assert y_prob == pytest.approx(expected, abs=1e-5)
+    assert model.get_layer("logits_dense").units == (1 if head == "sigmoid" else n_classes)
+
+
+def test_a_sigmoid_is_for_two_classes() -> None:
+    with pytest.raises(ModelError, match=r"train\.head: sigmoid is for two classes, got 3"):
+        build_model("conv1", image_hw=(8, 8), channels=1, n_classes=3, head="sigmoid")
+
+
+@pytest.mark.parametrize("head", ["softmax", "sigmoid", "one_vs_rest"])
+@pytest.mark.parametrize("name", ["compact", SMALL_APPLICATION])
+def test_saved_and_loaded(name: str, head: Head, tmp_path: Path) -> None:
+    import keras
+
+    model = build_model(name, image_hw=(32, 32), channels=1, n_classes=2, head=head)
+    pictures = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 1)).astype(np.uint8)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
+    assert np.array_equal(model.predict_on_batch(pictures), loaded.predict_on_batch(pictures))
+
+
+@pytest.mark.parametrize("name", ["efficientnet_lite0", SMALL_APPLICATION])
+def test_a_backbone_and_its_head_make_the_network(name: str) -> None:
+    assert is_pretrainable(name)
+    model = build_model(name, image_hw=(32, 32), channels=3, n_classes=3)
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.uint8)
+    features = np.asarray(backbone_of(model)(pictures))
+    assert features.dtype == np.float32
+    by_parts = np.asarray(head_of(model)(features))
+    assert by_parts == pytest.approx(np.asarray(logits_of(model)(pictures)), abs=1e-4)
+
+
+def test_our_own_networks_have_no_backbone() -> None:
+    assert [name for name in FAMILIES if is_pretrainable(name)] == []

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.augmentations import read_policy
+from pipeline.augmentations import IMPERFECT, imperfect, read_policy
 from pipeline.errors import DataError
-from pipeline.feed import Pictures, read_extra
+from pipeline.feed import Pictures, read_extra, read_part
 from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.runs import Untracked
@@ -70,6 +70,79 @@ def test_extra_copies_of_training_pictures_only(
     assert sorted(made) == [("id-000", 0), ("id-001", 0), ("id-003", 0), ("id-004", 0)]
     assert len(set(made.values())) == 4
     assert read_extra(paths.extra).y.tolist() == [1, 1, 2, 2]
+
+
+def test_imperfect_copies(develop: Develop, params_of: ParamsOf, tmp_path: Path) -> None:
+    paths = make(develop, tmp_path)
+    params = params_of(augment={"imperfect": 1.0, "fill_rare_to": 0.5})
+    metrics = augment.main(params, paths, Untracked())
+    assert {k: metrics[k] for k in ("n_extra", "n_imperfect", "n_imperfect_test", "extra/common")} == {
+        "n_extra": 16,
+        "n_imperfect": 12,
+        "n_imperfect_test": 3,
+        "extra/common": 8,
+    }
+    made = copies(paths)
+    train = [f"id-{i:03d}" for i in (0, 1, 3, 4, *range(7, 15))]
+    rare = [(f"id-{i:03d}", 0) for i in (0, 1, 3, 4)]
+    assert list(made) == sorted(rare + [(id_, IMPERFECT) for id_ in train])
+    assert len(set(made.values())) == 16
+    assert (paths.figures("augment") / "imperfect.png").stat().st_size > 10_000
+    part = read_part("train", split_path=paths.split, manifest_path=paths.clean_manifest)
+    originals = Pictures((paths.shards, part)).gather(np.arange(12))
+    expected = imperfect(originals, part.ids, seed=params.augment.seed)
+    assert [made[id_, IMPERFECT] for id_ in part.ids] == [picture.tobytes() for picture in expected]
+    assert not set(made.values()) & {picture.tobytes() for picture in originals}
+
+
+def test_imperfect_test_pictures_are_in_a_folder_of_their_own(
+    develop: Develop, params_of: ParamsOf, tmp_path: Path
+) -> None:
+    paths = make(develop, tmp_path)
+    augment.main(params_of(augment={"imperfect": 0.001}), paths, Untracked())
+    assert len(read_extra(paths.extra)) == 0
+    test = read_part("test", split_path=paths.split, manifest_path=paths.clean_manifest)
+    altered = read_extra(paths.imperfect)
+    assert altered.ids == test.ids == ("id-002", "id-005", "id-006")
+    assert altered.y.tolist() == test.y.tolist() == [1, 2, 0]
+    pixels = Pictures((paths.imperfect, altered)).gather(np.arange(3))
+    assert not np.array_equal(pixels, Pictures((paths.shards, test)).gather(np.arange(3)))
+    first = outputs(paths)
+    augment.main(params_of(augment={"imperfect": 0.001}), paths, Untracked())
+    assert outputs(paths) == first
+    metrics = augment.main(params_of(augment={"imperfect": 0.0}), paths, Untracked())
+    assert metrics["n_imperfect_test"] == 0
+    assert len(read_extra(paths.imperfect)) == 0
+    assert not (paths.figures("augment") / "imperfect.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("knobs", "expected"),
+    [
+        pytest.param({}, ("rare", False), id="no more"),
+        pytest.param({"flip": "alternating"}, ("rare", True), id="alternating"),
+        pytest.param({"mixup": 0.2, "cutmix": 1.0}, ("rare (without MixUp and CutMix)", False), id="mixers"),
+    ],
+)
+def test_sheets_say_what_they_show(
+    knobs: dict[str, Any],
+    expected: tuple[str, bool],
+    develop: Develop,
+    params_of: ParamsOf,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Every second altered picture is mirrored where pictures alternate; what mixes them is named."""
+    sheets: list[tuple[str, bool]] = []
+
+    def note(originals: Any, altered: Any, *, title: str, path: Path) -> None:
+        assert np.array_equal(altered[:, 0], originals)
+        sheets.append((title, np.array_equal(altered[:, 1], originals[:, :, ::-1])))
+
+    monkeypatch.setattr(augment, "before_and_after", note)
+    off = dict.fromkeys(("rotation", "zoom", "shift", "contrast", "brightness"), 0.0)
+    augment.main(params_of(augment=off | knobs), make(develop, tmp_path), Untracked())
+    assert sheets[1] == expected
 
 
 def test_twice_the_same_bytes(develop: Develop, params_of: ParamsOf, tmp_path: Path) -> None:

@@ -7,14 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
+from pipeline.classifier import Settings, save_classifier
 from pipeline.errors import DataError, ModelError
 from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.runs import Untracked
+from pipeline.shards import ShardWriter
 from pipeline.stages import evaluate
-from pipeline.tables import PREDICTIONS, read_table
+from pipeline.tables import EXTRA, PREDICTIONS, read_table, write_table
 
 Develop = Callable[..., Paths]
 ParamsOf = Callable[..., Params]
@@ -31,7 +34,19 @@ def make(
     pictures = np.array(shades + train, np.uint8)[:, None, None, None].repeat(8, axis=1).repeat(8, axis=2)
     paths = develop(root, pictures, y + train_y, ["test"] * len(shades) + ["train"] * 3, names)
     shutil.copytree(folder, paths.classifier)
+    write_copies(paths, [], [])
     return paths
+
+
+def write_copies(paths: Paths, shades: list[int], y: list[int]) -> None:
+    """Imperfect copies of the first pictures, of these shades and classes."""
+    rows = [
+        {"id": f"id-{i:03d}", "copy": -1, "class_index": c, "shard": 0, "row": i} for i, c in enumerate(y)
+    ]
+    write_table(pa.Table.from_pylist(rows, schema=EXTRA), paths.imperfect / "manifest.parquet")
+    with ShardWriter(paths.imperfect, len(y), (8, 8, 1), 100) as writer:
+        for row, shade in enumerate(shades):
+            writer.write(0, row, np.full((8, 8, 1), shade, np.uint8))
 
 
 @pytest.fixture
@@ -70,6 +85,75 @@ def test_a_class_that_does_not_occur_has_no_scores(project: Paths, params: Param
     metrics = evaluate.main(params, project, Untracked())
     assert {name: value for name, value in metrics.items() if "odd" in name} == {"class/odd/support": 0}
     assert not any(np.isnan(value) for value in metrics.values())
+
+
+def test_imperfect_pictures(project: Paths, params: Params) -> None:
+    """Of the originals 7 of 9 are answered right; of the copies 6, those of the two others among them."""
+    plain = evaluate.main(params, project, Untracked())
+    assert not [name for name in plain if name.startswith(("imperfect", "mixed", "unmirrored"))]
+    first = project.predictions.read_bytes()
+    write_copies(project, [DARK] * 3 + [LIGHT] * 2 + [DARK] * 3 + [LIGHT], [0] * 5 + [1] + [1, 1, 0])
+    metrics = evaluate.main(params, project, Untracked())
+    assert metrics["imperfect/accuracy"] == pytest.approx(6 / 9)
+    assert metrics["mixed/accuracy"] == pytest.approx(13 / 18)
+    for name in ("imperfect/accuracy", "mixed/accuracy"):
+        assert 0 < metrics[f"{name}/low"] < metrics[name] < metrics[f"{name}/high"] <= 1
+    assert {name: metrics[name] for name in plain} == plain
+    assert project.predictions.read_bytes() == first
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        pytest.param([0] * 5 + [1], id="not of all"),
+        pytest.param([1] + [0] * 4 + [1] + [1, 1, 0], id="of other classes"),
+    ],
+)
+def test_imperfect_pictures_of_another_split(project: Paths, params: Params, y: list[int]) -> None:
+    write_copies(project, [LIGHT] * len(y), y)
+    with pytest.raises(DataError, match=r"not hold a copy of each test picture; run `dvc repro augment`"):
+        evaluate.main(params, project, Untracked())
+
+
+@pytest.mark.parametrize(
+    ("right", "expected"),
+    [
+        pytest.param([1.0] * 70 + [0.0] * 30, (0.61, 0.7, 0.79), id="one answer a picture"),
+        # 200 answers to 100 pictures: where both agree they are worth 100, where they do not, more.
+        pytest.param([1.0] * 65 + [0.5] * 10 + [0.0] * 25, (0.61, 0.7, 0.785), id="two that agree mostly"),
+        pytest.param([1.0] * 40 + [0.5] * 60, (0.655, 0.7, 0.75), id="two that do not"),
+        pytest.param([1.0] * 100, (1, 1, 1), id="all right"),
+    ],
+)
+def test_accuracy_of(right: list[float], expected: tuple[float, float, float], params_of: ParamsOf) -> None:
+    params = params_of(evaluate={"n_bootstrap": 20_000, "confidence": 0.95}).evaluate
+    scores = evaluate.accuracy_of("a", np.array(right), params=params)
+    found = [scores[f"a/accuracy{end}"] for end in ("/low", "", "/high")]
+    assert found == pytest.approx(expected, abs=0.011)
+
+
+def test_a_classifier_that_mirrors(develop: Develop, params: Params, tmp_path: Path) -> None:
+    """It knows light from dark by the left half; a picture whose halves differ needs both views."""
+    import keras
+
+    model = keras.Sequential(
+        [keras.Input((8, 8, 1)), keras.layers.Rescaling(1 / 255), keras.layers.Flatten()]
+    )
+    model.add(keras.layers.Dense(3, activation="softmax"))
+    left = np.zeros((8, 8))
+    left[:, :4] = 1 / 32
+    weights = np.stack([8 * left, -8 * left, 0 * left], axis=-1).reshape(64, 3)
+    model.layers[-1].set_weights([weights, np.array([-4.0, 4.0, -9.0])])
+    pictures = np.full((4, 8, 8, 1), LIGHT, np.uint8)
+    pictures[1, :, :4] = 110  # a little dark on the left, very light on the right
+    paths = develop(tmp_path, pictures, [0] * 4, ["test"] * 3 + ["train"], NAMES)
+    write_copies(paths, [], [])
+    settings = Settings(tuple(NAMES), (8, 8), 1, "stretch", "bicubic", 0, ("PNG",), 1000, True)
+    save_classifier(model, settings, paths.classifier)
+    metrics = evaluate.main(params, paths, Untracked())
+    assert metrics["accuracy"] == 1
+    assert metrics["unmirrored/accuracy"] == pytest.approx(2 / 3)
+    assert metrics["unmirrored/accuracy/low"] < 2 / 3 < metrics["unmirrored/accuracy/high"]
 
 
 def test_predictions(project: Paths, params: Params) -> None:

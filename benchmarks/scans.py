@@ -1,0 +1,150 @@
+"""The scans of toum.zip: accuracy on pictures of the same sources, and on whole sources left out.
+
+Same sources: the split of the pipeline, near-duplicates kept together. Sources left out: five folds over
+whole sources (the part of a file name before `__`), so that every picture is tested by a network that has
+seen none of its source; a tenth of the other sources' pictures chooses the weights.
+
+Run: python -m benchmarks.scans [efficientnet_lite0] [compact] [--seeds 3]
+"""
+
+import argparse
+import logging
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.audit import SOURCE_OF
+from benchmarks.copies import TOUM, developed, params_for
+from pipeline.augmentations import policy_of
+from pipeline.device import set_up_device
+from pipeline.feed import Part, Pictures
+from pipeline.params import Params
+from pipeline.partition import named_groups
+from pipeline.paths import Paths
+from pipeline.tables import CLEAN, SPLIT, read_table
+from pipeline.trainer import Places, fit
+
+Ints = npt.NDArray[np.int64]
+
+N_FOLDS = 5
+NETWORKS: dict[str, dict[str, dict[str, Any]]] = {
+    "efficientnet_lite0": {
+        "clean": {"image_hw": [224, 224]},
+        "train": {"weights": "imagenet", "epochs": 30, "learning_rate": 0.003, "weight_decay": 0.01},
+    },
+    "compact": {"clean": {"image_hw": [128, 128]}, "train": {"epochs": 20}, "augment": {"flip": "none"}},
+}
+
+
+class Scans(NamedTuple):
+    """All pictures of the collection: where they lie, what they show, where they come from."""
+
+    shards: Path
+    part: Part
+    split: npt.NDArray[np.str_]
+    source: npt.NDArray[np.str_]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("networks", nargs="*", default=list(NETWORKS))
+    parser.add_argument("--source", type=Path, default=TOUM)
+    parser.add_argument("--seeds", type=int, default=3)
+    options = parser.parse_args()
+    logging.disable(logging.WARNING)
+    set_up_device()
+    print(f"{'network':<20}{'test':<22}{'mean':>8}  each seed", flush=True)
+    for name in options.networks:
+        with tempfile.TemporaryDirectory() as folder:
+            params = params_for(options.source.resolve(), **NETWORKS[name])
+            scans = developed_scans(Paths(Path(folder)), options.source.resolve(), params)
+            for what, test in (("same sources", same_sources), ("sources left out", sources_left_out)):
+                start = time.perf_counter()
+                found = [
+                    test(scans, trained_by(params, name, seed), Path(folder) / "features")
+                    for seed in range(options.seeds)
+                ]
+                each = ", ".join(f"{value:.2%}" for value in found)
+                took_s = time.perf_counter() - start
+                print(
+                    f"{name:<20}{what:<22}{statistics.mean(found):>8.2%}  {each} ({took_s:.0f} s)", flush=True
+                )
+
+
+def trained_by(params: Params, name: str, seed: int) -> Params:
+    train = params.train.model_copy(update={"model": name, "seed": seed})
+    return params.model_copy(update={"train": train})
+
+
+def developed_scans(paths: Paths, source: Path, params: Params) -> Scans:
+    developed(paths, source, params)
+    clean = read_table(paths.clean_manifest, CLEAN).to_pandas().set_index("id")
+    placed = read_table(paths.split, SPLIT).to_pandas().sort_values("id")
+    rows = clean.loc[placed["id"]]
+    part = Part(
+        tuple(placed["id"]),
+        rows["shard"].to_numpy(np.int64),
+        rows["row"].to_numpy(np.int64),
+        placed["class_index"].to_numpy(np.int64),
+    )
+    origin = np.array(named_groups(list(rows["key"]), SOURCE_OF))
+    return Scans(paths.shards, part, placed["split"].to_numpy(str), origin)
+
+
+def same_sources(scans: Scans, params: Params, features: Path) -> float:
+    """Accuracy on the test part of the pipeline's own split."""
+    train, val, test = (np.flatnonzero(scans.split == name) for name in ("train", "val", "test"))
+    return float(right(scans, (train, val, test), params, features).mean())
+
+
+def sources_left_out(scans: Scans, params: Params, features: Path) -> float:
+    """Accuracy on all pictures, each tested where its source was left out."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    folds = StratifiedGroupKFold(N_FOLDS, shuffle=True, random_state=0)
+    answers = []
+    for rest, test in folds.split(scans.part.y, scans.part.y, scans.source):
+        order = np.random.default_rng(params.train.seed).permutation(rest)
+        n_val = len(order) // 10
+        answers.append(right(scans, (order[n_val:], order[:n_val], test), params, features))
+    return float(np.concatenate(answers).mean())
+
+
+def right(
+    scans: Scans, parts: tuple[Ints, Ints, Ints], params: Params, features: Path
+) -> npt.NDArray[np.bool_]:
+    """Which pictures of the last of three parts (train, val, test) a trained network gets right."""
+    learnt, validated, tested = (pictures_of(scans, index) for index in parts)
+    height, width, channels = learnt.picture_shape
+    model, _ = fit(
+        learnt,
+        validated,
+        image_hw=(height, width),
+        channels=channels,
+        n_classes=int(scans.part.y.max()) + 1,
+        policy=policy_of(params.augment, channels=channels),
+        params=params.train,
+        places=Places(features=features),
+    )
+    y_pred = [
+        model.predict_on_batch(tested.gather(index)).argmax(axis=1)
+        for index in np.array_split(np.arange(len(tested)), max(1, len(tested) // 64))
+    ]
+    return np.asarray(np.concatenate(y_pred) == tested.y)
+
+
+def pictures_of(scans: Scans, index: Sequence[int] | Ints) -> Pictures:
+    chosen = np.sort(np.asarray(index))
+    part = scans.part
+    ids = tuple(part.ids[i] for i in chosen)
+    return Pictures((scans.shards, Part(ids, part.shard[chosen], part.row[chosen], part.y[chosen])))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""Any network of `keras.applications`, by the name "keras.applications.<Name>", as the features of a picture.
+
+Each family wants its pictures scaled in its own way. That way is found by asking its `preprocess_input` what
+it makes of single channels, and built into the network, so that uint8 pictures go in whatever the family.
+Sources and parameter counts: https://keras.io/api/applications/
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pipeline.errors import ModelError, nearest, one_line
+from pipeline.models.keras_weights import load_keras_weights
+
+PREFIX = "keras.applications."
+
+
+class Scaling(NamedTuple):
+    """What a family makes of a picture: channels in another order, times `scale`, plus `offset`."""
+
+    is_reversed: bool  # blue, green, red
+    scale: tuple[float, float, float]
+    offset: tuple[float, float, float]
+
+
+def backbone(name: str, *, image_hw: tuple[int, int], channels: int, weights: str | None) -> Any:
+    """A `keras.Model` named "backbone": uint8 [batch, height, width, channels] to float32 [batch, n].
+
+    Grey pictures are shown as grey colour pictures.
+
+    Args:
+        name: such as "keras.applications.MobileNetV2".
+        weights: "imagenet" (Keras downloads them), a path to .weights.h5 of this model or to an .h5 of
+            Keras' own without the top, or None (at random).
+
+    Raises:
+        ModelError: no such network, pictures too small for it, or weights that cannot be had or do not fit.
+    """
+    import keras
+
+    build, module = find(name)
+    own_file = weights is not None and weights.endswith(".weights.h5")
+    trunk = _trunk(name, build, image_hw=image_hw, weights=None if own_file else weights)
+    pictures = keras.Input((*image_hw, channels), dtype="uint8")
+    x = keras.layers.Concatenate()([pictures] * 3) if channels == 1 else pictures
+    features = trunk(_scaled(x, scaling_of(module)))
+    model = keras.Model(
+        pictures, keras.layers.Activation("linear", dtype="float32")(features), name="backbone"
+    )
+    if own_file:
+        load_keras_weights(model, Path(str(weights)))
+    return model
+
+
+def find(name: str) -> tuple[Callable[..., Any], ModuleType]:
+    """The function that builds a network, and its module.
+
+    Raises:
+        ModelError: there is none of that name.
+    """
+    import keras
+
+    known = names()
+    short = name.removeprefix(PREFIX)
+    if short not in known:
+        hint = nearest(short, known) or f"; they are {', '.join(known)}"
+        raise ModelError(f"train.model: keras.applications has no {short!r}{hint}")
+    build: Callable[..., Any] = getattr(keras.applications, short)
+    module: ModuleType = getattr(keras.applications, build.__module__.rpartition(".")[2])
+    return build, module
+
+
+def names() -> list[str]:
+    """The networks of `keras.applications`, sorted."""
+    import keras
+
+    found = vars(keras.applications).items()
+    return sorted(name for name, what in found if name[0].isupper() and callable(what))
+
+
+def scaling_of(module: ModuleType) -> Scaling:
+    """The scaling of a family: what its `preprocess_input` makes of black, and of single channels of 1."""
+    probes = np.concatenate([np.zeros((1, 3)), np.eye(3)]).astype(np.float32).reshape(4, 1, 1, 3)
+    black, *single = np.asarray(module.preprocess_input(probes.copy())).reshape(4, 3)
+    gains = np.array(single) - black  # a row an input channel, a column an output channel
+    is_reversed = not gains[0, 0]
+    scale = gains[::-1].diagonal() if is_reversed else gains.diagonal()
+    return Scaling(is_reversed, _three(scale), _three(black))
+
+
+def _three(values: Any) -> tuple[float, float, float]:
+    first, second, third = (float(value) for value in values)
+    return first, second, third
+
+
+def _scaled(x: Any, scaling: Scaling) -> Any:
+    import keras
+
+    if scaling.is_reversed:
+        x = keras.ops.flip(x, axis=-1)
+    return keras.layers.Rescaling(list(scaling.scale), offset=list(scaling.offset), dtype="float32")(x)
+
+
+def _trunk(name: str, build: Callable[..., Any], *, image_hw: tuple[int, int], weights: str | None) -> Any:
+    if weights not in (None, "imagenet") and not Path(str(weights)).is_file():
+        raise ModelError(f"train.weights: {weights} does not exist; give a file, imagenet or null")
+    try:
+        return build(include_top=False, pooling="avg", input_shape=(*image_hw, 3), weights=weights)
+    except Exception as error:  # noqa: BLE001 (a download that fails is a bare Exception in Keras)
+        if weights == "imagenet" and "URL fetch failure" in str(error):
+            raise ModelError(
+                f"train.weights: the ImageNet weights of {name} cannot be downloaded ({one_line(error)});"
+                " give the path of a file, or null"
+            ) from None
+        raise ModelError(
+            f"train.model: {name} cannot be built for clean.image_hw {image_hw[0]}x{image_hw[1]} and"
+            f" train.weights {weights} ({one_line(error)}); enlarge the pictures, or change the weights"
+        ) from None

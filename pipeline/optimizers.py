@@ -1,0 +1,82 @@
+"""Optimizers and learning-rate schedules by name: `train` params -> objects of `keras.optimizers`."""
+
+from typing import Any
+
+NO_DECAY = ("bias", "gamma", "beta")  # biases and batch norms: decay is for kernels
+
+
+def build_optimizer(
+    name: str,
+    *,
+    learning_rate: float,
+    schedule: str,
+    n_steps: int,
+    n_warmup_steps: int,
+    momentum: float,
+    weight_decay: float,
+    ema: float,
+) -> Any:
+    """A `keras.optimizers.Optimizer`.
+
+    Args:
+        name: adam, adamax, adamw, muon (dense kernels by Muon, all else by AdamW), rmsprop, sgd (Nesterov).
+        learning_rate: the highest, reached after `n_warmup_steps`.
+        n_steps: of the whole training; where cosine and triangular reach 0.
+        momentum: of rmsprop and sgd.
+        weight_decay: of adamw, muon and sgd; decoupled, so a step takes `rate * weight_decay` of each kernel.
+        ema: momentum of the moving average of weights; 0: none.
+    """
+    from keras import optimizers
+
+    rate = learning_rate_of(
+        schedule, learning_rate=learning_rate, n_steps=n_steps, n_warmup_steps=n_warmup_steps
+    )
+    averaged = {"use_ema": True, "ema_momentum": ema} if ema else {}
+    match name:
+        case "adam" | "adamax":
+            return (optimizers.Adam if name == "adam" else optimizers.Adamax)(rate, **averaged)
+        case "rmsprop":
+            return optimizers.RMSprop(rate, momentum=momentum, **averaged)
+        case "sgd":
+            nesterov = {"momentum": momentum, "nesterov": momentum > 0}
+            made = optimizers.SGD(rate, weight_decay=weight_decay, **nesterov, **averaged)
+        case "muon":
+            decay = {"weight_decay": weight_decay, "adam_weight_decay": weight_decay}
+            made = optimizers.Muon(rate, exclude_layers=["logits_dense"], **decay, **averaged)
+        case "adamw":
+            made = optimizers.AdamW(rate, weight_decay=weight_decay, **averaged)
+        case _:
+            raise ValueError(f"unknown optimizer {name!r}")
+    made.exclude_from_weight_decay(var_names=list(NO_DECAY))
+    return made
+
+
+def learning_rate_of(schedule: str, *, learning_rate: float, n_steps: int, n_warmup_steps: int) -> Any:
+    """A number, or a `keras.optimizers.schedules.LearningRateSchedule` from 0 up to the rate and down again.
+
+    constant stays there; cosine (Loshchilov and Hutter 2017, arXiv:1608.03983) and triangular (Smith 2018,
+    arXiv:1803.09820) end at 0 after `n_steps`.
+    """
+    if schedule == "constant" and not n_warmup_steps:
+        return learning_rate
+    import keras
+
+    class WarmUp(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
+        def __call__(self, step: Any) -> Any:
+            done = keras.ops.cast(step, "float32")
+            rise = (done + 1) / max(n_warmup_steps, 1)
+            left = 1 - (done - n_warmup_steps) / max(n_steps - n_warmup_steps, 1)
+            left = keras.ops.clip(left, 0.0, 1.0)
+            match schedule:
+                case "cosine":
+                    fall = 0.5 - 0.5 * keras.ops.cos(keras.ops.cast(left * 3.14159265, "float32"))
+                case "triangular":
+                    fall = left
+                case _:
+                    fall = keras.ops.ones_like(left)
+            return learning_rate * keras.ops.minimum(rise, fall)
+
+        def get_config(self) -> dict[str, Any]:
+            return {"schedule": schedule, "learning_rate": learning_rate}
+
+    return WarmUp()

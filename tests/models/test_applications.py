@@ -1,0 +1,118 @@
+"""applications: any of Keras' networks, each shown its pictures as its own preprocess_input would."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.errors import ModelError
+from pipeline.models.applications import PREFIX, Scaling, backbone, find, names, scaling_of
+
+N_NETWORKS = 40
+CHEAP = ["MobileNetV2", "MobileNetV3Small"]
+
+
+def test_every_network_is_found_and_scaled_as_its_family_asks() -> None:
+    """preprocess_input of its own module, on every grey level of every channel."""
+    assert len(names()) >= N_NETWORKS
+    levels = np.arange(256 * 3).reshape(1, 256, 1, 3).astype(np.float32) % 256
+    for name in names():
+        build, module = find(f"{PREFIX}{name}")
+        assert build.__name__ == name
+        scaling = scaling_of(module)
+        ours = levels[..., ::-1] if scaling.is_reversed else levels
+        ours = ours * np.array(scaling.scale) + np.array(scaling.offset)
+        assert ours == pytest.approx(np.asarray(module.preprocess_input(levels.copy())), abs=1e-4), name
+
+
+@pytest.mark.parametrize(
+    ("name", "scaling"),
+    [
+        pytest.param("EfficientNetB0", Scaling(False, (1, 1, 1), (0, 0, 0)), id="as they are"),
+        pytest.param("MobileNetV2", Scaling(False, (2 / 255,) * 3, (-1, -1, -1)), id="-1 to 1"),
+        pytest.param("VGG16", Scaling(True, (1, 1, 1), (-103.939, -116.779, -123.68)), id="blue first"),
+    ],
+)
+def test_scaling(name: str, scaling: Scaling) -> None:
+    found = scaling_of(find(name)[1])
+    assert found.is_reversed == scaling.is_reversed
+    assert found.scale == pytest.approx(scaling.scale, abs=1e-4)
+    assert found.offset == pytest.approx(scaling.offset, abs=1e-4)
+
+
+def test_what_goes_in_is_preprocessed() -> None:
+    """VGG16's first layer, which turns channels round, sees what preprocess_input makes."""
+    import keras
+
+    model = backbone(f"{PREFIX}VGG16", image_hw=(32, 32), channels=3, weights=None)
+    scaled = keras.Model(model.input, next(x for x in model.layers if x.name.startswith("rescaling")).output)
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.uint8)
+    expected = keras.applications.vgg16.preprocess_input(pictures.astype(np.float32))
+    assert np.asarray(scaled(pictures)) == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("name", CHEAP)
+def test_saved_and_loaded(name: str, channels: int, tmp_path: Path) -> None:
+    import keras
+
+    model = backbone(f"{PREFIX}{name}", image_hw=(32, 40), channels=channels, weights=None)
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 32, 40, channels)).astype(np.uint8)
+    features = model.predict_on_batch(pictures)
+    assert (model.name, features.dtype, features.ndim) == ("backbone", np.float32, 2)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
+    assert np.array_equal(features, loaded.predict_on_batch(pictures))
+    model.save_weights(tmp_path / "own.weights.h5")
+    own = str(tmp_path / "own.weights.h5")
+    again = backbone(f"{PREFIX}{name}", image_hw=(32, 40), channels=channels, weights=own)
+    assert np.array_equal(features, again.predict_on_batch(pictures))
+
+
+def test_weights_of_keras_own(tmp_path: Path) -> None:
+    """An .h5 without the top, as Keras publishes them."""
+    import h5py
+    import keras
+    from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
+
+    shape = (32, 32, 3)
+    trunk = keras.applications.MobileNetV2(include_top=False, pooling="avg", input_shape=shape, weights=None)
+    path = tmp_path / "notop.h5"
+    with h5py.File(path, "w") as file:
+        save_weights_to_hdf5_group(file, trunk)
+    model = backbone(f"{PREFIX}MobileNetV2", image_hw=(32, 32), channels=3, weights=str(path))
+    pictures = np.full((1, 32, 32, 3), 9, np.uint8)
+    expected = trunk(keras.applications.mobilenet_v2.preprocess_input(pictures.astype(np.float32)))
+    assert np.asarray(model(pictures)) == pytest.approx(np.asarray(expected), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "changed", "message"),
+    [
+        pytest.param("MobilNetV2", {}, r"has no 'MobilNetV2' \(did you mean MobileNetV2", id="misspelt"),
+        pytest.param("Q", {}, "has no 'Q'; they are ConvNeXtBase, .*, Xception$", id="nothing near"),
+        pytest.param("vgg16", {}, "has no 'vgg16'", id="a module"),
+        pytest.param(
+            "VGG16", {"image_hw": (8, 8)}, "VGG16 cannot be built for clean.image_hw 8x8", id="small"
+        ),
+        pytest.param("VGG16", {"weights": "no.h5"}, r"no\.h5 does not exist; give a file", id="no file"),
+        pytest.param("VGG16", {"weights": "no.weights.h5"}, "does not exist", id="no file of weights"),
+    ],
+)
+def test_refuses(name: str, changed: dict[str, Any], message: str) -> None:
+    how: dict[str, Any] = {"image_hw": (32, 32), "channels": 3, "weights": None} | changed
+    with pytest.raises(ModelError, match=message) as error:
+        backbone(f"{PREFIX}{name}", **how)
+    assert "\n" not in str(error.value)
+
+
+def test_a_download_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keras' own download code, sent to a port where nobody listens."""
+    from keras.src.applications import mobilenet_v3
+
+    monkeypatch.setattr(mobilenet_v3, "BASE_WEIGHT_PATH", "http://127.0.0.1:9/")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    how: dict[str, Any] = {"image_hw": (224, 224), "channels": 3, "weights": "imagenet"}
+    with pytest.raises(ModelError, match=r"cannot be downloaded .*; give the path of a file, or null"):
+        backbone(f"{PREFIX}MobileNetV3Small", **how)

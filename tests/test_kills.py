@@ -1,0 +1,97 @@
+"""`dvc repro` killed by SIGKILL at random moments goes on, loses an epoch at most, ends with the same bits.
+
+Real DVC, MLflow, Keras in a clone. `DARKROOM_KILLS=20 pytest tests/test_kills.py` kills 20 times, not twice.
+"""
+
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.test_end_to_end import QUICK, SHAPES, Clone, cloned, draw
+
+pytestmark = pytest.mark.slow
+
+N_KILLS = int(os.environ.get("DARKROOM_KILLS", "2"))
+N_EPOCHS = 150
+TRAIN = {"epochs": N_EPOCHS, "patience": N_EPOCHS, "model": "conv1", "batch_size": 16, "ema": 0.9}
+AUGMENT = {"rotation": 0.05, "mixup": 0.2, "flip": "alternating"}
+COMMAND = ("dvc", "repro", "--force", "--single-item", "train")
+
+
+@pytest.fixture(scope="module")
+def clone(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """A clone whose next stage is train."""
+    clone = cloned(repo, tmp_path_factory.mktemp("kills") / "darkroom")
+    for index, shape in enumerate(SHAPES):
+        (clone.paths.raw / shape).mkdir(parents=True)
+        for number in range(25):
+            draw(shape, 1000 * index + number).save(clone.paths.raw / shape / f"{number:03d}.png")
+    clone.run("git", "init", "-q")
+    clone.set_params(QUICK)
+    clone.set_params({"train": TRAIN, "augment": AUGMENT})
+    clone.run("dvc", "repro", "augment")
+    return clone
+
+
+def test_killed_at_random_moments(clone: Clone) -> None:
+    start = time.monotonic()
+    whole_log = clone.run(*COMMAND, env={"DARKROOM_CACHE": "whole"})
+    took_s = time.monotonic() - start
+    assert last_epoch(whole_log) == N_EPOCHS
+    whole = weights(clone)
+    chance = random.Random(time.time_ns())
+    log, n_kills, n_whole = "", 0, 0
+    while n_kills < N_KILLS or not n_whole:
+        moment_s = chance.uniform(0.3, 1) * took_s if n_kills < N_KILLS else None
+        before, log, was_killed = log, *killed_after(clone, moment_s)
+        found = re.search(r"goes on after epoch (\d+)", log)
+        begun = int(found[1]) if found else 0
+        if found or last_epoch(log):  # it came to train
+            assert begun >= last_epoch(before) - 1, (before, log)
+        n_kills += was_killed
+        log = log if last_epoch(log) else before  # killed before it trained: nothing new
+        if not was_killed:
+            assert [np.array_equal(*pair) for pair in zip(weights(clone), whole, strict=True)].count(
+                False
+            ) == 0
+            n_whole, log = n_whole + 1, ""
+            shutil.rmtree(clone.root / "killed")
+
+
+def killed_after(clone: Clone, moment_s: float | None) -> tuple[str, bool]:
+    """Run the stage, kill all its processes after so many seconds; what it said, and if it was killed."""
+    path = clone.root.parent / "log"
+    env = clone.env | {"DARKROOM_CACHE": "killed"}
+    with path.open("w") as log:
+        process = subprocess.Popen(
+            COMMAND, cwd=clone.root, env=env, stdout=log, stderr=log, start_new_session=True
+        )
+        try:
+            code = process.wait(moment_s)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            code = process.wait()
+    said = path.read_text()
+    assert code in (0, -signal.SIGKILL), said
+    return said, code != 0
+
+
+def last_epoch(log: str) -> int:
+    """The number of the last epoch that a log tells of; 0 without any."""
+    return max((int(number) for number in re.findall(r"epoch +(\d+)/", log)), default=0)
+
+
+def weights(clone: Clone) -> list[Any]:
+    """The weights in the saved model."""
+    import keras
+
+    return list(keras.saving.load_model(clone.paths.classifier / "model.keras", compile=False).get_weights())
