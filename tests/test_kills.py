@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,29 @@ def test_killed_at_random_moments(clone: Clone) -> None:
             ) == 0
             n_whole, log = n_whole + 1, ""
             shutil.rmtree(clone.root / "killed")
+
+
+def test_interrupted(clone: Clone) -> None:
+    """Ctrl+C ends it within ten seconds, with one line; started again, it goes on."""
+    env = clone.env | {"DARKROOM_CACHE": "interrupted"}
+    command = (sys.executable, "-m", "pipeline.stages.train")
+    with subprocess.Popen(command, cwd=clone.root, env=env, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        said = ""
+        while last_epoch(said) < 3:
+            said += process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        start = time.monotonic()
+        rest = process.stderr.read()
+        code = process.wait()
+        took_s = time.monotonic() - start
+    assert took_s < 10
+    assert code == 130
+    assert rest.splitlines()[-1] == "ERROR train: interrupted"
+    assert "Traceback" not in rest
+    again = clone.run(*command, env={"DARKROOM_CACHE": "interrupted"})
+    assert re.search(r"goes on after epoch \d+", again)
+    assert last_epoch(again) == N_EPOCHS
 
 
 def killed_after(clone: Clone, moment_s: float | None) -> tuple[str, bool]:
