@@ -33,8 +33,8 @@ def backbone(name: str, *, image_hw: tuple[int, int], channels: int, weights: st
 
     Args:
         name: such as "keras.applications.MobileNetV2".
-        weights: "imagenet" (Keras downloads them), a path to .weights.h5 of this model or to an .h5 of
-            Keras' own without the top, or None (at random).
+        weights: "imagenet" (Keras downloads them), a path to .weights.h5 or .keras of this model or to
+            an .h5 of Keras' own without the top, or None (at random).
 
     Raises:
         ModelError: no such network, pictures too small for it, or weights that cannot be had or do not fit.
@@ -42,7 +42,7 @@ def backbone(name: str, *, image_hw: tuple[int, int], channels: int, weights: st
     import keras
 
     build, module = find(name)
-    own_file = weights is not None and weights.endswith(".weights.h5")
+    own_file = weights is not None and weights.endswith((".weights.h5", ".keras"))
     trunk = _trunk(name, build, image_hw=image_hw, weights=None if own_file else weights)
     pictures = keras.Input((*image_hw, channels), dtype="uint8")
     x = keras.layers.Concatenate()([pictures] * 3) if channels == 1 else pictures

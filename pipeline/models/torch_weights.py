@@ -2,9 +2,11 @@
 
 Five pickles follow each other: a magic number, the protocol, facts about the system, the state dict, and the
 keys of its storages; then, for each key in turn, an int64 count and so many little-endian values. The
-unpickler admits an ordered dict, a rebuilt tensor and the kinds of storage, nothing else: a pickle may call anything.
+unpickler admits an ordered dict, a rebuilt tensor and the kinds of storage, nothing else: a pickle may call
+anything.
 """
 
+import math
 import pickle
 from collections import OrderedDict
 from pathlib import Path
@@ -34,7 +36,7 @@ STORAGES = {
 
 # What a damaged or hostile pickle can make of the unpickler and of NumPy.
 _DAMAGE = (
-    *(pickle.UnpicklingError, EOFError, OSError, MemoryError, OverflowError, ImportError),
+    *(pickle.UnpicklingError, EOFError, OSError, MemoryError, OverflowError, RecursionError, ImportError),
     *(ValueError, TypeError, KeyError, IndexError, AttributeError),
 )
 
@@ -127,6 +129,8 @@ def _array(tensor: _Tensor, storage: Array) -> Array:
     last = tensor.offset + sum((n - 1) * step for n, step in zip(tensor.shape, tensor.strides, strict=True))
     if 0 not in tensor.shape and last >= len(storage):
         raise ValueError("a tensor outside its storage")
+    if math.prod(tensor.shape) > len(storage):  # stride 0 makes gigabytes of a file of some bytes
+        raise ValueError("a tensor larger than its storage")
     strides = tuple(step * storage.itemsize for step in tensor.strides)
     view = np.lib.stride_tricks.as_strided(storage[tensor.offset :], tensor.shape, strides, writeable=False)
     return view.copy()

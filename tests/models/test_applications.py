@@ -65,9 +65,10 @@ def test_saved_and_loaded(name: str, channels: int, tmp_path: Path) -> None:
     loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
     assert np.array_equal(features, loaded.predict_on_batch(pictures))
     model.save_weights(tmp_path / "own.weights.h5")
-    own = str(tmp_path / "own.weights.h5")
-    again = backbone(f"{PREFIX}{name}", image_hw=(32, 40), channels=channels, weights=own)
-    assert np.array_equal(features, again.predict_on_batch(pictures))
+    for own in ("own.weights.h5", "model.keras"):
+        path = str(tmp_path / own)
+        again = backbone(f"{PREFIX}{name}", image_hw=(32, 40), channels=channels, weights=path)
+        assert np.array_equal(features, again.predict_on_batch(pictures)), own
 
 
 def test_weights_of_keras_own(tmp_path: Path) -> None:

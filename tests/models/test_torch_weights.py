@@ -32,6 +32,11 @@ class Storage:
         self.pid = ("storage", Global("torch", kind), key, "cpu", n, None)
 
 
+class Foreign(Storage):
+    def __init__(self) -> None:
+        self.pid = ("module", *Storage("FloatStorage", "0", 6).pid[1:])
+
+
 class Call:
     """Pickled as a call of module.name with these arguments."""
 
@@ -165,7 +170,10 @@ def one(*place: Any) -> bytes:
         pytest.param(one(-1, (1,), (1,)), "outside its storage", id="before the start"),
         pytest.param(one(0, (2,), (-1,)), "outside its storage", id="backwards"),
         pytest.param(one(0, (2, 2), (1,)), "", id="strides of another shape"),
-        pytest.param(one(0, (1 << 40, 1 << 40), (0, 0)), "", id="more than there is memory"),
+        pytest.param(one(0, (1 << 40, 1 << 40), (0, 0)), "larger than its", id="more than there is memory"),
+        pytest.param(one(0, (7,), (0,)), "a tensor larger than its storage", id="more than its storage"),
+        pytest.param(b"\x80\x02" + b"]" * 9_999 + b"a" * 9_998 + b".", "recursion", id="nested deeply"),
+        pytest.param(stream({"x": Foreign()}, {}), "refers to a 'module'", id="no storage"),
     ],
 )  # fmt: skip
 def test_refuses(data: bytes, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
