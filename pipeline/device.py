@@ -40,7 +40,7 @@ def set_up_device() -> str:
         raise ModelError(f"{VARIABLE}: allowed are {', '.join(CHOICES)}, got {choice!r}")
     if choice == "cpu":
         os.environ.setdefault("JAX_PLATFORMS", "cpu")
-    _keep_freed_memory()
+    keep_freed_memory()
     with _quiet():
         import keras
 
@@ -112,6 +112,31 @@ def replicas(devices: Sequence[str] | None = None) -> Iterator[int]:
             yield len(chosen)
         finally:
             keras.distribution.set_distribution(before)
+
+
+def streamed(fed: Any) -> Any:
+    """A `keras.utils.PyDataset`, its batches gathered ahead by a thread, as the backend takes it best.
+
+    TensorFlow gets a tf.data.Dataset without autotuning, which Keras would switch on. Its thread sleeps 10 ms,
+    20 ms, 40 ms ... and an epoch that is over waits for it to wake: up to as long again as it took.
+    """
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        return fed
+    import tensorflow as tf
+
+    def gathered() -> Iterator[Any]:
+        return map(fed.__getitem__, range(len(fed)))
+
+    def spec(array: Any) -> Any:
+        return tf.TensorSpec((None, *array.shape[1:]), array.dtype)
+
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    signature = tf.nest.map_structure(spec, fed[0])
+    batches = tf.data.Dataset.from_generator(gathered, output_signature=signature)
+    return batches.prefetch(2).apply(tf.data.experimental.assert_cardinality(len(fed))).with_options(options)
 
 
 def jit_compile() -> bool | str:
@@ -226,12 +251,14 @@ def _quiet() -> Iterator[None]:
         os.close(nowhere)
 
 
-def _keep_freed_memory() -> None:
+def keep_freed_memory() -> None:
     """Tell glibc to keep freed memory for the next step of training, instead of giving it back each time.
 
     TensorFlow frees every tensor after use, and threads' heaps shrink and grow a hundred times a second:
     a third of the CPU time of `compact` went into page faults. Digits at 32x32: 1,300 pictures/s instead
     of 620; scans at 128x128: 91 instead of 71; for 40 to 150 MB more memory. Other C libraries lack mallopt.
+    To be said again once training has begun: a dataset from a generator sets TensorFlow's own threshold of
+    128 kB.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
     if mallopt is not None and "MALLOC_TOP_PAD_" not in os.environ:

@@ -187,13 +187,11 @@ def batches(
     class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__(workers=1, use_multiprocessing=False)
-            self.epoch = first_epoch - 1
-            self.parts = self.parts_of(first_epoch)  # Keras looks at a batch before the first epoch begins
+            self.set_epoch(first_epoch)
 
-        def on_epoch_begin(self) -> None:
-            """Not on_epoch_end, which Keras calls before the first epoch too."""
-            self.epoch += 1
-            self.parts = self.parts_of(self.epoch)
+        def set_epoch(self, epoch: int) -> None:
+            """To be called before an epoch begins; Keras' own hooks come once too often."""
+            self.epoch, self.parts = epoch, self.parts_of(epoch)
 
         def parts_of(self, epoch: int) -> Sequence[Ints]:
             n = len(pictures)

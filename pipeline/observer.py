@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.checkpoints import Checkpoint
+from pipeline.device import keep_freed_memory
 from pipeline.errors import ModelError
 
 CURVES = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
@@ -130,6 +131,8 @@ def reporter(progress: Progress, *, optimizer: Any, n_pictures: int, last_epoch:
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             n_epoch = len(progress.rows) + 1
+            if batch == 0:
+                keep_freed_memory()
             if not math.isfinite(float(logs["loss"])):
                 raise ModelError(not_a_number(n_epoch, "loss", logs["loss"], rate_of(optimizer)))
             now_s = time.monotonic()

@@ -192,13 +192,13 @@ def run_phase(
         progress, optimizer=trained.optimizer, n_pictures=len(phase.pictures), last_epoch=last_epoch
     )
     trained.fit(
-        fed,
-        validation_data=validated,
+        device.streamed(fed),
+        validation_data=device.streamed(validated),
         initial_epoch=len(progress.rows),
         epochs=last_epoch,
         verbose=0,
         shuffle=False,  # `fed` does; Keras would shuffle its batches by Python's global generator
-        callbacks=[kept, told, *tensorboard(places.tensorboard)],
+        callbacks=[turning(fed), kept, told, *tensorboard(places.tensorboard)],
     )
 
 
@@ -282,6 +282,13 @@ def variables_of(trained: Any) -> Sequence[Any]:
     """Weights, states of random generators, and the optimizer's variables, in a fixed order."""
     metrics = {id(variable) for variable in trained.metrics_variables}
     return [v for v in (*trained.variables, *trained.optimizer.variables) if id(v) not in metrics]
+
+
+def turning(fed: Any) -> Any:
+    """The callback that gives each epoch its order."""
+    import keras
+
+    return keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: fed.set_epoch(epoch))
 
 
 def tensorboard(folder: Path | None) -> list[Any]:

@@ -152,13 +152,11 @@ def pointing(project: Paths) -> Pictures:
 def epochs_of(fed: Any, n: int) -> list[list[Any]]:
     """The batches of some epochs as (pictures, labels, weights), asked for as Keras does."""
     epochs = []
-    for _ in range(n):
-        fed.on_epoch_end()
-        fed.on_epoch_begin()
+    for epoch in range(fed.epoch, fed.epoch + n):
+        fed.set_epoch(epoch)
         got = [fed[i] for i in range(len(fed))]
         assert all(x["labels"] is y for x, y, _ in got)
         epochs.append([(x["pictures"], y, weight) for x, y, weight in got])
-        fed.on_epoch_end()
     return epochs
 
 
