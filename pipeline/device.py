@@ -117,8 +117,8 @@ def replicas(devices: Sequence[str] | None = None) -> Iterator[int]:
 def streamed(fed: Any) -> Any:
     """A `keras.utils.PyDataset`, its batches gathered ahead by a thread, as the backend takes it best.
 
-    TensorFlow gets a tf.data.Dataset without autotuning, which Keras would switch on. Its thread sleeps 10 ms,
-    20 ms, 40 ms ... and an epoch that is over waits for it to wake: up to as long again as it took.
+    TensorFlow gets a tf.data.Dataset without autotuning, which Keras would switch on. Its thread sleeps for
+    10 ms, 20 ms, 40 ms ... and an epoch that is over waits for it to wake: up to as long again as it took.
     """
     import keras
 
