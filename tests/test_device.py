@@ -6,7 +6,9 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from pipeline import device
@@ -199,3 +201,29 @@ def test_two_devices_train_as_one_does(backend: str, n: int, apart: float, tmp_p
 
 def test_jax_refuses_a_batch_that_its_devices_do_not_divide(tmp_path: Path) -> None:  # 5 s
     assert "IndivisibleError" in train("jax", 47, tmp_path).stderr
+
+
+def test_streamed() -> None:
+    """The same batches as the feed's, each epoch anew, and no autotuning to wait for when it is over."""
+    import keras
+    import tensorflow as tf
+
+    class Fed(keras.utils.PyDataset):  # type: ignore[misc]
+        epoch = 0
+
+        def __len__(self) -> int:
+            return 3
+
+        def __getitem__(self, number: int) -> tuple[dict[str, Any], Any]:
+            pictures = np.full((4 - number, 2, 2, 1), 10 * self.epoch + number, np.uint8)
+            return {"pictures": pictures}, np.ones(4 - number, np.float32)
+
+    fed = Fed()
+    streamed = device.streamed(fed)
+    assert streamed.options().autotune.enabled is False
+    assert int(streamed.cardinality()) == 3
+    assert streamed.element_spec[0]["pictures"] == tf.TensorSpec((None, 2, 2, 1), tf.uint8)
+    for epoch in range(2):
+        fed.epoch = epoch
+        got = [(int(x["pictures"][0, 0, 0, 0]), len(y)) for x, y in streamed]
+        assert got == [(10 * epoch + number, 4 - number) for number in range(3)]
