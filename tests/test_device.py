@@ -177,7 +177,8 @@ def train(backend: str, n: int, folder: Path) -> "subprocess.CompletedProcess[st
     )
 
 
-# 34 s with TensorFlow, 12 s with JAX, on a busy machine. TensorFlow halves 15 pictures into 8 and 7, whose means weigh the same.
+# 34 s with TensorFlow, 12 s with JAX, on a busy machine. TensorFlow halves 15 pictures into 8 and 7, whose
+# means weigh the same.
 @pytest.mark.parametrize(
     ("backend", "n", "apart"),
     [
