@@ -68,7 +68,6 @@ def bare(
     batch: int = 256,
     seed: int = 0,
     n: int | None = None,
-    augment: bool = False,
 ) -> dict[str, Any]:
     """`model.fit` on float32 arrays; seconds of the whole fit and of each epoch, test accuracy."""
     import keras

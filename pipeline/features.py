@@ -68,7 +68,7 @@ class FeatureCache:
         missing = np.array(sorted(position.values()), np.int64)
         _log.info("features of %d %s pictures: %d are known", len(keys), what, len(keys) - len(missing))
         for part in track(
-            [missing[i : i + _A_FILE] for i in range(0, len(missing), _A_FILE)],
+            [missing[index] for index in chunks(len(missing), _A_FILE)],
             total=-(-len(missing) // _A_FILE),
             what=f"features, {_A_FILE} pictures at a time",
         ):

@@ -69,7 +69,7 @@ def learning_rate_of(schedule: str, *, learning_rate: float, n_steps: int, n_war
             left = keras.ops.clip(left, 0.0, 1.0)
             match schedule:
                 case "cosine":
-                    fall = 0.5 - 0.5 * keras.ops.cos(keras.ops.cast(left * 3.14159265, "float32"))
+                    fall = 0.5 - 0.5 * keras.ops.cos(left * 3.14159265)
                 case "triangular":
                     fall = left
                 case _:

@@ -42,7 +42,6 @@ _log = logging.getLogger(__name__)
 class Phase:
     """Epochs with one network, one feed and one learning rate."""
 
-    name: str
     network: Any  # to logits
     pictures: Collection
     val: Collection
@@ -137,16 +136,16 @@ def phases_of(
     features: Path | None,
 ) -> list[Phase]:
     """One phase, or the head's on features and that of fine-tuning."""
-    whole = Phase("train", logits_of(model), pictures, val, policy, params.epochs, params.learning_rate)
+    whole = Phase(logits_of(model), pictures, val, policy, params.epochs, params.learning_rate)
     if not (is_pretrainable(params.model) and params.weights):
         return [whole]
     cache = FeatureCache(backbone_of(model), name=params.model, folder=features)
     if policy:
         _log.info("the backbone is frozen and sees each picture as it is: `augment` acts in fine-tuning only")
     seen = (cache.of(pictures, "training"), cache.of(val, "validation"))
-    head = Phase("head", head_of(model), *seen, (), params.epochs, params.learning_rate)
+    head = Phase(head_of(model), *seen, (), params.epochs, params.learning_rate)
     rate, n_epochs = params.fine_tune_learning_rate, params.fine_tune_epochs
-    tuned = Phase("fine-tune", whole.network, pictures, val, policy, n_epochs, rate)
+    tuned = Phase(whole.network, pictures, val, policy, n_epochs, rate)
     return [head, tuned] if n_epochs else [head]
 
 
