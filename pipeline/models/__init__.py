@@ -82,7 +82,9 @@ def build_model(
     if is_pretrainable(name):
         backbone = _backbone(name, image_hw=image_hw, channels=channels, weights=weights)
         top = _head_model(backbone.output_shape[1], n_classes, head=head, knobs=knobs)
-        logits = top(backbone(pictures, training=False))
+        if weights is not None:
+            _keep_statistics(backbone)
+        logits = top(backbone(pictures))
     else:
         features = _features(name, pictures, image_hw=image_hw, knobs=knobs)
         logits = _logits(features, n_classes, head=head, knobs=knobs)
@@ -132,6 +134,18 @@ def _backbone(name: str, *, image_hw: tuple[int, int], channels: int, weights: s
     if name == EFFICIENTNET_LITE0:
         return efficientnet_lite0.backbone(image_hw=image_hw, channels=channels, weights=weights)
     return applications.backbone(name, image_hw=image_hw, channels=channels, weights=weights)
+
+
+def _keep_statistics(backbone: Any) -> None:
+    """Make batch norms use the statistics they came with, in fine-tuning too; frozen is what they heed.
+
+    Keras 3 hands an outer `training=True` on to a model that was called with `training=False`.
+    """
+    import keras
+
+    for layer in backbone._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.trainable = False
 
 
 def _head_model(n_features: int, n_classes: int, *, head: Head, knobs: Knobs) -> Any:

@@ -204,5 +204,23 @@ def test_a_backbone_and_its_head_make_the_network(name: str) -> None:
     assert by_parts == pytest.approx(np.asarray(logits_of(model)(pictures)), abs=1e-4)
 
 
+@pytest.mark.parametrize("begins", ["at chance", "elsewhere"])
+def test_statistics_of_batches(begins: str, tmp_path: Path) -> None:
+    """At chance it learns its batch norms' statistics; with weights from elsewhere it keeps those."""
+    shape: dict[str, Any] = {"image_hw": (32, 32), "channels": 3, "n_classes": 3}
+    model = build_model(SMALL_APPLICATION, **shape)
+    if begins == "elsewhere":
+        path = tmp_path / "own.weights.h5"
+        backbone_of(model).save_weights(path)
+        model = build_model(SMALL_APPLICATION, **shape, weights=str(path))
+    means = [weight for weight in backbone_of(model).weights if weight.path.endswith("moving_mean")]
+    before = [np.array(mean) for mean in means]
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.uint8)
+    logits_of(model)(pictures, training=True)
+    moved = [not np.array_equal(mean, old) for mean, old in zip(means, before, strict=True)]
+    assert moved == [begins == "at chance"] * len(moved)
+    assert moved
+
+
 def test_our_own_networks_have_no_backbone() -> None:
     assert [name for name in FAMILIES if is_pretrainable(name)] == []
