@@ -30,7 +30,7 @@ RECIPE: dict[str, Any] = {
     "patience": 1000,
 }
 SHORT: dict[str, Any] = {"epochs": 8, "warmup_epochs": 1.6, "dropout": 0.0}
-LONG: dict[str, Any] = {"epochs": 34, "warmup_epochs": 6.8}
+LONG: dict[str, Any] = {"epochs": 19, "warmup_epochs": 3.8, "filters": 32}
 DIGITS: dict[str, Any] = {"epochs": 12, "warmup_epochs": 2.4}
 FLIP = {"flip": "alternating"}
 CONV = {
@@ -41,7 +41,7 @@ CONV = {
     "warmup_epochs": 0.0,
 }
 CONV |= {"class_weights": False, "patience": 1000}
-PUBLISHED = {"conv1, 10 epochs": 0.9082, "conv4, 10 epochs": 0.9302, "conv1, augmented, 50 epochs": 0.9175}
+PUBLISHED = {"conv1, 10 epochs": 0.9082, "conv1, augmented, 50 epochs": 0.9175}
 _N_SPEED = 4_096  # pictures of the speed table
 _SPEED_EPOCHS = 3
 
@@ -110,11 +110,10 @@ def rate(found: Mapping[str, Any]) -> float:
 
 
 def published(seeds: Iterable[int]) -> None:
-    """What the lab's networks reach here, beside what was published."""
+    """What conv1 reaches here, beside what was published; conv4 runs in the race, three times as long."""
     shaken = {"rotation": 0.02, "zoom": 0.08, "shift": 0.08, "shear": 0.05}
     runs: dict[str, dict[str, Any]] = {
         "conv1, 10 epochs": {"train": CONV | {"model": "conv1", "epochs": 10}},
-        "conv4, 10 epochs": {"train": CONV | {"model": "conv4", "epochs": 10}},
         "conv1, augmented, 50 epochs": {
             "train": CONV | {"model": "conv1", "epochs": 50},
             "augment": shaken | {"flip": "horizontal"},
