@@ -138,7 +138,7 @@ def developed(paths: Paths, source: Path, params: Params) -> None:
 def place_of(paths: Paths) -> dict[str, tuple[str, str, int]]:
     """Group, split and fold of each picture by key."""
     kept = read_table(paths.clean_manifest, CLEAN).to_pandas().set_index("id")
-    placed = read_table(paths.split, SPLIT).to_pandas().set_index("id").join(kept[["key", "group"]])
+    placed = read_table(paths.split, SPLIT).to_pandas().set_index("id").join(kept["key"])
     columns = (placed["group"], placed["split"], placed["fold"])
     return dict(zip(placed["key"], zip(*columns, strict=True), strict=True))
 

@@ -142,8 +142,10 @@ def right(
 def pictures_of(scans: Scans, index: Sequence[int] | Ints) -> Pictures:
     chosen = np.sort(np.asarray(index))
     part = scans.part
-    ids = tuple(part.ids[i] for i in chosen)
-    return Pictures((scans.shards, Part(ids, part.shard[chosen], part.row[chosen], part.y[chosen])))
+    ids, group = tuple(part.ids[i] for i in chosen), tuple(scans.source[chosen])
+    return Pictures(
+        (scans.shards, Part(ids, part.shard[chosen], part.row[chosen], part.y[chosen], group=group))
+    )
 
 
 if __name__ == "__main__":

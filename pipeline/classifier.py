@@ -18,13 +18,13 @@ import numpy.typing as npt
 from pipeline.errors import ModelError, one_line
 from pipeline.images import canonical
 from pipeline.images.picture import Fit, Resample
+from pipeline.inference import BATCH_SIZE, outputs_of
 from pipeline.paths import written_whole
 
 Uint8 = npt.NDArray[np.uint8]
 Float32 = npt.NDArray[np.float32]
 
 _MODEL, _SETTINGS = "model.keras", "classifier.json"
-_BATCH = 32
 
 
 @dataclass(frozen=True)
@@ -99,10 +99,10 @@ class Classifier:
             ImageError: one of them cannot be decoded.
         """
         y_prob = [
-            self.predict_pictures(np.stack([self.develop(data) for data in encoded[i : i + _BATCH]]))
-            for i in range(0, len(encoded), _BATCH)
+            self.predict_pictures(np.stack([self.develop(data) for data in encoded[i : i + BATCH_SIZE]]))
+            for i in range(0, len(encoded), BATCH_SIZE)
         ]
-        return np.concatenate([self._nothing(), *y_prob])
+        return np.concatenate([np.empty((0, len(self.class_names)), np.float32), *y_prob])
 
     def develop(self, encoded: bytes) -> Uint8:
         """The canonical picture [height, width, channels] of an encoded image, as in the clean stage.
@@ -115,21 +115,10 @@ class Classifier:
 
     def predict_pictures(self, pictures: Uint8) -> Float32:
         """Class probabilities [n, n_classes] of canonical pictures, uint8 [n, height, width, channels]."""
-        y_prob = [self._predict(pictures[i : i + _BATCH]) for i in range(0, len(pictures), _BATCH)]
-        return np.concatenate([self._nothing(), *y_prob])
-
-    def _predict(self, pictures: Uint8) -> Float32:
-        """At most `_BATCH` pictures: filled up to exactly that, since other sizes round differently."""
-        batch = np.zeros((_BATCH, *pictures.shape[1:]), np.uint8)
-        batch[: len(pictures)] = pictures
-        y_prob = np.asarray(self._model.predict_on_batch(batch), np.float32)
+        y_prob = outputs_of(self._model, pictures)
         if self.settings.test_mirror:
-            mirrored = np.ascontiguousarray(batch[:, :, ::-1])
-            y_prob = (y_prob + np.asarray(self._model.predict_on_batch(mirrored), np.float32)) / np.float32(2)
-        return y_prob[: len(pictures)]
-
-    def _nothing(self) -> Float32:
-        return np.empty((0, len(self.class_names)), np.float32)
+            y_prob = (y_prob + outputs_of(self._model, pictures[:, :, ::-1])) / np.float32(2)
+        return y_prob
 
 
 def save_classifier(model: Any, settings: Settings, folder: Path) -> None:

@@ -59,14 +59,18 @@ def resolved_precision(choice: str) -> str:
 
     auto is mixed_bfloat16 where the hardware multiplies in it: a GPU of compute capability 8.0 or more, a CPU
     with avx512_bf16 or amx_bf16 under TensorFlow (1.4 to 1.8 times as fast; JAX on a CPU emulates it). What
-    is asked for by name is obeyed, with a warning where it will be slow.
+    is asked for by name is obeyed.
     """
-    is_native = _has_bfloat16()
     if choice == "auto":
-        return "mixed_bfloat16" if is_native else "float32"
-    if (choice == "mixed_bfloat16" and not is_native) or (choice == "mixed_float16" and not _gpus()):
-        _log.warning("train.precision: this machine only emulates %s, which is slow; auto is not", choice)
+        return "mixed_bfloat16" if _has_bfloat16() else "float32"
     return choice
+
+
+def warn_where_emulated(precision: str) -> None:
+    """Say so in the log where this machine only emulates a Keras dtype policy."""
+    is_emulated = {"mixed_bfloat16": not _has_bfloat16(), "mixed_float16": not _gpus()}
+    if is_emulated.get(precision, False):
+        _log.warning("train.precision: this machine only emulates %s, which is slow; auto is not", precision)
 
 
 @contextmanager

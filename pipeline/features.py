@@ -18,22 +18,22 @@ import numpy.typing as npt
 from pipeline import device
 from pipeline.errors import one_line
 from pipeline.feed import Ints, Pictures, chunks
+from pipeline.inference import outputs_of
 from pipeline.paths import written_whole
 from pipeline.progress import track
 
 Floats = npt.NDArray[np.float32]
 
-_BATCH = 64  # of one fixed size, so that a picture's features do not depend on what it is computed with
 _A_FILE = 512  # pictures; what a killed process loses at most
 
 _log = logging.getLogger(__name__)
 
 
 class Features:
-    """Features [n, n_features] float32 of a collection, with its classes; for `feed.batches`."""
+    """Features [n, n_features] float32 of a collection, with its classes and groups; for `feed.batches`."""
 
-    def __init__(self, values: Floats, y: Ints) -> None:
-        self._values, self.y = values, y
+    def __init__(self, values: Floats, y: Ints, groups: Ints) -> None:
+        self._values, self.y, self.groups = values, y, groups
         self.picture_shape: tuple[int, ...] = values.shape[1:]
         self.parity = np.zeros(len(y), np.bool_)
 
@@ -72,22 +72,13 @@ class FeatureCache:
             total=-(-len(missing) // _A_FILE),
             what=f"features, {_A_FILE} pictures at a time",
         ):
-            values = self._compute(pictures.gather(part))
+            values = outputs_of(self._backbone, pictures.gather(part))
             of_part = [keys[i] for i in part]
             self._write(of_part, values)
             known |= dict(zip(of_part, values, strict=True))
         n_features = self._backbone.output_shape[1]
         found = np.stack([known[key] for key in keys]) if keys else np.empty((0, n_features), np.float32)
-        return Features(found, pictures.y)
-
-    def _compute(self, pictures: npt.NDArray[np.uint8]) -> Floats:
-        found = []
-        for start in range(0, len(pictures), _BATCH):
-            part = pictures[start : start + _BATCH]
-            batch = np.zeros((_BATCH, *pictures.shape[1:]), np.uint8)
-            batch[: len(part)] = part
-            found.append(np.asarray(self._backbone.predict_on_batch(batch), np.float32)[: len(part)])
-        return np.concatenate(found)
+        return Features(found, pictures.y, pictures.groups)
 
     def _read(self, wanted: set[bytes]) -> dict[bytes, Floats]:
         known: dict[bytes, Floats] = {}

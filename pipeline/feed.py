@@ -34,6 +34,7 @@ class Part:
     row: Ints
     y: Ints  # class indices
     copy: Ints | None = None  # of altered copies: the number of the copy
+    group: tuple[str, ...] | None = None  # what the split held together; of copies: with their originals
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -58,6 +59,9 @@ class Collection(Protocol):
     @property
     def parity(self) -> Bools: ...
 
+    @property
+    def groups(self) -> Ints: ...
+
     def __len__(self) -> int: ...
 
     def gather(self, index: Ints) -> npt.NDArray[Any]: ...
@@ -80,6 +84,19 @@ class Pictures:
         """Which pictures `batches` mirrors in even epochs, and not in odd ones: by a hash of id and copy."""
         names = (name for _, part in self._sources for name in part.names)
         return np.array([hashlib.sha256(name.encode()).digest()[0] & 1 for name in names], np.bool_)
+
+    @cached_property
+    def groups(self) -> Ints:
+        """Which pictures the split held together, as numbers; a picture of no group is one by itself."""
+        parts = [part for _, part in self._sources]
+        group_of = {
+            id_: group
+            for part in parts
+            for id_, group in zip(part.ids, part.group or part.ids, strict=True)
+            if part.copy is None
+        }
+        names = np.array([group_of.get(id_, id_) for part in parts for id_ in part.ids])
+        return np.unique(names, return_inverse=True)[1]
 
     def gather(self, index: Ints) -> Uint8:
         """Pictures by position: uint8 [n, height, width, channels].
@@ -130,14 +147,21 @@ def read_extra(folder: Path) -> Part:
     return replace(_part(rows), copy=rows["copy"].to_numpy(np.int64))
 
 
-def class_weights(y: Ints, n_classes: int) -> Floats:
-    """A weight a class, inverse to its frequency: n / (n_classes * count), so that the mean over `y` is 1.
+def picture_weights(pictures: Collection, *, by_class: bool, by_group: bool) -> Floats:
+    """A weight a picture, float32 [n], with mean 1.
 
-    A class that does not occur weighs 0.
+    Args:
+        by_class: all classes that occur weigh the same in sum, otherwise each as much as it has pictures.
+        by_group: the groups within a class weigh the same in sum: a small source as much as a large one.
     """
-    counts = np.bincount(y, minlength=n_classes)
-    weights = np.divide(len(y), n_classes * counts, out=np.zeros(n_classes), where=counts > 0)
-    return weights.astype(np.float32)
+    y = pictures.y
+    cells = np.stack([y, pictures.groups if by_group else np.zeros_like(y)])
+    (classes, _), cell, size = np.unique(cells, axis=1, return_inverse=True, return_counts=True)
+    _, class_of, n_cells = np.unique(classes, return_inverse=True, return_counts=True)
+    of_class = np.bincount(class_of, weights=size)
+    total = np.full(len(n_cells), len(y) / max(len(n_cells), 1)) if by_class else of_class
+    weights = total[class_of] / (n_cells[class_of] * size)
+    return weights[cell].astype(np.float32)
 
 
 def epoch_order(n: int, *, seed: int, epoch: int) -> Ints:
@@ -170,7 +194,7 @@ def batches(
     of one or two pictures would upset batch normalisation.
 
     Args:
-        weights: a weight a class; none: every picture weighs 1.
+        weights: a weight a picture, float32 [n]; none: every picture weighs 1.
         shuffle_seed: another order each epoch, from (seed, epoch); none: the order of `pictures`.
         mirrored: every other epoch, a picture is mirrored left to right: half of them in even epochs, half in
             odd ones (Jordan 2024, arXiv:2404.00498). Two epochs show both sides, where chance may show one.
@@ -180,7 +204,7 @@ def batches(
     """
     import keras
 
-    per_class = np.ones(n_classes, np.float32) if weights is None else weights
+    weight_of = np.ones(len(pictures), np.float32) if weights is None else weights
     one_hot = np.eye(n_classes, dtype=np.float32)
     n_batches = -(-len(pictures) // max(batch_size // multiple_of * multiple_of, multiple_of))
 
@@ -209,11 +233,11 @@ def batches(
                 turned = pictures.parity[index] != (self.epoch % 2 == 1)
                 gathered[turned] = gathered[turned, :, ::-1]
             labels = one_hot[y]
-            return {"pictures": gathered, "labels": labels}, labels, per_class[y]
+            return {"pictures": gathered, "labels": labels}, labels, weight_of[index]
 
     return Batches()
 
 
 def _part(rows: Any) -> Part:
-    columns = (rows[name].to_numpy(np.int64) for name in ("shard", "row", "class_index"))
-    return Part(tuple(rows["id"]), *columns)
+    shard, row, y = (rows[name].to_numpy(np.int64) for name in ("shard", "row", "class_index"))
+    return Part(tuple(rows["id"]), shard, row, y, group=tuple(rows["group"]) if "group" in rows else None)

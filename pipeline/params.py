@@ -166,6 +166,7 @@ class TrainParams(Section):
     label_smoothing: Annotated[float, Field(ge=0, lt=1)]
     ema: Annotated[float, Field(ge=0, lt=1)]
     class_weights: bool
+    group_weights: bool
     monitor: Literal["val_loss", "val_accuracy"]
     patience: PositiveInt
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"]

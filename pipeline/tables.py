@@ -112,7 +112,8 @@ QUARANTINE = pa.schema(
     ]
 )
 
-# A row a picture: `class_index` into classes.json, `split` train | val | test, `fold` 0..k-1 (-1 for test).
+# A row a picture: `class_index` into classes.json, `split` train | val | test, `fold` 0..k-1 (-1 for test),
+# `group` what was held together: near-duplicates, and what `split.group_by` names alike.
 SPLIT = pa.schema(
     [
         ("id", pa.string()),
@@ -120,6 +121,7 @@ SPLIT = pa.schema(
         ("class_index", pa.int32()),
         ("split", pa.string()),
         ("fold", pa.int8()),
+        ("group", pa.string()),
     ]
 )
 

@@ -16,7 +16,7 @@ from pipeline import device
 from pipeline.augmentations import Policy, alternates, augmenter, mixers
 from pipeline.checkpoints import Checkpoint, Checkpoints
 from pipeline.features import FeatureCache
-from pipeline.feed import Collection, Floats, Pictures, batches, class_weights
+from pipeline.feed import Collection, Pictures, batches, picture_weights
 from pipeline.models import backbone_of, build_model, head_of, is_pretrainable, logits_of
 from pipeline.models.knobs import Knobs
 from pipeline.observer import Progress, Row, keeper, reporter
@@ -204,12 +204,11 @@ def run_phase(
 def feeds(phase: Phase, params: TrainParams, *, first_epoch: int, n_replicas: int) -> tuple[Any, Any]:
     """The training and the validation batches of a phase."""
     n_classes = phase.network.output_shape[1]
-    weights: Floats | None = class_weights(phase.pictures.y, n_classes) if params.class_weights else None
     shared = {"n_classes": n_classes, "batch_size": params.batch_size, "multiple_of": n_replicas}
     fed = batches(
         phase.pictures,
         **shared,
-        weights=weights,
+        weights=picture_weights(phase.pictures, by_class=params.class_weights, by_group=params.group_weights),
         shuffle_seed=params.seed,
         mirrored=alternates(phase.policy),
         first_epoch=first_epoch,

@@ -139,7 +139,9 @@ def test_precision_on_a_cpu(
     monkeypatch.setenv("DARKROOM_DEVICE", "cpu")
     monkeypatch.setattr(device, "_cpuinfo", lambda: cpuinfo)
     with caplog.at_level(logging.WARNING, "pipeline.device"):
-        assert device.resolved_precision(choice) == policy
+        precision = device.resolved_precision(choice)
+        device.warn_where_emulated(precision)
+    assert precision == policy
     assert bool(caplog.records) is warns
 
 

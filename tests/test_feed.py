@@ -10,19 +10,20 @@ import pyarrow as pa
 import pytest
 
 from pipeline.errors import DataError
+from pipeline.features import Features
 from pipeline.feed import (
     Part,
     Pictures,
     batches,
     chunks,
-    class_weights,
     epoch_order,
+    picture_weights,
     read_extra,
     read_part,
 )
 from pipeline.paths import Paths
 from pipeline.shards import ShardWriter
-from pipeline.tables import CLEAN, EXTRA, read_table, write_table
+from pipeline.tables import CLEAN, EXTRA, SPLIT, read_table, write_table
 
 Develop = Callable[..., Paths]
 N = 12
@@ -88,16 +89,38 @@ def test_no_extra_folder(project: Paths) -> None:
 
 
 @pytest.mark.parametrize(
-    ("counts", "expected"),
+    ("y", "groups", "by", "expected"),
     [
-        pytest.param([5, 5], [1, 1], id="even"),
-        pytest.param([9, 3], [2 / 3, 2], id="rare weighs more"),
-        pytest.param([4, 0], [0.5, 0], id="absent weighs nothing"),
+        pytest.param("0011", "0123", "class", [1, 1, 1, 1], id="even"),
+        pytest.param("0001", "0123", "class", [2 / 3, 2 / 3, 2 / 3, 2], id="a rare class weighs more"),
+        pytest.param("0002", "0123", "class", [2 / 3, 2 / 3, 2 / 3, 2], id="a class that does not occur"),
+        pytest.param("0001", "0013", "group", [0.75, 0.75, 1.5, 1], id="a small group weighs more"),
+        pytest.param(
+            "0001", "0010", "group", [0.75, 0.75, 1.5, 1], id="a group of two classes is one in each"
+        ),
+        pytest.param("0001", "0013", "both", [0.5, 0.5, 1, 2], id="both"),
+        pytest.param("0001", "0013", "neither", [1, 1, 1, 1], id="neither"),
+        pytest.param("", "", "both", [], id="nothing"),
     ],
 )
-def test_class_weights(counts: list[int], expected: list[float]) -> None:
-    y = np.repeat(np.arange(2), counts)
-    assert class_weights(y, 2).tolist() == pytest.approx(expected)
+def test_picture_weights(y: str, groups: str, by: str, expected: list[float]) -> None:
+    values = np.empty((len(y), 1), np.float32)
+    pictures = Features(values, np.array([*y], np.int64), np.array([*groups], np.int64))
+    weights = picture_weights(pictures, by_class=by in ("class", "both"), by_group=by in ("group", "both"))
+    assert weights.dtype == np.float32
+    assert weights.tolist() == pytest.approx(expected)
+
+
+def test_groups_are_those_of_the_split(project: Paths) -> None:
+    """Copies are in the group of their original; pictures of no group stand alone."""
+    rows = read_table(project.split, SPLIT).to_pandas()
+    rows["group"] = ["scans" if id_ in ("id-000", "id-004") else id_ for id_ in rows["id"]]
+    write_table(pa.Table.from_pandas(rows, schema=SPLIT, preserve_index=False), project.split)
+    groups = with_extra(project).groups
+    assert groups[0] == groups[4] == groups[9] == groups[10]  # the last two are copies of the first
+    assert len(set(groups)) == 8
+    part = part_of(project, "train")
+    assert len(set(Pictures((project.shards, Part(part.ids, part.shard, part.row, part.y))).groups)) == 9
 
 
 def test_epoch_order() -> None:
@@ -115,7 +138,8 @@ def test_chunks() -> None:
 
 def test_batches(project: Paths) -> None:
     pictures = with_extra(project)
-    fed = batches(pictures, n_classes=2, batch_size=4, weights=np.array([0.5, 2], np.float32), shuffle_seed=3)
+    weights = np.where(pictures.y == 1, 2, 0.5).astype(np.float32)
+    fed = batches(pictures, n_classes=2, batch_size=4, weights=weights, shuffle_seed=3)
     epochs = []
     for got in epochs_of(fed, 2):
         assert [len(x) for x, _, _ in got] == [4, 4, 3]

@@ -15,12 +15,13 @@ from pipeline.augmentations import policy_of
 from pipeline.checkpoints import Checkpoints
 from pipeline.device import set_up_device
 from pipeline.errors import ModelError
+from pipeline.features import Features
 from pipeline.feed import Part, Pictures
 from pipeline.models import FAMILIES
 from pipeline.observer import Row
 from pipeline.params import Params
 from pipeline.shards import ShardWriter
-from pipeline.trainer import Places, fit, knobs_of
+from pipeline.trainer import Phase, Places, feeds, fit, knobs_of
 
 ParamsOf = Callable[..., Params]
 
@@ -221,6 +222,24 @@ def test_frozen_then_fine_tuned(
         "features of 48 training pictures: 48 are known",
         "features of 12 validation pictures: 12 are known",
     }
+
+
+def test_weights_of_pictures_follow_the_params(params_of: ParamsOf) -> None:
+    import keras
+
+    network = keras.Sequential([keras.Input((1,)), keras.layers.Dense(2)])
+    pictures = Features(np.zeros((4, 1), np.float32), np.array([0, 0, 0, 1]), np.array([0, 0, 1, 2]))
+    phase = Phase(network, pictures, pictures, (), n_epochs=1, learning_rate=0.1)
+    for by_class, by_group, expected in (
+        (False, False, [1, 1, 1, 1]),
+        (True, False, [2 / 3, 2 / 3, 2 / 3, 2]),
+        (False, True, [0.75, 0.75, 1, 1.5]),
+        (True, True, [0.5, 0.5, 1, 2]),
+    ):
+        params = params_of(train={"class_weights": by_class, "group_weights": by_group}).train
+        fed, validated = feeds(phase, params, first_epoch=0, n_replicas=1)
+        assert sorted(fed[0][2]) == pytest.approx(expected)
+        assert validated[0][2].tolist() == [1, 1, 1, 1]
 
 
 def test_knobs_are_those_of_the_params(params_of: ParamsOf) -> None:

@@ -51,6 +51,7 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     run.log_dataset("split", paths.split, "train, val")
     run.log_dataset("clean", paths.clean_manifest, "train, val")
     precision = device.resolved_precision(params.train.precision)
+    device.warn_where_emulated(precision)
     machine = device.description() | {"precision": precision}
     run.set_tags({f"train.{name}": str(value) for name, value in machine.items()})
     _log.info(
