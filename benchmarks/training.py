@@ -29,8 +29,8 @@ RECIPE: dict[str, Any] = {
     "monitor": "val_accuracy",
     "patience": 1000,
 }
-SHORT: dict[str, Any] = {"epochs": 8, "warmup_epochs": 1.6, "dropout": 0.0}
-LONG: dict[str, Any] = {"epochs": 19, "warmup_epochs": 3.8, "filters": 32}
+SHORT: dict[str, Any] = {"epochs": 4, "warmup_epochs": 0.8, "dropout": 0.0}
+LONG: dict[str, Any] = {"epochs": 20, "warmup_epochs": 4.0}
 DIGITS: dict[str, Any] = {"epochs": 12, "warmup_epochs": 2.4}
 FLIP = {"flip": "alternating"}
 CONV = {
@@ -130,11 +130,12 @@ def digits(seeds: Iterable[int]) -> None:
     """MNIST, and MNIST trained with and tested on imperfect digits."""
     moved = {"shift": 0.07, "rotation": 0.02, "zoom": 0.07}
     print(f"{'MNIST':<30}{'asked':>8}{'mean':>9}  each seed", flush=True)
-    for name, asked, share, score in (
-        ("as it is", 0.996, 0.0, "accuracy"),
-        ("with imperfect digits, mixed", 0.985, 1.0, "mixed"),
+    for name, asked, share, score, filters in (
+        ("as it is", 0.996, 0.0, "accuracy", 32),
+        ("with imperfect digits, mixed", 0.985, 1.0, "mixed", None),
     ):
-        how = {"train": RECIPE | DIGITS, "data": "mnist", "augment": moved | {"imperfect": share}}
+        train = RECIPE | DIGITS | {"filters": filters}
+        how = {"train": train, "data": "mnist", "augment": moved | {"imperfect": share}}
         found = [seeded(how, seed)[score] for seed in seeds]
         each = ", ".join(f"{value:.2%}" for value in found)
         print(f"{name:<30}{asked:>8.1%}{statistics.mean(found):>9.2%}  {each}", flush=True)

@@ -1,11 +1,11 @@
 """The default: a small residual network that trains in minutes on two CPU cores.
 
-A stem brings the picture down (a convolution and max-pool, with a stride from 48 pixels on); then stages
-that halve the side and double the filters (a convolution, max-pool, and one residual convolution) until the
-side is below 4; global average pooling and dropout. Own design on the blocks of He et al. 2016
-(arXiv:1603.05027); the pool before the batch norm as in Jordan 2024 (arXiv:2404.00498). What its parts bring
-is in docs/benchmarks.md.
-Parameters: 293,882 for 32x32x3 and 10 classes, 1,180,661 for 128x128x3 and 5; at most 256 filters.
+A stem that looks at the whole picture (a convolution, with max-pool from 40 pixels on, and a stride too from
+80 on); then stages that halve the side and double the filters (a convolution, max-pool, and one residual
+convolution) until the side is at most 4; global average pooling and dropout. Own design on the blocks of He
+et al. 2016 (arXiv:1603.05027); the pool before the batch norm as in Jordan 2024 (arXiv:2404.00498). What its
+parts bring is in docs/benchmarks.md.
+Parameters: 293,882 for 32x32x3 and 10 classes, 293,237 for 128x128x3 and 5; at most 256 filters.
 """
 
 from typing import Any
@@ -14,8 +14,8 @@ from pipeline.models.knobs import Knobs
 
 MIN_SIDE_PX = 4
 _N_FILTERS, _MAX_FILTERS = 16, 256  # of the stem, of any stage
-_MEDIUM_PX, _LARGE_PX = 24, 48  # sides from which the stem halves the picture, and quarters it
-_LAST_SIDE_PX = 4  # stages go on while the shorter side is at least this
+_MEDIUM_PX, _LARGE_PX = 40, 80  # sides from which the stem halves the picture, and quarters it
+_LAST_SIDE_PX = 4  # stages go on until the shorter side is at most this
 _MOMENTUM = 0.9  # small collections have few steps an epoch: Keras' 0.99 lags epochs behind
 
 
@@ -28,7 +28,7 @@ def features(pictures: Any, knobs: Knobs) -> Any:
     x = _convolved(
         pictures, n_filters, knobs, stride=1 if side_px < _LARGE_PX else 2, pools=side_px >= _MEDIUM_PX
     )
-    while min(x.shape[1:3]) >= _LAST_SIDE_PX:
+    while min(x.shape[1:3]) > _LAST_SIDE_PX:
         n_filters = min(2 * n_filters, _MAX_FILTERS)
         x = _convolved(x, n_filters, knobs, pools=True)
         x = layers.Add()([x, _convolved(x, n_filters, knobs)])

@@ -24,7 +24,7 @@ SMALL_APPLICATION = "keras.applications.MobileNetV3Small"
         pytest.param("conv_gru", (128, 128), 3, 5, 9_145_125, id="conv_gru, 128x128"),
         pytest.param("vgg_bn", (28, 28), 1, 10, 1_150_442, id="vgg_bn, 28x28"),
         pytest.param("compact", (32, 32), 3, 10, 293_882, id="compact, 32x32"),
-        pytest.param("compact", (128, 128), 3, 5, 1_180_661, id="compact, 128x128"),
+        pytest.param("compact", (128, 128), 3, 5, 293_237, id="compact, 128x128"),
     ],
 )
 def test_parameters(
@@ -62,10 +62,10 @@ def test_takes_uint8_and_gives_probabilities(name: str, image_hw: tuple[int, int
 
 @pytest.mark.parametrize("side_px", [8, 28, 32, 64, 128, 224])
 def test_compact_ends_small(side_px: int) -> None:
-    """The last map before pooling is 2 or 3 pixels a side, whatever comes in."""
+    """The last map before pooling is 3 or 4 pixels a side, whatever comes in."""
     model = build_model("compact", image_hw=(side_px, side_px), channels=3, n_classes=2)
     last = next(layer for layer in reversed(model.layers) if len(layer.output.shape) == 4)
-    assert 2 <= last.output.shape[1] <= 3
+    assert 3 <= last.output.shape[1] <= 4
 
 
 @pytest.mark.parametrize(
