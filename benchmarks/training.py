@@ -29,7 +29,7 @@ RECIPE: dict[str, Any] = {
     "monitor": "val_accuracy",
     "patience": 1000,
 }
-SHORT: dict[str, Any] = {"epochs": 4, "warmup_epochs": 0.8, "dropout": 0.0}
+SHORT: dict[str, Any] = {"epochs": 3, "warmup_epochs": 0.6, "dropout": 0.0}
 LONG: dict[str, Any] = {"epochs": 20, "warmup_epochs": 4.0}
 DIGITS: dict[str, Any] = {"epochs": 12, "warmup_epochs": 2.4}
 FLIP = {"flip": "alternating"}
