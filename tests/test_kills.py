@@ -69,10 +69,13 @@ def test_killed_at_random_moments(clone: Clone) -> None:
 
 
 def test_interrupted(clone: Clone) -> None:
-    """Ctrl+C ends it soon, with one line; started again, it goes on."""
+    """Ctrl+C ends it within ten seconds, with one line; started again, it goes on."""
+    # What runs in the background of a shell ignores it, and so would the stage.
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
     env = clone.env | {"DARKROOM_CACHE": "interrupted"}
     command = (sys.executable, "-m", "pipeline.stages.train")
     with subprocess.Popen(command, cwd=clone.root, env=env, stderr=subprocess.PIPE, text=True) as process:
+        signal.signal(signal.SIGINT, inherited)
         assert process.stderr is not None
         said = ""
         while last_epoch(said) < 3:
@@ -82,7 +85,7 @@ def test_interrupted(clone: Clone) -> None:
         rest = process.stderr.read()
         code = process.wait()
         took_s = time.monotonic() - start
-    assert took_s < 60, rest  # 1.9 s alone; beside the other worker of the whole suite it has taken 18 s
+    assert took_s < 10, rest
     assert code == 130
     assert rest.splitlines()[-1] == "ERROR train: interrupted"
     assert "Traceback" not in rest
