@@ -11,7 +11,7 @@ import json
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pipeline.models import FAMILIES
@@ -48,7 +48,6 @@ CONV = {
 CONV |= {"class_weights": False, "patience": 1000}
 PUBLISHED = {"conv1, 10 epochs": 0.9082, "conv1, augmented, 50 epochs": 0.9175}
 _N_VAL = 1_000  # of the race: conv4 learns from every picture, Darkroom keeps some to validate
-_N_SPEED = 4_096  # pictures of the speed table
 _SPEED_EPOCHS = 3
 
 
@@ -56,9 +55,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=list(PARTS))
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument(
+        "--networks", nargs="*", choices=list(FAMILIES), default=list(FAMILIES), help="of speed"
+    )
+    parser.add_argument("--pictures", type=int, default=4_096, help="in an epoch of speed")
     options = parser.parse_args()
     for part in options.parts:
-        PARTS[part](range(options.seeds))
+        PARTS[part](options)
 
 
 def cell(how: str, **values: Any) -> dict[str, Any]:
@@ -71,7 +74,7 @@ def cell(how: str, **values: Any) -> dict[str, Any]:
     return found
 
 
-def race(seeds: Iterable[int]) -> None:
+def race(options: argparse.Namespace) -> None:
     """compact against conv4 as a Keras user trains it: Fashion-MNIST, seconds from the first batch on."""
     print(
         f"Fashion-MNIST: conv4 is model.fit, batch 256, Adam, float32, 10 epochs; {_N_VAL:,} validate compact"
@@ -79,7 +82,7 @@ def race(seeds: Iterable[int]) -> None:
     print(f"{'seed':<6}{'conv4 s':>9}{'acc.':>8}{'short s':>9}{'share':>7}{'acc.':>8}{'mirror':>8}"
           f"{'long s':>9}{'share':>7}{'acc.':>8}{'mirror':>8}", flush=True)  # fmt: skip
     rows = []
-    for seed in seeds:
+    for seed in range(options.seeds):
         conv4 = cell("bare", model="conv4", data="fashion", epochs=10, seed=seed)
         conv4_s = sum(conv4["epoch_s"])
         found: list[float] = [conv4_s, conv4["accuracy"]]
@@ -97,17 +100,20 @@ def raced(name: str, f: list[float]) -> str:
     return f"{name:<6}{''.join(columns)}"
 
 
-def speed(seeds: Iterable[int]) -> None:
-    """Pictures a second in the last epochs, every network, against bare Keras: one run each, batch 256."""
+def speed(options: argparse.Namespace) -> None:
+    """Pictures a second in the last epochs, every network, against bare Keras: one run each, batch 256.
+
+    Darkroom's epochs include what bare Keras leaves out: 256 pictures validated.
+    """
     print(
         f"{'network':<10}{'bare fit':>10}{'float32':>10}{'ratio':>7}{'bfloat16':>10}{'ratio':>7}", flush=True
     )
-    for name in FAMILIES:
-        bare = rate(cell("bare", model=name, data="fashion", epochs=_SPEED_EPOCHS, n=_N_SPEED))
+    for name in options.networks:
+        bare = rate(cell("bare", model=name, data="fashion", epochs=_SPEED_EPOCHS, n=options.pictures))
         line = f"{name:<10}{bare:>10,.0f}"
         for precision in ("float32", "mixed_bfloat16"):
             train = CONV | {"model": name, "epochs": _SPEED_EPOCHS, "precision": precision}
-            ours = rate(cell("darkroom", data="fashion", train=train, n=_N_SPEED + 256, n_val=256))
+            ours = rate(cell("darkroom", data="fashion", train=train, n=options.pictures + 256, n_val=256))
             line += f"{ours:>10,.0f}{ours / bare:>7.2f}"
         print(line, flush=True)
 
@@ -117,7 +123,7 @@ def rate(found: Mapping[str, Any]) -> float:
     return float(found["n"] / min(found["epoch_s"][1:]))
 
 
-def published(seeds: Iterable[int]) -> None:
+def published(options: argparse.Namespace) -> None:
     """What conv1 reaches here, beside what was published; conv4 runs in the race, three times as long."""
     shaken = {"rotation": 0.02, "zoom": 0.08, "shift": 0.08, "shear": 0.05}
     runs: dict[str, dict[str, Any]] = {
@@ -129,12 +135,12 @@ def published(seeds: Iterable[int]) -> None:
     }
     print(f"{'network':<30}{'published':>10}{'mean':>8}  each seed", flush=True)
     for name, how in runs.items():
-        found = [seeded(how, seed)["accuracy"] for seed in seeds]
+        found = [seeded(how, seed)["accuracy"] for seed in range(options.seeds)]
         each = ", ".join(f"{value:.2%}" for value in found)
         print(f"{name:<30}{PUBLISHED[name]:>10.2%}{statistics.mean(found):>8.2%}  {each}", flush=True)
 
 
-def digits(seeds: Iterable[int]) -> None:
+def digits(options: argparse.Namespace) -> None:
     """MNIST, and MNIST trained with and tested on imperfect digits."""
     moved = {"shift": 0.07, "rotation": 0.02, "zoom": 0.07}
     print(f"{'MNIST':<30}{'asked':>8}{'mean':>9}  each seed", flush=True)
@@ -144,7 +150,7 @@ def digits(seeds: Iterable[int]) -> None:
     ):
         train = RECIPE | DIGITS | {"filters": filters}
         how = {"train": train, "data": "mnist", "augment": moved | {"imperfect": share}}
-        found = [seeded(how, seed)[score] for seed in seeds]
+        found = [seeded(how, seed)[score] for seed in range(options.seeds)]
         each = ", ".join(f"{value:.2%}" for value in found)
         print(f"{name:<30}{asked:>8.1%}{statistics.mean(found):>9.2%}  {each}", flush=True)
 
@@ -154,7 +160,7 @@ def seeded(how: Mapping[str, Any], seed: int) -> dict[str, Any]:
     return cell("darkroom", **values)
 
 
-PARTS: dict[str, Callable[[Iterable[int]], None]] = {
+PARTS: dict[str, Callable[[argparse.Namespace], None]] = {
     "race": race,
     "speed": speed,
     "published": published,
