@@ -29,15 +29,10 @@ RECIPE: dict[str, Any] = {
     "monitor": "val_accuracy",
     "patience": 1000,
 }
-SHORT: dict[str, Any] = {
-    "train": RECIPE | {"epochs": 3, "warmup_epochs": 0.6, "dropout": 0.0},
-    "augment": {"flip": "alternating"},
-}
-LONG: dict[str, Any] = {
-    "train": RECIPE | {"epochs": 10, "warmup_epochs": 2.0, "filters": 24},
-    "augment": {"flip": "alternating"},
-}
+SHORT: dict[str, Any] = {"epochs": 3, "warmup_epochs": 0.6, "dropout": 0.0}
+LONG: dict[str, Any] = {"epochs": 10, "warmup_epochs": 2.0, "filters": 24}
 DIGITS: dict[str, Any] = {"epochs": 6, "warmup_epochs": 1.2}
+FLIP = {"flip": "alternating"}
 CONV = {
     "batch_size": 256,
     "optimizer": "adam",
@@ -87,7 +82,7 @@ def race(options: argparse.Namespace) -> None:
         conv4_s = sum(conv4["epoch_s"])
         found: list[float] = [conv4_s, conv4["accuracy"]]
         for recipe in (SHORT, LONG):
-            of = seeded(recipe | {"n_val": _N_VAL}, seed)
+            of = seeded({"train": RECIPE | recipe, "augment": FLIP, "n_val": _N_VAL}, seed)
             found += [of["fit_s"], of["fit_s"] / conv4_s, of["accuracy"], of["mirrored"]]
         rows.append(found)
         print(raced(str(seed), found), flush=True)
