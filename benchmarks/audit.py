@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.copies import TOUM, developed, params_for
-from pipeline.audit import audit_collection
-from pipeline.partition import named_groups
+from pipeline.collection.partition import named_groups
 from pipeline.paths import Paths
-from pipeline.tables import CLEAN, MANIFEST, SPLIT, read_table
+from pipeline.shortcuts.findings import audit_collection
+from pipeline.tables.parquet import CLEAN, MANIFEST, SPLIT, read_table
 
 SOURCE_OF = "([^/]+)__"
 

@@ -19,10 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.copies import params_for
-from pipeline.augmentations import imperfect, policy_of
-from pipeline.demos import FASHION_MNIST
-from pipeline.feed import Part, Pictures
-from pipeline.shards import ShardWriter, rows_per_shard
+from pipeline.collection.demos import FASHION_MNIST
+from pipeline.collection.shards import ShardWriter, rows_per_shard
+from pipeline.training.augmentations import imperfect, policy_of
+from pipeline.training.batches import Part, Pictures
 
 Uint8 = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
@@ -99,8 +99,8 @@ def darkroom(
     n_val: int = _N_VAL,
 ) -> dict[str, Any]:
     """Darkroom's trainer on shards; seconds of the fit and of each epoch, test accuracy, and mirrored."""
-    from pipeline.device import set_up_device
-    from pipeline.trainer import fit
+    from pipeline.backend.device import set_up_device
+    from pipeline.training.trainer import fit
 
     set_up_device()
     x, y, x_test, y_test = load(data)

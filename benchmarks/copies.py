@@ -22,10 +22,10 @@ from PIL import Image, ImageEnhance
 
 from pipeline.params import Params, read_yaml
 from pipeline.paths import Paths, project_root
-from pipeline.runs import Untracked
 from pipeline.sources import open_source
 from pipeline.stages import clean, split, validate
-from pipeline.tables import CLEAN, SPLIT, read_table, write_table
+from pipeline.tables.parquet import CLEAN, SPLIT, read_table, write_table
+from pipeline.tracking.runs import Untracked
 
 Alter = Callable[[Image.Image], Image.Image]
 

@@ -25,12 +25,12 @@ from PIL import Image
 
 from benchmarks.copies import TOUM, look_at, params_for
 from pipeline import images
+from pipeline.collection.file_plan import plan
+from pipeline.collection.fingerprints import Prints
+from pipeline.collection.shards import ShardWriter
 from pipeline.params import Params
-from pipeline.prints import Prints
-from pipeline.shards import ShardWriter
 from pipeline.sources import open_source
 from pipeline.stages import clean
-from pipeline.verdicts import plan
 from pipeline.workers import WORKERS_VARIABLE
 
 IMAGE_HW = (128, 128)

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.duplicates import Links, components, near_links
+from pipeline.collection.near_duplicates import Links, components, near_links
 from pipeline.params import load_params
 from pipeline.paths import Paths, project_root
 

@@ -22,14 +22,14 @@ import numpy.typing as npt
 
 from benchmarks.audit import SOURCE_OF
 from benchmarks.copies import TOUM, developed, params_for
-from pipeline.augmentations import policy_of
-from pipeline.device import set_up_device
-from pipeline.feed import Part, Pictures
+from pipeline.backend.device import set_up_device
+from pipeline.collection.partition import named_groups
 from pipeline.params import Params
-from pipeline.partition import named_groups
 from pipeline.paths import Paths
-from pipeline.tables import CLEAN, SPLIT, read_table
-from pipeline.trainer import Places, fit
+from pipeline.tables.parquet import CLEAN, SPLIT, read_table
+from pipeline.training.augmentations import policy_of
+from pipeline.training.batches import Part, Pictures
+from pipeline.training.trainer import Places, fit
 
 Ints = npt.NDArray[np.int64]
 

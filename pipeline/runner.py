@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable, Mapping
 
 from pipeline.errors import DarkroomError
-from pipeline.lineage import Lineage
 from pipeline.params import Params, flatten, load_params
 from pipeline.paths import Paths, project_root, written_whole
-from pipeline.runs import Run, Tracked, Untracked
-from pipeline.tracking import ENTRY_TAG, stage_run
+from pipeline.tracking.connection import ENTRY_TAG, stage_run
+from pipeline.tracking.lineage import Lineage
+from pipeline.tracking.runs import Run, Tracked, Untracked
 
 Metrics = Mapping[str, float]
 StageMain = Callable[[Params, Paths, Run], Metrics]

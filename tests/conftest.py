@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline.demos import grey_png
+from pipeline.collection.demos import grey_png
 from pipeline.params import Params, read_yaml
 from pipeline.paths import Paths
 
@@ -64,8 +64,8 @@ def develop() -> Develop:
     """
     import json
 
-    from pipeline.shards import ShardWriter
-    from pipeline.tables import CLEAN, SPLIT, from_rows, write_table
+    from pipeline.collection.shards import ShardWriter
+    from pipeline.tables.parquet import CLEAN, SPLIT, from_rows, write_table
 
     def develop(root: Path, pictures: Any, y: Any, splits: Any, names: list[str]) -> Paths:
         paths = Paths(root)
@@ -99,7 +99,7 @@ def classifier_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import keras
     import numpy as np
 
-    from pipeline.classifier import Settings, save_classifier
+    from pipeline.serving.classifier import Settings, save_classifier
 
     layers = [keras.layers.Rescaling(1 / 255), keras.layers.GlobalAveragePooling2D()]
     dense = keras.layers.Dense(3, activation="softmax")
@@ -134,19 +134,19 @@ def values_with(**sections: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def tracking_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A root whose MLflow database exists already (making one takes seconds), safe from the caller's own."""
-    from pipeline import tracking
+    from pipeline.tracking import connection
 
     root = tmp_path_factory.mktemp("tracking")
     with pytest.MonkeyPatch.context() as patch:
         for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "DVC_ROOT", "DVC_STAGE"):
             patch.delenv(name, raising=False)
-        tracking.connect(root)
+        connection.connect(root)
         yield root
 
 
 @pytest.fixture
 def client(tracking_root: Path) -> "MlflowClient":
     """A client of that database; a test file with a root of its own has its own."""
-    from pipeline import tracking
+    from pipeline.tracking import connection
 
-    return tracking.connect(tracking_root)
+    return connection.connect(tracking_root)

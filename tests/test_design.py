@@ -225,7 +225,7 @@ def test_promote_always_runs_and_no_other_stage() -> None:
 def test_every_command_in_the_pages_exists() -> None:
     from typer.main import get_command
 
-    from pipeline.cli import app
+    from pipeline.cli.app import app
 
     makefile = (REPO / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z][\w-]*):", makefile, flags=re.M))

@@ -17,9 +17,9 @@ import pytest
 from PIL import Image
 from ruamel.yaml import YAML
 
-from pipeline import registry, tracking
 from pipeline.paths import STAGES, Paths
-from pipeline.tables import PREDICTIONS, read_table
+from pipeline.tables.parquet import PREDICTIONS, read_table
+from pipeline.tracking import connection, registry
 
 pytestmark = pytest.mark.slow
 
@@ -72,7 +72,7 @@ class Clone:
 
     def rows(self) -> list[Any]:
         """The rows in MLflow, oldest first."""
-        client = tracking.connect(self.root)
+        client = connection.connect(self.root)
         experiment = client.get_experiment_by_name("darkroom")
         assert experiment is not None
         return sorted(client.search_runs([experiment.experiment_id]), key=lambda run: run.info.start_time)
@@ -148,7 +148,7 @@ def test_the_row_is_whole(clone: Clone) -> None:
     for stage in STAGES:
         for name, value in json.loads(clone.paths.metrics(stage).read_text()).items():
             assert row.data.metrics[f"{stage}/{name}"] == pytest.approx(value), name
-    client = tracking.connect(clone.root)
+    client = connection.connect(clone.root)
     assert len(client.get_metric_history(row.info.run_id, "curve/val_loss")) == 3
     assert {name: row.data.tags[f"stage.{name}.status"] for name in stages} == dict.fromkeys(stages, "ran")
     for name in stages:
@@ -172,7 +172,7 @@ print("ANSWERS" + answers.to_json(orient="values", double_precision=15))
     files = {hashlib.sha256(p.read_bytes()).hexdigest(): p for p in clone.paths.raw.rglob("*.png")}
     table = read_table(clone.paths.predictions, PREDICTIONS)
     paths = [str(files[i]) for i in table["id"].to_pylist()]
-    command = [sys.executable, "-c", code, tracking.tracking_uri(clone.root)]
+    command = [sys.executable, "-c", code, connection.tracking_uri(clone.root)]
     done = subprocess.run(
         command, cwd=clone.root.parent, input=json.dumps(paths), capture_output=True, text=True, check=True
     )
@@ -222,7 +222,7 @@ def test_a_parameter_there_and_back(clone: Clone) -> None:
 
 def test_a_lost_row_comes_back_from_cache_with_its_own_train_run(clone: Clone) -> None:
     first = clone.rows()[0]
-    client = tracking.connect(clone.root)
+    client = connection.connect(clone.root)
     client.delete_run(first.info.run_id)
     said = clone.run("dvc", "repro")
     assert said.count("Running stage") == 1
@@ -253,7 +253,7 @@ def test_promotion_params_rerun_promotion_alone(clone: Clone) -> None:
     decision = json.loads(clone.paths.decision.read_text())
     accuracy = json.loads(clone.paths.metrics("evaluate").read_text())["accuracy"]
     assert decision["verdict"] == ("HOLD" if accuracy == 1 else "REJECT")
-    assert registry.champion(tracking.connect(clone.root), "darkroom") is not None
+    assert registry.champion(connection.connect(clone.root), "darkroom") is not None
     clone.set_params(QUICK)
 
 
@@ -300,7 +300,7 @@ def test_a_new_server_gets_a_whole_row(clone: Clone, tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", database["MLFLOW_TRACKING_URI"])
         (row,) = clone.rows()
-        client = tracking.connect(clone.root)
+        client = connection.connect(clone.root)
         assert row.data.metrics.keys() == old_row(clone).data.metrics.keys()
         assert row.data.tags["stage.train.status"] == "cached"
         assert client.get_run(row.data.tags["stage.train.run_id"]).data.tags["rebuilt"] == "true"

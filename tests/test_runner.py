@@ -12,7 +12,7 @@ from pipeline.errors import DataError
 from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.runner import StageMain, rounded, run_stage, write_metrics
-from pipeline.runs import Run
+from pipeline.tracking.runs import Run
 
 
 def end_with(outcome: BaseException | dict[str, float]) -> StageMain:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.tables import counted
+from pipeline.tables.parquet import counted
 
 MEASURES = ("brightness", "contrast", "sharpness", "entropy", "share_white", "jpeg_quality")
 _MIN_SIDE_PX = 32  # below, a picture has no fingerprint

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from pipeline.collection.shards import Shards
 from pipeline.expectations import batches, suites
 from pipeline.expectations.engine import hold_against, new_context
 from pipeline.expectations.report import Report, report_of
 from pipeline.params import CleanParams, ValidateParams
-from pipeline.shards import Shards
 
 
 def check_intake(

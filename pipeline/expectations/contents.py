@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from pipeline.expectations.batches import classes_of
 from pipeline.expectations.page import Shown
-from pipeline.tables import counted
+from pipeline.tables.parquet import counted
 
 
 def intake_page(manifest: pa.Table, classes: pa.Table, pictures: Mapping[str, Path]) -> Shown:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.params import CleanParams, ValidateParams
-from pipeline.tables import MANIFEST
+from pipeline.tables.parquet import MANIFEST
 
 Expectations = list[Any]  # of great_expectations.expectations.Expectation
 

@@ -22,7 +22,17 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.augmentations import (
+from pipeline.backend.device import set_up_device
+from pipeline.collection.shards import Shards, ShardWriter, rows_per_shard
+from pipeline.evidence.metrics import metric_name
+from pipeline.figures import before_and_after, sheet, short
+from pipeline.params import Params
+from pipeline.paths import Paths
+from pipeline.progress import track
+from pipeline.runner import Metrics, run_stage
+from pipeline.tables.parquet import EXTRA, write_table
+from pipeline.tracking.runs import Run
+from pipeline.training.augmentations import (
     IMPERFECT,
     Policy,
     alter,
@@ -35,17 +45,7 @@ from pipeline.augmentations import (
     policy_of,
     write_policy,
 )
-from pipeline.device import set_up_device
-from pipeline.feed import EXTRA_MANIFEST, Part, chunks, read_part
-from pipeline.figures import before_and_after, sheet, short
-from pipeline.metrics import metric_name
-from pipeline.params import Params
-from pipeline.paths import Paths
-from pipeline.progress import track
-from pipeline.runner import Metrics, run_stage
-from pipeline.runs import Run
-from pipeline.shards import Shards, ShardWriter, rows_per_shard
-from pipeline.tables import EXTRA, write_table
+from pipeline.training.batches import EXTRA_MANIFEST, Part, chunks, read_part
 
 _MAX_SHEETS = 60
 _N_ORIGINALS, _N_ALTERED, _N_IMPERFECT = 5, 6, 24  # on a sheet

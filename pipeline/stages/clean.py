@@ -28,22 +28,22 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline import images
-from pipeline.contact_sheets import draw_classes, draw_quarantine, with_picture
-from pipeline.duplicates import near_links
+from pipeline.collection.contact_sheets import draw_classes, draw_quarantine, with_picture
+from pipeline.collection.duplicate_groups import draw_pairs, group_metrics, group_names, pair_table
+from pipeline.collection.file_plan import File, plan, unused
+from pipeline.collection.fingerprints import Prints
+from pipeline.collection.near_duplicates import near_links
+from pipeline.collection.overrides import Override, read_overrides
+from pipeline.collection.shards import ShardWriter, rows_per_shard
 from pipeline.errors import DataError, SourceError
 from pipeline.expectations import check_ready, ready_page, write_docs
-from pipeline.overrides import Override, read_overrides
-from pipeline.pairs import draw_pairs, group_metrics, group_names, pair_table
 from pipeline.params import CleanParams, Params
 from pipeline.paths import Paths
-from pipeline.prints import Prints
 from pipeline.progress import track
 from pipeline.runner import Metrics, run_stage
-from pipeline.runs import Run
-from pipeline.shards import ShardWriter, rows_per_shard
 from pipeline.sources import Record, Source, open_source
-from pipeline.tables import CLEAN, MANIFEST, QUARANTINE, from_rows, read_table, write_table
-from pipeline.verdicts import File, plan, unused
+from pipeline.tables.parquet import CLEAN, MANIFEST, QUARANTINE, from_rows, read_table, write_table
+from pipeline.tracking.runs import Run
 from pipeline.workers import ordered_map
 
 _log = logging.getLogger(__name__)

@@ -18,17 +18,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline import figures, metrics
-from pipeline.classifier import Classifier
-from pipeline.device import set_up_device
+from pipeline import figures
+from pipeline.backend.device import set_up_device
 from pipeline.errors import DataError, ModelError
-from pipeline.feed import Part, Pictures, chunks, read_extra, read_part
+from pipeline.evidence import metrics
 from pipeline.params import EvaluateParams, Params
 from pipeline.paths import Paths, written_whole
 from pipeline.progress import track
 from pipeline.runner import Metrics, run_stage
-from pipeline.runs import Run
-from pipeline.tables import PREDICTIONS, from_rows, write_table
+from pipeline.serving.classifier import Classifier
+from pipeline.tables.parquet import PREDICTIONS, from_rows, write_table
+from pipeline.tracking.runs import Run
+from pipeline.training.batches import Part, Pictures, chunks, read_extra, read_part
 
 Ints = npt.NDArray[np.int64]
 Float32 = npt.NDArray[np.float32]

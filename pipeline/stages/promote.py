@@ -21,16 +21,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline import registry, tracking
 from pipeline.errors import DataError
-from pipeline.gate import Decision, Floors, decide
-from pipeline.lineage import UPSTREAM, Lineage
-from pipeline.metrics import SCORES
+from pipeline.evidence.metrics import SCORES
 from pipeline.params import Params, PromoteParams, flatten
 from pipeline.paths import Paths, written_whole
+from pipeline.promotion.gate import Decision, Floors, decide
 from pipeline.runner import Metrics, run_stage
-from pipeline.runs import Run, Tracked, log_model
-from pipeline.tables import PREDICTIONS, read_table
+from pipeline.tables.parquet import PREDICTIONS, read_table
+from pipeline.tracking import connection, registry
+from pipeline.tracking.lineage import UPSTREAM, Lineage
+from pipeline.tracking.runs import Run, Tracked, log_model
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -55,7 +55,7 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     lineage = Lineage(paths)
     state = lineage.state()
     lineage.check_files()
-    decision = tracking.recorded_decision(paths.root, state)
+    decision = connection.recorded_decision(paths.root, state)
     if decision is None:
         decision = _complete(params, paths, lineage, state)
     else:
@@ -124,14 +124,14 @@ def _floor_values(exam: Exam) -> dict[str, Any]:
 
 def _complete(params: Params, paths: Paths, lineage: Lineage, state: str) -> dict[str, Any]:
     """Make the row of a new state: everything it holds, the model, the exam, the decision."""
-    client = tracking.connect(paths.root)
+    client = connection.connect(paths.root)
     name = os.environ.get("DVC_EXP_NAME") or f"state-{state[:8]}"
-    with tracking.new_row(client, paths.root, name, state) as row:
+    with connection.new_row(client, paths.root, name, state) as row:
         _fill(row, params, paths)
         _link_stages(client, row, params, paths, lineage)
         decision = _examine(client, row, params.promote, paths, lineage)
         row.log_metrics({f"promote/{name}": value for name, value in _metrics(decision).items()})
-        recorded = {tracking.DECISION_TAG: json.dumps(decision, sort_keys=True)}
+        recorded = {connection.DECISION_TAG: json.dumps(decision, sort_keys=True)}
         row.set_tags(recorded | {"mlflow.note.content": _sentence(decision)})
         if decision["verdict"] == "PROMOTE":
             registry.crown(client, params.promote.model_name, decision["version"])
@@ -168,13 +168,13 @@ def _link_stages(
     """
     for stage in UPSTREAM:
         entry = lineage.entry_from_lock(stage)
-        found = tracking.find_runs(client, row=False, tag=tracking.ENTRY_TAG, value=entry)
+        found = connection.find_runs(client, row=False, tag=connection.ENTRY_TAG, value=entry)
         finished = [run for run in found if run.info.status == "FINISHED"]
         run_id = finished[-1].info.run_id if finished else _rebuild(client, stage, entry, params, paths)
-        is_new = bool(finished) and tracking.OWNER_TAG not in finished[-1].data.tags
+        is_new = bool(finished) and connection.OWNER_TAG not in finished[-1].data.tags
         if is_new or not finished:
             Tracked(client, run_id, is_strict=True).set_tags(
-                {tracking.OWNER_TAG: row.run_id, tracking.PARENT_TAG: row.run_id}
+                {connection.OWNER_TAG: row.run_id, connection.PARENT_TAG: row.run_id}
             )
         row.set_tags(
             {f"stage.{stage}.run_id": run_id, f"stage.{stage}.status": "ran" if is_new else "cached"}
@@ -183,8 +183,8 @@ def _link_stages(
 
 def _rebuild(client: "MlflowClient", stage: str, entry: str, params: Params, paths: Paths) -> str:
     """A stage's run from the files it left, where its own cannot be found (another server, or none then)."""
-    tags = {tracking.STAGE_TAG: stage, tracking.ENTRY_TAG: entry, "rebuilt": "true"}
-    run = tracking.create_run(client, paths.root, stage, tags=tags)
+    tags = {connection.STAGE_TAG: stage, connection.ENTRY_TAG: entry, "rebuilt": "true"}
+    run = connection.create_run(client, paths.root, stage, tags=tags)
     run.log_params(flatten({stage: params.section(stage).model_dump()}))
     run.log_metrics(_stage_metrics(paths, stage))
     if paths.figures(stage).is_dir():
@@ -197,7 +197,7 @@ def _examine(
     client: "MlflowClient", row: Tracked, params: PromoteParams, paths: Paths, lineage: Lineage
 ) -> dict[str, Any]:
     """Log and register the model, and hold it against the champion."""
-    with tracking.answering():
+    with connection.answering():
         before = registry.champion(client, params.model_name)
         version = registry.register(
             client,

@@ -2,7 +2,7 @@
 
 Reads   data/clean/manifest.parquet, shards/; data/validate/manifest.parquet
 Writes  data/split/split.parquet (a row a picture, sorted by id), data/split/classes.json (the class names
-        in the order of the model's outputs), shortcuts.json and figures/shortcuts.png (how well facts that
+        in the order of the model's outputs), audit.json and figures/audit.png (how well facts that
         should not matter predict the class), figures/classes.png (the classes in each split)
 Run     python -m pipeline.stages.split
 Cost    about 10 s for 1,000,000 pictures, and up to 30 s for the audit, which looks at 10,000 at most
@@ -27,18 +27,26 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from pipeline import figures, shortcuts
-from pipeline.audit import Findings, audit_collection
-from pipeline.classes import class_indices
-from pipeline.duplicates import components
+from pipeline import figures
+from pipeline.collection.classes import class_indices
+from pipeline.collection.near_duplicates import components
+from pipeline.collection.partition import (
+    SPLITS,
+    chances,
+    check_no_leak,
+    named_groups,
+    partition,
+    partition_exactly,
+)
 from pipeline.errors import DataError
-from pipeline.metrics import metric_name
+from pipeline.evidence.metrics import metric_name
 from pipeline.params import Params, SplitParams
-from pipeline.partition import SPLITS, chances, check_no_leak, named_groups, partition, partition_exactly
 from pipeline.paths import Paths, written_whole
 from pipeline.runner import Metrics, run_stage
-from pipeline.runs import Run
-from pipeline.tables import CLEAN, MANIFEST, SPLIT, read_table, write_table
+from pipeline.shortcuts import audit
+from pipeline.shortcuts.findings import Findings, audit_collection
+from pipeline.tables.parquet import CLEAN, MANIFEST, SPLIT, read_table, write_table
+from pipeline.tracking.runs import Run
 
 _log = logging.getLogger(__name__)
 
@@ -256,12 +264,12 @@ def _write_audit(findings: Findings, paths: Paths) -> None:
     panels = [
         figures.ShortcutPanel(
             title,
-            [shortcuts.FACTS[fact.fact].word for fact in audit.facts],
-            [fact.accuracy for fact in audit.facts],
-            audit.accuracy,
-            audit.chance,
+            [audit.FACTS[fact.fact].word for fact in one.facts],
+            [fact.accuracy for fact in one.facts],
+            one.accuracy,
+            one.chance,
         )
-        for title, audit in (("files", findings.files), ("developed pictures", findings.pictures))
+        for title, one in (("files", findings.files), ("developed pictures", findings.pictures))
     ]
     figures.shortcut_bars(panels, _figure(paths, "shortcuts"))
 

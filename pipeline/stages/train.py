@@ -17,20 +17,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline import device
-from pipeline.augmentations import read_policy
-from pipeline.checkpoints import Checkpoints, key_of
-from pipeline.classifier import Settings, save_classifier
+from pipeline.backend import device
 from pipeline.errors import DataError
-from pipeline.feed import Part, Pictures, read_extra, read_part
 from pipeline.figures import curves
-from pipeline.lineage import Lineage
-from pipeline.observer import CURVES, Row, best_row
 from pipeline.params import Params
 from pipeline.paths import Paths, written_whole
 from pipeline.runner import Metrics, run_stage
-from pipeline.runs import Run
-from pipeline.trainer import Places, fit
+from pipeline.serving.classifier import Settings, save_classifier
+from pipeline.tracking.lineage import Lineage
+from pipeline.tracking.runs import Run
+from pipeline.training.augmentations import read_policy
+from pipeline.training.batches import Part, Pictures, read_extra, read_part
+from pipeline.training.callbacks import CURVES, Row, best_row
+from pipeline.training.checkpoints import Checkpoints, key_of
+from pipeline.training.trainer import Places, fit
 
 _BITS = {"float32": 32, "mixed_bfloat16": 16, "mixed_float16": 16}
 

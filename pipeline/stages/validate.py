@@ -19,15 +19,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline import images
+from pipeline.collection.overview import draw_images
 from pipeline.expectations import check_intake, intake_page, write_docs
-from pipeline.overview import draw_images
 from pipeline.params import Params, ValidateParams
 from pipeline.paths import Paths
 from pipeline.progress import track
 from pipeline.runner import Metrics, run_stage
-from pipeline.runs import Run
 from pipeline.sources import Record, Source, open_source
-from pipeline.tables import CLASSES, MANIFEST, counted, from_rows, write_table
+from pipeline.tables.parquet import CLASSES, MANIFEST, counted, from_rows, write_table
+from pipeline.tracking.runs import Run
 from pipeline.workers import ordered_map
 
 _N_REASONS_SAID = 3

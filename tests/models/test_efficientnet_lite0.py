@@ -75,7 +75,7 @@ def test_saved_and_loaded(channels: int, tmp_path: Path) -> None:
 
 
 def test_in_bfloat16_it_still_gives_float32() -> None:
-    from pipeline.device import policy_scope
+    from pipeline.backend.device import policy_scope
 
     with policy_scope("mixed_bfloat16"):
         model = backbone(**SMALL, weights=None)

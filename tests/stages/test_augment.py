@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.augmentations import IMPERFECT, imperfect, read_policy
 from pipeline.errors import DataError
-from pipeline.feed import Pictures, read_extra, read_part
 from pipeline.params import Params
 from pipeline.paths import Paths
-from pipeline.runs import Untracked
 from pipeline.stages import augment
-from pipeline.tables import CLEAN, EXTRA, read_table, write_table
+from pipeline.tables.parquet import CLEAN, EXTRA, read_table, write_table
+from pipeline.tracking.runs import Untracked
+from pipeline.training.augmentations import IMPERFECT, imperfect, read_policy
+from pipeline.training.batches import Pictures, read_extra, read_part
 
 Develop = Callable[..., Paths]
 ParamsOf = Callable[..., Params]
@@ -201,5 +201,5 @@ def test_sheet_name(index: int, name: str, expected: str) -> None:
 
 def test_params_are_named_in_one_place(params_of: ParamsOf) -> Any:
     """Every knob of the section does something: none is read by nobody."""
-    source = Path(augment.__file__).parents[1].joinpath("augmentations.py").read_text()
+    source = Path(augment.__file__).parents[1].joinpath("training", "augmentations.py").read_text()
     assert [name for name in params_of().augment.model_dump() if f"params.{name}" not in source] == []

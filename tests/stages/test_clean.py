@@ -15,16 +15,16 @@ import pytest
 from PIL import Image
 
 from pipeline import images
-from pipeline.demos import grey_png
+from pipeline.collection.demos import grey_png
+from pipeline.collection.overrides import Override, write_overrides
+from pipeline.collection.shards import Shards
 from pipeline.errors import DataError, SourceError
-from pipeline.overrides import Override, write_overrides
 from pipeline.params import Params
 from pipeline.paths import Paths
-from pipeline.runs import Untracked
-from pipeline.shards import Shards
 from pipeline.sources import open_source
 from pipeline.stages import clean, validate
-from pipeline.tables import CLEAN, MANIFEST, QUARANTINE, read_table, write_table
+from pipeline.tables.parquet import CLEAN, MANIFEST, QUARANTINE, read_table, write_table
+from pipeline.tracking.runs import Untracked
 
 ParamsOf = Callable[..., Params]
 LABELS = ("circle", "line", "square")

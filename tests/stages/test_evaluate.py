@@ -10,14 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.classifier import Settings, save_classifier
+from pipeline.collection.shards import ShardWriter
 from pipeline.errors import DataError, ModelError
 from pipeline.params import Params
 from pipeline.paths import Paths
-from pipeline.runs import Untracked
-from pipeline.shards import ShardWriter
+from pipeline.serving.classifier import Settings, save_classifier
 from pipeline.stages import evaluate
-from pipeline.tables import EXTRA, PREDICTIONS, read_table, write_table
+from pipeline.tables.parquet import EXTRA, PREDICTIONS, read_table, write_table
+from pipeline.tracking.runs import Untracked
 
 Develop = Callable[..., Paths]
 ParamsOf = Callable[..., Params]
@@ -198,7 +198,7 @@ def test_nothing_wrong(develop: Develop, classifier_folder: Path, params: Params
 
 def test_order_of_wrong_answers(project: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     """The most confident first, and no more than asked for."""
-    from pipeline.feed import Pictures, read_part
+    from pipeline.training.batches import Pictures, read_part
 
     sheets: dict[str, Any] = {}
     monkeypatch.setattr(

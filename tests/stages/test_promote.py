@@ -9,7 +9,7 @@ import pytest
 from pipeline.errors import DataError
 from pipeline.paths import Paths
 from pipeline.stages.promote import Exam, compare, read_exam
-from pipeline.tables import PREDICTIONS, from_rows, write_table
+from pipeline.tables.parquet import PREDICTIONS, from_rows, write_table
 
 TRUE = np.array([0, 1] * 50)
 IDS = np.array([f"{n:03d}" for n in range(100)])

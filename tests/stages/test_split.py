@@ -13,13 +13,13 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from pipeline.collection.shards import ShardWriter
 from pipeline.errors import DarkroomError, DataError, ParamsError
 from pipeline.params import Params
 from pipeline.paths import Paths
-from pipeline.runs import Untracked
-from pipeline.shards import ShardWriter
 from pipeline.stages import split
-from pipeline.tables import CLEAN, MANIFEST, SPLIT, from_rows, read_table, write_table
+from pipeline.tables.parquet import CLEAN, MANIFEST, SPLIT, from_rows, read_table, write_table
+from pipeline.tracking.runs import Untracked
 
 ParamsOf = Callable[..., Params]
 BIG, SMALL = 2_000, 300

@@ -10,18 +10,18 @@ import pyarrow as pa
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline.augmentations import policy_of, write_policy
-from pipeline.classifier import Classifier
+from pipeline.collection.shards import ShardWriter
 from pipeline.errors import DataError, ModelError
-from pipeline.feed import Part, Pictures, read_part
-from pipeline.metrics import log_loss
-from pipeline.observer import CURVES
+from pipeline.evidence.metrics import log_loss
 from pipeline.params import Params
 from pipeline.paths import Paths
-from pipeline.runs import Untracked
-from pipeline.shards import ShardWriter
+from pipeline.serving.classifier import Classifier
 from pipeline.stages import train
-from pipeline.tables import EXTRA, write_table
+from pipeline.tables.parquet import EXTRA, write_table
+from pipeline.tracking.runs import Untracked
+from pipeline.training.augmentations import policy_of, write_policy
+from pipeline.training.batches import Part, Pictures, read_part
+from pipeline.training.callbacks import CURVES
 
 Develop = Callable[..., Paths]
 ParamsOf = Callable[..., Params]

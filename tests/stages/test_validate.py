@@ -15,10 +15,10 @@ import pytest
 from pipeline.errors import DataError, ParamsError, SourceError
 from pipeline.params import Params
 from pipeline.paths import Paths
-from pipeline.runs import Untracked
 from pipeline.sources import open_source
 from pipeline.stages import validate
-from pipeline.tables import CLASSES, MANIFEST, read_table, write_table
+from pipeline.tables.parquet import CLASSES, MANIFEST, read_table, write_table
+from pipeline.tracking.runs import Untracked
 
 ParamsOf = Callable[..., Params]
 OUTPUTS = {

@@ -1,0 +1,1 @@
+"""The only room that names a backend of Keras: device, precision, memory, streaming."""

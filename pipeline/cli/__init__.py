@@ -1,0 +1,1 @@
+"""The `darkroom` command, for people. What DVC runs are the stages; none of this is in dvc.yaml."""

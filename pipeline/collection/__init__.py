@@ -1,0 +1,1 @@
+"""The collection between source and network: which pictures there are, where they lie, who is tested."""

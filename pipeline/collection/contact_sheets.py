@@ -1,0 +1,123 @@
+"""Contact sheets of a collection: one a class, as a model will see it, and one of the quarantine."""
+
+import hashlib
+import logging
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from pipeline.collection.file_plan import File
+from pipeline.collection.shards import Shards
+from pipeline.figures import sheet, short
+from pipeline.images import OVERRULABLE, REASONS, THUMBNAIL_PX
+from pipeline.labels import natural
+
+_log = logging.getLogger(__name__)
+
+N_TILES = 48  # on a sheet
+MAX_CLASSES = 50  # a sheet each; a stage writes about 100 files at most
+_DECODABLE = frozenset({"duplicate", "dropped", *OVERRULABLE})
+_LINE = 20  # characters of a caption, which may have two lines
+_GREY, _DARKER = 214, 178
+
+Uint8 = NDArray[np.uint8]
+
+
+def draw_classes(kept: pa.Table, *, shards: Path, folder: Path) -> None:
+    """A sheet a class, `class_<name>.png`: the developed pictures with the smallest ids, a fair sample.
+
+    Sheets of classes that are no more are removed; beyond 50 classes, the others have none.
+
+    Args:
+        kept: with the columns id, key, label, shard and row of tables.CLEAN.
+    """
+    for old in folder.glob("class_*.png"):
+        old.unlink()
+    table = kept.select(["id", "key", "label", "shard", "row"])
+    labels = sorted(pc.unique(table.column("label")).to_pylist(), key=natural)
+    if len(labels) > MAX_CLASSES:
+        _log.info("contact sheets for the first %d of %d classes", MAX_CLASSES, len(labels))
+    opened = Shards(shards)
+    for label, name in zip(labels[:MAX_CLASSES], sheet_names(labels), strict=False):
+        mine = table.filter(pc.equal(table.column("label"), label))
+        shown = mine.take(pc.sort_indices(mine.column("id"))[:N_TILES])
+        pictures = opened.gather(shown.column("shard").to_numpy(), shown.column("row").to_numpy())
+        captions = [_in_two_lines(PurePosixPath(key).name) for key in shown.column("key").to_pylist()]
+        title = f"{short(label, 40)}: {len(shown)} of {len(mine):,} pictures, as developed"
+        sheet(pictures, captions, title=title, path=folder / f"class_{name}.png")
+
+
+def _in_two_lines(name: str) -> str:
+    text = short(name, 2 * _LINE)
+    half = -(-len(text) // 2)
+    return f"{text[:half]}\n{text[half:]}" if len(text) > _LINE else text
+
+
+def sheet_names(labels: Sequence[str]) -> list[str]:
+    """A part of a file name for each label: safe everywhere, different also where capitals do not count."""
+    names: list[str] = []
+    for label in labels:
+        name = re.sub(r"[^A-Za-z0-9]+", "-", label).strip("-")[:40]
+        if name != label or name.casefold() in {other.casefold() for other in names}:
+            name = f"{name}-{hashlib.sha256(label.encode()).hexdigest()[:6]}".lstrip("-")
+        names.append(name)
+    return names
+
+
+def choose(files: Iterable[File]) -> list[File]:
+    """The quarantined files that the sheet shows: each reason in turn gives its next file by id.
+
+    In the order of reasons. With more files of some reason, no file of another comes in.
+    """
+    waiting: dict[str, list[File]] = {reason: [] for reason in REASONS}
+    for file in files:
+        if file.reason:
+            waiting[file.reason].append(file)
+    queues = [sorted(found, key=lambda file: (file.id or "", file.key)) for found in waiting.values()]
+    n_each = _shares([len(queue) for queue in queues])
+    return [file for queue, n in zip(queues, n_each, strict=True) for file in queue[:n]]
+
+
+def with_picture(files: Iterable[File]) -> set[str]:
+    """The keys of the chosen files that can be decoded: what a decoder refused or hung on is let alone."""
+    return {file.key for file in choose(files) if file.reason in _DECODABLE}
+
+
+def _shares(lengths: Sequence[int]) -> list[int]:
+    """How many of each queue get one of the places when they take turns."""
+    taken = [0] * len(lengths)
+    left = min(N_TILES, sum(lengths))
+    while left:
+        for i, length in enumerate(lengths):
+            if taken[i] < length and left:
+                taken[i] += 1
+                left -= 1
+    return taken
+
+
+def draw_quarantine(files: Collection[File], thumbnails: Mapping[str, Uint8], path: Path) -> None:
+    """A sheet of quarantined files with their reasons; a crossed grey tile where there is no picture.
+
+    Args:
+        files: all that are quarantined.
+        thumbnails: uint8 [THUMBNAIL_PX, THUMBNAIL_PX, 3] by key, of those chosen that can be decoded.
+    """
+    shown = choose(files)
+    tiles = [thumbnails.get(file.key, blank_tile(THUMBNAIL_PX)) for file in shown]
+    pictures = np.stack(tiles) if tiles else np.empty((0, THUMBNAIL_PX, THUMBNAIL_PX, 3), np.uint8)
+    captions = [f"{file.reason}\n{short(file.key, _LINE)}" for file in shown]
+    title = f"Quarantine: {len(shown)} of {len(files):,} files" if files else "Quarantine: no file"
+    sheet(pictures, captions, title=title, path=path)
+
+
+def blank_tile(side_px: int) -> Uint8:
+    """A crossed grey square, uint8 [side_px, side_px, 3], for what cannot be shown."""
+    y, x = np.mgrid[:side_px, :side_px]
+    is_cross = (abs(x - y) < 2) | (abs(x + y - side_px + 1) < 2)
+    grey = np.where(is_cross, _DARKER, _GREY).astype(np.uint8)
+    return np.repeat(grey[..., None], 3, axis=2)

@@ -1,0 +1,192 @@
+"""What becomes of each file of the source: validate's verdicts, what people decided, and copies.
+
+Files with the same bytes are one picture: one of them is kept where their labels agree (one in the source's
+own test set rather than in others, so that what it tests on stays), none where they differ, unless a
+person says which is right. A decision is about a picture, so about all files with its bytes.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from sys import intern
+
+import pyarrow as pa
+
+from pipeline.collection.overrides import PAST, Override
+from pipeline.errors import DataError, nearest
+from pipeline.images import OVERRULABLE
+
+_PREFERRED = {"test": 0, "val": 1}  # of copies, the one to keep; others after them
+_BATCH_ROWS = 4096
+_COLUMNS = ["id", "key", "label", "source_split", "reason", "detail", "repairs"]
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of the source and what becomes of it: `at` is its picture's number among those kept, or -1.
+
+    `is_restored`: validate quarantined it and a person put it back.
+    """
+
+    id: str | None
+    key: str
+    label: str
+    source_split: str
+    reason: str
+    detail: str
+    repairs: tuple[str, ...]
+    at: int = -1
+    is_restored: bool = False
+
+
+def plan(
+    manifest: pa.Table, overrides: Sequence[Override] = (), labels: Collection[str] = ()
+) -> dict[str, File]:
+    """What becomes of each file, by key, in the order of keys; pure: no picture is read.
+
+    Args:
+        manifest: of schema tables.MANIFEST.
+        labels: all classes of the source, the empty ones too.
+
+    Returns:
+        Files of validate's manifest as people decided, with reasons for copies added, and the rest
+        numbered from 0.
+
+    Raises:
+        DataError: two files have the same key; or a decision cannot be obeyed.
+    """
+    files = _files(manifest)
+    decisions = _decisions(files, overrides, labels)
+    files |= {key: _decided(files[key], override) for key, override in decisions.items()}
+    for copies in _same_bytes(files):
+        files |= {file.key: file for file in _settled(copies, decisions.get(copies[0].key))}
+    _check_obeyed(files, decisions)
+    numbers = count()
+    return {
+        key: files[key] if files[key].reason else replace(files[key], at=next(numbers))
+        for key in sorted(files)
+    }
+
+
+def obstacle(file: File, action: str) -> str:
+    """Why a person cannot have a quarantined file back, by restore or relabel; "" where they can."""
+    if action == "drop" or file.reason in ("", "dropped"):
+        return ""
+    if file.reason == "duplicate":
+        return f"it is {file.detail}" if action == "restore" else ""
+    if file.reason not in OVERRULABLE:
+        allowed = ", ".join(OVERRULABLE)
+        return f"it is {file.reason} ({file.detail}); only {allowed} can be overruled: repair the file itself"
+    if not file.label and action == "restore":
+        return "it lies in no class folder; say which with `darkroom quarantine relabel --to LABEL`"
+    return ""
+
+
+def no_such_label(label: str, labels: Collection[str]) -> str:
+    """What to say where a label is none of the source's."""
+    hint = nearest(label, labels) or f" (allowed: {', '.join(labels)})"
+    return f"{label!r} is no class folder of the source{hint}; name another or make that folder"
+
+
+def unused(files: Mapping[str, File], overrides: Sequence[Override]) -> list[Override]:
+    """The decisions about files that the source does not hold, or not with these bytes any more."""
+    ids = {file.id for file in files.values()} if overrides else set()
+    return [one for one in overrides if (one.id not in ids if one.id else one.key not in files)]
+
+
+def _files(manifest: pa.Table) -> dict[str, File]:
+    files: dict[str, File] = {}
+    for batch in manifest.select(_COLUMNS).to_batches(max_chunksize=_BATCH_ROWS):
+        for row in batch.to_pylist():
+            file = File(**row | {"label": intern(row["label"]), "repairs": tuple(row["repairs"])})
+            if file.key in files:
+                raise DataError(f"two files have the key {file.key!r}; rename one and run `dvc repro`")
+            files[file.key] = file
+    return files
+
+
+def _decisions(
+    files: Mapping[str, File], overrides: Sequence[Override], labels: Collection[str]
+) -> dict[str, Override]:
+    """The decision about each file that there is one about, by key."""
+    by_id: dict[str | None, Override] = {}
+    by_key: dict[str, Override] = {}
+    for override in overrides:
+        if override.action == "relabel" and override.label not in labels:
+            about = override.key or override.id
+            raise DataError(f"overrides.csv: relabel {about}: {no_such_label(override.label, labels)}")
+        image_id = override.id or (files[override.key].id if override.key in files else None)
+        other = by_id.get(image_id) if image_id else None
+        if other:
+            raise DataError(
+                f"overrides.csv: {override.key} and {other.key} are the same picture and decided twice "
+                f"({override.action}, {other.action}); take one of the two lines out"
+            )
+        if image_id:
+            by_id[image_id] = override
+        else:
+            by_key[override.key] = override
+    if not overrides:
+        return {}
+    found = ((key, by_id.get(file.id) or by_key.get(key)) for key, file in files.items())
+    return {key: override for key, override in found if override}
+
+
+def _decided(file: File, override: Override) -> File:
+    """A file as a person decided, as far as the file alone decides it; where it cannot be, as it was."""
+    if override.action == "drop":
+        detail = override.note or "by a person, without a note"
+        return file if file.reason else replace(file, reason="dropped", detail=detail)
+    if file.reason and file.reason not in OVERRULABLE:
+        return file
+    label = intern(override.label) if override.action == "relabel" else file.label
+    if not label:
+        return replace(file, reason="no_label", detail="the file lies in no class folder")
+    return replace(file, label=label, reason="", detail="", is_restored=bool(file.reason))
+
+
+def _same_bytes(files: Mapping[str, File]) -> list[list[File]]:
+    groups: dict[str | None, list[File]] = {}
+    for file in files.values():
+        if not file.reason:
+            groups.setdefault(file.id, []).append(file)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _settled(copies: list[File], decision: Override | None) -> Iterator[File]:
+    """The files of one group of copies that do not go on, with the reason."""
+    ranked = sorted(copies, key=lambda file: (_PREFERRED.get(file.source_split, 2), file.key))
+    agree = len({file.label for file in copies}) == 1
+    right = ranked[0] if agree else _said_to_be_right(ranked, decision)
+    if not right:
+        by_label = {file.label: file.key for file in sorted(copies, key=lambda file: file.key, reverse=True)}
+        named = ", ".join(f"{key} ({label})" for label, key in sorted(by_label.items()))
+    for file in ranked:
+        if right and file.key == right.key:
+            continue
+        if right and file.label == right.label:
+            reason, detail = "duplicate", f"the same bytes as {right.key}, which is kept"
+        elif right:
+            reason, detail = "conflicting_labels", f"the same bytes as {right.key}, restored as {right.label}"
+        else:
+            reason, detail = "conflicting_labels", f"the same bytes under labels that differ: {named}"
+        yield replace(file, reason=reason, detail=detail)
+
+
+def _said_to_be_right(copies: Sequence[File], decision: Override | None) -> File | None:
+    if not decision or decision.action != "restore":
+        return None
+    return next((file for file in copies if file.key == decision.key), None)
+
+
+def _check_obeyed(files: Mapping[str, File], decisions: Mapping[str, Override]) -> None:
+    """Raise DataError where no file with a picture's bytes goes on although a person said so."""
+    meant: dict[Override, list[File]] = {}
+    for key, override in decisions.items():
+        if override.action != "drop":
+            meant.setdefault(override, []).append(files[key])
+    for override, about in meant.items():
+        if all(file.reason for file in about):
+            named = next((file for file in about if file.key == override.key), about[0])
+            why = obstacle(named, override.action) or f"{named.detail}; name the one to keep"
+            raise DataError(f"overrides.csv: {named.key} cannot be {PAST[override.action]}: {why}")

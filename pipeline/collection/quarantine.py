@@ -1,0 +1,278 @@
+"""What `darkroom quarantine` does: look at files of the source, and write down what is decided about them.
+
+Decisions go into data/overrides.csv alone; `dvc repro` then carries them out. A file is named by its key, by
+a path below the source, or by its id or the start of it.
+"""
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.collection.contact_sheets import blank_tile
+from pipeline.collection.file_plan import File, no_such_label, obstacle, plan
+from pipeline.collection.overrides import (
+    PAST,
+    Override,
+    read_overrides,
+    with_decisions,
+    without,
+    write_overrides,
+)
+from pipeline.errors import DataError, ImageError, nearest
+from pipeline.figures import sheet, short
+from pipeline.images import REASONS, thumbnail
+from pipeline.params import load_params
+from pipeline.paths import Paths, written_whole
+from pipeline.sources import open_source
+from pipeline.tables.parquet import CLASSES, MANIFEST, QUARANTINE, read_table
+
+LISTED = ("key", "label", "reason", "detail", "id")
+_ID_START = re.compile(r"[0-9a-f]{4,64}")
+_MANY_KEYS = 50_000  # so many take a second to compare with a misspelt one
+_SHOWN_PX, _SHOWN_IN, _SHOWN_COLUMNS = 288, 3.0, 3
+
+
+@dataclass(frozen=True)
+class State:
+    """The source as validate saw it, and what is decided about it until now."""
+
+    paths: Paths
+    manifest: pa.Table
+    labels: tuple[str, ...]
+    overrides: list[Override]
+
+    @classmethod
+    def read(cls, paths: Paths) -> "State":
+        """Raises DataError where validate has not run yet, or overrides.csv is malformed."""
+        manifest = read_table(paths.raw_manifest, MANIFEST)
+        labels = read_table(paths.raw_classes, CLASSES).column("label").to_pylist()
+        return cls(paths, manifest, tuple(labels), read_overrides(paths.overrides))
+
+    @cached_property
+    def files(self) -> dict[str, File]:
+        """What becomes of each file, by key, with the decisions until now."""
+        return plan(self.manifest, self.overrides, self.labels)
+
+    @cached_property
+    def undecided(self) -> dict[str, File]:
+        """What would become of each file without any decision."""
+        return plan(self.manifest)
+
+    @cached_property
+    def where(self) -> Path:
+        return self.paths.source(load_params(self.paths.params).data.source)
+
+
+def listed(state: State, *, reason: str | None = None, label: str | None = None) -> list[File]:
+    """The quarantined files, by key, also those that failed only when clean developed them.
+
+    Raises:
+        DataError: there is no such reason or class.
+    """
+    if reason is not None and reason not in REASONS:
+        hint = nearest(reason, REASONS) or f"; allowed: {', '.join(REASONS)}"
+        raise DataError(f"there is no reason {reason!r}{hint}")
+    if label is not None and label not in ("", *state.labels):
+        raise DataError(no_such_label(label, state.labels))
+    found = [file for file in (state.files | _failed(state)).values() if file.reason]
+    return [file for file in found if (reason or file.reason) == file.reason and label in (None, file.label)]
+
+
+def _failed(state: State) -> dict[str, File]:
+    """Files that validate could look at and clean could not develop."""
+    if not state.paths.quarantine.is_file():
+        return {}
+    rows = read_table(state.paths.quarantine, QUARANTINE).to_pylist()
+    unfit = [row for row in rows if (file := state.undecided.get(row["key"])) and file.id == row["id"]]
+    return {
+        row["key"]: File(**row, repairs=())
+        for row in unfit
+        if not state.files[row["key"]].reason and obstacle(File(**row, repairs=()), "relabel")
+    }
+
+
+def counted(files: Sequence[File]) -> str:
+    """How many files there are for each reason, in words."""
+    counts = Counter(file.reason for file in files)
+    said = ", ".join(f"{reason} {n}" for reason, n in counts.most_common())
+    return f"{len(files):,} files: {said}" if files else "no quarantined file"
+
+
+def write_list(files: Sequence[File], path: Path) -> None:
+    """A CSV with a line a file: key, label, reason, detail, id."""
+    with written_whole(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(LISTED)
+        writer.writerows([getattr(file, name) for name in LISTED] for file in files)
+
+
+def find(state: State, word: str) -> list[File]:
+    """The file that a word names, or all with the bytes whose id it begins.
+
+    Raises:
+        DataError: there is none, or several pictures have ids that begin so.
+    """
+    files = state.undecided
+    if word in files:
+        return [files[word]]
+    path = Path(word).resolve()
+    if path.is_relative_to(state.where.resolve()):
+        key = path.relative_to(state.where.resolve()).as_posix()
+        if key in files:
+            return [files[key]]
+    if _ID_START.fullmatch(word.lower()):
+        found = [file for file in files.values() if (file.id or "").startswith(word.lower())]
+        if len({file.id for file in found}) > 1:
+            raise DataError(
+                f"{word} begins the ids of {len({f.id for f in found})} pictures; give more of it"
+            )
+        if found:
+            return found
+    raise DataError(f"{word} is no file of the source{_nearest_key(word, files)}; give a key or an id")
+
+
+def _nearest_key(word: str, keys: Mapping[str, File]) -> str:
+    name = word.rpartition("/")[2].casefold()
+    if same := [key for key in keys if key.rpartition("/")[2].casefold() == name][:3]:
+        return f" (did you mean {' or '.join(same)}?)"
+    return nearest(word, keys) if len(keys) <= _MANY_KEYS else ""
+
+
+def decide(state: State, words: Sequence[str], *, action: str, label: str = "", note: str = "") -> list[str]:
+    """Write down one action for some files, in place of earlier ones; what that does, in lines.
+
+    Restoring what goes on without any decision takes the decision out. Nothing is written where one file
+    is in the way.
+
+    Raises:
+        DataError: a word names no file, there is no such class, or a file cannot be had back.
+    """
+    if action == "relabel" and label not in state.labels:
+        raise DataError(no_such_label(label, state.labels))
+    named = {file.key: file for word in words for file in [_named(state, word, action)]}
+    for key in named:
+        if why := obstacle(state.files[key], action):
+            raise DataError(f"{key} cannot be {PAST[action]}: {why}")
+    note = " ".join(note.split())
+    wanted = [Override(file.id or "", file.key, action, label, note) for file in named.values()]
+    wanted = _once(wanted)
+    others = without(state.overrides, wanted)
+    before = plan(state.manifest, others, state.labels)
+    new = [one for one in wanted if not _is_so(before[one.key], one)]
+    kept = [_earlier(state.overrides, one) or one for one in new]
+    overrides = with_decisions(others, kept)
+    after = plan(state.manifest, overrides, state.labels)
+    return [*(f"{key}: {_said(after[key])}" for key in named), _written(state, overrides)]
+
+
+def undo(state: State, words: Sequence[str]) -> list[str]:
+    """Take out what was decided about some files; what that does, in lines.
+
+    Raises:
+        DataError: a word names no file of the source and no decision.
+    """
+    gone: list[Override] = []
+    for word in words:
+        about = [one for one in state.overrides if word in (one.key, one.id)]
+        files = [] if about else find(state, word)
+        gone += about or [Override(file.id or "", file.key, "drop") for file in files]
+    overrides = without(state.overrides, gone)
+    written = _written(state, overrides)  # first: one decision fewer is right also where another is wrong
+    after = plan(state.manifest, overrides, state.labels)
+    return [*(f"{one.key}: {_said(after[one.key])}" for one in gone if one.key in after), written]
+
+
+def show(state: State, words: Sequence[str], png: Path) -> list[dict[str, Any]]:
+    """Draw some files on a sheet; everything that validate found out about each, without what it did not.
+
+    A file that cannot be decoded is a crossed grey tile.
+    """
+    wanted = {file.key: file for word in words for file in find(state, word)}
+    data = load_params(state.paths.params).data
+    source = open_source(
+        state.where,
+        ignore=data.ignore,
+        class_names=data.class_names,
+        csv_label_column=data.csv.label_column,
+        csv_image_hw=data.csv.image_hw,
+    )
+    formats = sorted({*state.manifest.column("format").to_pylist()} - {None})
+    tiles = {record.key: _tile(record.data, formats) for record in source.picked(wanted)}
+    pictures = np.stack([tiles.get(key, blank_tile(_SHOWN_PX)) for key in wanted])
+    captions = [f"{_said(state.files[key], in_full=False)}\n{short(key, 50)}" for key in wanted]
+    title = f"{len(wanted)} of {len(state.files):,} files"
+    sheet(pictures, captions, title=title, path=png, n_columns=_SHOWN_COLUMNS, tile_in=_SHOWN_IN)
+    rows = state.manifest.filter(pc.is_in(state.manifest.column("key"), pa.array(list(wanted)))).to_pylist()
+    now = ({"now": _said(state.files[row["key"]])} for row in rows)
+    known = ({name: value for name, value in row.items() if value not in (None, "", [])} for row in rows)
+    return [facts | said for facts, said in zip(known, now, strict=True)]
+
+
+def _tile(data: bytes, formats: Sequence[str]) -> Any:
+    try:
+        return thumbnail(data, side_px=_SHOWN_PX, formats=formats)
+    except ImageError:
+        return blank_tile(_SHOWN_PX)
+
+
+def _named(state: State, word: str, action: str) -> File:
+    """The one file that a word names; of several with the same bytes, the one that goes on if one does."""
+    found = find(state, word)
+    if action == "restore" and len({file.label for file in found}) > 1:
+        keys = ", ".join(f"{file.key} ({file.label or 'no class'})" for file in found)
+        raise DataError(f"{word} is {len(found)} files under labels that differ: {keys}; name one by its key")
+    return min(found, key=lambda file: (bool(state.files[file.key].reason), file.key))
+
+
+def _once(wanted: Sequence[Override]) -> list[Override]:
+    """One decision a picture.
+
+    Raises:
+        DataError: two files with the same bytes are both to be restored, under labels that differ.
+    """
+    found: dict[str, Override] = {}
+    for one in wanted:
+        other = found.setdefault(one.id or one.key, one)
+        if other is not one and one.action == "restore":
+            raise DataError(f"{other.key} and {one.key} have the same bytes; one of them can be restored")
+    return list(found.values())
+
+
+def _is_so(file: File, wanted: Override) -> bool:
+    """Whether a file is as a decision wants it without that decision."""
+    if wanted.action == "drop" or file.reason:
+        return False
+    return wanted.action == "restore" or file.label == wanted.label
+
+
+def _earlier(overrides: Sequence[Override], wanted: Override) -> Override | None:
+    """The same decision, made before: it stays with its note, unless there is a new one."""
+    same = (one for one in overrides if one.is_about(wanted) and one.action == wanted.action)
+    found = next((one for one in same if one.label == wanted.label), None)
+    renamed = found and wanted.action == "restore" and found.key != wanted.key
+    return None if wanted.note or renamed else found
+
+
+def _written(state: State, overrides: list[Override]) -> str:
+    """Write the decisions where they changed, and say what to do now."""
+    name = state.paths.overrides.relative_to(state.paths.root)
+    if set(overrides) == set(state.overrides):
+        return f"{name} says so already: nothing changed"
+    write_overrides(overrides, state.paths.overrides)
+    n = f"{len(overrides)} decision{'s' * (len(overrides) != 1)}"
+    return f"{name} holds {n}; `dvc repro` now runs clean and what follows, but not validate"
+
+
+def _said(file: File, *, in_full: bool = True) -> str:
+    if not file.reason:
+        return f"goes on as {file.label}"
+    return f"quarantined, {file.reason}" + (f": {file.detail}" if in_full else "")

@@ -1,0 +1,1 @@
+"""Whether a new model becomes champion."""

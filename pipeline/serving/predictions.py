@@ -1,0 +1,142 @@
+"""What a classifier says of files outside the collection: single images, folders, archives."""
+
+import csv
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path, PurePath
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.errors import ImageError, SourceError
+from pipeline.paths import written_whole
+from pipeline.progress import track
+from pipeline.serving.classifier import Classifier
+from pipeline.sources.containers import DAMAGED, Container, Content, Entry, printable
+from pipeline.sources.disk import list_folder, single_file
+from pipeline.sources.tars import list_tar
+from pipeline.sources.zips import list_zip
+
+_CHUNK = 256  # pictures in memory at a time
+
+Named = tuple[str, npt.NDArray[np.uint8]]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One file: its likeliest classes with their probabilities, falling; or why there are none."""
+
+    file: str
+    classes: tuple[tuple[str, float], ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Files:
+    """The files at one path that was asked about; `container` is None where it cannot be read."""
+
+    path: Path
+    container: Container | None
+    entries: tuple[Entry, ...] = ()
+
+    def name(self, entry: Entry) -> str:
+        """An entry's name with the path in front of it, as it was given."""
+        is_itself = self.path.is_file() and not (self.container and self.container.is_archive)
+        path = printable(str(self.path))
+        return path if is_itself else str(PurePath(path, entry.name))
+
+
+def find_files(paths: Sequence[Path]) -> list[Files]:
+    """List the files at `paths`: images, folders of any depth, .zip, .tar, .tar.gz or .tgz.
+
+    Hidden files inside folders and archives are left out.
+
+    Raises:
+        SourceError: a path does not exist, or there is no file in any of them.
+    """
+    for path in paths:
+        if not path.exists():
+            raise SourceError(f"{path} does not exist; name images, folders, .zip or .tar files of images")
+    found = [_listed(path) for path in paths]
+    if not any(files.entries or files.container is None for files in found):
+        raise SourceError(f"there is no file in {', '.join(map(str, paths))}")
+    return found
+
+
+def predict_files(found: Iterable[Files], classifier: Classifier, *, top: int) -> list[Prediction]:
+    """A prediction a file, with at most `top` classes; by name within each of the paths.
+
+    A file that cannot be read or decoded is there with its reason.
+    """
+    return [
+        prediction
+        for files in found
+        for prediction in sorted(_predict(files, classifier, top), key=lambda prediction: prediction.file)
+    ]
+
+
+def write_csv(predictions: Sequence[Prediction], path: Path) -> None:
+    """A line a file: file, reason, class, probability, class_2, probability_2 and so on."""
+    n_classes = max((len(prediction.classes) for prediction in predictions), default=0)
+    header = ["file", "reason", "class", "probability"]
+    header += [f"{name}_{i}" for i in range(2, n_classes + 1) for name in ("class", "probability")]
+    with written_whole(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, header, restval="", lineterminator="\n")
+        writer.writeheader()
+        for prediction in predictions:
+            cells = [cell for name, p in prediction.classes for cell in (name, f"{p:.6f}")]
+            row = [prediction.file, prediction.reason, *cells]
+            writer.writerow(dict(zip(header, row, strict=False)))
+
+
+def _listed(path: Path) -> Files:
+    name = path.name.lower()
+    try:
+        if path.is_dir():
+            container: Container = list_folder(path)
+        elif name.endswith(".zip"):
+            container = list_zip(path)
+        elif name.endswith((".tar", ".tar.gz", ".tgz")):
+            container = list_tar(path)
+        else:
+            container = single_file(path)
+            return Files(path, container, tuple(container.entries))
+    except DAMAGED:
+        return Files(path, None)
+    return Files(path, container, tuple(entry for entry in container.entries if not _is_hidden(entry.name)))
+
+
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
+
+
+def _predict(files: Files, classifier: Classifier, top: int) -> Iterator[Prediction]:
+    if files.container is None:
+        yield Prediction(printable(str(files.path)), reason="unreadable: a damaged archive")
+        return
+    contents = files.container.read(files.entries)
+    shown = track(contents, total=len(files.entries), what=files.path.name)
+    developed = (_developed(files.name(content.entry), content, classifier) for content in shown)
+    while chunk := list(islice(developed, _CHUNK)):
+        yield from (item for item in chunk if isinstance(item, Prediction))
+        yield from _answers([item for item in chunk if not isinstance(item, Prediction)], classifier, top)
+
+
+def _developed(name: str, content: Content, classifier: Classifier) -> Named | Prediction:
+    """A file's picture under its name; or, where there is none, its prediction with the reason."""
+    if content.problem:
+        return Prediction(name, reason=f"{content.problem}: {content.detail}")
+    try:
+        return name, classifier.develop(content.data)
+    except ImageError as error:
+        return Prediction(name, reason=str(error))
+
+
+def _answers(pictures: Sequence[Named], classifier: Classifier, top: int) -> Iterator[Prediction]:
+    if not pictures:
+        return
+    y_prob = classifier.predict_pictures(np.stack([picture for _, picture in pictures]))
+    for (name, _), row in zip(pictures, y_prob, strict=True):
+        best = np.argsort(-row, kind="stable")[:top]
+        yield Prediction(name, tuple((classifier.class_names[i], float(row[i])) for i in best))

@@ -1,0 +1,1 @@
+"""How well facts that should not matter predict the class."""

@@ -1,0 +1,85 @@
+"""The shortcut audit of a collection: facts of its files, and what is left of them in its pictures."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.collection.shards import Shards
+from pipeline.images import residues
+from pipeline.shortcuts import audit
+
+_PIXELS_MEASURED = 200_000_000  # about 15 s
+_AT_ONCE = 256
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Three audits of the same pictures; `apart` holds whole groups of split.group_by out, None without."""
+
+    files: audit.Audit
+    pictures: audit.Audit
+    apart: audit.Audit | None
+
+    def values(self) -> dict[str, Any]:
+        """As audit.json holds it."""
+        apart = {"groups_apart": self.apart.values()} if self.apart else {}
+        return {"metadata": self.files.values(), "residual": self.pictures.values(), **apart}
+
+    def metrics(self) -> dict[str, float]:
+        apart = {"metadata_accuracy/groups_apart": self.apart.accuracy} if self.apart else {}
+        return {
+            "metadata_accuracy": self.files.accuracy,
+            "metadata_balanced_accuracy": self.files.balanced_accuracy,
+            "metadata_chance": self.files.chance,
+            "residual_accuracy": self.pictures.accuracy,
+            "residual_balanced_accuracy": self.pictures.balanced_accuracy,
+            "n_audited": self.files.n_pictures,
+        } | apart
+
+
+def audit_collection(
+    placed: pd.DataFrame, class_names: list[str], *, manifest: pa.Table, clean: pa.Table, shards: Path
+) -> Findings:
+    """Audit at most `audit.MAX_PICTURES` pictures, chosen by id.
+
+    Args:
+        placed: a row a picture: id, class_index and group, which holds pictures of a source together.
+        manifest: of schema tables.MANIFEST, with the facts of the files.
+        clean: of schema tables.CLEAN; its groups are near-duplicates, and never lie on both sides.
+    """
+    at = audit.chosen(placed["id"].tolist(), placed["class_index"].to_numpy())
+    chosen = placed.iloc[at].reset_index(drop=True)
+    columns = ["id", "key", "group", "shard", "row"]
+    own = _rows(clean.select(columns), "id", chosen["id"])
+    facts = _rows(manifest, "key", own["key"])
+    facts = facts.assign(aspect=facts["width"] / facts["height"])[list(audit.OF_FILES)]
+    y = chosen["class_index"].to_numpy()
+    groups = own["group"].tolist()
+    files = audit.audit(facts, y, groups, class_names)
+    is_apart = chosen["group"].tolist() != groups
+    apart = audit.audit(facts, y, chosen["group"].tolist(), class_names) if is_apart else None
+    left = residual_facts(Shards(shards), own)
+    n = len(left)
+    return Findings(files, audit.audit(left, y[:n], groups[:n], class_names), apart)
+
+
+def residual_facts(shards: Shards, rows: pd.DataFrame) -> pd.DataFrame:
+    """Facts that the developed pictures still carry, for as many rows (shard, row) as are soon measured."""
+    height, width, _ = shards.picture_shape
+    rows = rows.iloc[: max(_PIXELS_MEASURED // (height * width), 1)]
+    found = []
+    for start in range(0, len(rows), _AT_ONCE):
+        some = rows.iloc[start : start + _AT_ONCE]
+        pictures = shards.gather(some["shard"].to_numpy(), some["row"].to_numpy())
+        found += [residues(picture) for picture in pictures]
+    return pd.DataFrame(found, columns=list(audit.OF_PICTURES))
+
+
+def _rows(table: pa.Table, key: str, wanted: "pd.Series[str]") -> pd.DataFrame:
+    """The rows of a table whose key is wanted, in that order."""
+    is_wanted = pc.is_in(table.column(key), value_set=pa.array(wanted, type=pa.string()))
+    return table.filter(is_wanted).to_pandas().set_index(key).loc[wanted].reset_index()

@@ -1,0 +1,160 @@
+"""What a stage says to MLflow: an open run, or one that goes nowhere; and the model a run carries."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pipeline.errors import TrackingError, one_line
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+_log = logging.getLogger(__name__)
+
+_PARAMS_A_CALL, _METRICS_A_CALL = 100, 1000  # MLflow's limits
+
+
+class Run(Protocol):
+    """What a stage may say to its MLflow run. Every method is safe to call when the server is away."""
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Log numbers live, in one batch; names without the stage's name, "/" between parts."""
+
+    def log_artifact(self, path: Path, folder: str = "") -> None:
+        """Log a file, or a folder with all it holds, under `folder` of the run's artifacts."""
+
+    def log_dataset(self, name: str, path: Path, context: str) -> None:
+        """Record a file as an input of the run: its name, the md5 of its bytes, and what it was used for."""
+
+    def log_classifier(self, folder: Path) -> None:
+        """Log a classifier folder as an MLflow model that takes encoded pictures."""
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Say something about the run in words."""
+
+
+class Untracked:
+    """A run that goes nowhere: for tests, and for data stages while the tracking server is away."""
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None: ...
+
+    def log_artifact(self, path: Path, folder: str = "") -> None: ...
+
+    def log_dataset(self, name: str, path: Path, context: str) -> None: ...
+
+    def log_classifier(self, folder: Path) -> None: ...
+
+    def set_tags(self, tags: Mapping[str, str]) -> None: ...
+
+
+@dataclass
+class Tracked:
+    """An open MLflow run.
+
+    Once the server stops answering, a stage's run says so and goes quiet: hours of training are worth
+    more than their curve, and `promote` rebuilds a lost run from the files. A row (`is_strict`) is whole
+    or not at all: it raises TrackingError.
+    """
+
+    client: "MlflowClient"
+    run_id: str
+    is_strict: bool = False
+    is_lost: bool = field(default=False, init=False)
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        import time
+
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        batch = [Metric(name, float(value), now, step or 0) for name, value in metrics.items()]
+        for start in range(0, len(batch), _METRICS_A_CALL):
+            part = batch[start : start + _METRICS_A_CALL]
+            self._say(self.client.log_batch, self.run_id, metrics=part)
+
+    def log_params(self, params: Mapping[str, Any]) -> None:
+        from mlflow.entities import Param
+
+        batch = [Param(name, str(value)) for name, value in params.items()]
+        for start in range(0, len(batch), _PARAMS_A_CALL):
+            part = batch[start : start + _PARAMS_A_CALL]
+            self._say(self.client.log_batch, self.run_id, params=part)
+
+    def log_artifact(self, path: Path, folder: str = "") -> None:
+        log = self.client.log_artifacts if path.is_dir() else self.client.log_artifact
+        self._say(log, self.run_id, str(path), folder or None)
+
+    def log_dataset(self, name: str, path: Path, context: str) -> None:
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "md5").hexdigest()
+        dataset = Dataset(name, digest, "local", json.dumps({"uri": f"data/{path.parent.name}/{path.name}"}))
+        tagged = DatasetInput(dataset=dataset, tags=[InputTag("mlflow.data.context", context)])
+        self._say(self.client.log_inputs, self.run_id, datasets=[tagged])
+
+    def log_classifier(self, folder: Path) -> None:
+        self._say(log_model, self.run_id, folder)
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        for key, value in tags.items():
+            self._say(self.client.set_tag, self.run_id, key, value)
+
+    def finish(self, status: str) -> None:
+        """End the run: FINISHED, FAILED or KILLED."""
+        self._say(self.client.set_terminated, self.run_id, status)
+
+    def _say(self, call: Callable[..., object], *arguments: Any, **named: Any) -> None:
+        from mlflow.exceptions import MlflowException
+
+        if self.is_lost:
+            return
+        try:
+            call(*arguments, **named)
+        except (MlflowException, OSError) as error:
+            if self.is_strict:
+                raise TrackingError(f"MLflow stopped answering: {one_line(error)}") from None
+            self.is_lost = True
+            _log.warning("tracking stopped answering; the work goes on without it: %s", one_line(error))
+
+
+def log_model(run_id: str, folder: Path) -> str:
+    """Log a classifier folder under a run as a pyfunc that takes encoded pictures; returns its model URI.
+
+    The package itself travels with the model (`code_paths`), so that decoding and resizing are what they
+    were in training; requirements are the installed versions (inferring them would take 20 s).
+    """
+    import mlflow
+
+    package = Path(__file__).parents[1]
+    with mlflow.start_run(run_id=run_id):
+        info = mlflow.pyfunc.log_model(
+            name="classifier",
+            python_model=str(package / "serving" / "pyfunc.py"),
+            artifacts={"classifier": str(folder)},
+            code_paths=[str(package)],
+            pip_requirements=_requirements(),
+        )
+    return str(info.model_uri)
+
+
+def _requirements() -> list[str]:
+    """What the served model imports, at the versions it was made with."""
+    from importlib.metadata import version
+
+    names = (
+        "mlflow",
+        "keras",
+        "tensorflow",
+        "numpy",
+        "pandas",
+        "pillow",
+        "pydantic",
+        "pyarrow",
+        "ruamel.yaml",
+    )
+    return [f"{name}=={version(name)}" for name in names]

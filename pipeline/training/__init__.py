@@ -1,0 +1,1 @@
+"""How a network learns: batches, phases of epochs, checkpoints."""

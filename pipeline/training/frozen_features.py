@@ -1,0 +1,117 @@
+"""Features of a frozen backbone, computed once a picture and kept on disk by content.
+
+A feature is found by the sha256 of the picture's pixels, below a folder named after the hash of all that
+computes it: weights, precision, backend. So a new picture costs itself only, and nothing that changed is ever
+taken for what it was. The folder may be deleted at any time.
+"""
+
+import hashlib
+import logging
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.backend import device
+from pipeline.backend.inference import outputs_of
+from pipeline.errors import one_line
+from pipeline.paths import written_whole
+from pipeline.progress import track
+from pipeline.training.batches import Ints, Pictures, chunks
+
+Floats = npt.NDArray[np.float32]
+
+_A_FILE = 512  # pictures; what a killed process loses at most
+
+_log = logging.getLogger(__name__)
+
+
+class Features:
+    """Features [n, n_features] float32 of a collection, with its classes and groups; for `feed.batches`."""
+
+    def __init__(self, values: Floats, y: Ints, groups: Ints) -> None:
+        self._values, self.y, self.groups = values, y, groups
+        self.picture_shape: tuple[int, ...] = values.shape[1:]
+        self.parity = np.zeros(len(y), np.bool_)
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def gather(self, index: Ints) -> Floats:
+        """Features by position: float32 [len(index), n_features]."""
+        gathered: Floats = self._values[index]
+        return gathered
+
+
+class FeatureCache:
+    """The features that a backbone (uint8 pictures to float32 [b, n_features]) gives, kept in a folder.
+
+    Args:
+        name: of the network; part of what identifies the backbone.
+        folder: of all features, of every backbone; None: nothing is kept.
+    """
+
+    def __init__(self, backbone: Any, *, name: str, folder: Path | None) -> None:
+        self._backbone = backbone
+        self._folder = folder / identity(backbone, name) if folder else None
+
+    def of(self, pictures: Pictures, what: str) -> Features:
+        """The features of a collection; `what` says in the log which one it is."""
+        keys = [
+            digest for index in chunks(len(pictures), _A_FILE) for digest in digests(pictures.gather(index))
+        ]
+        known = self._read(set(keys))
+        position = {key: i for i, key in reversed(list(enumerate(keys))) if key not in known}
+        missing = np.array(sorted(position.values()), np.int64)
+        _log.info("features of %d %s pictures: %d are known", len(keys), what, len(keys) - len(missing))
+        for part in track(
+            [missing[index] for index in chunks(len(missing), _A_FILE)],
+            total=-(-len(missing) // _A_FILE),
+            what=f"features, {_A_FILE} pictures at a time",
+        ):
+            values = outputs_of(self._backbone, pictures.gather(part))
+            of_part = [keys[i] for i in part]
+            self._write(of_part, values)
+            known |= dict(zip(of_part, values, strict=True))
+        n_features = self._backbone.output_shape[1]
+        found = np.stack([known[key] for key in keys]) if keys else np.empty((0, n_features), np.float32)
+        return Features(found, pictures.y, pictures.groups)
+
+    def _read(self, wanted: set[bytes]) -> dict[bytes, Floats]:
+        known: dict[bytes, Floats] = {}
+        for path in sorted(self._folder.glob("*.npz")) if self._folder else []:
+            try:
+                with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+                    keys, values = file["keys"], file["values"]
+                    known |= {k: v for k, v in zip(map(bytes, keys), values, strict=True) if k in wanted}
+            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+                _log.warning("%s cannot be read (%s): its features are computed again", path, one_line(error))
+        return known
+
+    def _write(self, keys: list[bytes], values: Floats) -> None:
+        if self._folder:
+            path = self._folder / f"{hashlib.sha256(b''.join(keys)).hexdigest()[:32]}.npz"
+            with written_whole(path) as temporary, temporary.open("wb") as file:
+                np.savez(file, keys=np.array([np.frombuffer(key, np.uint8) for key in keys]), values=values)
+
+
+def identity(backbone: Any, name: str) -> str:
+    """A hash of all that a feature depends on but the picture."""
+    hashed = hashlib.sha256(repr((name, backbone.input_shape, sorted(computes_with().items()))).encode())
+    hashed.update(repr(sorted({layer.compute_dtype for layer in backbone.layers})).encode())
+    for weight in backbone.get_weights():
+        hashed.update(np.ascontiguousarray(weight).tobytes())
+    return hashed.hexdigest()[:32]
+
+
+def computes_with() -> Mapping[str, str]:
+    """The backend and its versions: another one rounds differently."""
+    return {name: str(value) for name, value in device.description().items()}
+
+
+def digests(pictures: npt.NDArray[np.uint8]) -> list[bytes]:
+    """The sha256 of each picture's pixels, uint8 [n, height, width, channels]."""
+    return [hashlib.sha256(picture.tobytes()).digest() for picture in pictures]

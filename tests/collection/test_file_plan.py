@@ -1,0 +1,239 @@
+"""verdicts: what becomes of each file: copies are settled, decisions obeyed, every file accounted for."""
+
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from pipeline.collection.file_plan import File, no_such_label, obstacle, plan, unused
+from pipeline.collection.overrides import Override
+from pipeline.errors import DataError
+from pipeline.images import OVERRULABLE, REASONS
+from pipeline.tables.parquet import MANIFEST
+
+
+def manifest_row(key: str, image_id: str | None, source_split: str = "", reason: str = "") -> dict[str, Any]:
+    empty: dict[str, Any] = dict.fromkeys(MANIFEST.names)
+    return empty | {
+        "id": image_id,
+        "key": key,
+        "label": key.rpartition("/")[0].rpartition("/")[2],
+        "source_split": source_split,
+        "reason": reason,
+        "detail": "as found" if reason else "",
+        "repairs": [],
+    }
+
+
+def planned(files: list[tuple[Any, ...]], *overrides: Override) -> dict[str, File]:
+    """The plan of (key, id, source_split, reason), in a source with the classes x, y, z and spare."""
+    table = pa.Table.from_pylist([manifest_row(*file) for file in files], schema=MANIFEST)
+    return plan(table, overrides, ("x", "y", "z", "spare"))
+
+
+def said(files: dict[str, File]) -> dict[str, str]:
+    """Each file's class, or the reason why it is quarantined."""
+    return {key: file.reason or f"as {file.label}" for key, file in files.items()}
+
+
+A, B = "a" * 64, "b" * 64
+
+
+@pytest.mark.parametrize(
+    ("files", "kept", "reasons"),
+    [
+        pytest.param([("x/1", A), ("x/2", B)], {"x/1", "x/2"}, set(), id="no copies"),
+        pytest.param([("x/2", A), ("x/1", A)], {"x/1"}, {"duplicate"}, id="the smallest key is kept"),
+        pytest.param(
+            [("train/x/1", A, "train"), ("val/x/1", A, "val"), ("test/x/1", A, "test")],
+            {"test/x/1"},
+            {"duplicate"},
+            id="the source's test set is kept whole",
+        ),
+        pytest.param(
+            [("train/x/1", A, "train"), ("val/x/1", A, "val")],
+            {"val/x/1"},
+            {"duplicate"},
+            id="then validation",
+        ),
+        pytest.param([("x/1", A), ("y/1", A), ("y/2", A)], set(), {"conflicting_labels"}, id="labels differ"),
+        pytest.param(
+            [("x/1", A), ("y/1", A, "", "truncated")], {"x/1"}, {"truncated"}, id="a bad file is no copy"
+        ),
+    ],
+)
+def test_copies(files: list[tuple[str, ...]], kept: set[str], reasons: set[str]) -> None:
+    table = pa.Table.from_pylist([manifest_row(*file) for file in files], schema=MANIFEST)
+    planned = plan(table)
+    assert {key for key, file in planned.items() if not file.reason} == kept
+    assert {file.reason for file in planned.values() if file.reason} == reasons
+    assert sorted(file.at for file in planned.values() if file.at >= 0) == list(range(len(kept)))
+
+
+def test_the_detail_of_a_copy_names_the_others() -> None:
+    files = [("x/1", A), ("x/2", A), ("y/1", B), ("z/1", B)]
+    planned = plan(pa.Table.from_pylist([manifest_row(*file) for file in files], schema=MANIFEST))
+    assert planned["x/2"].detail == "the same bytes as x/1, which is kept"
+    assert planned["y/1"].detail == "the same bytes under labels that differ: y/1 (y), z/1 (z)"
+
+
+def test_two_files_of_one_key_are_an_error() -> None:
+    with pytest.raises(DataError, match="two files have the key 'x/1'"):
+        plan(pa.Table.from_pylist([manifest_row("x/1", A), manifest_row("x/1", B)], schema=MANIFEST))
+
+
+BAD = ("x/1", A, "", "truncated")
+
+
+@pytest.mark.parametrize(
+    ("files", "override", "expected"),
+    [
+        pytest.param(
+            [("x/1", A), ("x/2", B)], (A, "x/1", "drop"), {"x/1": "dropped", "x/2": "as x"}, id="drop"
+        ),
+        pytest.param([("x/new", A)], (A, "x/old", "drop"), {"x/new": "dropped"}, id="drop a renamed file"),
+        pytest.param(
+            [("x/1", A), ("x/2", A)], ("", "x/1", "drop"), {"x/1": "dropped", "x/2": "dropped"}, id="copies"
+        ),
+        pytest.param(
+            [("x/1", A), ("y/1", A)], (A, "x/1", "drop"), {"x/1": "dropped", "y/1": "dropped"}, id="both"
+        ),
+        pytest.param([BAD], (A, "x/1", "drop"), {"x/1": "truncated"}, id="drop what is quarantined"),
+        pytest.param(
+            [("x/1", None, "", "unreadable")], ("", "x/1", "drop"), {"x/1": "unreadable"}, id="no id"
+        ),
+        *(
+            pytest.param(
+                [("x/1", A, "", reason)], (A, "x/1", "restore"), {"x/1": "as x"}, id=f"restore {reason}"
+            )
+            for reason in ("too_small", "animated", "low_information")
+        ),
+        pytest.param([("x/1", A)], (A, "x/1", "restore"), {"x/1": "as x"}, id="restore what goes on"),
+        pytest.param(
+            [("x/1", A, "", "too_small"), ("x/2", A, "", "too_small")],
+            (A, "x/2", "restore"),
+            {"x/1": "as x", "x/2": "duplicate"},
+            id="restored copies are one picture",
+        ),
+        pytest.param(
+            [("x/1", A), ("x/2", A), ("y/1", A), ("z/1", A)],
+            (A, "y/1", "restore"),
+            {
+                "x/1": "conflicting_labels",
+                "x/2": "conflicting_labels",
+                "y/1": "as y",
+                "z/1": "conflicting_labels",
+            },
+            id="restore one of a conflict",
+        ),
+        pytest.param(
+            [("x/1", A), ("y/1", A), ("y/2", A)],
+            (A, "y/2", "restore"),
+            {"x/1": "conflicting_labels", "y/1": "duplicate", "y/2": "as y"},
+            id="it is the one that was named",
+        ),
+        pytest.param([("x/1", A)], (A, "x/1", "relabel", "y"), {"x/1": "as y"}, id="relabel"),
+        pytest.param(
+            [("x/1", A)], (A, "x/1", "relabel", "spare"), {"x/1": "as spare"}, id="to an empty class"
+        ),
+        pytest.param(
+            [("1", A, "", "no_label")], (A, "1", "relabel", "y"), {"1": "as y"}, id="relabel a stray"
+        ),
+        pytest.param(
+            [("x/1", A), ("y/1", A)],
+            (A, "x/1", "relabel", "z"),
+            {"x/1": "as z", "y/1": "duplicate"},
+            id="relabel a conflict",
+        ),
+        pytest.param(
+            [("train/x/1", A, "train"), ("test/y/1", A, "test")],
+            (A, "train/x/1", "relabel", "x"),
+            {"train/x/1": "duplicate", "test/y/1": "as x"},
+            id="the source's test set is kept whole",
+        ),
+        pytest.param([("x/1", A)], (B, "x/1", "drop"), {"x/1": "as x"}, id="other bytes by now"),
+    ],
+)
+def test_decisions(files: list[tuple[Any, ...]], override: tuple[str, ...], expected: dict[str, str]) -> None:
+    found = planned(files, Override(*override))
+    assert said(found) == expected
+    on = [file.at for file in found.values() if not file.reason]
+    assert sorted(on) == list(range(len(on)))
+    assert all(file.at == -1 for file in found.values() if file.reason)
+
+
+def test_a_restored_file_is_marked_for_its_repairs() -> None:
+    found = planned([("x/1", A, "", "animated"), ("x/2", B)], Override(A, "", "restore"))
+    assert [file.is_restored for file in found.values()] == [True, False]
+
+
+def test_the_detail_names_the_note_and_the_file_that_was_chosen() -> None:
+    dropped = planned([("x/1", A)], Override(A, "x/1", "drop", note="blurry, twice"))
+    chosen = planned([("x/1", A), ("y/1", A)], Override(A, "y/1", "restore"))
+    assert dropped["x/1"].detail == "blurry, twice"
+    assert chosen["x/1"].detail == "the same bytes as y/1, restored as y"
+
+
+@pytest.mark.parametrize(
+    ("files", "overrides", "message"),
+    [
+        pytest.param(
+            [BAD],
+            [(A, "x/1", "restore")],
+            "x/1 cannot be restored: it is truncated .as found.; only",
+            id="bad",
+        ),
+        pytest.param(
+            [BAD], [(A, "x/1", "relabel", "y")], "x/1 cannot be relabelled: it is truncated", id="bad too"
+        ),
+        pytest.param(
+            [("1", A, "", "no_label")],
+            [(A, "1", "restore")],
+            "1 cannot be restored: it lies in no class folder; say which with `darkroom quarantine relabel",
+            id="no class",
+        ),
+        pytest.param(
+            [("x/1", A), ("y/1", A)],
+            [(A, "x/gone", "restore")],
+            "x/1 cannot be restored: the same bytes under labels that differ: .*; name the one to keep",
+            id="a conflict whose file was renamed",
+        ),
+        pytest.param(
+            [("x/1", A)],
+            [(A, "x/1", "relabel", "spar")],
+            "relabel x/1: 'spar' is no class folder of the source .did you mean spare",
+            id="no such class",
+        ),
+        pytest.param(
+            [("x/1", A), ("x/2", A)],
+            [(A, "x/1", "drop"), ("", "x/2", "restore")],
+            "x/2 and x/1 are the same picture and decided twice .restore, drop.",
+            id="twice",
+        ),
+    ],
+)
+def test_what_cannot_be_obeyed_is_an_error(
+    files: list[tuple[Any, ...]], overrides: list[tuple[str, ...]], message: str
+) -> None:
+    with pytest.raises(DataError, match=f"^overrides.csv: {message}") as caught:
+        planned(files, *(Override(*override) for override in overrides))
+    assert "\n" not in str(caught.value)
+
+
+def test_unused_decisions_are_those_that_match_no_file() -> None:
+    files = planned([("x/1", A), ("x/2", None, "", "unreadable")])
+    used = [Override(A, "renamed", "drop"), Override("", "x/2", "drop")]
+    idle = [Override(B, "x/1", "drop"), Override("", "x/3", "drop")]
+    assert unused(files, [*used, *idle]) == idle
+
+
+@pytest.mark.parametrize("action", ["restore", "relabel"])
+def test_only_what_can_be_decoded_can_be_had_back(action: str) -> None:
+    refused = {
+        reason for reason in REASONS if obstacle(File("a", "x/1", "x", "", reason, "detail", ()), action)
+    }
+    assert refused == {*REASONS} - {*OVERRULABLE, "dropped", *(["duplicate"] if action == "relabel" else [])}
+
+
+def test_labels_are_named_where_none_is_near() -> None:
+    assert no_such_label("q", ("x", "y")).startswith("'q' is no class folder of the source (allowed: x, y)")

@@ -1,0 +1,187 @@
+"""Dealing by hash: fixed numbers, stability, what a source brings, groups held together."""
+
+import hashlib
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.collection.partition import (
+    chances,
+    check_no_leak,
+    draw,
+    named_groups,
+    partition,
+    partition_exactly,
+)
+from pipeline.errors import DataError
+
+SHARES = {"train": 0.7, "val": 0.15, "test": 0.15}
+
+
+def ids(n: int, start: int = 0) -> list[str]:
+    return [hashlib.sha256(str(i).encode()).hexdigest() for i in range(start, start + n)]
+
+
+def deal(groups: list[str], source_splits: list[str] | None = None, *, seed: int = 0) -> pd.DataFrame:
+    given = pd.Series(source_splits or [""] * len(groups), dtype="str")
+    return partition(pd.Series(groups, dtype="str"), given, shares=SHARES, seed=seed, folds=5)
+
+
+def test_the_draw_is_fixed_for_ever() -> None:
+    digest = hashlib.sha256(b"0:abc").digest()
+    u, word = draw(["abc"], seed=0)
+    assert u[0] == (int.from_bytes(digest[:8], "big") >> 11) / 2**53
+    assert word[0] == int.from_bytes(digest[8:16], "big")
+    parts = deal(["a", "b", "f", "h", "m", "é"])
+    assert list(zip(parts["split"], parts["fold"], strict=True)) == [
+        ("train", 1),
+        ("train", 3),
+        ("val", 3),
+        ("test", -1),
+        ("train", 4),
+        ("train", 2),
+    ]
+
+
+def test_shares_come_out_within_three_standard_errors() -> None:
+    parts = deal(ids(20_000))
+    for name, share in SHARES.items():
+        deviation = np.sqrt(share * (1 - share) / len(parts))
+        assert abs((parts["split"] == name).mean() - share) < 3 * deviation
+
+
+def test_folds_are_even_and_independent_of_the_split() -> None:
+    parts = deal(ids(20_000))
+    assert set(parts["fold"][parts["split"] == "test"]) == {-1}
+    for split in ("train", "val"):
+        folds = parts["fold"][parts["split"] == split]
+        assert folds.value_counts(normalize=True).sort_index().to_numpy() == pytest.approx(
+            [0.2] * 5, abs=0.03
+        )
+
+
+def test_adding_pictures_moves_none() -> None:
+    before = deal(ids(1_000))
+    after = deal(ids(100, start=5_000) + ids(1_000)).iloc[100:].reset_index(drop=True)
+    pd.testing.assert_frame_equal(after, before)
+
+
+def test_another_seed_deals_anew() -> None:
+    same = (deal(ids(1_000))["split"] == deal(ids(1_000), seed=1)["split"]).mean()
+    assert same == pytest.approx(0.7**2 + 2 * 0.15**2, abs=0.06)
+
+
+@pytest.mark.parametrize(
+    ("given", "brought", "expected"),
+    [
+        pytest.param("", {""}, SHARES, id="nothing-brought"),
+        pytest.param("", {"", "train", "test"}, SHARES, id="not-placed-beside-placed-ones"),
+        pytest.param("test", {"train", "test"}, {"train": 0, "val": 0, "test": 1}, id="own-test"),
+        pytest.param("val", {"train", "val"}, {"train": 0, "val": 1, "test": 0}, id="own-val"),
+        pytest.param(
+            "train",
+            {"train", "test"},
+            {"train": 0.7 / 0.85, "val": 0.15 / 0.85, "test": 0},
+            id="val-is-cut-from-train",
+        ),
+        pytest.param(
+            "train",
+            {"train", "val"},
+            {"train": 0.7 / 0.85, "val": 0, "test": 0.15 / 0.85},
+            id="test-is-cut-from-train",
+        ),
+        pytest.param(
+            "train", {"train", "val", "test"}, {"train": 1, "val": 0, "test": 0}, id="all-three-are-kept"
+        ),
+        pytest.param("train", {"train"}, SHARES, id="only-train-brought"),
+    ],
+)
+def test_what_the_source_brings_stays(given: str, brought: set[str], expected: dict[str, float]) -> None:
+    assert chances(given, brought, SHARES) == pytest.approx(expected)
+    placed = sorted(brought - {given})
+    parts = deal(ids(4_000 + len(placed)), [given] * 4_000 + placed).iloc[:4_000]
+    for name, share in expected.items():
+        assert (parts["split"] == name).mean() == pytest.approx(share, abs=0.025 if 0 < share < 1 else 0)
+
+
+@pytest.mark.parametrize(
+    ("members", "expected"),
+    [
+        pytest.param(["train", "test"], "test", id="test-over-train"),
+        pytest.param(["test", "val"], "test", id="test-over-val"),
+        pytest.param(["train", "val"], "val", id="val-over-train"),
+        pytest.param(["", "train", "test"], "test", id="test-over-all"),
+    ],
+)
+def test_a_group_stays_together(members: list[str], expected: str) -> None:
+    lone, lone_splits = ids(3), ["train", "val", "test"]
+    parts = deal(["twins"] * len(members) + lone, members + lone_splits)
+    assert set(parts["split"][: len(members)]) == {expected}
+    assert parts["fold"][: len(members)].nunique() == 1
+
+
+@pytest.mark.parametrize("column", ["split", "fold"])
+def test_a_leak_is_refused(column: str) -> None:
+    groups = pd.Series(["a", "a", "b"], dtype="str")
+    parts = pd.DataFrame({"split": ["train"] * 3, "fold": [0, 0, 1]})
+    check_no_leak(groups, parts)
+    parts.loc[1, column] = {"split": "test", "fold": 3}[column]
+    with pytest.raises(DataError, match=f"1 groups of pictures lie in more than one {column}, first 'a'"):
+        check_no_leak(groups, parts)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        pytest.param("batch", ["batch", "batch", "", ""], id="the whole match"),
+        pytest.param(r"batch(\d+)", ["1", "23", "", ""], id="its first group"),
+        pytest.param(r"(?:b|l)a|(z)", ["", "", "", "z"], id="a group that took no part"),
+        pytest.param(r"(\w)/.*_(\w)", ["a", "a", "", "b"], id="the first of two groups"),
+    ],
+)
+def test_a_pattern_names_groups(pattern: str, expected: list[str]) -> None:
+    keys = pd.Series(["a/batch1_x.png", "a/batch23_y.png", "a/label.png", "b/z_z.png"], dtype="str")
+    assert named_groups(keys, pattern) == expected
+
+
+def deal_exactly(groups: list[str], classes: list[int], given: list[str] | None = None) -> pd.DataFrame:
+    return partition_exactly(
+        pd.Series(groups, dtype="str"),
+        pd.Series(given or [""] * len(groups), dtype="str"),
+        classes=np.array(classes, dtype=np.int32),
+        shares=SHARES,
+        seed=0,
+        folds=5,
+    )
+
+
+def test_exact_shares_are_within_one_picture_a_class() -> None:
+    classes = [0] * 1_000 + [1] * 130 + [2] * 7
+    parts = deal_exactly(ids(len(classes)), classes)
+    counts = pd.crosstab(np.array(classes), parts["split"])
+    for name, share in SHARES.items():
+        assert (counts[name] - share * np.bincount(classes)).abs().max() < 1
+
+
+def test_exact_shares_hold_groups_of_all_sizes_and_classes_whole() -> None:
+    rng = np.random.default_rng(0)
+    groups = [f"g{i}" for i in range(200) for _ in range(rng.integers(1, 12))] + ids(400)
+    classes = rng.integers(0, 3, len(groups)).tolist()
+    parts = deal_exactly(groups, classes)
+    check_no_leak(pd.Series(groups, dtype="str"), parts)
+    counts = pd.crosstab(np.array(classes), parts["split"], normalize="index")
+    for name, share in SHARES.items():
+        assert (counts[name] - share).abs().max() < 0.01
+    order = rng.permutation(len(groups))
+    shuffled = deal_exactly([groups[i] for i in order], [classes[i] for i in order])
+    assert (shuffled["split"].to_numpy() == parts["split"].to_numpy()[order]).all()
+
+
+def test_exact_shares_leave_what_the_source_brings() -> None:
+    groups, given = ids(300), ["test"] * 50 + ["train"] * 250
+    groups[0] = groups[60] = "twins"
+    parts = deal_exactly(groups, [0] * 300, given)
+    assert set(parts["split"][:50]) == {"test"}
+    assert parts["split"][60] == "test"
+    assert (parts["split"] == "val").sum() == pytest.approx(250 * 0.15 / 0.85, abs=1)

@@ -1,0 +1,449 @@
+"""Bad input through validate and clean: every file is accounted for, with the right reason; no crash.
+
+`DARKROOM_MUTATIONS=20000` makes the run over damaged files ten times as long.
+"""
+
+import io
+import os
+import random
+import struct
+import tarfile
+import tracemalloc
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from PIL import Image
+
+from benchmarks.bombs import BOMBS, gif_header, png
+from pipeline import images
+from pipeline.errors import DataError
+from pipeline.params import Params
+from pipeline.paths import Paths
+from pipeline.sources import open_source
+from pipeline.stages import clean, split, validate
+from pipeline.tables.parquet import CLEAN, MANIFEST, QUARANTINE, SPLIT, read_table, write_table
+from pipeline.tracking.runs import Untracked
+from pipeline.workers import ordered_map
+
+ParamsOf = Callable[..., Params]
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
+LOOK: dict[str, Any] = {
+    "formats": FORMATS,
+    "max_pixels": 1_000_000,
+    "min_side_px": 4,
+    "min_local_contrast": 0.04,
+}
+
+
+def encoded(image: Image.Image, kind: str = "PNG", **settings: Any) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, kind, **settings)
+    return stream.getvalue()
+
+
+def noise(seed: int, width: int = 16, height: int = 16, mode: str = "RGB") -> Image.Image:
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+    return Image.fromarray(pixels).convert(mode)
+
+
+def develop(paths: Paths, source: Path, params: Params) -> tuple[pa.Table, pa.Table, pa.Table]:
+    """validate (without its expectations) and clean of a source: raw manifest, kept, quarantine."""
+    opened = open_source(source, ignore=[], class_names=[], csv_label_column="label", csv_image_hw=(2, 2))
+    manifest = validate.manifest_of(opened, **LOOK, max_seconds=5)
+    write_table(manifest, paths.raw_manifest)
+    clean.main(params, paths, Untracked())
+    kept, away = read_table(paths.clean_manifest, CLEAN), read_table(paths.quarantine, QUARANTINE)
+    assert sorted(kept["key"].to_pylist() + away["key"].to_pylist()) == manifest["key"].to_pylist()
+    assert set(away["reason"].to_pylist()) <= set(images.REASONS)
+    return read_table(paths.raw_manifest, MANIFEST), kept, away
+
+
+def by_key(table: pa.Table, column: str) -> dict[str, Any]:
+    return dict(zip(table["key"].to_pylist(), table[column].to_pylist(), strict=True))
+
+
+# --- each reason and each repair ---
+
+
+def rotated(seed: int) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return encoded(noise(seed), "JPEG", exif=exif)
+
+
+def transparent(seed: int) -> bytes:
+    image = noise(seed)
+    image.putalpha(Image.linear_gradient("L").resize(image.size))
+    return encoded(image)
+
+
+WHOLE, TWICE = encoded(noise(1)), encoded(noise(2))
+BAD_FILES = {
+    "a/text.png": (b"hello, world", "not_an_image"),
+    "a/nothing.png": (b"", "empty"),
+    "a/half.png": (WHOLE[: len(WHOLE) // 2], "truncated"),
+    "a/hole.png": (WHOLE[:100] + bytes(64) + WHOLE[164:], "corrupt"),
+    "a/scan.pdf": (b"%PDF-1.4", "unsupported_format"),
+    "a/bomb.png": (png(100_000, 100_000), "too_many_pixels"),
+    "a/dot.png": (encoded(noise(3, 3, 40)), "too_small"),
+    "a/film.gif": (
+        encoded(noise(4), "GIF", save_all=True, append_images=[noise(5), noise(6)]),
+        "animated",
+    ),
+    "a/blank.png": (encoded(Image.new("RGB", (300, 200), "ivory")), "low_information"),
+    "a/x_copy.png": (WHOLE, "duplicate"),
+    "a/torn.png": (TWICE, "conflicting_labels"),
+    "b/torn.png": (TWICE, "conflicting_labels"),
+    "stray.png": (encoded(noise(7)), "no_label"),
+}
+REPAIRED = {
+    "a/named.jpg": (encoded(noise(10)), "wrong_extension"),
+    "a/turned.jpg": (rotated(11), "exif_rotation"),
+    "a/glass.png": (transparent(12), "alpha"),
+    "a/few.png": (encoded(noise(13).quantize(8)), "palette"),
+    "a/print.jpg": (encoded(noise(14, mode="CMYK"), "JPEG"), "cmyk"),
+    "a/deep.png": (
+        encoded(Image.fromarray(np.asarray(noise(15, mode="L")).astype(np.uint16) << 8)),
+        "sixteen_bit",
+    ),
+    "a/pages.tif": (
+        encoded(noise(16), "TIFF", save_all=True, append_images=[noise(17)]),
+        "multi_frame_first",
+    ),
+}
+SOUND = {"a/whole.png": WHOLE, "b/one.jpg": encoded(noise(9), "JPEG")}
+SOUND |= {f"b/{seed}.png": encoded(noise(seed)) for seed in range(20, 24)}
+ALL = {key: data for key, (data, _) in (BAD_FILES | REPAIRED).items()} | SOUND
+
+
+def in_folder(root: Path, files: dict[str, bytes]) -> Path:
+    """Files on disk, and what only a disk has."""
+    for name, data in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(data)
+    os.mkfifo(root / "a" / "pipe.png")
+    (root / "a" / "outside.png").symlink_to("/etc/passwd")
+    (root / "a" / "nowhere.png").symlink_to("gone.png")
+    return root
+
+
+def in_tar(root: Path, files: dict[str, bytes]) -> Path:
+    path = root.with_suffix(".tar")
+    with tarfile.open(path, "w") as archive:
+        for name, data in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+        for name, kind, target in [
+            ("a/pipe.png", tarfile.CHRTYPE, ""),
+            ("a/outside.png", tarfile.SYMTYPE, "../../passwd"),
+            ("a/nowhere.png", tarfile.LNKTYPE, "gone.png"),
+        ]:
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, target
+            archive.addfile(member)
+    return path
+
+
+def in_zip(root: Path, files: dict[str, bytes]) -> Path:
+    path = root.with_suffix(".zip")
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+        for name, mode, target in [
+            ("a/pipe.png", 0o010644, ""),
+            ("a/outside.png", 0o120777, "../../passwd"),
+            ("a/nowhere.png", 0o120777, "gone.png"),
+        ]:
+            info = zipfile.ZipInfo(name)
+            info.external_attr = mode << 16
+            archive.writestr(info, target)
+    return path
+
+
+SPECIAL = {"a/pipe.png": "special_file", "a/outside.png": "outside_source", "a/nowhere.png": "unreadable"}
+
+
+@pytest.mark.parametrize("make", [in_folder, in_zip, in_tar])
+def test_every_reason_and_every_repair(
+    tmp_path: Path, params_of: ParamsOf, make: Callable[[Path, dict[str, bytes]], Path]
+) -> None:
+    source = make(tmp_path / "in", ALL)
+    params = params_of(data={"source": str(source), "ignore": []}, clean={"image_hw": [8, 8]})
+    _, kept, away = develop(Paths(tmp_path / "project"), source, params)
+    reasons = {key: reason for key, (_, reason) in BAD_FILES.items()} | SPECIAL
+    assert by_key(away, "reason") == reasons
+    assert all(away["detail"].to_pylist())
+    repairs = {key: [repair] for key, (_, repair) in REPAIRED.items()} | {key: [] for key in SOUND}
+    assert by_key(kept, "repairs") == repairs
+    assert set(reasons.values()) | {"dropped"} == set(images.REASONS), "dropped: by a person"
+    assert {repair for found in repairs.values() for repair in found} == set(images.REPAIRS)
+
+
+def film(n_frames: int) -> bytes:
+    """A GIF of very many frames of a pixel each: counting them is slow."""
+    frame = b"," + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\x02\x02\x4c\x01\x00"
+    return gif_header(8, 8, 8).removesuffix(b";") + frame * n_frames + b";"
+
+
+def test_a_file_that_takes_too_long_is_unreadable_and_costs_no_other(tmp_path: Path) -> None:
+    source = in_zip(tmp_path / "in", SOUND | {"a/slow.gif": film(600_000), "a/quick.gif": film(3)})
+    opened = open_source(source, ignore=[], class_names=[], csv_label_column="label", csv_image_hw=(2, 2))
+    found = validate.manifest_of(opened, **LOOK, max_seconds=0.6)
+    reasons = by_key(found, "reason")
+    assert {key: reason for key, reason in reasons.items() if reason} == SPECIAL | {
+        "a/slow.gif": "unreadable",
+        "a/quick.gif": "animated",
+    }
+    assert by_key(found, "detail")["a/slow.gif"] == "reading it took longer than 0.6 s of computing time"
+    assert by_key(found, "n_bytes")["a/slow.gif"] > 10**6
+
+
+def test_clean_holds_files_to_the_same_time(tmp_path: Path, params_of: ParamsOf) -> None:
+    """A thousandth of a second is not enough for any file."""
+    source = in_zip(tmp_path / "in", SOUND)
+    params = params_of(data={"source": str(source), "ignore": []}, validate={"max_seconds_per_file": 0.001})
+    paths = Paths(tmp_path / "project")
+    with pytest.raises(DataError, match="unreadable"):
+        develop(paths, source, params)
+    away = read_table(paths.quarantine, QUARANTINE)
+    assert all("reading it took longer than" in by_key(away, "detail")[key] for key in SOUND)
+
+
+# --- low information ---
+
+
+def page(text: str = "", light: float = 0.0, shade: int = 240) -> bytes:
+    """A scanned page of 620 x 877 pixels: paper with noise, lit unevenly; `text` in one line at its foot."""
+    from PIL import ImageDraw, ImageFont
+
+    rng = np.random.default_rng(0)
+    paper = (shade + rng.normal(0, 6, (877, 620))) * (1 - light * np.linspace(0, 1, 620))
+    image = Image.fromarray(np.clip(paper, 0, 255).astype(np.uint8))
+    ImageDraw.Draw(image).text((300, 820), text, fill=40, font=ImageFont.load_default(14))
+    return encoded(image, "JPEG", quality=75)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        pytest.param(page(), "low_information", id="a blank page"),
+        pytest.param(page(light=0.4), "low_information", id="a blank page, lit from one side"),
+        pytest.param(page(shade=8), "low_information", id="a black page"),
+        pytest.param(encoded(Image.new("RGB", (64, 64), "teal")), "low_information", id="one colour"),
+        pytest.param(page("One line of text on an empty page"), "", id="a line of text"),
+        pytest.param(page("7", light=0.1), "", id="a page number"),
+        pytest.param(encoded(Image.linear_gradient("L")), "", id="a shading from black to white"),
+        pytest.param(encoded(noise(0, 4, 4)), "", id="4 x 4 pixels"),
+    ],
+)
+def test_low_information(data: bytes, reason: str) -> None:
+    assert images.inspect(data, "x", **LOOK).reason == reason
+    assert images.inspect(data, "x", **LOOK | {"min_local_contrast": 0}).reason == ""
+
+
+def test_no_digit_has_low_information() -> None:
+    from sklearn.datasets import load_digits
+
+    pictures = (load_digits().images * (255 / 16)).astype(np.uint8)
+    assert min(images.residues(picture[..., None])["local_contrast"] for picture in pictures) > 0.5
+
+
+# --- header bombs ---
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_bomb_is_refused_before_it_takes_memory(name: str) -> None:
+    import resource
+
+    data, reason = BOMBS[name]
+    look = partial(images.inspect, data, "x", **LOOK | {"max_pixels": 200_000_000})
+    look()  # what decoders load once is not counted
+    resident_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    tracemalloc.start()
+    found = look()
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found.reason == reason
+    assert peak_bytes < 5 << 20
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - resident_kb < 20 << 10
+
+
+# --- damaged files ---
+
+N_MUTATIONS = int(os.environ.get("DARKROOM_MUTATIONS", "2000"))
+KINDS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF")
+
+
+def flip(data: bytearray, rng: random.Random) -> None:
+    for _ in range(rng.randint(1, 8)):
+        data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+
+
+def cut(data: bytearray, rng: random.Random) -> None:
+    del data[rng.randrange(len(data)) :]
+
+
+def splice(data: bytearray, rng: random.Random) -> None:
+    at = rng.randrange(len(data))
+    data[at : at + rng.randint(0, 20)] = rng.randbytes(rng.randint(0, 20))
+
+
+def mutations(n: int) -> Iterator[tuple[str, bytes]]:
+    """Damaged files, the same for the same n: a third each bit flips, truncations, splices."""
+    wholes: dict[str, list[bytes]] = {}
+    for kind in KINDS:
+        wholes[kind] = [encoded(noise(seed, *size), kind) for seed, size in enumerate([(24, 24), (70, 50)])]
+    wholes["JPEG"].append(encoded(noise(3, 64, 64), "JPEG", progressive=True))
+    wholes["TIFF"] += [encoded(noise(4, 40, 40), "TIFF", compression=c) for c in ("tiff_lzw", "jpeg")]
+    wholes["WEBP"].append(encoded(noise(5, 40, 40), "WEBP", lossless=True))
+    for i in range(n):
+        rng = random.Random(i)
+        kind, damage = KINDS[i % len(KINDS)], (flip, cut, splice)[i % 3]
+        data = bytearray(rng.choice(wholes[kind]))
+        damage(data, rng)
+        yield f"{kind}/{damage.__name__} {i}", bytes(data)
+
+
+def test_no_damage_crashes_or_goes_unnoticed() -> None:
+    look = partial(images.look, **LOOK | {"min_local_contrast": 0})
+    develop_one = partial(
+        images.develop,
+        image_hw=(8, 8),
+        channels=3,
+        fit="stretch",
+        resample="bicubic",
+        equalise=0,
+        formats=FORMATS,
+        max_pixels=LOOK["max_pixels"],
+    )
+    limits: dict[str, Any] = {"n_bytes": lambda item: len(item[0]), "max_seconds": 5}
+    files = ((name, (data, name)) for name, data in mutations(N_MUTATIONS))
+    seen = dict(ordered_map(look, files, lost=images.unseen, **limits))
+    files_again = ((name, (data, True)) for name, data in mutations(N_MUTATIONS))
+    developed = dict(ordered_map(develop_one, files_again, lost=images.undeveloped, **limits))
+    assert len(seen) == len(developed) == N_MUTATIONS
+    for name, facts in seen.items():
+        picture = developed[name]
+        assert picture.id == facts.id, name
+        assert (picture.picture is None) == bool(picture.reason), name
+        if facts.reason != "too_small":
+            assert picture.reason == facts.reason, (name, facts.detail, picture.detail)
+    counts = Counter(facts.reason or "decoded" for facts in seen.values())
+    print(f"{N_MUTATIONS:,} damaged files:", dict(counts.most_common()))  # noqa: T201 (with -s)
+    assert set(counts) - {"decoded"} <= set(images.REASONS)
+    assert counts["truncated"] > N_MUTATIONS / 10
+    assert counts["decoded"] > N_MUTATIONS / 20
+
+
+MESSY = Path(__file__).resolve().parents[3] / "shared" / "data" / "messy.zip"
+
+
+@pytest.mark.skipif(not MESSY.exists(), reason="../shared/data/messy.zip is absent")
+def test_the_awkward_files_of_the_world_are_all_accounted_for(tmp_path: Path, params_of: ParamsOf) -> None:
+    with zipfile.ZipFile(MESSY) as archive, zipfile.ZipFile(tmp_path / "in.zip", "w") as wrapped:
+        for i, name in enumerate(archive.namelist()):
+            wrapped.writestr(f"{'ab'[i % 2]}/{name}", archive.read(name))
+    params = params_of(data={"source": str(tmp_path / "in.zip"), "ignore": []}, clean={"image_hw": [8, 8]})
+    manifest, kept, away = develop(Paths(tmp_path / "project"), tmp_path / "in.zip", params)
+    assert len(manifest) == len(kept) + len(away) == 482
+    seen = by_key(manifest, "reason")
+    later = {key: reason for key, reason in by_key(away, "reason").items() if reason != seen[key]}
+    assert set(later.values()) <= {"duplicate", "conflicting_labels"}
+    assert {"not_an_image", "truncated", "corrupt", "unsupported_format", "animated"} <= set(seen.values())
+
+
+# --- names ---
+
+NAMES = {
+    b"a b.png": "a b.png",
+    b"\"quoted\" 'twice'.png": "\"quoted\" 'twice'.png",
+    b"line\nbreak.png": "line\\x0abreak.png",
+    b"caf\xe9.png": "caf\\xe9.png",
+    b"caf\\xe9.png": "caf\\x5cxe9.png",
+    b"a,b;c=[red].png": "a,b;c=[red].png",
+    "日本 été.png".encode(): "日本 été.png",
+    b"x" * 246 + b".png": "x" * 246 + ".png",
+    b"same.png": "same.png",
+    b"SAME.png": "SAME.png",
+    b"=cmd.png": "=cmd.png",
+}
+
+
+def named_folder(root: Path, files: dict[bytes, bytes]) -> Path:
+    for name, data in files.items():
+        path = os.fsencode(root) + b"/" + name
+        Path(os.fsdecode(path)).parent.mkdir(parents=True, exist_ok=True)
+        Path(os.fsdecode(path)).write_bytes(data)
+    return root
+
+
+def named_tar(root: Path, files: dict[bytes, bytes]) -> Path:
+    with tarfile.open(root.with_suffix(".tar"), "w") as archive:
+        for name, data in files.items():
+            member = tarfile.TarInfo(os.fsdecode(name))
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    return root.with_suffix(".tar")
+
+
+def named_zip(root: Path, files: dict[bytes, bytes]) -> Path:
+    """A zip as Unix tools make it: names are bytes, without the mark for UTF-8."""
+    plain = {f"{i:0{len(name)}d}".encode(): name for i, name in enumerate(files)}
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for number, name in plain.items():
+            archive.writestr(number.decode(), files[name])
+    data = stream.getvalue()
+    for number, name in sorted(plain.items(), key=lambda pair: -len(pair[0])):
+        assert data.count(number) == 2
+        data = data.replace(number, name)
+    root.with_suffix(".zip").write_bytes(data)
+    return root.with_suffix(".zip")
+
+
+@pytest.mark.parametrize("make", [named_folder, named_tar, named_zip])
+def test_odd_names_go_all_the_way(
+    tmp_path: Path, params_of: ParamsOf, make: Callable[[Path, dict[bytes, bytes]], Path]
+) -> None:
+    labels = (b"Photo", b"odd \xff\n label")
+    files = {
+        label + b"/" + name: encoded(noise(len(NAMES) * i + j, 40, 40))
+        for i, label in enumerate(labels)
+        for j, name in enumerate(NAMES)
+    }
+    source = make(tmp_path / "in", files)
+    shares = {"train": 0.4, "val": 0.3, "test": 0.3, "exact": True, "folds": 2}
+    params = params_of(data={"source": str(source), "ignore": []}, clean={"image_hw": [8, 8]}, split=shares)
+    paths = Paths(tmp_path / "project")
+    _, kept, away = develop(paths, source, params)
+    keys = {f"{label}/{name}" for label in ("Photo", "odd \\xff\\x0a label") for name in NAMES.values()}
+    assert set(kept["key"].to_pylist()) == keys
+    assert len(away) == 0
+    split.main(params, paths, Untracked())
+    assert set(read_table(paths.split, SPLIT)["class_name"].to_pylist()) == {"Photo", "odd \\xff\\x0a label"}
+
+
+def test_odd_names_are_listed_by_predict(tmp_path: Path, classifier_folder: Path) -> None:
+    from pipeline.serving.classifier import Classifier
+    from pipeline.serving.predictions import find_files, predict_files, write_csv
+
+    files = {name: encoded(noise(i, 8, 8)) for i, name in enumerate(NAMES)}
+    folder, archive = named_folder(tmp_path / "in", files), named_zip(tmp_path / "packed", files)
+    single = Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.png"))
+    found = find_files([folder, archive, single])
+    predictions = predict_files(found, Classifier.load(classifier_folder), top=1)
+    assert {one.reason for one in predictions} == {""}
+    assert {one.file for one in predictions} == {
+        *(f"{folder}/{name}" for name in NAMES.values()),
+        *(f"{archive}/{name}" for name in NAMES.values()),
+    }
+    write_csv(predictions, tmp_path / "answers.csv")
+    assert len((tmp_path / "answers.csv").read_text(encoding="utf-8").splitlines()) == 2 * len(NAMES) + 2

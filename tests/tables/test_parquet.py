@@ -1,0 +1,99 @@
+"""Tables: the same rows give the same bytes, and what is read is what was promised."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from pipeline.errors import DataError
+from pipeline.tables import parquet
+from pipeline.tables.parquet import EXTRA, SPLIT, from_rows, read_table, write_table
+
+ROWS: list[dict[str, Any]] = [
+    {"id": "b", "class_name": "x", "class_index": 0, "split": "train", "fold": 3},
+    {"id": "a", "class_name": "y", "class_index": 1, "split": "test", "fold": -1},
+    {"id": "B", "class_name": "é", "class_index": 2, "split": "val", "fold": 0},
+]
+SCHEMAS = {name: value for name, value in vars(parquet).items() if isinstance(value, pa.Schema)}
+
+
+def test_rows_come_sorted_by_code_point() -> None:
+    assert from_rows(ROWS, SPLIT, sort_by="id")["id"].to_pylist() == ["B", "a", "b"]
+
+
+def test_the_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
+    write_table(from_rows(ROWS, SPLIT, sort_by="id"), tmp_path / "1.parquet")
+    write_table(from_rows(reversed(ROWS), SPLIT, sort_by="id"), tmp_path / "2.parquet")
+    assert (tmp_path / "1.parquet").read_bytes() == (tmp_path / "2.parquet").read_bytes()
+
+
+def test_pandas_leaves_no_trace_in_the_bytes(tmp_path: Path) -> None:
+    table = from_rows(ROWS, SPLIT, sort_by="id")
+    write_table(table, tmp_path / "1.parquet")
+    through = pa.Table.from_pandas(table.to_pandas(), schema=SPLIT, preserve_index=False)
+    write_table(through, tmp_path / "2.parquet")
+    assert (tmp_path / "1.parquet").read_bytes() == (tmp_path / "2.parquet").read_bytes()
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_what_is_written_is_read_back(name: str, tmp_path: Path) -> None:
+    schema = SCHEMAS[name]
+    example: dict[str, Any] = {
+        "string": "é\n",
+        "list<item: string>": ["a"],
+        "list<item: float>": [0.5],
+        "bool": True,
+    }
+    example["fixed_size_binary[32]"] = bytes(32)
+    row = {field.name: example.get(str(field.type), 1) for field in schema}
+    table = from_rows([row], schema, sort_by=schema.names[0])
+    write_table(table, tmp_path / "t.parquet")
+    assert read_table(tmp_path / "t.parquet", schema).to_pylist() == [row]
+
+
+def test_an_empty_table_keeps_its_columns(tmp_path: Path) -> None:
+    write_table(from_rows([], SPLIT, sort_by="id"), tmp_path / "t.parquet")
+    assert read_table(tmp_path / "t.parquet", SPLIT).num_rows == 0
+
+
+def test_an_unknown_column_is_not_taken_over() -> None:
+    assert from_rows([ROWS[0] | {"more": 1}], SPLIT, sort_by="id").column_names == SPLIT.names
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        pytest.param(None, "does not exist; run `dvc repro` to make it", id="missing"),
+        pytest.param(b"PAR1 but not really", "is not a Parquet file that can be read", id="not-parquet"),
+        pytest.param(b"", "is not a Parquet file that can be read", id="empty"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_told(content: bytes | None, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        read_table(path, SPLIT)
+
+
+def test_other_columns_are_told(tmp_path: Path) -> None:
+    write_table(from_rows([], EXTRA, sort_by="id"), tmp_path / "t.parquet")
+    with pytest.raises(DataError, match=r"has columns \['id', 'copy', .*\], expected \['id', 'class_name'"):
+        read_table(tmp_path / "t.parquet", SPLIT)
+
+
+def test_a_failed_write_leaves_the_old_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "t.parquet"
+    write_table(from_rows(ROWS, SPLIT, sort_by="id"), path)
+    before = path.read_bytes()
+
+    def full(table: pa.Table, where: Path, **_: object) -> None:
+        where.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pipeline.tables.parquet.pq.write_table", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_table(from_rows([], SPLIT, sort_by="id"), path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]

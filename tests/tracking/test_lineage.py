@@ -1,0 +1,102 @@
+"""Lock entries: what a stage computes about itself must be what DVC writes a moment later."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import PromotionError
+from pipeline.paths import Paths
+from pipeline.tracking.lineage import UPSTREAM, Lineage, md5_of
+
+# Every stage writes a file and a folder, notes its own entry as it would be tagged, and depends on the
+# stage before. The source is a template, like the real one.
+STAGE = """  {name}:
+    cmd: {python} stage.py {name}
+    deps: {deps}
+    params: [knobs.{name}, shared]
+    outs: [data/{name}/table.bin, data/{name}/folder]
+    metrics: [data/{name}/metrics.json: {{cache: false}}]
+"""
+SCRIPT = """
+import sys
+from pathlib import Path
+from pipeline.lineage import Lineage
+from pipeline.paths import Paths
+name = sys.argv[1]
+folder = Path("data") / name
+(folder / "folder" / "deep").mkdir(parents=True, exist_ok=True)
+(folder / "table.bin").write_bytes(name.encode())
+(folder / "folder" / "deep" / "b-\u00e9.txt").write_text("b")
+(folder / "folder" / "a.txt").write_text("a")
+(folder / "metrics.json").write_text("{}")
+Path(f"{name}.entry").write_text(Lineage(Paths(Path.cwd())).entry_from_files(name))
+"""
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory: pytest.TempPathFactory) -> Paths:
+    """A chain of the real stage names with toy stages, run once by the real DVC."""
+    root = tmp_path_factory.mktemp("chain")
+    source = root / "raw"
+    source.mkdir()
+    (source / "image.txt").write_text("pixels")
+    stages, before = "stages:\n", '["${source}", stage.py]'
+    for name in UPSTREAM:
+        stages += STAGE.format(name=name, python=sys.executable, deps=before)
+        before = f"[stage.py, data/{name}/table.bin, data/{name}/folder]"
+    stages += f"  promote:\n    cmd: 'true'\n    deps: {before}\n    params: [knobs.promote]\n"
+    knobs = "".join(f"  {name}: {{rate: 1e-3, sizes: [1, 2]}}\n" for name in (*UPSTREAM, "promote"))
+    (root / "dvc.yaml").write_text(stages)
+    (root / "params.yaml").write_text(f"source: raw\nshared: true\nknobs:\n{knobs}")
+    (root / "stage.py").write_text(SCRIPT)
+    for command in (["init", "--no-scm", "-q"], ["repro", "-q"]):
+        subprocess.run([sys.executable, "-m", "dvc", *command], cwd=root, check=True)
+    return Paths(root)
+
+
+@pytest.mark.parametrize("stage", UPSTREAM)
+def test_entry_of_a_running_stage_is_the_one_in_the_lock(chain: Paths, stage: str) -> None:
+    noted = (chain.root / f"{stage}.entry").read_text()
+    assert noted == Lineage(chain).entry_from_lock(stage)
+
+
+def test_folder_md5_is_dvcs(chain: Paths) -> None:
+    assert md5_of(chain.root / "data/clean/folder") == Lineage(chain).outs("clean")["data/clean/folder"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        pytest.param("train: {rate: 1e-3", "train: {rate: 2e-3", id="a parameter of a stage"),
+        pytest.param("promote: {rate: 1e-3", "promote: {rate: 2e-3", id="a parameter of promote"),
+    ],
+)
+def test_state_follows_parameters(chain: Paths, tmp_path: Path, old: str, new: str) -> None:
+    shutil.copytree(chain.root, tmp_path, dirs_exist_ok=True)
+    before = Lineage(Paths(tmp_path)).state()
+    assert before == Lineage(chain).state()
+    for name in ("params.yaml", "dvc.lock"):
+        text = (tmp_path / name).read_text()
+        (tmp_path / name).write_text(text.replace(old, new).replace("rate: 0.001", "rate: 0.002"))
+    assert Lineage(Paths(tmp_path)).state() != before
+
+
+def test_a_file_that_is_not_the_locks_is_refused(chain: Paths) -> None:
+    Lineage(chain).check_files()
+    table = chain.root / "data/train/table.bin"
+    table.write_bytes(b"edited")
+    with pytest.raises(
+        PromotionError, match=r"data/train/table\.bin is not what dvc\.lock recorded for train"
+    ):
+        Lineage(chain).check_files()
+    table.write_bytes(b"train")
+
+
+def test_no_lock_is_a_clear_error(tmp_path: Path, chain: Paths) -> None:
+    for name in ("dvc.yaml", "params.yaml"):
+        (tmp_path / name).write_text((chain.root / name).read_text())
+    with pytest.raises(PromotionError, match="no entry for validate; run `dvc repro`"):
+        Lineage(Paths(tmp_path)).state()

@@ -1,0 +1,252 @@
+"""feed: parts of the split, gathered from shards of one or two folders, as batches."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from pipeline.collection.shards import ShardWriter
+from pipeline.errors import DataError
+from pipeline.paths import Paths
+from pipeline.tables.parquet import CLEAN, EXTRA, SPLIT, read_table, write_table
+from pipeline.training.batches import (
+    Part,
+    Pictures,
+    batches,
+    chunks,
+    epoch_order,
+    picture_weights,
+    read_extra,
+    read_part,
+)
+from pipeline.training.frozen_features import Features
+
+Develop = Callable[..., Paths]
+N = 12
+
+
+@pytest.fixture
+def project(develop: Develop, tmp_path: Path) -> Paths:
+    """Picture i shows the number i; every third is of class 1, the last three are for validation."""
+    pictures = np.arange(N, dtype=np.uint8)[:, None, None, None].repeat(4, axis=1).repeat(4, axis=2)
+    y = [int(i % 3 == 0) for i in range(N)]
+    return develop(tmp_path, pictures, y, ["train"] * 9 + ["val"] * 3, ["a", "b"])
+
+
+def part_of(project: Paths, split: str) -> Part:
+    return read_part(split, split_path=project.split, manifest_path=project.clean_manifest)
+
+
+def shown(pictures: Any) -> list[int]:
+    return [int(value) for value in pictures[:, 0, 0, 0]]
+
+
+def test_read_part(project: Paths) -> None:
+    train, val, test = (part_of(project, name) for name in ("train", "val", "test"))
+    assert train.ids == tuple(f"id-{i:03d}" for i in range(9))
+    assert val.y.tolist() == [1, 0, 0]
+    assert len(test) == 0
+
+
+def test_a_picture_that_clean_has_dropped(project: Paths) -> None:
+    table = read_table(project.clean_manifest, CLEAN)
+    write_table(table.slice(2), project.clean_manifest)
+    with pytest.raises(DataError, match=r"2 train pictures are not in .*, the first is id-000"):
+        part_of(project, "train")
+
+
+def test_a_row_that_the_shards_do_not_hold(project: Paths) -> None:
+    part = part_of(project, "train")
+    lost = Part(part.ids, part.shard, part.row + 5, part.y)
+    with pytest.raises(DataError, match="do not belong together"):
+        Pictures((project.shards, lost)).gather(np.arange(9))
+
+
+def with_extra(project: Paths) -> Pictures:
+    rows = [{"id": "id-000", "copy": k, "class_index": 1, "shard": 0, "row": k} for k in range(2)]
+    write_table(pa.Table.from_pylist(rows, schema=EXTRA), project.extra / "manifest.parquet")
+    with ShardWriter(project.extra, 2, (4, 4, 1), 2) as writer:
+        for row in range(2):
+            writer.write(0, row, np.full((4, 4, 1), 100 + row, np.uint8))
+    return Pictures((project.shards, part_of(project, "train")), (project.extra, read_extra(project.extra)))
+
+
+def test_gather_over_two_folders(project: Paths) -> None:
+    pictures = with_extra(project)
+    assert len(pictures) == 11
+    assert shown(pictures.gather(np.array([10, 0, 9, 3]))) == [101, 0, 100, 3]
+    assert pictures.y[[10, 0, 9, 1]].tolist() == [1, 1, 1, 0]
+    assert pictures.gather(np.arange(0)).shape == (0, 4, 4, 1)
+
+
+def test_no_extra_folder(project: Paths) -> None:
+    with pytest.raises(DataError, match="does not exist"):
+        read_extra(project.extra)
+
+
+@pytest.mark.parametrize(
+    ("y", "groups", "by", "expected"),
+    [
+        pytest.param("0011", "0123", "class", [1, 1, 1, 1], id="even"),
+        pytest.param("0001", "0123", "class", [2 / 3, 2 / 3, 2 / 3, 2], id="a rare class weighs more"),
+        pytest.param("0002", "0123", "class", [2 / 3, 2 / 3, 2 / 3, 2], id="a class that does not occur"),
+        pytest.param("0001", "0013", "group", [0.75, 0.75, 1.5, 1], id="a small group weighs more"),
+        pytest.param(
+            "0001", "0010", "group", [0.75, 0.75, 1.5, 1], id="a group of two classes is one in each"
+        ),
+        pytest.param("0001", "0013", "both", [0.5, 0.5, 1, 2], id="both"),
+        pytest.param("0001", "0013", "neither", [1, 1, 1, 1], id="neither"),
+        pytest.param("", "", "both", [], id="nothing"),
+    ],
+)
+def test_picture_weights(y: str, groups: str, by: str, expected: list[float]) -> None:
+    values = np.empty((len(y), 1), np.float32)
+    pictures = Features(values, np.array([*y], np.int64), np.array([*groups], np.int64))
+    weights = picture_weights(pictures, by_class=by in ("class", "both"), by_group=by in ("group", "both"))
+    assert weights.dtype == np.float32
+    assert weights.tolist() == pytest.approx(expected)
+
+
+def test_groups_are_those_of_the_split(project: Paths) -> None:
+    """Copies are in the group of their original; pictures of no group stand alone."""
+    rows = read_table(project.split, SPLIT).to_pandas()
+    rows["group"] = ["scans" if id_ in ("id-000", "id-004") else id_ for id_ in rows["id"]]
+    write_table(pa.Table.from_pandas(rows, schema=SPLIT, preserve_index=False), project.split)
+    groups = with_extra(project).groups
+    assert groups[0] == groups[4] == groups[9] == groups[10]  # the last two are copies of the first
+    assert len(set(groups)) == 8
+    part = part_of(project, "train")
+    assert len(set(Pictures((project.shards, Part(part.ids, part.shard, part.row, part.y))).groups)) == 9
+
+
+def test_epoch_order() -> None:
+    first = epoch_order(50, seed=1, epoch=0)
+    assert sorted(first) == list(range(50))
+    assert np.array_equal(first, epoch_order(50, seed=1, epoch=0))
+    assert not np.array_equal(first, epoch_order(50, seed=1, epoch=1))
+    assert not np.array_equal(first, epoch_order(50, seed=2, epoch=0))
+
+
+def test_chunks() -> None:
+    assert [index.tolist() for index in chunks(5, 2)] == [[0, 1], [2, 3], [4]]
+    assert list(chunks(0, 2)) == []
+
+
+def test_batches(project: Paths) -> None:
+    pictures = with_extra(project)
+    weights = np.where(pictures.y == 1, 2, 0.5).astype(np.float32)
+    fed = batches(pictures, n_classes=2, batch_size=4, weights=weights, shuffle_seed=3)
+    epochs = []
+    for got in epochs_of(fed, 2):
+        assert [len(x) for x, _, _ in got] == [4, 4, 3]
+        epochs.append([value for x, _, _ in got for value in shown(x)])
+        for x, y, weight in got:
+            expected = [1 if value % 3 == 0 or value >= 100 else 0 for value in shown(x)]
+            assert y.argmax(axis=1).tolist() == expected
+            assert (y.sum(axis=1) == 1).all()
+            assert weight.tolist() == [2 if c else 0.5 for c in expected]
+    assert epochs[0] != epochs[1]
+    assert sorted(epochs[0]) == sorted(epochs[1]) == [*range(9), 100, 101]
+
+
+def sides(pictures: Any) -> dict[int, str]:
+    """Which way pictures point: their number is in their middle, and a dark column on the left or right."""
+    return {int(p[1, 1, 0]): "left" if p[0, 0, 0] == 255 else "right" for p in pictures}
+
+
+@pytest.fixture
+def pointing(project: Paths) -> Pictures:
+    """Nine pictures that point left, and two copies of the first that do too."""
+    train = part_of(project, "train")
+    rows = [{"id": "id-000", "copy": k, "class_index": 1, "shard": 0, "row": k} for k in (0, 1)]
+    write_table(pa.Table.from_pylist(rows, schema=EXTRA), project.extra / "manifest.parquet")
+    for folder, numbers in ((project.shards, range(N)), (project.extra, range(100, 102))):
+        with ShardWriter(folder, len(numbers), (4, 4, 1), 100) as writer:
+            for row, number in enumerate(numbers):
+                picture = np.full((4, 4, 1), number, np.uint8)
+                picture[:, 0] = 255
+                writer.write(0, row, picture)
+    return Pictures((project.shards, train), (project.extra, read_extra(project.extra)))
+
+
+def epochs_of(fed: Any, n: int) -> list[list[Any]]:
+    """The batches of some epochs as (pictures, labels, weights), asked for as Keras does."""
+    epochs = []
+    for epoch in range(fed.epoch, fed.epoch + n):
+        fed.set_epoch(epoch)
+        got = [fed[i] for i in range(len(fed))]
+        assert all(x["labels"] is y for x, y, _ in got)
+        epochs.append([(x["pictures"], y, weight) for x, y, weight in got])
+    return epochs
+
+
+def sides_of(epoch: list[Any]) -> dict[int, str]:
+    return {number: side for x, _, _ in epoch for number, side in sides(x).items()}
+
+
+def test_pictures_are_mirrored_in_every_other_epoch(pointing: Pictures) -> None:
+    fed = batches(pointing, n_classes=2, batch_size=4, shuffle_seed=3, mirrored=True)
+    first, second, third, fourth = map(sides_of, epochs_of(fed, 4))
+    assert len(first) == 11
+    assert (first, second) == (third, fourth)
+    assert all(first[number] != second[number] for number in first)
+    names = [*(f"id-{i:03d}" for i in range(9)), "id-000/0", "id-000/1"]
+    odd = [bool(hashlib.sha256(name.encode()).digest()[0] % 2) for name in names]
+    assert 2 < sum(odd) < 9  # both kinds occur
+    assert [first[n] == "right" for n in (*range(9), 100, 101)] == odd
+
+
+def test_without_mirroring_all_stay(pointing: Pictures) -> None:
+    fed = batches(pointing, n_classes=2, batch_size=4, shuffle_seed=3)
+    assert {side for epoch in epochs_of(fed, 2) for side in sides_of(epoch).values()} == {"left"}
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("first_epoch", [1, 2, 5])
+def test_a_later_first_epoch(pointing: Pictures, first_epoch: int, mirrored: bool) -> None:
+    """What goes on after a checkpoint sees what it would have seen."""
+    how: dict[str, Any] = {"n_classes": 2, "batch_size": 4, "shuffle_seed": 3, "mirrored": mirrored}
+    undisturbed = epochs_of(batches(pointing, **how), 7)[first_epoch:]
+    resumed = epochs_of(batches(pointing, **how, first_epoch=first_epoch), 7 - first_epoch)
+    for expected, got in zip(undisturbed, resumed, strict=True):
+        for one, other in zip(expected, got, strict=True):
+            assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_the_shards_are_not_mirrored(pointing: Pictures) -> None:
+    epochs_of(batches(pointing, n_classes=2, batch_size=4, mirrored=True), 1)
+    assert set(sides(pointing.gather(np.arange(11))).values()) == {"left"}
+
+
+def test_batches_in_order_and_of_even_size(project: Paths) -> None:
+    fed = batches(Pictures((project.shards, part_of(project, "train"))), n_classes=2, batch_size=8)
+    (got,) = epochs_of(fed, 1)
+    assert [shown(x) for x, _, _ in got] == [[0, 1, 2, 3, 4], [5, 6, 7, 8]]
+    assert (got[0][2] == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("multiple_of", "batch_size", "sizes"),
+    [
+        pytest.param(1, 4, [3, 3, 3], id="one device"),
+        pytest.param(2, 4, [4, 4, 2], id="two devices"),
+        pytest.param(2, 5, [4, 4, 2], id="a batch size that does not fit"),
+        pytest.param(4, 4, [4, 4, 4], id="four devices"),
+        pytest.param(4, 2, [4, 4, 4], id="at least a picture each"),
+    ],
+)
+def test_batches_that_devices_share(
+    project: Paths, multiple_of: int, batch_size: int, sizes: list[int]
+) -> None:
+    """Nine pictures, each at least once, those that come twice the first of the epoch."""
+    pictures = Pictures((project.shards, part_of(project, "train")))
+    fed = batches(pictures, n_classes=2, batch_size=batch_size, shuffle_seed=1, multiple_of=multiple_of)
+    (got,) = epochs_of(fed, 1)
+    assert [len(x) for x, _, _ in got] == sizes
+    seen = [value for x, _, _ in got for value in shown(x)]
+    assert sorted(seen[:9]) == list(range(9))
+    assert seen[9:] == seen[: len(seen) - 9]

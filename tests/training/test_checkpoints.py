@@ -1,0 +1,107 @@
+"""checkpoints: whole or absent, and named after what the training depends on."""
+
+import logging
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from pipeline.training.checkpoints import N_KEPT, Checkpoints, key_of
+
+ARRAYS: dict[str, npt.NDArray[Any]] = {
+    "now/0": np.arange(6, dtype=np.float32).reshape(2, 3),
+    "now/1": np.array(7, np.int64),
+    "best/0": np.array([1, 2], np.uint32),
+}
+
+
+def test_there_and_back(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path, "a")
+    assert checkpoints.load() is None
+    checkpoints.save({"rows": [{"loss": 0.1}], "best": None}, ARRAYS)
+    found = checkpoints.load()
+    assert found is not None
+    assert found.state == {"rows": [{"loss": 0.1}], "best": None}
+    assert found.arrays.keys() == ARRAYS.keys()
+    for name, value in ARRAYS.items():
+        assert found.arrays[name].dtype == value.dtype
+        assert np.array_equal(found.arrays[name], value)
+    assert Checkpoints(tmp_path, "b").load() is None
+
+
+def test_the_last_one_counts(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path, "a")
+    for epoch in range(3):
+        checkpoints.save({"epoch": epoch}, ARRAYS)
+    found = checkpoints.load()
+    assert found is not None
+    assert found.state == {"epoch": 2}
+    assert [p.name for p in checkpoints.path.parent.iterdir()] == ["checkpoint.npz"]
+
+
+@pytest.mark.parametrize(
+    "n_bytes", [pytest.param(0, id="empty"), pytest.param(100, id="cut"), pytest.param(-1, id="last byte")]
+)
+def test_damaged(n_bytes: int, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    checkpoints = Checkpoints(tmp_path, "a")
+    checkpoints.save({}, ARRAYS)
+    checkpoints.path.write_bytes(checkpoints.path.read_bytes()[:n_bytes])
+    assert checkpoints.load() is None
+    assert "training starts anew" in caplog.text
+
+
+def test_a_failed_save_leaves_the_last_one(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path, "a")
+    checkpoints.save({"epoch": 1}, ARRAYS)
+    with pytest.raises(TypeError):
+        checkpoints.save({"epoch": object()}, ARRAYS)
+    found = checkpoints.load()
+    assert found is not None
+    assert found.state == {"epoch": 1}
+
+
+def test_forget_others(tmp_path: Path) -> None:
+    for number in range(N_KEPT + 2):
+        made = Checkpoints(tmp_path, f"training-{number}")
+        made.save({}, ARRAYS)
+        os.utime(made.path.parent, (number, number))
+    mine = Checkpoints(tmp_path, "training-0")
+    (mine.path.parent / ".checkpoint.npz.99.part").write_text("half")
+    mine.forget_others()
+    kept = {0, *range(3, N_KEPT + 2)}
+    assert {p.name for p in tmp_path.iterdir()} == {f"training-{number}" for number in kept}
+    assert mine.load() is not None
+    assert len(list(mine.path.parent.iterdir())) == 1
+    Checkpoints(tmp_path / "new", "a").forget_others()
+
+
+def test_one_at_a_time(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The second waits until the first, here killed, is gone."""
+    caplog.set_level(logging.INFO)
+    code = (
+        "import sys, time; from pathlib import Path; from pipeline.checkpoints import Checkpoints\n"
+        "with Checkpoints(Path(sys.argv[1]), 'a').alone(): print('in', flush=True); time.sleep(60)"
+    )
+    first = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert first.stdout is not None
+    assert first.stdout.readline() == "in\n"
+    waiter = subprocess.Popen(["sh", "-c", f"sleep 1; kill -9 {first.pid}"])
+    start = time.monotonic()
+    with Checkpoints(tmp_path, "a").alone():
+        assert time.monotonic() - start > 0.5
+    assert "waiting for it" in caplog.text
+    waiter.wait()
+    first.wait()
+    first.stdout.close()
+
+
+def test_key() -> None:
+    assert key_of({"a": 1, "b": [2]}) == key_of({"b": [2], "a": 1})
+    assert key_of({"a": 1}) != key_of({"a": 2})
+    assert len(key_of({})) == 32

@@ -1,0 +1,312 @@
+"""trainer: the same weights each time, also when a training was broken off anywhere."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from pipeline.backend.device import set_up_device
+from pipeline.collection.shards import ShardWriter
+from pipeline.errors import ModelError
+from pipeline.models import FAMILIES
+from pipeline.params import Params
+from pipeline.training.augmentations import policy_of
+from pipeline.training.batches import Part, Pictures
+from pipeline.training.callbacks import Row
+from pipeline.training.checkpoints import Checkpoints
+from pipeline.training.frozen_features import Features
+from pipeline.training.trainer import Phase, Places, feeds, fit, knobs_of
+
+ParamsOf = Callable[..., Params]
+
+SMALL: dict[str, Any] = {"model": "conv1", "epochs": 3, "batch_size": 16, "precision": "float32"}
+STILL = {"rotation": 0.0, "zoom": 0.0, "shift": 0.0, "contrast": 0.0, "brightness": 0.0}
+APPLICATION = "keras.applications.MobileNetV3Small"
+
+
+class Stopped(BaseException):
+    """Stands for a kill: nothing in the trainer may catch it."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _device() -> None:
+    """The same bits each time need what a stage sets up first."""
+    set_up_device()
+
+
+@pytest.fixture(scope="module")
+def collections(tmp_path_factory: pytest.TempPathFactory) -> list[Pictures]:
+    return made(tmp_path_factory.mktemp("pictures"), (16, 16, 1))
+
+
+def made(root: Path, shape: tuple[int, int, int]) -> list[Pictures]:
+    """48 pictures of three shades to learn from, and 12 to validate with."""
+    rng = np.random.default_rng(0)
+    found = []
+    for name, n in (("train", 48), ("val", 12)):
+        y = np.arange(n) % 3
+        with ShardWriter(root / name, n, shape, n) as writer:
+            for i in range(n):
+                writer.write(0, i, (y[i] * 70 + rng.integers(0, 100, shape)).astype(np.uint8))
+        place = np.arange(n)
+        part = Part(tuple(f"{i:02d}" for i in place), place * 0, place, y)
+        found.append(Pictures((root / name, part)))
+    return found
+
+
+@pytest.fixture
+def train(collections: list[Pictures], params_of: ParamsOf) -> Callable[..., tuple[Any, list[Row]]]:
+    """`train(model="conv1", augment={"flip": "both"}, places=Places(...), on_epoch=...)`."""
+
+    def train(*, augment: dict[str, Any] | None = None, **named: Any) -> tuple[Any, list[Row]]:
+        passed = {name: named.pop(name) for name in ("places", "on_epoch") if name in named}
+        params = params_of(train=SMALL | named, augment=STILL | (augment or {}))
+        policy = policy_of(params.augment, channels=1)
+        return fit(
+            *collections,
+            image_hw=(16, 16),
+            channels=1,
+            n_classes=3,
+            policy=policy,
+            params=params.train,
+            **passed,
+        )
+
+    return train
+
+
+def same(mine: Any, theirs: Any) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(mine.get_weights(), theirs.get_weights(), strict=True))
+
+
+KINDS = [
+    pytest.param({}, id="plain"),
+    pytest.param({"augment": {"rotation": 0.1, "flip": "both", "noise": 0.05}}, id="augmented"),
+    pytest.param(
+        {"augment": {"mixup": 0.4, "cutmix": 1.0, "flip": "alternating"}}, id="mixed, mirrored by turns"
+    ),
+    pytest.param({"optimizer": "sgd", "ema": 0.9, "schedule": "triangular"}, id="sgd, averaged"),
+    pytest.param({"optimizer": "muon", "warmup_epochs": 0.5, "kernel_l2": 0.001}, id="muon, penalised"),
+    pytest.param({"precision": "mixed_bfloat16", "label_smoothing": 0.1}, id="bfloat16"),
+    pytest.param({"model": "compact", "monitor": "val_accuracy"}, id="compact"),
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_broken_off_and_gone_on(
+    kind: dict[str, Any], train: Callable[..., tuple[Any, list[Row]]], tmp_path: Path
+) -> None:
+    """Broken off in the second and again in the third epoch, it ends with the bits of one that was not."""
+    whole, rows = train(**kind)
+    places = Places(Checkpoints(tmp_path, "a"))
+    for n_epochs in (2, 3):
+        with pytest.raises(Stopped):
+            train(**kind, places=places, on_epoch=stop_after(n_epochs))
+    heard: list[Row] = []
+    resumed, rows_again = train(**kind, places=places, on_epoch=heard.append)
+    assert same(whole, resumed)
+    assert rows == rows_again == heard
+    again, rows_again = train(**kind, places=places, on_epoch=stop_after(4))
+    assert same(whole, again)
+    assert rows == rows_again
+
+
+def stop_after(n_epochs: int) -> Callable[[Row], None]:
+    """Break off when the n-th epoch is done, and not yet saved."""
+
+    def on_epoch(row: Row) -> None:
+        if row["epoch"] == n_epochs:
+            raise Stopped
+
+    return on_epoch
+
+
+def test_one_that_stopped_early_stays_so(train: Callable[..., tuple[Any, list[Row]]], tmp_path: Path) -> None:
+    kind = {"epochs": 30, "patience": 1, "monitor": "val_accuracy", "learning_rate": 0.01}
+    places = Places(Checkpoints(tmp_path, "a"))
+    whole, rows = train(**kind, places=places)
+    assert len(rows) < 30
+    again, rows_again = train(**kind, places=places)
+    assert rows == rows_again
+    assert same(whole, again)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_network_trains_an_epoch(name: str, train: Callable[..., tuple[Any, list[Row]]]) -> None:
+    model, rows = train(model=name, epochs=1, augment={"rotation": 0.1})
+    assert model.name == name
+    assert np.isfinite([rows[0]["loss"], rows[0]["val_loss"]]).all()
+
+
+@pytest.mark.parametrize(
+    ("head", "precision"),
+    [("softmax", "mixed_bfloat16"), ("one_vs_rest", "float32"), ("one_vs_rest", "mixed_float16")],
+)
+def test_what_comes_back_computes_in_float32(
+    head: str, precision: str, train: Callable[..., tuple[Any, list[Row]]], collections: list[Pictures]
+) -> None:
+    """And says of the validation pictures what the best epoch said, as far as its precision goes."""
+    model, rows = train(head=head, precision=precision, epochs=6, learning_rate=0.01)
+    assert {layer.compute_dtype for layer in model.layers[1:]} == {"float32"}
+    val = collections[1]
+    y_prob = np.asarray(model(val.gather(np.arange(len(val)))))
+    best = min(rows, key=lambda row: row["val_loss"])
+    assert (y_prob.argmax(axis=1) == val.y).mean() == pytest.approx(best["val_accuracy"])
+    assert best["val_accuracy"] > 0.8
+    if head == "softmax":
+        assert -np.log(y_prob[np.arange(12), val.y]).mean() == pytest.approx(best["val_loss"], rel=0.05)
+
+
+def test_a_loss_that_is_no_number(train: Callable[..., tuple[Any, list[Row]]], tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path, "a")
+    with pytest.raises(ModelError, match=r"loss is nan in epoch 1 at learning rate 1e\+30; lower"):
+        train(
+            learning_rate=1e30,
+            schedule="constant",
+            warmup_epochs=0.0,
+            optimizer="adam",
+            places=Places(checkpoints),
+        )
+    assert checkpoints.load() is None
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Weights of a small backbone, by chance, as a file."""
+    import keras
+
+    from pipeline.models import applications
+
+    keras.utils.set_random_seed(7)
+    backbone = applications.backbone(APPLICATION, image_hw=(32, 32), channels=1, weights=None)
+    path = tmp_path_factory.mktemp("weights") / "own.weights.h5"
+    backbone.save_weights(path)
+    return str(path)
+
+
+def test_frozen_then_fine_tuned(
+    weights: str, params_of: ParamsOf, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two phases, broken off in each; the features are computed once a picture, whatever happens."""
+    caplog.set_level("INFO")
+    train, val = made(tmp_path, (32, 32, 1))
+    section = {"model": APPLICATION, "weights": weights, "epochs": 2, "fine_tune_epochs": 2}
+    params = params_of(train=SMALL | section, augment=STILL | {"flip": "horizontal"})
+    shape: dict[str, Any] = {"image_hw": (32, 32), "channels": 1, "n_classes": 3, "params": params.train}
+    shape["policy"] = policy_of(params.augment, channels=1)
+    whole, rows = fit(train, val, **shape)
+    assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
+    places = Places(Checkpoints(tmp_path / "checkpoints", "a"), features=tmp_path / "features")
+    for n_epochs in (2, 3, 4):
+        with pytest.raises(Stopped):
+            fit(train, val, **shape, places=places, on_epoch=stop_after(n_epochs))
+    resumed, rows_again = fit(train, val, **shape, places=places)
+    assert rows == rows_again
+    assert same(whole, resumed)
+    said = [message for message in caplog.messages if "are known" in message]
+    assert (
+        said[:4]
+        == [
+            "features of 48 training pictures: 0 are known",
+            "features of 12 validation pictures: 0 are known",
+        ]
+        * 2
+    )
+    assert set(said[4:]) == {
+        "features of 48 training pictures: 48 are known",
+        "features of 12 validation pictures: 12 are known",
+    }
+
+
+def test_weights_of_pictures_follow_the_params(params_of: ParamsOf) -> None:
+    import keras
+
+    network = keras.Sequential([keras.Input((1,)), keras.layers.Dense(2)])
+    pictures = Features(np.zeros((4, 1), np.float32), np.array([0, 0, 0, 1]), np.array([0, 0, 1, 2]))
+    phase = Phase(network, pictures, pictures, (), n_epochs=1, learning_rate=0.1)
+    for by_class, by_group, expected in (
+        (False, False, [1, 1, 1, 1]),
+        (True, False, [2 / 3, 2 / 3, 2 / 3, 2]),
+        (False, True, [0.75, 0.75, 1, 1.5]),
+        (True, True, [0.5, 0.5, 1, 2]),
+    ):
+        params = params_of(train={"class_weights": by_class, "group_weights": by_group}).train
+        fed, validated = feeds(phase, params, first_epoch=0, n_replicas=1)
+        assert sorted(fed[0][2]) == pytest.approx(expected)
+        assert validated[0][2].tolist() == [1, 1, 1, 1]
+
+
+def test_knobs_are_those_of_the_params(params_of: ParamsOf) -> None:
+    section = {"filters": 3, "units": 4, "activation": "tanh", "dropout": 0.1, "kernel_l2": 0.2}
+    knobs = knobs_of(params_of(train=section).train)
+    assert vars(knobs) == section
+
+
+IN_A_PROCESS = """
+import sys
+from functools import partial
+from pathlib import Path
+root, n_devices = Path(sys.argv[1]), int(sys.argv[2])
+sys.path.insert(0, sys.argv[3])
+import keras
+if keras.backend.backend() == "tensorflow" and n_devices > 1:
+    import tensorflow as tf
+    several = [tf.config.LogicalDeviceConfiguration()] * n_devices
+    tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], several)
+from pipeline.backend import device
+device.set_up_device()
+if n_devices > 1:
+    name = "CPU:" if keras.backend.backend() == "tensorflow" else "cpu:"
+    device.replicas = partial(device.replicas, [f"{name}{i}" for i in range(n_devices)])
+import numpy as np
+from pipeline.augmentations import policy_of
+from pipeline.checkpoints import Checkpoints
+from pipeline.params import Params
+from pipeline.trainer import Places, fit
+from tests.conftest import values_with
+from tests.test_trainer import SMALL, STILL, made
+train, val = made(root, (16, 16, 1))
+section = SMALL | {"epochs": 8, "learning_rate": 0.01, "batch_size": 15, "ema": 0.5}
+values = values_with(train=section, augment=STILL | {"rotation": 0.02, "mixup": 0.1})
+params = Params.model_validate(values)
+how = {"image_hw": (16, 16), "channels": 1, "n_classes": 3, "params": params.train}
+how |= {"policy": policy_of(params.augment, channels=1), "places": Places(Checkpoints(root, "a"))}
+model, rows = fit(train, val, **how)
+assert rows[-1]["val_accuracy"] > 0.8, rows
+again, rows_again = fit(train, val, **how)
+assert rows == rows_again
+model.save(root / "model.keras")
+np.save(root / "y_prob.npy", np.asarray(model(val.gather(np.arange(12)))))
+"""
+
+
+@pytest.mark.parametrize(
+    ("backend", "n_devices"),
+    [
+        pytest.param("jax", 1, id="JAX"),
+        pytest.param("jax", 2, id="JAX, two devices"),
+        pytest.param("tensorflow", 2, id="TensorFlow, two devices"),
+    ],
+)
+def test_another_backend_or_several_devices(
+    backend: str, n_devices: int, collections: list[Pictures], tmp_path: Path
+) -> None:
+    """In a process of its own it learns, is saved, and answers alike here. 10 to 20 s each."""
+    import keras
+
+    env = {**os.environ, "KERAS_BACKEND": backend, "DARKROOM_DEVICE": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    env["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={n_devices}"
+    repo = str(Path(__file__).resolve().parents[2])
+    command = [sys.executable, "-c", IN_A_PROCESS, str(tmp_path), str(n_devices), repo]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    model = keras.saving.load_model(tmp_path / "model.keras", compile=False)
+    y_prob: npt.NDArray[np.float32] = np.load(tmp_path / "y_prob.npy")
+    val = collections[1]
+    assert np.asarray(model(val.gather(np.arange(12)))) == pytest.approx(y_prob, abs=1e-4)
