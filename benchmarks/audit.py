@@ -15,10 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.copies import TOUM, developed, params_for
-from pipeline.collection.partition import named_groups
+from pipeline.collection.partition import find_group_names
 from pipeline.paths import Paths
 from pipeline.shortcuts.findings import audit_collection
-from pipeline.tables.parquet import CLEAN, MANIFEST, SPLIT, read_table
+from pipeline.tables.clean_manifest import CLEAN_MANIFEST
+from pipeline.tables.parquet import read_table
+from pipeline.tables.raw_manifest import RAW_MANIFEST
+from pipeline.tables.split import SPLIT
 
 SOURCE_OF = "([^/]+)__"
 
@@ -47,11 +50,14 @@ def audit_of(source: Path, quality: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         paths = Paths(Path(folder))
         developed(paths, source.resolve(), params)
-        clean, manifest = read_table(paths.clean_manifest, CLEAN), read_table(paths.raw_manifest, MANIFEST)
+        clean, manifest = (
+            read_table(paths.clean_manifest, CLEAN_MANIFEST),
+            read_table(paths.raw_manifest, RAW_MANIFEST),
+        )
         names = json.loads(paths.classes.read_text(encoding="utf-8"))
         placed = read_table(paths.split, SPLIT).to_pandas()
         key_of = dict(zip(clean.column("id").to_pylist(), clean.column("key").to_pylist(), strict=True))
-        origin = named_groups([key_of[image_id] for image_id in placed["id"]], SOURCE_OF)
+        origin = find_group_names([key_of[image_id] for image_id in placed["id"]], SOURCE_OF)
         found = audit_collection(
             placed.assign(group=origin), names, manifest=manifest, clean=clean, shards=paths.shards
         )

@@ -19,10 +19,11 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.copies import params_for
+from pipeline.collection.alterations import make_imperfect
 from pipeline.collection.demos import FASHION_MNIST
-from pipeline.collection.shards import ShardWriter, rows_per_shard
-from pipeline.training.augmentations import imperfect, policy_of
-from pipeline.training.batches import Part, Pictures
+from pipeline.collection.pictures import Part, Pictures
+from pipeline.collection.shards import ShardWriter, count_rows_per_shard
+from pipeline.training.policy import build_policy
 
 Uint8 = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
@@ -121,7 +122,7 @@ def darkroom(
             image_hw=x.shape[1:3],
             channels=x.shape[3],
             n_classes=10,
-            policy=policy_of(params.augment, channels=x.shape[3]),
+            policy=build_policy(params.augment, channels=x.shape[3]),
             params=params.train,
             on_epoch=lambda row: watch.append(time.perf_counter()),
         )
@@ -144,14 +145,14 @@ def darkroom(
 def with_imperfect(x: Uint8, y: Ints, name: str, *, share: float) -> tuple[Uint8, Ints]:
     """Pictures, and behind them the imperfect copies of the first of them, as many as `share` says."""
     n = round(share * len(x))
-    copies = imperfect(x[:n], [f"{name}/{i}" for i in range(n)], seed=0)
+    copies = make_imperfect(x[:n], [f"{name}/{i}" for i in range(n)], seed=0)
     return np.concatenate([x, copies]), np.concatenate([y, y[:n]])
 
 
 def collection(folder: Path, x: Uint8, y: Ints) -> Pictures:
     """Pictures in shards of a folder, as the clean stage leaves them."""
     shape = x.shape[1:]
-    per_shard = rows_per_shard(len(x), (shape[0], shape[1], shape[2]))
+    per_shard = count_rows_per_shard(len(x), (shape[0], shape[1], shape[2]))
     place = np.arange(len(x))
     with ShardWriter(folder, len(x), (shape[0], shape[1], shape[2]), per_shard) as writer:
         for i in place:

@@ -24,7 +24,9 @@ from pipeline.params import Params, read_yaml
 from pipeline.paths import Paths, project_root
 from pipeline.sources import open_source
 from pipeline.stages import clean, split, validate
-from pipeline.tables.parquet import CLEAN, SPLIT, read_table, write_table
+from pipeline.tables.clean_manifest import CLEAN_MANIFEST
+from pipeline.tables.parquet import read_table, write_table
+from pipeline.tables.split import SPLIT
 from pipeline.tracking.runs import Untracked
 
 Alter = Callable[[Image.Image], Image.Image]
@@ -137,7 +139,7 @@ def developed(paths: Paths, source: Path, params: Params) -> None:
 
 def place_of(paths: Paths) -> dict[str, tuple[str, str, int]]:
     """Group, split and fold of each picture by key."""
-    kept = read_table(paths.clean_manifest, CLEAN).to_pandas().set_index("id")
+    kept = read_table(paths.clean_manifest, CLEAN_MANIFEST).to_pandas().set_index("id")
     placed = read_table(paths.split, SPLIT).to_pandas().set_index("id").join(kept["key"])
     columns = (placed["group"], placed["split"], placed["fold"])
     return dict(zip(placed["key"], zip(*columns, strict=True), strict=True))

@@ -25,8 +25,8 @@ from PIL import Image
 
 from benchmarks.copies import TOUM, look_at, params_for
 from pipeline import images
-from pipeline.collection.file_plan import plan
-from pipeline.collection.fingerprints import Prints
+from pipeline.collection.file_plan import plan_files
+from pipeline.collection.fingerprints import Fingerprints
 from pipeline.collection.shards import ShardWriter
 from pipeline.params import Params
 from pipeline.sources import open_source
@@ -155,13 +155,13 @@ def both_passes(params: Params, n_workers: int) -> float:
     source = open_source(
         Path(params.data.source), ignore=[], class_names=[], csv_label_column="", csv_image_hw=(1, 1)
     )
-    files = plan(manifest, [], source.labels)
+    files = plan_files(manifest, [], source.labels)
     n = sum(file.at >= 0 for file in files.values())
     settings = clean.settings_of(params.clean, manifest, files)
     limit = params.validate_.max_seconds_per_file
     with (
         tempfile.TemporaryDirectory() as folder,
-        Prints(Path(folder), n, len(images.VIEWS)) as prints,
+        Fingerprints(Path(folder), n, len(images.VIEWS)) as prints,
         ShardWriter(Path(folder, "shards"), n, (*IMAGE_HW, 3), n) as writer,
     ):
         clean.develop_all(files, source, settings, writer, prints, max_seconds=limit)

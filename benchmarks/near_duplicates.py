@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.collection.near_duplicates import Links, components, near_links
+from pipeline.collection.near_duplicates import Links, find_components, link_near
 from pipeline.params import load_params
 from pipeline.paths import Paths, project_root
 
@@ -60,7 +60,7 @@ def main() -> None:
     views = orientations(bits)
     start = time.perf_counter()
     links = search(bits, views, options.distance)
-    group = components(n + n_copies, links.a, links.b)
+    group = find_components(n + n_copies, links.a, links.b)
     seconds = time.perf_counter() - start
     found = group[n:] == group[original]
     n_false = len(links) - int(found.sum())
@@ -75,7 +75,7 @@ def main() -> None:
 
 def search(prints: NDArray[np.uint8], views: NDArray[np.uint8], distance: int) -> Links:
     usable = np.ones(len(prints), dtype=bool)
-    return near_links(prints, usable, lambda a, b: views[a:b], max_distance=distance)
+    return link_near(prints, usable, lambda a, b: views[a:b], max_distance=distance)
 
 
 def compare(python: Path, distance: int) -> None:

@@ -23,12 +23,14 @@ import numpy.typing as npt
 from benchmarks.audit import SOURCE_OF
 from benchmarks.copies import TOUM, developed, params_for
 from pipeline.backend.device import set_up_device
-from pipeline.collection.partition import named_groups
+from pipeline.collection.partition import find_group_names
+from pipeline.collection.pictures import Part, Pictures
 from pipeline.params import Params
 from pipeline.paths import Paths
-from pipeline.tables.parquet import CLEAN, SPLIT, read_table
-from pipeline.training.augmentations import policy_of
-from pipeline.training.batches import Part, Pictures
+from pipeline.tables.clean_manifest import CLEAN_MANIFEST
+from pipeline.tables.parquet import read_table
+from pipeline.tables.split import SPLIT
+from pipeline.training.policy import build_policy
 from pipeline.training.trainer import Places, fit
 
 Ints = npt.NDArray[np.int64]
@@ -92,7 +94,7 @@ def seeded(params: Params, seed: int) -> Params:
 
 def developed_scans(paths: Paths, source: Path, params: Params) -> Scans:
     developed(paths, source, params)
-    clean = read_table(paths.clean_manifest, CLEAN).to_pandas().set_index("id")
+    clean = read_table(paths.clean_manifest, CLEAN_MANIFEST).to_pandas().set_index("id")
     placed = read_table(paths.split, SPLIT).to_pandas().sort_values("id")
     rows = clean.loc[placed["id"]]
     part = Part(
@@ -101,7 +103,7 @@ def developed_scans(paths: Paths, source: Path, params: Params) -> Scans:
         rows["row"].to_numpy(np.int64),
         placed["class_index"].to_numpy(np.int64),
     )
-    origin = np.array(named_groups(list(rows["key"]), SOURCE_OF))
+    origin = np.array(find_group_names(list(rows["key"]), SOURCE_OF))
     return Scans(paths.shards, part, placed["split"].to_numpy(str), origin)
 
 
@@ -136,7 +138,7 @@ def right(
         image_hw=(height, width),
         channels=channels,
         n_classes=int(scans.part.y.max()) + 1,
-        policy=policy_of(params.augment, channels=channels),
+        policy=build_policy(params.augment, channels=channels),
         params=params.train,
         places=Places(features=features),
     )

@@ -6,6 +6,8 @@ Only `runner.py` and `cli.py` catch `DarkroomError`; anything else is a bug and 
 
 from collections.abc import Iterable
 
+from pipeline.refusals import Refusal
+
 
 class DarkroomError(Exception):
     """Something the user can put right; the message says how."""
@@ -20,15 +22,15 @@ class SourceError(DarkroomError):
 
 
 class ImageError(DarkroomError):
-    """One picture cannot be used: `reason` is one of `images.REASONS`, `detail` what was found."""
+    """One picture cannot be used: `refusal` says why, by one of `refusals.REASONS` and what was found."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
-        self.reason, self.detail = reason, detail
+        self.refusal = Refusal(reason, detail)
 
     def __reduce__(self) -> tuple[type["ImageError"], tuple[str, str]]:
         """Pickled whole: it crosses from worker processes."""
-        return type(self), (self.reason, self.detail)
+        return type(self), (self.refusal.reason, self.refusal.detail)
 
 
 class DataError(DarkroomError):

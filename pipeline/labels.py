@@ -1,10 +1,49 @@
-"""Labels, as folders and classes are called: the order that people expect of them."""
+"""Labels, as folders and classes are called: their order, their list in a file, and safe names for them."""
 
+import hashlib
+import json
 import re
+from pathlib import Path
+
+from pipeline.errors import DataError
+
+_MAX_PART = 100  # characters; MLflow allows 250 for a whole name
 
 
-def natural(label: str) -> tuple[list[tuple[int, int, str]], str]:
+def sort_naturally(label: str) -> tuple[list[tuple[int, int, str]], str]:
     """A sort key in which numbers count as numbers and capitals do not matter: "a2" before "A10"."""
     parts = re.findall(r"[0-9]+|[^0-9]+", label.casefold())
     # The label itself settles ties ("01" and "1"), so that the order never depends on the input's.
     return [(0, int(part), "") if part[0] in "0123456789" else (1, 0, part) for part in parts], label
+
+
+def read_class_names(path: Path) -> tuple[str, ...]:
+    """The class names of classes.json, in the order of the model's outputs.
+
+    Raises:
+        DataError: the file is missing, or is not a list of names.
+    """
+    try:
+        names = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist; run `dvc repro split` to make it") from None
+    except ValueError as error:
+        raise DataError(f"{path} is not JSON ({error}); run `dvc repro -f split`") from None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise DataError(f"{path} must hold a list of class names; run `dvc repro -f split`")
+    return tuple(names)
+
+
+def metric_name(*parts: str) -> str:
+    """Parts joined by "/", each made of the characters that MLflow allows (letters, digits, _ - . and space).
+
+    A part that has to be changed carries a hash of the original, so that different parts stay different.
+    """
+    return "/".join(_safe(part) for part in parts)
+
+
+def _safe(part: str) -> str:
+    kept = re.sub(r"[^A-Za-z0-9_\-. ]", "_", part)[:_MAX_PART]
+    if kept == part and part.strip(". ") == part and part:
+        return part
+    return f"{kept.strip('. ')}-{hashlib.sha256(part.encode()).hexdigest()[:8]}"

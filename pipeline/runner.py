@@ -10,9 +10,8 @@ from collections.abc import Callable, Mapping
 from pipeline.errors import DarkroomError
 from pipeline.params import Params, flatten, load_params
 from pipeline.paths import Paths, project_root, written_whole
-from pipeline.tracking.connection import ENTRY_TAG, stage_run
 from pipeline.tracking.lineage import Lineage
-from pipeline.tracking.runs import Run, Tracked, Untracked
+from pipeline.tracking.runs import ENTRY_TAG, Run, Tracked, Untracked, open_stage_run
 
 Metrics = Mapping[str, float]
 StageMain = Callable[[Params, Paths, Run], Metrics]
@@ -51,8 +50,8 @@ def execute(name: str, main: StageMain, paths: Paths) -> None:
         write_metrics(main(params, paths, Untracked()), paths, name)
     else:
         logged = flatten({name: params.section(name).model_dump()})
-        with stage_run(paths.root, name, logged, required=name == "train") as run:
-            metrics = rounded(main(params, paths, run))
+        with open_stage_run(paths.root, name, logged, required=name == "train") as run:
+            metrics = round_metrics(main(params, paths, run))
             write_metrics(metrics, paths, name)
             run.log_metrics(metrics)
             _tag_entry(run, name, paths)
@@ -62,10 +61,12 @@ def execute(name: str, main: StageMain, paths: Paths) -> None:
 def write_metrics(metrics: Metrics, paths: Paths, name: str) -> None:
     """Write data/<stage>/metrics.json: sorted keys, rounded numbers, the same bytes for the same metrics."""
     with written_whole(paths.metrics(name)) as temporary:
-        temporary.write_text(json.dumps(rounded(metrics), indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        temporary.write_text(
+            json.dumps(round_metrics(metrics), indent=2, sort_keys=True) + "\n", encoding="utf-8"
+        )
 
 
-def rounded(metrics: Metrics) -> dict[str, float]:
+def round_metrics(metrics: Metrics) -> dict[str, float]:
     """Metrics as metrics.json and MLflow both hold them: whole numbers whole, others to 6 decimals."""
     return {
         name: int(value) if float(value).is_integer() else round(float(value), _DECIMALS)
@@ -75,12 +76,12 @@ def rounded(metrics: Metrics) -> dict[str, float]:
 
 def set_up_logging() -> None:
     """Log to stderr: coloured on a terminal, plain lines in a pipe; third parties only from warnings up."""
-    logging.basicConfig(level=logging.WARNING, handlers=[_handler()], format="%(message)s", force=True)
+    logging.basicConfig(level=logging.WARNING, handlers=[_make_handler()], format="%(message)s", force=True)
     for name in ("darkroom", "pipeline", "__main__"):
         logging.getLogger(name).setLevel(logging.INFO)
 
 
-def _handler() -> logging.Handler:
+def _make_handler() -> logging.Handler:
     if not sys.stderr.isatty():
         plain = logging.StreamHandler()
         plain.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
@@ -94,4 +95,4 @@ def _handler() -> logging.Handler:
 def _tag_entry(run: Run, name: str, paths: Paths) -> None:
     """Under DVC, mark the run with the hash of the lock entry DVC is about to write, so it can be found."""
     if isinstance(run, Tracked) and os.environ.get("DVC_STAGE") == name:
-        run.set_tags({ENTRY_TAG: Lineage(paths).entry_from_files(name)})
+        run.set_tags({ENTRY_TAG: Lineage(paths).hash_entry_from_files(name)})

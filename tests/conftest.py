@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline.collection.demos import grey_png
+from pipeline.collection.demos import encode_grey_png
 from pipeline.params import Params, read_yaml
 from pipeline.paths import Paths
 
@@ -51,7 +51,7 @@ def project(tmp_path: Path) -> Paths:
         for number in range(10):
             picture = paths.raw / name / f"{number}.png"
             picture.parent.mkdir(parents=True, exist_ok=True)
-            picture.write_bytes(grey_png([bytes([shade * 80 + number] * 8)] * 8))
+            picture.write_bytes(encode_grey_png([bytes([shade * 80 + number] * 8)] * 8))
     (paths.root / "dvc.yaml").write_text("stages: {}\n")
     return paths
 
@@ -65,7 +65,9 @@ def develop() -> Develop:
     import json
 
     from pipeline.collection.shards import ShardWriter
-    from pipeline.tables.parquet import CLEAN, SPLIT, from_rows, write_table
+    from pipeline.tables.clean_manifest import CLEAN_MANIFEST
+    from pipeline.tables.parquet import build_table, write_table
+    from pipeline.tables.split import SPLIT
 
     def develop(root: Path, pictures: Any, y: Any, splits: Any, names: list[str]) -> Paths:
         paths = Paths(root)
@@ -85,8 +87,8 @@ def develop() -> Develop:
                 "pdq_quality": 0,
             }
             rows.append(common | place | {"source_split": "", "repairs": [], "split": split, "fold": 0})
-        write_table(from_rows(rows, CLEAN, sort_by="id"), paths.clean_manifest)
-        write_table(from_rows(rows, SPLIT, sort_by="id"), paths.split)
+        write_table(build_table(rows, CLEAN_MANIFEST, sort_by="id"), paths.clean_manifest)
+        write_table(build_table(rows, SPLIT, sort_by="id"), paths.split)
         paths.classes.write_text(json.dumps(names), encoding="utf-8")
         return paths
 
@@ -99,7 +101,7 @@ def classifier_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import keras
     import numpy as np
 
-    from pipeline.serving.classifier import Settings, save_classifier
+    from pipeline.serving.settings import Settings, save_classifier
 
     layers = [keras.layers.Rescaling(1 / 255), keras.layers.GlobalAveragePooling2D()]
     dense = keras.layers.Dense(3, activation="softmax")

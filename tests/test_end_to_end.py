@@ -18,7 +18,8 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 from pipeline.paths import STAGES, Paths
-from pipeline.tables.parquet import PREDICTIONS, read_table
+from pipeline.tables.parquet import read_table
+from pipeline.tables.predictions import PREDICTIONS
 from pipeline.tracking import connection, registry
 
 pytestmark = pytest.mark.slow

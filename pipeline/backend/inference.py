@@ -8,7 +8,7 @@ import numpy.typing as npt
 BATCH_SIZE = 32
 
 
-def outputs_of(model: Any, pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+def compute_outputs(model: Any, pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """What a `keras.Model` gives for pictures, float32 [n, n_outputs], whatever stands beside each of them.
 
     Args:

@@ -8,7 +8,7 @@ from pipeline.errors import DataError
 from pipeline.paths import STAGES, Paths
 
 
-def summary_of(paths: Paths) -> dict[str, str]:
+def summarise(paths: Paths) -> dict[str, str]:
     """Headings and what to say under each, from the files that the stages left; paths from the root.
 
     Raises:
@@ -18,23 +18,23 @@ def summary_of(paths: Paths) -> dict[str, str]:
     decision = _read(paths.decision, paths.root)
     n_test = metrics.get("n_test")
     summary = {
-        "Test accuracy": _accuracy(metrics) + (f", on {n_test:,} pictures" if n_test else ""),
-        "Shortcuts": _shortcuts(paths),
-        "Promotion": _promotion(decision),
-        "Pictures": ", ".join(_figures(paths)) or "none",
-        "Data report": ", ".join(_reports(paths)),
+        "Test accuracy": _describe_accuracy(metrics) + (f", on {n_test:,} pictures" if n_test else ""),
+        "Shortcuts": _describe_shortcuts(paths),
+        "Promotion": _describe_promotion(decision),
+        "Pictures": ", ".join(_list_figures(paths)) or "none",
+        "Data report": ", ".join(_list_reports(paths)),
         "Compare in MLflow": "make ui",
     }
     return {heading: text for heading, text in summary.items() if text}
 
 
-def _accuracy(metrics: dict[str, Any]) -> str:
+def _describe_accuracy(metrics: dict[str, Any]) -> str:
     text = f"{metrics['accuracy']:.1%}" if "accuracy" in metrics else "not measured"
     low, high = (metrics.get(f"accuracy/{end}") for end in ("low", "high"))
     return text if low is None or high is None else f"{text} ({low:.1%} to {high:.1%})"
 
 
-def _shortcuts(paths: Paths) -> str:
+def _describe_shortcuts(paths: Paths) -> str:
     """How well facts beside the picture predict the class; "" where split has not said."""
     metrics = _read(paths.metrics("split"), paths.root) if paths.metrics("split").exists() else {}
     if "metadata_accuracy" not in metrics:
@@ -43,24 +43,24 @@ def _shortcuts(paths: Paths) -> str:
     return f"{said.format(**metrics)} (chance {metrics['metadata_chance']:.1%})"
 
 
-def _promotion(decision: dict[str, Any]) -> str:
+def _describe_promotion(decision: dict[str, Any]) -> str:
     model = f" {decision['model_name']} version {decision['version']}" if "version" in decision else ""
     reasons = "; ".join(decision.get("reasons", ()))
     return f"{decision.get('verdict', 'none')}{model}" + (f": {reasons}" if reasons else "")
 
 
-def _figures(paths: Paths) -> list[str]:
+def _list_figures(paths: Paths) -> list[str]:
     return [
-        f"{_relative(paths.figures(stage), paths.root)}/" for stage in STAGES if paths.figures(stage).is_dir()
+        f"{_shorten(paths.figures(stage), paths.root)}/" for stage in STAGES if paths.figures(stage).is_dir()
     ]
 
 
-def _reports(paths: Paths) -> list[str]:
+def _list_reports(paths: Paths) -> list[str]:
     pages = (docs / "index.html" for docs in (paths.data_docs, paths.ready_docs))
-    return [_relative(page, paths.root) for page in pages if page.exists()]
+    return [_shorten(page, paths.root) for page in pages if page.exists()]
 
 
-def _relative(path: Path, root: Path) -> str:
+def _shorten(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix() if path.exists() else ""
 
 

@@ -5,12 +5,12 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 from pipeline.errors import DataError, ParamsError
-from pipeline.labels import natural
+from pipeline.labels import sort_naturally
 
 REST = "*"  # in a class map: every folder that is not named elsewhere
 
 
-def class_indices(
+def index_classes(
     folders: Collection[str], *, classes: Mapping[str, Sequence[str]], class_names: Sequence[str]
 ) -> tuple[list[str], dict[str, int]]:
     """The class names in the order of the model's outputs, and each folder's index into them.
@@ -28,30 +28,30 @@ def class_indices(
     """
     if "" in folders:
         raise DataError("some pictures lie in no class folder; put each into the folder of its class")
-    names, index_of = _mapped(folders, classes) if classes else _one_a_folder(folders, class_names)
+    names, index_of = _map_folders(folders, classes) if classes else _take_folders(folders, class_names)
     if len(names) < 2:
         raise DataError(
-            f"a classifier needs at least two classes, got {len(names)} ({_listed(names)}); "
+            f"a classifier needs at least two classes, got {len(names)} ({_join_quoted(names)}); "
             "add a folder of pictures, or change data.classes"
         )
     return names, index_of
 
 
-def _one_a_folder(folders: Collection[str], class_names: Sequence[str]) -> tuple[list[str], dict[str, int]]:
+def _take_folders(folders: Collection[str], class_names: Sequence[str]) -> tuple[list[str], dict[str, int]]:
     place = {name: i for i, name in enumerate(class_names)}
-    names = sorted(set(folders), key=lambda name: (place.get(name, len(place)), natural(name)))
+    names = sorted(set(folders), key=lambda name: (place.get(name, len(place)), sort_naturally(name)))
     return names, {name: i for i, name in enumerate(names)}
 
 
-def _mapped(
+def _map_folders(
     folders: Collection[str], classes: Mapping[str, Sequence[str]]
 ) -> tuple[list[str], dict[str, int]]:
     named = [folder for members in classes.values() for folder in members]
     _check_named(named, folders)
-    rest = sorted(set(folders) - set(named), key=natural)
+    rest = sorted(set(folders) - set(named), key=sort_naturally)
     if rest and REST not in named:
         raise ParamsError(
-            f"data.classes leaves out {_listed(rest)}: add it to a class, use "
+            f"data.classes leaves out {_join_quoted(rest)}: add it to a class, use "
             f'"{REST}" for all that are not named, or skip it with data.ignore'
         )
     index_of: dict[str, int] = {}
@@ -60,7 +60,7 @@ def _mapped(
         if not own:
             why = f'"{REST}" finds every folder named elsewhere' if members else "an empty list"
             raise ParamsError(
-                f"data.classes.{name} holds no folder ({why}); folders: {_listed_folders(folders)}"
+                f"data.classes.{name} holds no folder ({why}); folders: {_join_sorted(folders)}"
             )
         index_of |= dict.fromkeys(own, i)
     return list(classes), index_of
@@ -69,20 +69,22 @@ def _mapped(
 def _check_named(named: Sequence[str], folders: Collection[str]) -> None:
     twice = [folder for folder, n in Counter(named).items() if n > 1]
     if twice:
-        raise ParamsError(f"data.classes names {_listed(twice)} more than once; a folder is in one class")
+        raise ParamsError(
+            f"data.classes names {_join_quoted(twice)} more than once; a folder is in one class"
+        )
     missing = [folder for folder in named if folder != REST and folder not in folders]
     if missing:
         match = difflib.get_close_matches(missing[0], folders, n=1)
         hint = f" (did you mean {match[0]!r}?)" if match else ""
         raise ParamsError(
-            f"data.classes names {_listed(missing)}{hint}, which holds no picture that was kept; "
-            f"folders: {_listed_folders(folders)}"
+            f"data.classes names {_join_quoted(missing)}{hint}, which holds no picture that was kept; "
+            f"folders: {_join_sorted(folders)}"
         )
 
 
-def _listed(names: Sequence[str]) -> str:
+def _join_quoted(names: Sequence[str]) -> str:
     return ", ".join(repr(name) for name in names) or "none"
 
 
-def _listed_folders(folders: Collection[str]) -> str:
-    return ", ".join(sorted(folders, key=natural))
+def _join_sorted(folders: Collection[str]) -> str:
+    return ", ".join(sorted(folders, key=sort_naturally))

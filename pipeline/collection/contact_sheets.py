@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from pipeline.collection.file_plan import File
 from pipeline.collection.shards import Shards
-from pipeline.figures import sheet, short
-from pipeline.images import OVERRULABLE, REASONS, THUMBNAIL_PX
-from pipeline.labels import natural
+from pipeline.figures.drawing import shorten
+from pipeline.figures.sheets import draw_sheet
+from pipeline.images.picture import THUMBNAIL_PX
+from pipeline.labels import sort_naturally
+from pipeline.refusals import OVERRULABLE, REASONS
 
 _log = logging.getLogger(__name__)
 
@@ -34,31 +36,31 @@ def draw_classes(kept: pa.Table, *, shards: Path, folder: Path) -> None:
     Sheets of classes that are no more are removed; beyond 50 classes, the others have none.
 
     Args:
-        kept: with the columns id, key, label, shard and row of tables.CLEAN.
+        kept: with the columns id, key, label, shard and row of CLEAN_MANIFEST.
     """
     for old in folder.glob("class_*.png"):
         old.unlink()
     table = kept.select(["id", "key", "label", "shard", "row"])
-    labels = sorted(pc.unique(table.column("label")).to_pylist(), key=natural)
+    labels = sorted(pc.unique(table.column("label")).to_pylist(), key=sort_naturally)
     if len(labels) > MAX_CLASSES:
         _log.info("contact sheets for the first %d of %d classes", MAX_CLASSES, len(labels))
     opened = Shards(shards)
-    for label, name in zip(labels[:MAX_CLASSES], sheet_names(labels), strict=False):
+    for label, name in zip(labels[:MAX_CLASSES], name_sheets(labels), strict=False):
         mine = table.filter(pc.equal(table.column("label"), label))
         shown = mine.take(pc.sort_indices(mine.column("id"))[:N_TILES])
         pictures = opened.gather(shown.column("shard").to_numpy(), shown.column("row").to_numpy())
-        captions = [_in_two_lines(PurePosixPath(key).name) for key in shown.column("key").to_pylist()]
-        title = f"{short(label, 40)}: {len(shown)} of {len(mine):,} pictures, as developed"
-        sheet(pictures, captions, title=title, path=folder / f"class_{name}.png")
+        captions = [_split_caption(PurePosixPath(key).name) for key in shown.column("key").to_pylist()]
+        title = f"{shorten(label, 40)}: {len(shown)} of {len(mine):,} pictures, as developed"
+        draw_sheet(pictures, captions, title=title, path=folder / f"class_{name}.png")
 
 
-def _in_two_lines(name: str) -> str:
-    text = short(name, 2 * _LINE)
+def _split_caption(name: str) -> str:
+    text = shorten(name, 2 * _LINE)
     half = -(-len(text) // 2)
     return f"{text[:half]}\n{text[half:]}" if len(text) > _LINE else text
 
 
-def sheet_names(labels: Sequence[str]) -> list[str]:
+def name_sheets(labels: Sequence[str]) -> list[str]:
     """A part of a file name for each label: safe everywhere, different also where capitals do not count."""
     names: list[str] = []
     for label in labels:
@@ -69,26 +71,26 @@ def sheet_names(labels: Sequence[str]) -> list[str]:
     return names
 
 
-def choose(files: Iterable[File]) -> list[File]:
+def choose_files(files: Iterable[File]) -> list[File]:
     """The quarantined files that the sheet shows: each reason in turn gives its next file by id.
 
     In the order of reasons. With more files of some reason, no file of another comes in.
     """
     waiting: dict[str, list[File]] = {reason: [] for reason in REASONS}
     for file in files:
-        if file.reason:
+        if file.refusal:
             waiting[file.reason].append(file)
     queues = [sorted(found, key=lambda file: (file.id or "", file.key)) for found in waiting.values()]
-    n_each = _shares([len(queue) for queue in queues])
+    n_each = _share_places([len(queue) for queue in queues])
     return [file for queue, n in zip(queues, n_each, strict=True) for file in queue[:n]]
 
 
-def with_picture(files: Iterable[File]) -> set[str]:
+def choose_thumbnails(files: Iterable[File]) -> set[str]:
     """The keys of the chosen files that can be decoded: what a decoder refused or hung on is let alone."""
-    return {file.key for file in choose(files) if file.reason in _DECODABLE}
+    return {file.key for file in choose_files(files) if file.reason in _DECODABLE}
 
 
-def _shares(lengths: Sequence[int]) -> list[int]:
+def _share_places(lengths: Sequence[int]) -> list[int]:
     """How many of each queue get one of the places when they take turns."""
     taken = [0] * len(lengths)
     left = min(N_TILES, sum(lengths))
@@ -107,15 +109,15 @@ def draw_quarantine(files: Collection[File], thumbnails: Mapping[str, Uint8], pa
         files: all that are quarantined.
         thumbnails: uint8 [THUMBNAIL_PX, THUMBNAIL_PX, 3] by key, of those chosen that can be decoded.
     """
-    shown = choose(files)
-    tiles = [thumbnails.get(file.key, blank_tile(THUMBNAIL_PX)) for file in shown]
+    shown = choose_files(files)
+    tiles = [thumbnails.get(file.key, draw_blank_tile(THUMBNAIL_PX)) for file in shown]
     pictures = np.stack(tiles) if tiles else np.empty((0, THUMBNAIL_PX, THUMBNAIL_PX, 3), np.uint8)
-    captions = [f"{file.reason}\n{short(file.key, _LINE)}" for file in shown]
+    captions = [f"{file.reason}\n{shorten(file.key, _LINE)}" for file in shown]
     title = f"Quarantine: {len(shown)} of {len(files):,} files" if files else "Quarantine: no file"
-    sheet(pictures, captions, title=title, path=path)
+    draw_sheet(pictures, captions, title=title, path=path)
 
 
-def blank_tile(side_px: int) -> Uint8:
+def draw_blank_tile(side_px: int) -> Uint8:
     """A crossed grey square, uint8 [side_px, side_px, 3], for what cannot be shown."""
     y, x = np.mgrid[:side_px, :side_px]
     is_cross = (abs(x - y) < 2) | (abs(x + y - side_px + 1) < 2)

@@ -106,10 +106,10 @@ def fill(name: str, raw: Path) -> None:
         raise SourceError(f"there is no demo {name!r}; allowed: {', '.join(DEMOS)}")
     if not is_empty(raw):
         raise SourceError(
-            f"{raw} already holds {min(_shown(raw)).name!r} and nothing is ever overwritten; "
+            f"{raw} already holds {min(_list_shown(raw)).name!r} and nothing is ever overwritten; "
             "move what is there away, or set data.source to another folder"
         )
-    with filled_whole(raw) as folder:
+    with fill_whole(raw) as folder:
         DEMOS[name](folder)
 
 
@@ -119,14 +119,14 @@ def is_empty(raw: Path) -> bool:
     Raises:
         SourceError: a demo was interrupted while its files were being moved into `raw`.
     """
-    empty = next(_shown(raw), None) is None
+    empty = next(_list_shown(raw), None) is None
     if not empty and (raw / UNFINISHED).exists():
         raise SourceError(f"a demo was interrupted and {raw} is half filled; empty it and run the demo again")
     return empty
 
 
 @contextmanager
-def filled_whole(raw: Path) -> Iterator[Path]:
+def fill_whole(raw: Path) -> Iterator[Path]:
     """Yield an empty folder to fill, and move what is in it into `raw` on success.
 
     The folder lies inside `raw`, on the same disk even where `raw` is a mount, and goes last: as long
@@ -154,10 +154,10 @@ def write_digits(folder: Path) -> None:
         rows = [bytes(int(value * 255 / 16 + 0.5) for value in row) for row in picture]
         path = folder / str(digit) / f"{number:04d}.png"
         path.parent.mkdir(exist_ok=True)
-        path.write_bytes(grey_png(rows))
+        path.write_bytes(encode_grey_png(rows))
 
 
-def grey_png(rows: list[bytes]) -> bytes:
+def encode_grey_png(rows: list[bytes]) -> bytes:
     """An 8-bit grey PNG of at most 65,535 bytes of pixels, stored rather than compressed.
 
     What a compressor writes differs between zlib's versions; these bytes, and so the ids of the
@@ -167,7 +167,12 @@ def grey_png(rows: list[bytes]) -> bytes:
     block = struct.pack("<BHH", 1, len(pixels), len(pixels) ^ 0xFFFF) + pixels
     stored = b"\x78\x01" + block + struct.pack(">I", zlib.adler32(pixels))
     header = struct.pack(">IIBBBBB", len(rows[0]), len(rows), 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", stored) + _chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + _encode_chunk(b"IHDR", header)
+        + _encode_chunk(b"IDAT", stored)
+        + _encode_chunk(b"IEND", b"")
+    )
 
 
 def fetch(idx: IdxSet, folder: Path) -> None:
@@ -182,9 +187,11 @@ def fetch(idx: IdxSet, folder: Path) -> None:
             shutil.copyfile(idx.local / name, folder / name)
         else:
             _download(idx, name, folder)
-        if _content_sha256(folder / name) != checksums.sha256:
+        if _hash_content(folder / name) != checksums.sha256:
             where = idx.local if installed else idx.url
-            raise SourceError(f"{name} from {where} does not hold {idx.title} as published; {_advice(idx)}")
+            raise SourceError(
+                f"{name} from {where} does not hold {idx.title} as published; {_give_advice(idx)}"
+            )
 
 
 def _download(idx: IdxSet, name: str, folder: Path) -> None:
@@ -199,22 +206,24 @@ def _download(idx: IdxSet, name: str, folder: Path) -> None:
             idx.url + name, f"md5:{idx.files[name].gz_md5}", fname=name, path=folder, downloader=downloader
         )
     except (OSError, ValueError) as error:  # no connection, an HTTP error; another checksum
-        raise SourceError(f"cannot download {idx.url}{name}: {_cause(error)}; {_advice(idx)}") from None
+        raise SourceError(
+            f"cannot download {idx.url}{name}: {_find_cause(error)}; {_give_advice(idx)}"
+        ) from None
 
 
-def _cause(error: BaseException) -> str:
+def _find_cause(error: BaseException) -> str:
     """The innermost of an error's causes, which says it in the fewest words."""
     inner = error.__cause__ or error.__context__
-    return _cause(inner) if inner else " ".join(str(error).split()) or type(error).__name__
+    return _find_cause(inner) if inner else " ".join(str(error).split()) or type(error).__name__
 
 
-def _advice(idx: IdxSet) -> str:
+def _give_advice(idx: IdxSet) -> str:
     files = ", ".join(idx.files)
     by_hand = f"put {idx.title}'s files ({files}) into data/raw yourself"
     return f"{idx.advice}, or {by_hand}" if idx.advice else by_hand
 
 
-def _content_sha256(path: Path) -> str:
+def _hash_content(path: Path) -> str:
     """Of what a .gz holds; "" where it is damaged."""
     try:
         return hashlib.sha256(gzip.decompress(path.read_bytes())).hexdigest()
@@ -222,11 +231,11 @@ def _content_sha256(path: Path) -> str:
         return ""
 
 
-def _shown(raw: Path) -> Iterator[Path]:
+def _list_shown(raw: Path) -> Iterator[Path]:
     return (entry for entry in raw.glob("*") if not entry.name.startswith("."))
 
 
-def _chunk(kind: bytes, data: bytes) -> bytes:
+def _encode_chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 

@@ -5,26 +5,28 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from pipeline.collection.near_duplicates import Links, components
+from pipeline.collection.near_duplicates import Links, find_components
 from pipeline.collection.shards import Shards
-from pipeline.figures import sheet, short
-from pipeline.tables.parquet import PAIRS, counted
+from pipeline.figures.drawing import shorten
+from pipeline.figures.sheets import draw_sheet
+from pipeline.tables.pairs import PAIRS
+from pipeline.tables.parquet import count_values
 
 _SHOWN = 24
 
 Names = Mapping[int, tuple[str, str]]  # id and key of a picture, by its number
 
 
-def group_names(names: Names, links: Links, n: int) -> dict[int, str]:
+def name_groups(names: Names, links: Links, n: int) -> dict[int, str]:
     """The group of each picture that has a near-duplicate: the smallest id among its members."""
-    group = components(n, links.a, links.b)
+    group = find_components(n, links.a, links.b)
     members = sorted({*links.a.tolist(), *links.b.tolist()}, key=lambda at: names[at][0], reverse=True)
     smallest = {int(group[at]): names[at][0] for at in members}
     return {at: smallest[int(group[at])] for at in members}
 
 
-def pair_table(names: Names, links: Links, views: Sequence[str]) -> pa.Table:
-    """The links as a table of schema tables.PAIRS, sorted by ids."""
+def build_pairs(names: Names, links: Links, views: Sequence[str]) -> pa.Table:
+    """The links as a table of schema PAIRS, sorted by ids."""
     columns = (links.a, links.b, links.distance, links.view)
     rows = []
     for a, b, distance, view in zip(*(column.tolist() for column in columns), strict=True):
@@ -43,13 +45,13 @@ def draw_pairs(pairs: pa.Table, kept: pa.Table, *, shards: Path, path: Path) -> 
     found = kept.take(pa.array([place[key] for key in wanted], type=pa.int64()))
     pictures = Shards(shards).gather(found.column("shard").to_numpy(), found.column("row").to_numpy())
     words = [said for row in rows for said in (f"{row['distance']} bits", row["orientation"])]
-    captions = [f"{short(key)}\n{said}" for key, said in zip(wanted, words, strict=True)]
+    captions = [f"{shorten(key)}\n{said}" for key, said in zip(wanted, words, strict=True)]
     title = f"Near-duplicates: the {len(rows)} least alike of {len(pairs):,} pairs"
-    sheet(pictures, captions, title=title, path=path)
+    draw_sheet(pictures, captions, title=title, path=path)
 
 
-def group_metrics(kept: pa.Table) -> dict[str, int]:
+def measure_groups(kept: pa.Table) -> dict[str, int]:
     """Groups of near-duplicates, the pictures in them, and the largest, which ought to be small."""
-    sizes = [n for n in counted(kept.column("group")).values() if n > 1]
+    sizes = [n for n in count_values(kept.column("group")).values() if n > 1]
     largest = max(sizes, default=0)
     return {"n_groups": len(sizes), "n_near_duplicates": sum(sizes), "n_largest_group": largest}

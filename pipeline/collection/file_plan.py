@@ -9,12 +9,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from sys import intern
+from typing import Any, Self
 
 import pyarrow as pa
 
 from pipeline.collection.overrides import PAST, Override
 from pipeline.errors import DataError, nearest
-from pipeline.images import OVERRULABLE
+from pipeline.refusals import OVERRULABLE, Refusal
 
 _PREFERRED = {"test": 0, "val": 1}  # of copies, the one to keep; others after them
 _BATCH_ROWS = 4096
@@ -23,29 +24,56 @@ _COLUMNS = ["id", "key", "label", "source_split", "reason", "detail", "repairs"]
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file of the source and what becomes of it: `at` is its picture's number among those kept, or -1.
+    """A file of the source and what becomes of it.
 
-    `is_restored`: validate quarantined it and a person put it back.
+    Attributes:
+        refusal: why it is quarantined; None: it is kept.
+        at: its picture's number among those kept, or -1.
+        is_restored: validate quarantined it and a person put it back.
     """
 
     id: str | None
     key: str
     label: str
     source_split: str
-    reason: str
-    detail: str
+    refusal: Refusal | None
     repairs: tuple[str, ...]
     at: int = -1
     is_restored: bool = False
 
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
+        """Of a row of RAW_MANIFEST or QUARANTINE."""
+        refusal = Refusal(row["reason"], row["detail"]) if row["reason"] else None
+        repairs = tuple(row.get("repairs", ()))
+        # Few labels, many files: each label is in memory once.
+        return cls(row["id"], row["key"], intern(row["label"]), row["source_split"], refusal, repairs)
 
-def plan(
+    def to_row(self) -> dict[str, Any]:
+        """The columns that CLEAN_MANIFEST and QUARANTINE take of it."""
+        return {
+            "id": self.id,
+            "key": self.key,
+            "label": self.label,
+            "source_split": self.source_split,
+            "repairs": self.repairs,
+            "reason": self.reason,
+            "detail": self.refusal.detail if self.refusal else "",
+        }
+
+    @property
+    def reason(self) -> str:
+        """Of its refusal; "" where it is kept."""
+        return self.refusal.reason if self.refusal else ""
+
+
+def plan_files(
     manifest: pa.Table, overrides: Sequence[Override] = (), labels: Collection[str] = ()
 ) -> dict[str, File]:
     """What becomes of each file, by key, in the order of keys; pure: no picture is read.
 
     Args:
-        manifest: of schema tables.MANIFEST.
+        manifest: of schema RAW_MANIFEST.
         labels: all classes of the source, the empty ones too.
 
     Returns:
@@ -55,57 +83,58 @@ def plan(
     Raises:
         DataError: two files have the same key; or a decision cannot be obeyed.
     """
-    files = _files(manifest)
-    decisions = _decisions(files, overrides, labels)
-    files |= {key: _decided(files[key], override) for key, override in decisions.items()}
-    for copies in _same_bytes(files):
-        files |= {file.key: file for file in _settled(copies, decisions.get(copies[0].key))}
+    files = _read_files(manifest)
+    decisions = _find_decisions(files, overrides, labels)
+    files |= {key: _decide(files[key], override) for key, override in decisions.items()}
+    for copies in _find_copies(files):
+        files |= {file.key: file for file in _refuse_copies(copies, decisions.get(copies[0].key))}
     _check_obeyed(files, decisions)
     numbers = count()
     return {
-        key: files[key] if files[key].reason else replace(files[key], at=next(numbers))
+        key: files[key] if files[key].refusal else replace(files[key], at=next(numbers))
         for key in sorted(files)
     }
 
 
-def obstacle(file: File, action: str) -> str:
+def find_obstacle(file: File, action: str) -> str:
     """Why a person cannot have a quarantined file back, by restore or relabel; "" where they can."""
-    if action == "drop" or file.reason in ("", "dropped"):
+    if action == "drop" or file.refusal is None or file.reason == "dropped":
         return ""
-    if file.reason == "duplicate":
-        return f"it is {file.detail}" if action == "restore" else ""
-    if file.reason not in OVERRULABLE:
+    reason, detail = file.refusal
+    if reason == "duplicate":
+        return f"it is {detail}" if action == "restore" else ""
+    if reason not in OVERRULABLE:
         allowed = ", ".join(OVERRULABLE)
-        return f"it is {file.reason} ({file.detail}); only {allowed} can be overruled: repair the file itself"
+        return f"it is {reason} ({detail}); only {allowed} can be overruled: repair the file itself"
     if not file.label and action == "restore":
         return "it lies in no class folder; say which with `darkroom quarantine relabel --to LABEL`"
     return ""
 
 
-def no_such_label(label: str, labels: Collection[str]) -> str:
+def explain_label(label: str, labels: Collection[str]) -> str:
     """What to say where a label is none of the source's."""
     hint = nearest(label, labels) or f" (allowed: {', '.join(labels)})"
     return f"{label!r} is no class folder of the source{hint}; name another or make that folder"
 
 
-def unused(files: Mapping[str, File], overrides: Sequence[Override]) -> list[Override]:
+def find_unused(files: Mapping[str, File], overrides: Sequence[Override]) -> list[Override]:
     """The decisions about files that the source does not hold, or not with these bytes any more."""
     ids = {file.id for file in files.values()} if overrides else set()
     return [one for one in overrides if (one.id not in ids if one.id else one.key not in files)]
 
 
-def _files(manifest: pa.Table) -> dict[str, File]:
+def _read_files(manifest: pa.Table) -> dict[str, File]:
     files: dict[str, File] = {}
     for batch in manifest.select(_COLUMNS).to_batches(max_chunksize=_BATCH_ROWS):
         for row in batch.to_pylist():
-            file = File(**row | {"label": intern(row["label"]), "repairs": tuple(row["repairs"])})
+            file = File.from_row(row)
             if file.key in files:
                 raise DataError(f"two files have the key {file.key!r}; rename one and run `dvc repro`")
             files[file.key] = file
     return files
 
 
-def _decisions(
+def _find_decisions(
     files: Mapping[str, File], overrides: Sequence[Override], labels: Collection[str]
 ) -> dict[str, Override]:
     """The decision about each file that there is one about, by key."""
@@ -114,7 +143,7 @@ def _decisions(
     for override in overrides:
         if override.action == "relabel" and override.label not in labels:
             about = override.key or override.id
-            raise DataError(f"overrides.csv: relabel {about}: {no_such_label(override.label, labels)}")
+            raise DataError(f"overrides.csv: relabel {about}: {explain_label(override.label, labels)}")
         image_id = override.id or (files[override.key].id if override.key in files else None)
         other = by_id.get(image_id) if image_id else None
         if other:
@@ -132,32 +161,32 @@ def _decisions(
     return {key: override for key, override in found if override}
 
 
-def _decided(file: File, override: Override) -> File:
+def _decide(file: File, override: Override) -> File:
     """A file as a person decided, as far as the file alone decides it; where it cannot be, as it was."""
     if override.action == "drop":
         detail = override.note or "by a person, without a note"
-        return file if file.reason else replace(file, reason="dropped", detail=detail)
-    if file.reason and file.reason not in OVERRULABLE:
+        return file if file.refusal else replace(file, refusal=Refusal("dropped", detail))
+    if file.refusal and file.reason not in OVERRULABLE:
         return file
     label = intern(override.label) if override.action == "relabel" else file.label
     if not label:
-        return replace(file, reason="no_label", detail="the file lies in no class folder")
-    return replace(file, label=label, reason="", detail="", is_restored=bool(file.reason))
+        return replace(file, refusal=Refusal("no_label", "the file lies in no class folder"))
+    return replace(file, label=label, refusal=None, is_restored=bool(file.refusal))
 
 
-def _same_bytes(files: Mapping[str, File]) -> list[list[File]]:
+def _find_copies(files: Mapping[str, File]) -> list[list[File]]:
     groups: dict[str | None, list[File]] = {}
     for file in files.values():
-        if not file.reason:
+        if file.refusal is None:
             groups.setdefault(file.id, []).append(file)
     return [group for group in groups.values() if len(group) > 1]
 
 
-def _settled(copies: list[File], decision: Override | None) -> Iterator[File]:
-    """The files of one group of copies that do not go on, with the reason."""
+def _refuse_copies(copies: list[File], decision: Override | None) -> Iterator[File]:
+    """The files of one group of copies that are not kept, with the reason."""
     ranked = sorted(copies, key=lambda file: (_PREFERRED.get(file.source_split, 2), file.key))
     agree = len({file.label for file in copies}) == 1
-    right = ranked[0] if agree else _said_to_be_right(ranked, decision)
+    right = ranked[0] if agree else _find_restored(ranked, decision)
     if not right:
         by_label = {file.label: file.key for file in sorted(copies, key=lambda file: file.key, reverse=True)}
         named = ", ".join(f"{key} ({label})" for label, key in sorted(by_label.items()))
@@ -165,15 +194,17 @@ def _settled(copies: list[File], decision: Override | None) -> Iterator[File]:
         if right and file.key == right.key:
             continue
         if right and file.label == right.label:
-            reason, detail = "duplicate", f"the same bytes as {right.key}, which is kept"
+            refusal = Refusal("duplicate", f"the same bytes as {right.key}, which is kept")
         elif right:
-            reason, detail = "conflicting_labels", f"the same bytes as {right.key}, restored as {right.label}"
+            refusal = Refusal(
+                "conflicting_labels", f"the same bytes as {right.key}, restored as {right.label}"
+            )
         else:
-            reason, detail = "conflicting_labels", f"the same bytes under labels that differ: {named}"
-        yield replace(file, reason=reason, detail=detail)
+            refusal = Refusal("conflicting_labels", f"the same bytes under labels that differ: {named}")
+        yield replace(file, refusal=refusal)
 
 
-def _said_to_be_right(copies: Sequence[File], decision: Override | None) -> File | None:
+def _find_restored(copies: Sequence[File], decision: Override | None) -> File | None:
     if not decision or decision.action != "restore":
         return None
     return next((file for file in copies if file.key == decision.key), None)
@@ -186,7 +217,8 @@ def _check_obeyed(files: Mapping[str, File], decisions: Mapping[str, Override]) 
         if override.action != "drop":
             meant.setdefault(override, []).append(files[key])
     for override, about in meant.items():
-        if all(file.reason for file in about):
+        if all(file.refusal for file in about):
             named = next((file for file in about if file.key == override.key), about[0])
-            why = obstacle(named, override.action) or f"{named.detail}; name the one to keep"
+            detail = named.refusal.detail if named.refusal else ""
+            why = find_obstacle(named, override.action) or f"{detail}; name the one to keep"
             raise DataError(f"overrides.csv: {named.key} cannot be {PAST[override.action]}: {why}")

@@ -8,10 +8,10 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-PRINT_BYTES = 32
+FINGERPRINT_BYTES = 32
 
 
-class Prints:
+class Fingerprints:
     """Fingerprints of `n` pictures, written in any order, and their views; a context manager.
 
     `pdq` is uint8 [n, 32] and `quality` int16 [n], -1 where no picture came. Views, over 1 kB a picture,
@@ -20,9 +20,9 @@ class Prints:
 
     def __init__(self, folder: Path, n: int, n_views: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.pdq = np.zeros((n, PRINT_BYTES), dtype=np.uint8)
+        self.pdq = np.zeros((n, FINGERPRINT_BYTES), dtype=np.uint8)
         self.quality = np.full(n, -1, dtype=np.int16)
-        self._shape = (n_views, PRINT_BYTES)
+        self._shape = (n_views, FINGERPRINT_BYTES)
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (closed on exit)
 
     def __enter__(self) -> Self:
@@ -34,9 +34,11 @@ class Prints:
         Raises:
             ValueError: it or its views have another length.
         """
-        n_bytes = self._shape[0] * PRINT_BYTES
-        if len(pdq) != PRINT_BYTES or len(views) not in (0, n_bytes):
-            raise ValueError(f"expected {PRINT_BYTES} and {n_bytes} bytes, got {len(pdq)} and {len(views)}")
+        n_bytes = self._shape[0] * FINGERPRINT_BYTES
+        if len(pdq) != FINGERPRINT_BYTES or len(views) not in (0, n_bytes):
+            raise ValueError(
+                f"expected {FINGERPRINT_BYTES} and {n_bytes} bytes, got {len(pdq)} and {len(views)}"
+            )
         self.pdq[row] = np.frombuffer(pdq, dtype=np.uint8)
         self.quality[row] = quality
         self._file.seek(row * n_bytes)
@@ -44,7 +46,7 @@ class Prints:
 
     def read_views(self, start: int, stop: int) -> NDArray[np.uint8]:
         """The views of rows start to stop, uint8 [stop - start, v, 32]; zeros where none came."""
-        n_bytes = self._shape[0] * PRINT_BYTES
+        n_bytes = self._shape[0] * FINGERPRINT_BYTES
         self._file.seek(start * n_bytes)
         data = self._file.read((stop - start) * n_bytes).ljust((stop - start) * n_bytes, b"\0")
         return np.frombuffer(data, dtype=np.uint8).reshape(stop - start, *self._shape)

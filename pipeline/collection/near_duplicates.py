@@ -1,7 +1,8 @@
 """Near-duplicates: fingerprints that lie close together, and the groups they make.
 
 A fingerprint is 256 bits as four words. It is held against the views of every other picture (its eight
-orientations, crops, ...: `images.VIEWS`), two being near when they differ in at most `max_distance` bits.
+orientations, crops, ...: `fingerprint.VIEWS`), two being near when they differ in at most `max_distance`
+bits.
 
 Near pairs are found by random keys: a table puts every fingerprint into the bucket of some of its bits,
 and a view is compared with the bucket of its own. A pair at distance d shares a key of b bits with
@@ -51,13 +52,13 @@ class Links:
         return Links(self.a[rows], self.b[rows], self.distance[rows], self.view[rows])
 
 
-def near_links(
-    prints: Bytes, usable: NDArray[np.bool_], read_views: ReadViews, *, max_distance: int
+def link_near(
+    fingerprints: Bytes, usable: NDArray[np.bool_], read_views: ReadViews, *, max_distance: int
 ) -> Links:
     """Enough near pairs to hold every group together, the closest first choice: a minimum spanning forest.
 
     Args:
-        prints: fingerprints, uint8 [n, 32]; those that are not `usable`, bool [n], are near none.
+        fingerprints: fingerprints, uint8 [n, 32]; those that are not `usable`, bool [n], are near none.
         read_views: `read_views(start, stop)` gives uint8 [stop - start, v, 32], what these pictures would
             have as fingerprints if they were turned, cropped and so on; the first view is the fingerprint.
         max_distance: in bits, up to MAX_DISTANCE; 0: equal fingerprints only.
@@ -65,20 +66,20 @@ def near_links(
     Returns:
         Links sorted by a and b, fewer than n; the same for any number of threads (a core each).
     """
-    n = len(prints)
+    n = len(fingerprints)
     rows = np.flatnonzero(usable)
-    first, copy = _equal(_words(prints[rows]))
+    first, copy = _find_equal(_pack_words(fingerprints[rows]))
     zeros = np.zeros(len(copy), dtype=np.int64)
     links = Links(rows[first[copy]], rows[copy], zeros, zeros)
     alone = rows[first == np.arange(len(rows))]
     if max_distance and len(alone) > 1:
-        for more in _found(_words(prints[alone]), alone, read_views, max_distance):
-            links = _joined(links, Links(alone[more.a], alone[more.b], more.distance, more.view))
-            links = _forest(links, n) if len(links) > _MANY else links
-    return _forest(links, n)
+        for more in _search(_pack_words(fingerprints[alone]), alone, read_views, max_distance):
+            links = _join(links, Links(alone[more.a], alone[more.b], more.distance, more.view))
+            links = _thin(links, n) if len(links) > _MANY else links
+    return _thin(links, n)
 
 
-def components(n: int, a: Ints, b: Ints) -> Ints:
+def find_components(n: int, a: Ints, b: Ints) -> Ints:
     """The component of each of n rows that the pairs (a, b) join: int64 [n], its smallest row."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
@@ -89,13 +90,13 @@ def components(n: int, a: Ints, b: Ints) -> Ints:
     return np.asarray(smallest[label], dtype=np.int64)
 
 
-def _words(prints: Bytes) -> Words:
+def _pack_words(fingerprints: Bytes) -> Words:
     """Fingerprints uint8 [..., 32] as four rows of words: uint64 [4, ...]."""
-    words = np.ascontiguousarray(prints).view("<u8").astype(np.uint64, copy=False)
+    words = np.ascontiguousarray(fingerprints).view("<u8").astype(np.uint64, copy=False)
     return np.ascontiguousarray(np.moveaxis(words, -1, 0))
 
 
-def _equal(fingerprints: Words) -> tuple[Ints, Ints]:
+def _find_equal(fingerprints: Words) -> tuple[Ints, Ints]:
     """For each row the first row of the same fingerprint; and the rows that are not the first."""
     n = fingerprints.shape[1]
     order = np.lexsort((*fingerprints,)).astype(np.int64)
@@ -107,58 +108,59 @@ def _equal(fingerprints: Words) -> tuple[Ints, Ints]:
     return first, np.flatnonzero(first != np.arange(n))
 
 
-def _found(own: Words, rows: Ints, read_views: ReadViews, max_distance: int) -> Iterator[Links]:
+def _search(own: Words, rows: Ints, read_views: ReadViews, max_distance: int) -> Iterator[Links]:
     """The near pairs among fingerprints, words [4, n], table by table; `rows` says where their views are."""
     n_nibbles = min(5, max(2, round(math.log2(len(rows)) / 4)))
     rng = np.random.default_rng(0)
     keys = [
-        rng.choice(_NIBBLES, n_nibbles, replace=False) for _ in range(n_tables(4 * n_nibbles, max_distance))
+        rng.choice(_NIBBLES, n_nibbles, replace=False)
+        for _ in range(count_tables(4 * n_nibbles, max_distance))
     ]
-    with ThreadPoolExecutor(_cores()) as pool:
+    with ThreadPoolExecutor(_count_cores()) as pool:
         for turn in range(0, len(keys), _TABLES):
-            tables = list(pool.map(partial(_table, own), keys[turn : turn + _TABLES]))
+            tables = list(pool.map(partial(_build_table, own), keys[turn : turn + _TABLES]))
             for start in range(0, len(rows), _ROWS):
                 mine = rows[start : start + _ROWS]
                 read = read_views(int(mine[0]), int(mine[-1]) + 1)
-                views = _words(read[mine - mine[0]].swapaxes(0, 1))
-                search = partial(_searched, own, views, start, max_distance)
+                views = _pack_words(read[mine - mine[0]].swapaxes(0, 1))
+                search = partial(_search_table, own, views, start, max_distance)
                 yield from pool.map(search, tables)
 
 
-def n_tables(key_bits: int, max_distance: int) -> int:
+def count_tables(key_bits: int, max_distance: int) -> int:
     """Tables with keys of so many random bits that find all but _MISSED of the pairs at `max_distance`."""
     shared = math.comb(N_BITS - max_distance, key_bits) / math.comb(N_BITS, key_bits)
     return math.ceil(math.log(_MISSED) / math.log1p(-shared))
 
 
-def _table(own: Words, key: Ints) -> Table:
+def _build_table(own: Words, key: Ints) -> Table:
     """A key, the fingerprints in the order of their buckets, and where each bucket starts."""
     n, n_buckets = own.shape[1], 16 ** len(key)
-    keys = _keys(own, key)
+    keys = _cut_keys(own, key)
     packed = np.sort((keys << np.uint64(32)) | np.arange(n, dtype=np.uint64))
     starts = np.zeros(n_buckets + 1, dtype=np.uint32)
     np.cumsum(np.bincount(keys.astype(np.int64), minlength=n_buckets), out=starts[1:])
     return key, packed.astype(np.uint32), starts  # the low half: the row
 
 
-def _searched(own: Words, views: Words, start: int, max_distance: int, table: Table) -> Links:
+def _search_table(own: Words, views: Words, start: int, max_distance: int, table: Table) -> Links:
     """The near pairs between the views, words [4, v, m], of fingerprints from `start` on, and a table."""
     key, order, starts = table
-    links = _none()
+    links = _make_none()
     for number in range(views.shape[1]):
         view = views[:, number]
-        keys = _keys(view, key).astype(np.int64)
+        keys = _cut_keys(view, key).astype(np.int64)
         low = starts[keys].astype(np.int64)
         count = np.minimum(starts[keys + 1] - low, _MOST_A_BUCKET)
-        for rows, at in _candidates(low, count):
+        for rows, at in _list_candidates(low, count):
             b = order[at].astype(np.int64)
-            found = _near(view, own, rows, b, start=start, max_distance=max_distance, number=number)
-            links = _joined(links, found) if len(found) else links
-        links = _forest(links, own.shape[1]) if len(links) > _MANY else links
+            found = _keep_near(view, own, rows, b, start=start, max_distance=max_distance, number=number)
+            links = _join(links, found) if len(found) else links
+        links = _thin(links, own.shape[1]) if len(links) > _MANY else links
     return links
 
 
-def _keys(words: Words, key: Ints) -> Words:
+def _cut_keys(words: Words, key: Ints) -> Words:
     """The nibbles `key` of each fingerprint side by side: words [4, n] -> [n]."""
     found = np.zeros(words.shape[1], dtype=np.uint64)
     for nibble in key:
@@ -169,7 +171,7 @@ def _keys(words: Words, key: Ints) -> Words:
     return found
 
 
-def _candidates(low: Ints, count: Ints) -> Iterator[tuple[Ints, Ints]]:
+def _list_candidates(low: Ints, count: Ints) -> Iterator[tuple[Ints, Ints]]:
     """Row i against places low[i] .. low[i] + count[i], as (rows, places), a bounded number at a time."""
     end = np.cumsum(count)
     start, n = 0, len(count)
@@ -183,7 +185,7 @@ def _candidates(low: Ints, count: Ints) -> Iterator[tuple[Ints, Ints]]:
         start = stop
 
 
-def _near(
+def _keep_near(
     view: Words, own: Words, row: Ints, b: Ints, *, start: int, max_distance: int, number: int
 ) -> Links:
     """Of the pairs (view in this row, fingerprint b) those that are near."""
@@ -198,7 +200,7 @@ def _near(
     return Links(a[near], b[near], distance[near], np.full(len(near), number, dtype=np.int64))
 
 
-def _forest(links: Links, n: int) -> Links:
+def _thin(links: Links, n: int) -> Links:
     """The minimum spanning forest of the links, unique because they are put in one order; sorted by a, b."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import minimum_spanning_tree
@@ -216,7 +218,7 @@ def _forest(links: Links, n: int) -> Links:
     return kept.take(np.lexsort((kept.b, kept.a)))
 
 
-def _joined(one: Links, other: Links) -> Links:
+def _join(one: Links, other: Links) -> Links:
     return Links(
         np.concatenate([one.a, other.a]),
         np.concatenate([one.b, other.b]),
@@ -225,10 +227,10 @@ def _joined(one: Links, other: Links) -> Links:
     )
 
 
-def _none() -> Links:
+def _make_none() -> Links:
     nothing = np.zeros(0, dtype=np.int64)
     return Links(nothing, nothing, nothing, nothing)
 
 
-def _cores() -> int:
+def _count_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -44,8 +44,8 @@ def read_overrides(path: Path) -> list[Override]:
         DataError: a line is malformed, or two are about the same picture; the message names the line.
     """
     found: dict[str, Override] = {}  # by id, or by key where there is none
-    for number, cells in _lines(path):
-        override = _parsed(cells, f"{path.name} line {number}")
+    for number, cells in _read_lines(path):
+        override = _parse(cells, f"{path.name} line {number}")
         if earlier := found.get(override.id or override.key):
             raise DataError(
                 f"{path.name} line {number}: {override.key or override.id} is decided before "
@@ -63,17 +63,17 @@ def write_overrides(overrides: Iterable[Override], path: Path) -> None:
         writer.writerows(astuple(one) for one in sorted(overrides, key=lambda one: (one.key, one.id)))
 
 
-def with_decisions(overrides: Sequence[Override], new: Sequence[Override]) -> list[Override]:
+def add_decisions(overrides: Sequence[Override], new: Sequence[Override]) -> list[Override]:
     """The decisions with new ones, each in place of an earlier one about the same picture."""
-    return [*without(overrides, new), *new]
+    return [*remove_decisions(overrides, new), *new]
 
 
-def without(overrides: Sequence[Override], gone: Sequence[Override]) -> list[Override]:
+def remove_decisions(overrides: Sequence[Override], gone: Sequence[Override]) -> list[Override]:
     """The decisions about other pictures than those of `gone`."""
     return [one for one in overrides if not any(one.is_about(other) for other in gone)]
 
 
-def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+def _read_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
     """The lines below the header with their numbers; what spreadsheets add (a mark, CRLF) is taken."""
     if not path.exists():
         return
@@ -91,19 +91,19 @@ def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
         raise DataError(f"{path.name} is no CSV in UTF-8: {one_line(error)}; restore it from git") from None
 
 
-def _parsed(cells: list[str], where: str) -> Override:
+def _parse(cells: list[str], where: str) -> Override:
     if len(cells) != len(COLUMNS):
         raise DataError(
             f"{where}: {len(COLUMNS)} columns are allowed ({','.join(COLUMNS)}), got {len(cells)}; quote "
             "a text that has commas in it"
         )
     override = Override(*(cells[0].strip().lower(), cells[1], *(cell.strip() for cell in cells[2:])))
-    if fault := _fault(override):
+    if fault := _find_fault(override):
         raise DataError(f"{where}, {fault}; correct the line or take it out")
     return override
 
 
-def _fault(override: Override) -> str:
+def _find_fault(override: Override) -> str:
     """What is wrong with a decision itself, or ""."""
     if override.id and not _ID.fullmatch(override.id):
         return f"id: 64 hexadecimal digits or nothing are allowed, got {override.id!r}"

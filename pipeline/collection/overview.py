@@ -8,43 +8,39 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.figures import QUANTILES, BoxPanel, Floats, measure_boxes, size_map
+from pipeline.figures.boxes import QUANTILES, BoxPanel
+from pipeline.figures.drawing import Floats
+from pipeline.figures.measures import draw_measures
+from pipeline.figures.sizes import draw_sizes
+from pipeline.images.facts import FACTS
 
-# Column of tables.MANIFEST, what the figure calls it, and whether its scale is logarithmic.
-_MEASURES = (
-    ("brightness", "brightness, 0 to 1", False),
-    ("contrast", "contrast, 0 to 0.5", False),
-    ("sharpness", "sharpness, logarithmic", True),
-    ("entropy", "entropy, bits", False),
-    ("colourfulness", "colourfulness, 0 for grey", False),
-    ("share_white", "share of white", False),
-)
+_MEASURES = tuple(fact for fact in FACTS if fact.axis)
 
 
 def draw_images(manifest: pa.Table, labels: Sequence[str], folder: Path) -> dict[str, Path]:
     """Draw sizes.png and measures.png of the images that can be used; returns them by their headings.
 
     Args:
-        manifest: of schema tables.MANIFEST.
+        manifest: of schema RAW_MANIFEST.
         labels: the classes; one without an image that can be used is shown as empty.
     """
     usable = manifest.filter(pc.not_equal(manifest.column("verdict"), "quarantined"))
-    columns = ["label", "width", "height", *(name for name, _, _ in _MEASURES)]
+    columns = ["label", "width", "height", *(fact.name for fact in _MEASURES)]
     images = usable.select(columns).to_pandas()
     sizes, measures = folder / "sizes.png", folder / "measures.png"
     width, height = images["width"].to_numpy(), images["height"].to_numpy()
-    long_side = quantiles(images["label"], pd.Series(np.maximum(width, height)), labels)
-    size_map(width, height, long_side, labels, sizes)
+    long_side = compute_quantiles(images["label"], pd.Series(np.maximum(width, height)), labels)
+    draw_sizes(width, height, long_side, labels, sizes)
     panels = [
-        BoxPanel(title, quantiles(images["label"], images[name], labels), is_log)
-        for name, title, is_log in _MEASURES
+        BoxPanel(fact.axis, compute_quantiles(images["label"], images[fact.name], labels), fact.is_log)
+        for fact in _MEASURES
     ]
-    measure_boxes(panels, labels, title=f"Measures of {len(images):,} images", path=measures)
+    draw_measures(panels, labels, title=f"Measures of {len(images):,} images", path=measures)
     return {"Sizes": sizes, "Measures": measures}
 
 
-def quantiles(label: "pd.Series[str]", values: "pd.Series[float]", labels: Sequence[str]) -> Floats:
-    """figures.QUANTILES of the values of every class: float [k, 5]; nan where it has none."""
+def compute_quantiles(label: "pd.Series[str]", values: "pd.Series[float]", labels: Sequence[str]) -> Floats:
+    """QUANTILES of the values of every class: float [k, 5]; nan where it has none."""
     found = np.full((len(labels), len(QUANTILES)), np.nan)
     numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
     for at, known in pd.Series(numbers).groupby(label.to_numpy()).indices.items():

@@ -1,7 +1,7 @@
 """Who is trained on and who is tested on: each group of pictures dealt by a hash of its own name.
 
 What a group gets depends on the seed, the shares and its own name, never on other pictures or on
-their order: it is the same on every machine, and adding pictures moves no earlier one. (`partition_exactly`
+their order: it is the same on every machine, and adding pictures moves no earlier one. (`deal_exactly`
 gives that up for exact shares.)
 """
 
@@ -18,7 +18,7 @@ from pipeline.errors import DataError
 SPLITS = ("train", "val", "test")  # by rank: where members of one group differ, the highest wins
 
 
-def draw(groups: Iterable[str], seed: int) -> tuple[NDArray[np.float64], NDArray[np.uint64]]:
+def draw_numbers(groups: Iterable[str], seed: int) -> tuple[NDArray[np.float64], NDArray[np.uint64]]:
     """For each group a number in [0, 1) and, independent of it, a whole one in [0, 2**64).
 
     Both are bits of sha256("<seed>:<group>"), so they are the same everywhere.
@@ -33,7 +33,7 @@ def draw(groups: Iterable[str], seed: int) -> tuple[NDArray[np.float64], NDArray
     return (words[:, 0] >> 11) / 2.0**53, words[:, 1]  # a float holds 53 bits exactly
 
 
-def chances(given: str, brought: Collection[str], shares: Mapping[str, float]) -> dict[str, float]:
+def compute_chances(given: str, brought: Collection[str], shares: Mapping[str, float]) -> dict[str, float]:
     """The probability of each split for a picture to which the source gives the split `given`.
 
     A picture the source does not place ("") is dealt by `shares`; one in its val or test stays. One
@@ -48,7 +48,7 @@ def chances(given: str, brought: Collection[str], shares: Mapping[str, float]) -
     return {name: share / total for name, share in left.items()}
 
 
-def partition(
+def deal(
     groups: "pd.Series[str]",
     source_splits: "pd.Series[str]",
     *,
@@ -62,16 +62,16 @@ def partition(
     test wins over val, and val over train.
     """
     member_of, names = pd.factorize(groups)
-    u, word = draw(names.tolist(), seed)
+    u, word = draw_numbers(names.tolist(), seed)
     rank = np.zeros(len(names), dtype=np.int8)
-    np.maximum.at(rank, member_of, _deal(u[member_of], source_splits, shares))
+    np.maximum.at(rank, member_of, _rank(u[member_of], source_splits, shares))
     fold = np.where(rank == SPLITS.index("test"), -1, (word % np.uint64(folds)).astype(np.int8))
     return pd.DataFrame(
         {"split": np.array(SPLITS, dtype=object)[rank][member_of], "fold": fold[member_of].astype(np.int8)}
     )
 
 
-def named_groups(keys: "pd.Series[str]", pattern: str) -> list[str]:
+def find_group_names(keys: "pd.Series[str]", pattern: str) -> list[str]:
     """What the pattern's first group (or whole match) finds in each key; "" where it finds nothing."""
     compiled = re.compile(pattern)
     number = min(compiled.groups, 1)
@@ -79,7 +79,7 @@ def named_groups(keys: "pd.Series[str]", pattern: str) -> list[str]:
     return [(match[number] or "") if match else "" for match in matches]
 
 
-def partition_exactly(
+def deal_exactly(
     groups: "pd.Series[str]",
     source_splits: "pd.Series[str]",
     *,
@@ -88,15 +88,15 @@ def partition_exactly(
     seed: int,
     folds: int,
 ) -> pd.DataFrame:
-    """As `partition`, with the shares of each class as near as whole groups allow.
+    """As `deal`, with the shares of each class as near as whole groups allow.
 
     Groups of several pictures come first, the largest first, then by hash: each goes where its classes
     lack most, against what is asked for. Single pictures then fill up, in the order of their hashes.
     """
     member_of, names = pd.factorize(groups)
-    u, word = draw(names.tolist(), seed)
+    u, word = draw_numbers(names.tolist(), seed)
     given_of, given = pd.factorize(source_splits)
-    chance = np.array([list(chances(name, set(given), shares).values()) for name in given])
+    chance = np.array([list(compute_chances(name, set(given), shares).values()) for name in given])
     cell_of, cells = pd.factorize(classes.astype(np.int64) * len(given) + given_of)  # class and source split
     lacking = np.bincount(cell_of)[:, None] * chance[cells % len(given)]
     asked = np.maximum(lacking, 1e-9)
@@ -118,7 +118,7 @@ def partition_exactly(
     single = single[np.argsort(u[member_of[single]], kind="stable")]
     for cell in range(len(cells)):
         mine = single[cell_of[single] == cell]
-        quota = _whole(lacking[cell], len(mine))
+        quota = _round_to_whole(lacking[cell], len(mine))
         rank[member_of[mine]] = np.repeat([2, 1, 0], quota[::-1])
     fold = np.where(rank == SPLITS.index("test"), -1, (word % np.uint64(folds)).astype(np.int8))
     return pd.DataFrame(
@@ -126,7 +126,7 @@ def partition_exactly(
     )
 
 
-def _whole(lacking: NDArray[np.float64], n: int) -> NDArray[np.int64]:
+def _round_to_whole(lacking: NDArray[np.float64], n: int) -> NDArray[np.int64]:
     """`n` pictures in whole numbers a split, in proportion to what is lacking, by largest remainder."""
     wanted = lacking.clip(min=0)
     wanted = wanted * (n / max(wanted.sum(), 1e-9))
@@ -151,14 +151,14 @@ def check_no_leak(groups: "pd.Series[str]", parts: pd.DataFrame) -> None:
             )
 
 
-def _deal(
+def _rank(
     u: NDArray[np.float64], source_splits: "pd.Series[str]", shares: Mapping[str, float]
 ) -> NDArray[np.int8]:
     """The rank in SPLITS that each picture's `u` falls to, before its group is held together."""
     code, given = pd.factorize(source_splits)
     rank = np.zeros(len(u), dtype=np.int8)
     for i, name in enumerate(given):
-        chance = chances(name, set(given), shares)
+        chance = compute_chances(name, set(given), shares)
         # Test first, then val: growing `test` at val's cost moves no picture between train and the rest.
         edges = [chance["test"], chance["test"] + chance["val"]]
         mine = code == i

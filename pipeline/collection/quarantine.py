@@ -17,23 +17,28 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.collection.contact_sheets import blank_tile
-from pipeline.collection.file_plan import File, no_such_label, obstacle, plan
+from pipeline.collection.contact_sheets import draw_blank_tile
+from pipeline.collection.file_plan import File, explain_label, find_obstacle, plan_files
 from pipeline.collection.overrides import (
     PAST,
     Override,
+    add_decisions,
     read_overrides,
-    with_decisions,
-    without,
+    remove_decisions,
     write_overrides,
 )
 from pipeline.errors import DataError, ImageError, nearest
-from pipeline.figures import sheet, short
-from pipeline.images import REASONS, thumbnail
+from pipeline.figures.drawing import shorten
+from pipeline.figures.sheets import draw_sheet
+from pipeline.images.picture import make_thumbnail
 from pipeline.params import load_params
 from pipeline.paths import Paths, written_whole
+from pipeline.refusals import REASONS
 from pipeline.sources import open_source
-from pipeline.tables.parquet import CLASSES, MANIFEST, QUARANTINE, read_table
+from pipeline.tables.parquet import read_table
+from pipeline.tables.quarantine import QUARANTINE
+from pipeline.tables.raw_classes import RAW_CLASSES
+from pipeline.tables.raw_manifest import RAW_MANIFEST
 
 LISTED = ("key", "label", "reason", "detail", "id")
 _ID_START = re.compile(r"[0-9a-f]{4,64}")
@@ -53,26 +58,26 @@ class State:
     @classmethod
     def read(cls, paths: Paths) -> "State":
         """Raises DataError where validate has not run yet, or overrides.csv is malformed."""
-        manifest = read_table(paths.raw_manifest, MANIFEST)
-        labels = read_table(paths.raw_classes, CLASSES).column("label").to_pylist()
+        manifest = read_table(paths.raw_manifest, RAW_MANIFEST)
+        labels = read_table(paths.raw_classes, RAW_CLASSES).column("label").to_pylist()
         return cls(paths, manifest, tuple(labels), read_overrides(paths.overrides))
 
     @cached_property
     def files(self) -> dict[str, File]:
         """What becomes of each file, by key, with the decisions until now."""
-        return plan(self.manifest, self.overrides, self.labels)
+        return plan_files(self.manifest, self.overrides, self.labels)
 
     @cached_property
     def undecided(self) -> dict[str, File]:
         """What would become of each file without any decision."""
-        return plan(self.manifest)
+        return plan_files(self.manifest)
 
     @cached_property
     def where(self) -> Path:
         return self.paths.source(load_params(self.paths.params).data.source)
 
 
-def listed(state: State, *, reason: str | None = None, label: str | None = None) -> list[File]:
+def list_files(state: State, *, reason: str | None = None, label: str | None = None) -> list[File]:
     """The quarantined files, by key, also those that failed only when clean developed them.
 
     Raises:
@@ -82,25 +87,26 @@ def listed(state: State, *, reason: str | None = None, label: str | None = None)
         hint = nearest(reason, REASONS) or f"; allowed: {', '.join(REASONS)}"
         raise DataError(f"there is no reason {reason!r}{hint}")
     if label is not None and label not in ("", *state.labels):
-        raise DataError(no_such_label(label, state.labels))
-    found = [file for file in (state.files | _failed(state)).values() if file.reason]
+        raise DataError(explain_label(label, state.labels))
+    found = [file for file in (state.files | _find_failed(state)).values() if file.refusal]
     return [file for file in found if (reason or file.reason) == file.reason and label in (None, file.label)]
 
 
-def _failed(state: State) -> dict[str, File]:
+def _find_failed(state: State) -> dict[str, File]:
     """Files that validate could look at and clean could not develop."""
     if not state.paths.quarantine.is_file():
         return {}
     rows = read_table(state.paths.quarantine, QUARANTINE).to_pylist()
     unfit = [row for row in rows if (file := state.undecided.get(row["key"])) and file.id == row["id"]]
+    files = {row["key"]: File.from_row(row) for row in unfit}
     return {
-        row["key"]: File(**row, repairs=())
-        for row in unfit
-        if not state.files[row["key"]].reason and obstacle(File(**row, repairs=()), "relabel")
+        key: file
+        for key, file in files.items()
+        if state.files[key].refusal is None and find_obstacle(file, "relabel")
     }
 
 
-def counted(files: Sequence[File]) -> str:
+def describe_counts(files: Sequence[File]) -> str:
     """How many files there are for each reason, in words."""
     counts = Counter(file.reason for file in files)
     said = ", ".join(f"{reason} {n}" for reason, n in counts.most_common())
@@ -112,7 +118,7 @@ def write_list(files: Sequence[File], path: Path) -> None:
     with written_whole(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(LISTED)
-        writer.writerows([getattr(file, name) for name in LISTED] for file in files)
+        writer.writerows([file.to_row()[name] for name in LISTED] for file in files)
 
 
 def find(state: State, word: str) -> list[File]:
@@ -137,10 +143,10 @@ def find(state: State, word: str) -> list[File]:
             )
         if found:
             return found
-    raise DataError(f"{word} is no file of the source{_nearest_key(word, files)}; give a key or an id")
+    raise DataError(f"{word} is no file of the source{_suggest_key(word, files)}; give a key or an id")
 
 
-def _nearest_key(word: str, keys: Mapping[str, File]) -> str:
+def _suggest_key(word: str, keys: Mapping[str, File]) -> str:
     name = word.rpartition("/")[2].casefold()
     if same := [key for key in keys if key.rpartition("/")[2].casefold() == name][:3]:
         return f" (did you mean {' or '.join(same)}?)"
@@ -150,28 +156,28 @@ def _nearest_key(word: str, keys: Mapping[str, File]) -> str:
 def decide(state: State, words: Sequence[str], *, action: str, label: str = "", note: str = "") -> list[str]:
     """Write down one action for some files, in place of earlier ones; what that does, in lines.
 
-    Restoring what goes on without any decision takes the decision out. Nothing is written where one file
+    Restoring what is kept without any decision takes the decision out. Nothing is written where one file
     is in the way.
 
     Raises:
         DataError: a word names no file, there is no such class, or a file cannot be had back.
     """
     if action == "relabel" and label not in state.labels:
-        raise DataError(no_such_label(label, state.labels))
-    named = {file.key: file for word in words for file in [_named(state, word, action)]}
+        raise DataError(explain_label(label, state.labels))
+    named = {file.key: file for word in words for file in [_find_one(state, word, action)]}
     for key in named:
-        if why := obstacle(state.files[key], action):
+        if why := find_obstacle(state.files[key], action):
             raise DataError(f"{key} cannot be {PAST[action]}: {why}")
     note = " ".join(note.split())
     wanted = [Override(file.id or "", file.key, action, label, note) for file in named.values()]
-    wanted = _once(wanted)
-    others = without(state.overrides, wanted)
-    before = plan(state.manifest, others, state.labels)
+    wanted = _drop_repeats(wanted)
+    others = remove_decisions(state.overrides, wanted)
+    before = plan_files(state.manifest, others, state.labels)
     new = [one for one in wanted if not _is_so(before[one.key], one)]
-    kept = [_earlier(state.overrides, one) or one for one in new]
-    overrides = with_decisions(others, kept)
-    after = plan(state.manifest, overrides, state.labels)
-    return [*(f"{key}: {_said(after[key])}" for key in named), _written(state, overrides)]
+    kept = [_find_earlier(state.overrides, one) or one for one in new]
+    overrides = add_decisions(others, kept)
+    after = plan_files(state.manifest, overrides, state.labels)
+    return [*(f"{key}: {_describe(after[key])}" for key in named), _write_changes(state, overrides)]
 
 
 def undo(state: State, words: Sequence[str]) -> list[str]:
@@ -185,10 +191,12 @@ def undo(state: State, words: Sequence[str]) -> list[str]:
         about = [one for one in state.overrides if word in (one.key, one.id)]
         files = [] if about else find(state, word)
         gone += about or [Override(file.id or "", file.key, "drop") for file in files]
-    overrides = without(state.overrides, gone)
-    written = _written(state, overrides)  # first: one decision fewer is right also where another is wrong
-    after = plan(state.manifest, overrides, state.labels)
-    return [*(f"{one.key}: {_said(after[one.key])}" for one in gone if one.key in after), written]
+    overrides = remove_decisions(state.overrides, gone)
+    written = _write_changes(
+        state, overrides
+    )  # first: one decision fewer is right also where another is wrong
+    after = plan_files(state.manifest, overrides, state.labels)
+    return [*(f"{one.key}: {_describe(after[one.key])}" for one in gone if one.key in after), written]
 
 
 def show(state: State, words: Sequence[str], png: Path) -> list[dict[str, Any]]:
@@ -198,42 +206,36 @@ def show(state: State, words: Sequence[str], png: Path) -> list[dict[str, Any]]:
     """
     wanted = {file.key: file for word in words for file in find(state, word)}
     data = load_params(state.paths.params).data
-    source = open_source(
-        state.where,
-        ignore=data.ignore,
-        class_names=data.class_names,
-        csv_label_column=data.csv.label_column,
-        csv_image_hw=data.csv.image_hw,
-    )
+    source = open_source(state.where, data)
     formats = sorted({*state.manifest.column("format").to_pylist()} - {None})
-    tiles = {record.key: _tile(record.data, formats) for record in source.picked(wanted)}
-    pictures = np.stack([tiles.get(key, blank_tile(_SHOWN_PX)) for key in wanted])
-    captions = [f"{_said(state.files[key], in_full=False)}\n{short(key, 50)}" for key in wanted]
+    tiles = {record.key: _make_tile(record.data, formats) for record in source.pick_records(wanted)}
+    pictures = np.stack([tiles.get(key, draw_blank_tile(_SHOWN_PX)) for key in wanted])
+    captions = [f"{_describe(state.files[key], in_full=False)}\n{shorten(key, 50)}" for key in wanted]
     title = f"{len(wanted)} of {len(state.files):,} files"
-    sheet(pictures, captions, title=title, path=png, n_columns=_SHOWN_COLUMNS, tile_in=_SHOWN_IN)
+    draw_sheet(pictures, captions, title=title, path=png, n_columns=_SHOWN_COLUMNS, tile_in=_SHOWN_IN)
     rows = state.manifest.filter(pc.is_in(state.manifest.column("key"), pa.array(list(wanted)))).to_pylist()
-    now = ({"now": _said(state.files[row["key"]])} for row in rows)
+    now = ({"now": _describe(state.files[row["key"]])} for row in rows)
     known = ({name: value for name, value in row.items() if value not in (None, "", [])} for row in rows)
     return [facts | said for facts, said in zip(known, now, strict=True)]
 
 
-def _tile(data: bytes, formats: Sequence[str]) -> Any:
+def _make_tile(data: bytes, formats: Sequence[str]) -> Any:
     try:
-        return thumbnail(data, side_px=_SHOWN_PX, formats=formats)
+        return make_thumbnail(data, side_px=_SHOWN_PX, formats=formats)
     except ImageError:
-        return blank_tile(_SHOWN_PX)
+        return draw_blank_tile(_SHOWN_PX)
 
 
-def _named(state: State, word: str, action: str) -> File:
-    """The one file that a word names; of several with the same bytes, the one that goes on if one does."""
+def _find_one(state: State, word: str, action: str) -> File:
+    """The one file that a word names; of several with the same bytes, the one that is kept if one is."""
     found = find(state, word)
     if action == "restore" and len({file.label for file in found}) > 1:
         keys = ", ".join(f"{file.key} ({file.label or 'no class'})" for file in found)
         raise DataError(f"{word} is {len(found)} files under labels that differ: {keys}; name one by its key")
-    return min(found, key=lambda file: (bool(state.files[file.key].reason), file.key))
+    return min(found, key=lambda file: (state.files[file.key].refusal is not None, file.key))
 
 
-def _once(wanted: Sequence[Override]) -> list[Override]:
+def _drop_repeats(wanted: Sequence[Override]) -> list[Override]:
     """One decision a picture.
 
     Raises:
@@ -249,12 +251,12 @@ def _once(wanted: Sequence[Override]) -> list[Override]:
 
 def _is_so(file: File, wanted: Override) -> bool:
     """Whether a file is as a decision wants it without that decision."""
-    if wanted.action == "drop" or file.reason:
+    if wanted.action == "drop" or file.refusal:
         return False
     return wanted.action == "restore" or file.label == wanted.label
 
 
-def _earlier(overrides: Sequence[Override], wanted: Override) -> Override | None:
+def _find_earlier(overrides: Sequence[Override], wanted: Override) -> Override | None:
     """The same decision, made before: it stays with its note, unless there is a new one."""
     same = (one for one in overrides if one.is_about(wanted) and one.action == wanted.action)
     found = next((one for one in same if one.label == wanted.label), None)
@@ -262,7 +264,7 @@ def _earlier(overrides: Sequence[Override], wanted: Override) -> Override | None
     return None if wanted.note or renamed else found
 
 
-def _written(state: State, overrides: list[Override]) -> str:
+def _write_changes(state: State, overrides: list[Override]) -> str:
     """Write the decisions where they changed, and say what to do now."""
     name = state.paths.overrides.relative_to(state.paths.root)
     if set(overrides) == set(state.overrides):
@@ -272,7 +274,7 @@ def _written(state: State, overrides: list[Override]) -> str:
     return f"{name} holds {n}; `dvc repro` now runs clean and what follows, but not validate"
 
 
-def _said(file: File, *, in_full: bool = True) -> str:
-    if not file.reason:
-        return f"goes on as {file.label}"
-    return f"quarantined, {file.reason}" + (f": {file.detail}" if in_full else "")
+def _describe(file: File, *, in_full: bool = True) -> str:
+    if file.refusal is None:
+        return f"kept as {file.label}"
+    return f"quarantined, {file.refusal}" if in_full else f"quarantined, {file.reason}"

@@ -19,7 +19,7 @@ MAX_SHARDS = 100
 _SHARD_BYTES = 64 << 20  # where that makes fewer than MAX_SHARDS
 
 
-def rows_per_shard(n: int, picture_shape: tuple[int, int, int]) -> int:
+def count_rows_per_shard(n: int, picture_shape: tuple[int, int, int]) -> int:
     """How many pictures a shard holds, so that `n` of them make at most about 100 files."""
     fitting = _SHARD_BYTES // int(np.prod(picture_shape))
     return max(1, fitting, -(-n // MAX_SHARDS))
@@ -47,7 +47,7 @@ class ShardWriter:
 
     def _create(self, n_rows: int) -> None:
         """An empty shard: the header, and a hole of the right length behind it."""
-        file = self._part(len(self._files)).open("wb")
+        file = self._find_part(len(self._files)).open("wb")
         header = {"descr": "|u1", "fortran_order": False, "shape": (n_rows, *self.picture_shape)}
         np.lib.format.write_array_header_1_0(file, header)
         file.flush()
@@ -76,12 +76,12 @@ class ShardWriter:
         for number, file in enumerate(self._files):
             file.close()
             if kind is None:
-                self._part(number).replace(self.folder / _name(number))
+                self._find_part(number).replace(self.folder / _name_shard(number))
             else:
-                self._part(number).unlink()
+                self._find_part(number).unlink()
 
-    def _part(self, number: int) -> Path:
-        return self.folder / f"{_name(number)}.part"
+    def _find_part(self, number: int) -> Path:
+        return self.folder / f"{_name_shard(number)}.part"
 
 
 class Shards:
@@ -95,7 +95,7 @@ class Shards:
         paths = sorted(folder.glob("*.npy"))
         if not paths:
             raise DataError(f"{folder} holds no shards; run `dvc repro` to make them")
-        self._maps = [_mapped(path) for path in paths]
+        self._maps = [_map_file(path) for path in paths]
         self.picture_shape: tuple[int, int, int] = self._maps[0].shape[1:]
         if any(shard.shape[1:] != self.picture_shape for shard in self._maps):
             raise DataError(f"{folder} holds shards of different shapes; run `dvc repro` to make them again")
@@ -120,7 +120,7 @@ class Shards:
         return pictures
 
 
-def _mapped(path: Path) -> NDArray[np.uint8]:
+def _map_file(path: Path) -> NDArray[np.uint8]:
     try:
         shard: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
@@ -132,5 +132,5 @@ def _mapped(path: Path) -> NDArray[np.uint8]:
     return shard
 
 
-def _name(number: int) -> str:
+def _name_shard(number: int) -> str:
     return f"shard-{number:05d}.npy"

@@ -7,6 +7,8 @@ from typing import Any
 
 import pyarrow as pa
 
+Expectations = list[Any]  # of great_expectations.expectations.Expectation
+
 # What differs from run to run, or only repeats the question.
 _VOLATILE = ("id", "meta", "batch_id", "unexpected_index_query", "exception_info")
 
@@ -55,13 +57,24 @@ def hold_against(
     return plain
 
 
-def stable(value: Any) -> Any:
+def name_knobs(stage: str, section: Any, *names: str) -> dict[str, Any]:
+    """What sets the limit, {"params": {"validate.max_pixels": 1000}}: names as in params.yaml."""
+    found = {}
+    for name in names:
+        value = section
+        for part in name.split("."):
+            value = getattr(value, part)
+        found[f"{stage}.{name}"] = list(value) if isinstance(value, tuple) else value
+    return {"params": found}
+
+
+def drop_volatile(value: Any) -> Any:
     """JSON values without what differs from run to run, keys sorted; the knobs of an expectation stay."""
     if isinstance(value, dict):
-        kept = {key: stable(inner) for key, inner in sorted(value.items()) if key not in _VOLATILE}
+        kept = {key: drop_volatile(inner) for key, inner in sorted(value.items()) if key not in _VOLATILE}
         knobs = (value.get("meta") or {}).get("params")
         return kept | {"params": knobs} if knobs else kept
-    return [stable(inner) for inner in value] if isinstance(value, list) else value
+    return [drop_volatile(inner) for inner in value] if isinstance(value, list) else value
 
 
 @contextmanager

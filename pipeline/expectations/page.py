@@ -13,8 +13,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from pipeline.expectations.report import Finding, Report
 from pipeline.paths import written_whole
+from pipeline.tables.parquet import count_values
 
 _MAX_ROWS = 200  # classes on a page
 _VERDICTS = {
@@ -30,7 +33,7 @@ _STATES = {
 
 
 @dataclass(frozen=True)
-class Shown:
+class Contents:
     """What a page shows beside the expectations.
 
     Attributes:
@@ -49,42 +52,43 @@ class Shown:
     pictures: Mapping[str, Path] = field(default_factory=dict)
 
 
-def write_docs(report: Report, shown: Shown, docs: Path) -> None:
+def write_docs(report: Report, contents: Contents, docs: Path) -> None:
     """Write `index.html` into the folder `docs`, made anew: the same bytes for the same report."""
     shutil.rmtree(docs, ignore_errors=True)
     with written_whole(docs / "index.html") as temporary:
-        temporary.write_text("\n".join(_page(report, shown)) + "\n", encoding="utf-8")
+        temporary.write_text("\n".join(_render(report, contents)) + "\n", encoding="utf-8")
 
 
-def _page(report: Report, shown: Shown) -> Iterator[str]:
+def _render(report: Report, contents: Contents) -> Iterator[str]:
     style = files(__package__).joinpath("page.css").read_text(encoding="utf-8")
     yield '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
-    yield f"<title>{escape(shown.title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>"
-    yield f"<h1>{escape(shown.title)}</h1>\n<p>{escape(shown.question)}</p>"
-    yield _banner(report)
+    yield f"<title>{escape(contents.title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>"
+    yield f"<h1>{escape(contents.title)}</h1>\n<p>{escape(contents.question)}</p>"
+    yield _render_banner(report)
     yield '<dl class="facts">'
-    yield from (f"<div><dt>{escape(what)}</dt><dd>{escape(n)}</dd></div>" for what, n in shown.facts)
+    yield from (f"<div><dt>{escape(what)}</dt><dd>{escape(n)}</dd></div>" for what, n in contents.facts)
     yield "</dl>"
-    if shown.reasons:
-        said = ", ".join(f"{n:,} {escape(reason)}" for reason, n in shown.reasons)
+    if contents.reasons:
+        said = ", ".join(f"{n:,} {escape(reason)}" for reason, n in contents.reasons)
         yield f"<p>Why files do not go on: {said}.</p>"
     yield "<h2>What was expected</h2>"
     yield '<ul class="findings">'
     # What is not met comes first, and what is critical before warnings.
-    yield from (_item(one) for one in sorted(report.findings, key=_rank))
+    yield from (_render_finding(one) for one in sorted(report.findings, key=_rank))
     yield "</ul>\n<h2>Classes</h2>"
-    yield from _class_table(shown)
-    for name, path in shown.pictures.items():
+    yield from _render_classes(contents)
+    for name, path in contents.pictures.items():
         data = base64.b64encode(path.read_bytes()).decode("ascii")
         image = f'<img alt="{escape(name)}" src="data:image/png;base64,{data}">'
         yield f'<h2>{escape(name)}</h2>\n<div class="scroll">{image}</div>'
-    yield f"<footer>Checked by Great Expectations: suite <code>{escape(report.name)}</code>, readable in"
-    yield "<code>pipeline/expectations/suites.py</code>; limits in <code>params.yaml</code>.</footer>"
+    name = escape(report.name)
+    yield f"<footer>Checked by Great Expectations: suite <code>{name}</code>, readable in"
+    yield f"<code>pipeline/expectations/{name}_suite.py</code>; limits in <code>params.yaml</code>.</footer>"
     yield "</main>\n</body>\n</html>"
 
 
-def _banner(report: Report) -> str:
+def _render_banner(report: Report) -> str:
     critical, warnings = report.failed("critical"), report.failed("warning")
     kind, failed = ("stopped", critical) if critical else ("warned", warnings) if warnings else ("passed", [])
     said = _VERDICTS[kind].format(n=len(failed), s="s"[: len(failed) > 1])
@@ -96,11 +100,11 @@ def _rank(finding: Finding) -> int:
     return 2 * finding.is_met + (finding.severity != "critical")
 
 
-def _item(finding: Finding) -> str:
+def _render_finding(finding: Finding) -> str:
     state = "met" if finding.is_met else finding.severity
     mark, words = _STATES[state]
     knobs = ", ".join(
-        f"<code>{escape(name)}: {escape(_value(v))}</code>" for name, v in finding.params.items()
+        f"<code>{escape(name)}: {escape(_format_value(v))}</code>" for name, v in finding.params.items()
     )
     return "\n".join(
         [
@@ -109,19 +113,19 @@ def _item(finding: Finding) -> str:
             f'<p><b class="state">{words}</b> <span class="severity">{finding.severity}</span>',
             f"found: {escape(finding.found)}</p>",
             *([f'<p class="knobs">Set by {knobs}</p>'] if knobs else []),
-            *_offender_list(finding),
+            *_render_offenders(finding),
             "</div></li>",
         ]
     )
 
 
-def _value(value: Any) -> str:
+def _format_value(value: Any) -> str:
     if isinstance(value, list):
-        return ", ".join(map(_value, value))
+        return ", ".join(map(_format_value, value))
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _offender_list(finding: Finding) -> Iterator[str]:
+def _render_offenders(finding: Finding) -> Iterator[str]:
     """Names and values, open where the expectation is not met."""
     if not finding.offenders:
         return
@@ -133,19 +137,26 @@ def _offender_list(finding: Finding) -> Iterator[str]:
     yield "</ul></details>"
 
 
-def _class_table(shown: Shown) -> Iterator[str]:
+def _render_classes(contents: Contents) -> Iterator[str]:
     yield '<div class="scroll"><table><thead><tr>'
-    yield "".join(f"<th>{escape(name)}</th>" for name in shown.class_columns) + "</tr></thead><tbody>"
+    yield "".join(f"<th>{escape(name)}</th>" for name in contents.class_columns) + "</tr></thead><tbody>"
     # The smallest classes where there are too many for a page.
     rows = (
-        sorted(shown.classes, key=lambda row: row[-1])[:_MAX_ROWS]
-        if len(shown.classes) > _MAX_ROWS
-        else shown.classes
+        sorted(contents.classes, key=lambda row: row[-1])[:_MAX_ROWS]
+        if len(contents.classes) > _MAX_ROWS
+        else contents.classes
     )
     for name, *numbers, share in rows:
         cells = "".join(f"<td>{n:,}</td>" for n in numbers)
         bar = f'<td class="bar"><i style="width:{share:.1%}"></i><span>{share:.0%}</span></td>'
         yield f"<tr><th>{escape(str(name))}</th>{cells}{bar}</tr>"
     yield "</tbody></table></div>"
-    if len(rows) < len(shown.classes):
-        yield f"<p>The {len(rows)} smallest of {len(shown.classes):,} classes.</p>"
+    if len(rows) < len(contents.classes):
+        yield f"<p>The {len(rows)} smallest of {len(contents.classes):,} classes.</p>"
+
+
+def count_reasons(table: pa.Table) -> list[tuple[str, int]]:
+    """Why files do not go on, the commonest first."""
+    found = count_values(table.column("reason"))
+    del found[""]
+    return sorted(found.items(), key=lambda one: (-one[1], one[0]))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipeline.errors import DataError
-from pipeline.expectations.engine import stable
+from pipeline.expectations.engine import drop_volatile
 from pipeline.paths import written_whole
 
 _log = logging.getLogger(__name__)
@@ -83,13 +83,13 @@ class Report:
             raise DataError(f"{said}{because}; see {docs} and repair the source or the params")
 
 
-def report_of(name: str, results: Mapping[str, dict[str, Any]]) -> Report:
+def build_report(name: str, results: Mapping[str, dict[str, Any]]) -> Report:
     """Results of Great Expectations by suite, as `engine.hold_against` gives them, in words."""
-    findings = (_finding(suite, one) for suite, result in results.items() for one in result["results"])
-    return Report(name, {suite: stable(result) for suite, result in results.items()}, tuple(findings))
+    findings = (_build_finding(suite, one) for suite, result in results.items() for one in result["results"])
+    return Report(name, {suite: drop_volatile(result) for suite, result in results.items()}, tuple(findings))
 
 
-def _finding(suite: str, result: dict[str, Any]) -> Finding:
+def _build_finding(suite: str, result: dict[str, Any]) -> Finding:
     config, found = result["expectation_config"], result["result"]
     raised = result["exception_info"].get("exception_message")
     return Finding(
@@ -99,45 +99,45 @@ def _finding(suite: str, result: dict[str, Any]) -> Finding:
         params=config.get("meta", {}).get("params", {}),
         text=config["description"],
         is_met=result["success"],
-        found=f"an error while checking: {_one_line(raised)}" if raised else _found(config, found),
-        offenders=() if raised else tuple(_offenders(config["kwargs"].get("column", ""), found)),
+        found=f"an error while checking: {_escape_breaks(raised)}" if raised else _say_found(config, found),
+        offenders=() if raised else tuple(_name_offenders(config["kwargs"].get("column", ""), found)),
         n_offenders=found.get("unexpected_count", 0),
     )
 
 
-def _found(config: dict[str, Any], found: dict[str, Any]) -> str:
+def _say_found(config: dict[str, Any], found: dict[str, Any]) -> str:
     """What an expectation met, in words; nulls are not looked at, but where null is what is checked."""
     if "element_count" in found:
         n_missing = 0 if config["type"].endswith("_not_be_null") else found.get("missing_count", 0)
-        return _how_many(found["unexpected_count"], found["element_count"] - n_missing, config["kwargs"])
+        return _say_how_many(found["unexpected_count"], found["element_count"] - n_missing, config["kwargs"])
     value = found.get("observed_value")
     if isinstance(value, list):
         return f"{len(value)} columns"
     is_share = config["kwargs"].get("column", "").startswith("share_")
-    return f"{value:.1%}" if is_share and value is not None else _number(value)
+    return f"{value:.1%}" if is_share and value is not None else _format_number(value)
 
 
-def _how_many(n_bad: int, n_all: int, kwargs: dict[str, Any]) -> str:
+def _say_how_many(n_bad: int, n_all: int, kwargs: dict[str, Any]) -> str:
     """An expectation of most values says what some are; one of all values, what each is."""
     if kwargs.get("mostly", 1) < 1:
         return f"{n_bad:,} of {n_all:,} ({n_bad / max(n_all, 1):.1%})"
     return f"{n_bad:,} of {n_all:,} not so" if n_bad else f"all {n_all:,}" if n_all else "none to look at"
 
 
-def _offenders(column: str, found: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _name_offenders(column: str, found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Name and value of who is not as expected; no value where it would say nothing."""
     named_by = found.get("unexpected_index_column_names", [""])[0]
     for row in found.get("partial_unexpected_index_list", [])[:_N_LISTED]:
         value = row[column] if column in row and column not in _MUTE else None
-        yield _one_line(str(row[named_by])), "" if value is None else _number(value)
+        yield _escape_breaks(str(row[named_by])), "" if value is None else _format_number(value)
 
 
-def _one_line(name: str) -> str:
+def _escape_breaks(name: str) -> str:
     """A name as it is, but for line breaks and the like: those as Python writes them."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in name)
 
 
-def _number(value: Any) -> str:
+def _format_number(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:,.0f}" if value.is_integer() else f"{value:.4g}"
     return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,4 +1,8 @@
-"""What all figures share: a figure, its axes and names on them, and how it becomes a file."""
+"""What all figures share: a figure, its axes and names on them, and how it becomes a file.
+
+Drawn without pyplot's global state: the same input gives the same bytes. Text is drawn as it is ("$" in a
+class name is a dollar sign); the file names no software and no time. matplotlib lives in this room only.
+"""
 
 import math
 import warnings
@@ -6,20 +10,28 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
+
 from pipeline.paths import written_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+Floats = npt.NDArray[np.floating[Any]]
+Ints = npt.NDArray[np.integer[Any]]
+
 DPI = 100
 BLUE, ORANGE, GREY, RED, TEAL = "#2a6f97", "#e07a1f", "#6c757d", "#b3261e", "#3a9d8f"
+MAX_CLASSES = 100  # a figure shows no more
+MANY_CLASSES = 40  # above so many, lines are thin
 MAX_NUMBERED = 24  # classes of a confusion matrix whose cells carry numbers
 _NAME = 24  # characters of a class name before it is cut
 _MAX_NAMED = 60  # classes whose names still fit on an axis
 
 
-def short(text: str, n_characters: int = _NAME) -> str:
+def shorten(text: str, n_characters: int = _NAME) -> str:
     """Text on one line, cut in its middle to `n_characters`."""
     line = " ".join(text.split())
     if len(line) <= n_characters:
@@ -53,7 +65,7 @@ def name_ticks(axes: "Axes", class_names: Sequence[str], *, both: bool) -> None:
     """Class names on the y axis, and on the x axis where `both`; every n-th where they would overlap."""
     step = math.ceil(len(class_names) / _MAX_NAMED) if both else 1
     at = range(0, len(class_names), step)
-    labels = [short(class_names[i]) for i in at]
+    labels = [shorten(class_names[i]) for i in at]
     size = 9 if len(at) <= MAX_NUMBERED else 6
     axes.set_yticks(at, labels, fontsize=size, parse_math=False)
     if both:
@@ -62,7 +74,13 @@ def name_ticks(axes: "Axes", class_names: Sequence[str], *, both: bool) -> None:
         axes.set_xticks(at, labels, fontsize=size, parse_math=False, **turn)
 
 
-def plain(axes: "Axes") -> None:
+def simplify_axes(axes: "Axes") -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="both", alpha=0.25)
     axes.set_axisbelow(True)
+
+
+def choose_classes(score: Floats | Ints) -> list[int]:
+    """Which classes are shown, in their order: those of the highest score, the first of equals."""
+    best = np.argsort(-np.asarray(score, dtype=float), kind="stable")[:MAX_CLASSES]
+    return sorted(int(i) for i in best)

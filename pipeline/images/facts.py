@@ -1,159 +1,119 @@
-"""Facts about an image file: header, one cheap decode, measures."""
+"""The facts of a picture, each once: name, type, words, and where it counts.
 
-import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+From this table follow the manifest's columns, the ranges that `intake` checks, the panels of measures.png,
+and what the shortcut audit asks and says. A new fact is a line here and the code that measures it.
+"""
 
-import numpy as np
-
-from pipeline.errors import ImageError
-from pipeline.images.header import header_facts
-from pipeline.images.measures import measures
-from pipeline.images.picture import flatten
-from pipeline.images.reading import (
-    REPAIRS,
-    SIDEWAYS,
-    check_frames,
-    check_size,
-    count_frames,
-    draft,
-    find_orientation,
-    format_of,
-    open_image,
-)
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-_MEASURE_SIDE_PX = 64  # a JPEG is measured at the scale whose sides are still at least this
-_EXTENSIONS = {
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".jpe": "JPEG",
-    ".jfif": "JPEG",
-    ".mpo": "JPEG",
-    ".png": "PNG",
-    ".apng": "PNG",
-    ".webp": "WEBP",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-    ".bmp": "BMP",
-    ".dib": "BMP",
-    ".gif": "GIF",
-    ".pgm": "PPM",
-    ".ppm": "PPM",
-    ".pbm": "PPM",
-    ".pnm": "PPM",
-}
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What one cheap look at a file says; None where it could not be found out.
+class Fact(NamedTuple):
+    """One fact of a file or of its picture.
 
-    `id` is the sha256 (hex) of the bytes; sizes are in pixels as the header states them; n_bands to dpi
-    are those of `header_facts`; brightness, contrast, and sharpness to local_contrast those of `measures`,
-    alpha on white, at a scale whose shorter side is 64 to 127 pixels (a smaller picture: its own).
-    `reason` is "" or one of REASONS, `detail` says it in words, `repairs` are some of REPAIRS.
+    Attributes:
+        name: the column of the manifest, and the key of what `inspect` or `measure_residues` gives.
+        dtype: the column's type, by Arrow's name; "" where it is no column: derived from others, or a
+            residue, which only a developed picture has.
+        word: in figures and reports; "" where the shortcut audit does not ask for it.
+        more, less: half-sentences of the audit, in which {} is a value or a threshold. Without `less` the
+            fact is a word and not a number, and `more` says that it is so.
+        axis: the heading of its panel in measures.png; "": it has none.
+        is_log: whether that panel is logarithmic.
+        highest: what `intake` allows beside 0 as the lowest; None: any value.
+        of_file: what a file says before anyone looks at the picture.
+        of_picture: what is left in the developed picture.
     """
 
-    id: str
-    n_bytes: int
-    format: str | None = None
-    width: int | None = None
-    height: int | None = None
-    mode: str | None = None
-    exif_orientation: int | None = None
-    n_frames: int | None = None
-    brightness: float | None = None
-    contrast: float | None = None
-    n_bands: int | None = None
-    jpeg_quality: int | None = None
-    subsampling: str | None = None
-    has_exif: bool | None = None
-    dpi: float | None = None
-    sharpness: float | None = None
-    entropy: float | None = None
-    colourfulness: float | None = None
-    share_white: float | None = None
-    border_brightness: float | None = None
-    border_tint: float | None = None
-    border_spread: float | None = None
-    local_contrast: float | None = None
-    repairs: tuple[str, ...] = ()
-    reason: str = ""
-    detail: str = ""
+    name: str
+    dtype: str
+    word: str = ""
+    more: str = ""
+    less: str = ""
+    axis: str = ""
+    is_log: bool = False
+    highest: float | None = None
+    of_file: bool = False
+    of_picture: bool = False
 
 
-def inspect(
-    data: bytes,
-    name: str,
-    *,
-    formats: Sequence[str],
-    max_pixels: int,
-    min_side_px: int,
-    min_local_contrast: float,
-) -> Facts:
-    """Look at a file once: header, one decode (a JPEG's at reduced scale, to its last byte), measures.
-
-    Never raises on a bad file: `reason` says what is wrong, beside the facts found until then.
-    `name` is only held against the format (repair wrong_extension).
-    """
-    found = _identity(data)
-    try:
-        image = open_image(data, formats, max_pixels)
-        found |= _header(image)
-        check_size(image, max_pixels, min_side_px)
-        found["n_frames"] = count_frames(image)
-        check_frames(image, found["n_frames"])
-        orientation = find_orientation(image)
-        draft(image, "RGB", (_MEASURE_SIDE_PX, _MEASURE_SIDE_PX))
-        flat, repairs = flatten(image)
-    except ImageError as error:
-        return Facts(**found, reason=error.reason, detail=error.detail)
-    repaired = {
-        "wrong_extension": _EXTENSIONS.get(PurePosixPath(name).suffix.lower(), found["format"])
-        != found["format"],
-        "exif_rotation": orientation not in (None, 1),
-        "multi_frame_first": found["n_frames"] > 1,
-    } | dict.fromkeys(repairs, True)
-    found |= _measures(flat)
-    if found["local_contrast"] < min_local_contrast:
-        found["reason"] = "low_information"
-        found["detail"] = f"a local contrast of {found['local_contrast']:.3f}: one colour, or nearly"
-    return Facts(
-        **found,
-        exif_orientation=orientation,
-        repairs=tuple(repair for repair in REPAIRS if repaired.get(repair)),
-    )
-
-
-def look(item: tuple[bytes, str], **settings: Any) -> Facts:
-    """`inspect` of (bytes, name), as workers call it."""
-    return inspect(*item, **settings)
-
-
-def unseen(item: tuple[bytes, str], why: str) -> Facts:
-    """What is left to say of a file (bytes, name) that its decoder could not come back from."""
-    return Facts(**_identity(item[0]), reason="unreadable", detail=why)
-
-
-def _identity(data: bytes) -> dict[str, Any]:
-    return {"id": hashlib.sha256(data).hexdigest(), "n_bytes": len(data)}
-
-
-def _header(image: "Image") -> dict[str, Any]:
-    width, height = image.size
-    if image.format == "TIFF" and (find_orientation(image) or 1) >= SIDEWAYS:
-        width, height = height, width  # Pillow gives a TIFF's size as it will be after rotation
-    size = {"format": format_of(image), "width": width, "height": height, "mode": image.mode}
-    return size | header_facts(image)
-
-
-def _measures(flat: "Image") -> dict[str, float]:
-    """`measures` of a small version: the same for every format, and cheap."""
-    factor = min(flat.size) // _MEASURE_SIDE_PX
-    small = np.asarray(flat.reduce(factor) if factor > 1 else flat)
-    return measures(small.reshape(*small.shape[:2], -1))
+# In the order of the manifest's columns. Lengths are in pixels; brightness, contrast and the like are shares
+# of full scale (`images/measures.py` says how each is measured).
+FACTS = (
+    Fact("n_bytes", "int64", "file size", "is larger than {} bytes", "is smaller than {} bytes",
+         of_file=True),
+    Fact("format", "string", "file format", "is {}", of_file=True),
+    Fact("width", "int32", "width", "is wider than {} px", "is narrower than {} px", of_file=True),
+    Fact("height", "int32", "height", "is taller than {} px", "is less tall than {} px", of_file=True),
+    Fact(
+        "aspect", "", "aspect",
+        "is wider than {} times its height", "is narrower than {} times its height",
+        of_file=True,
+    ),
+    Fact("mode", "string", "colour mode", "has the colour mode {}", of_file=True),
+    Fact("exif_orientation", "int8"),
+    Fact("n_frames", "int32"),
+    Fact(
+        "brightness", "float32", "brightness", "is brighter than {} of 1", "is darker than {} of 1",
+        axis="brightness, 0 to 1", highest=1.0, of_picture=True,
+    ),
+    Fact(
+        "contrast", "float32", "contrast", "has more contrast than {}", "has less contrast than {}",
+        axis="contrast, 0 to 0.5", highest=0.5001, of_picture=True,
+    ),
+    Fact(
+        "n_bands", "int8", "colour bands", "has more than {} colour bands", "has less than {} colour bands",
+        of_file=True,
+    ),
+    Fact(
+        "jpeg_quality", "int16", "JPEG quality",
+        "has a JPEG quality above {}", "has a JPEG quality below {}",
+        of_file=True,
+    ),
+    Fact("subsampling", "string", "chroma subsampling", "has the chroma subsampling {}", of_file=True),
+    Fact("has_exif", "bool", "EXIF", "has EXIF: {}", of_file=True),
+    Fact("dpi", "float32", "dots an inch", "states more than {} dpi", "states less than {} dpi",
+         of_file=True),
+    Fact(
+        "sharpness", "float32", "sharpness", "is sharper than {}", "is softer than {}",
+        axis="sharpness, logarithmic", is_log=True, of_picture=True,
+    ),
+    Fact(
+        "entropy", "float32", "entropy", "has an entropy above {} bits", "has an entropy below {} bits",
+        axis="entropy, bits", highest=8.0001, of_picture=True,
+    ),
+    Fact(
+        "colourfulness", "float32", "colourfulness", "is more colourful than {}", "is less colourful than {}",
+        axis="colourfulness, 0 for grey", of_picture=True,
+    ),
+    Fact(
+        "share_white", "float32", "share of white",
+        "is white on more than {} of 1", "is white on less than {} of 1",
+        axis="share of white", highest=1.0, of_picture=True,
+    ),
+    Fact(
+        "border_brightness", "float32", "border brightness",
+        "has a border brighter than {} of 1", "has a border darker than {} of 1",
+        of_file=True, of_picture=True,
+    ),
+    Fact(
+        "border_tint", "float32", "border tint",
+        "has a yellower border than {}", "has a border less yellow than {}",
+        of_file=True, of_picture=True,
+    ),
+    Fact(
+        "border_spread", "float32", "border spread",
+        "has a border spread above {}", "has a border spread below {}",
+        of_file=True, of_picture=True,
+    ),
+    Fact("local_contrast", "float32"),
+    Fact(
+        "blockiness", "", "8 x 8 grid", "shows an 8 x 8 grid above {}", "shows an 8 x 8 grid below {}",
+        of_picture=True,
+    ),
+    Fact(
+        "content_aspect", "", "aspect of the content",
+        "has content wider than {} times its height", "has content narrower than {} times its height",
+        of_picture=True,
+    ),
+)  # fmt: skip
+FACT_BY_NAME = {fact.name: fact for fact in FACTS}

@@ -51,7 +51,7 @@ class Fingerprint:
     views: bytes
 
 
-def fingerprint(grid: "Image", *, small: bool) -> Fingerprint:
+def take_fingerprint(grid: "Image", *, small: bool) -> Fingerprint:
     """The fingerprint of a picture of mode RGB, GRID_PX x GRID_PX; `small`: see `is_small`."""
     import pdqhash
 
@@ -61,7 +61,7 @@ def fingerprint(grid: "Image", *, small: bool) -> Fingerprint:
     pdq = np.packbits(bits.astype(bool)).tobytes()
     if small or not quality:
         return Fingerprint(pdq, 0, b"")
-    return Fingerprint(pdq, int(quality), pdq + _views(grid)[1:].tobytes())
+    return Fingerprint(pdq, int(quality), pdq + _view_prints(grid)[1:].tobytes())
 
 
 def is_small(size: tuple[int, int]) -> bool:
@@ -69,7 +69,7 @@ def is_small(size: tuple[int, int]) -> bool:
     return min(size) < _MIN_SIDE_PX
 
 
-def shrunk(image: "Image", box: tuple[float, float, float, float] | None) -> "Image":
+def shrink(image: "Image", box: tuple[float, float, float, float] | None) -> "Image":
     """An image (mode L or RGB) as RGB of GRID_PX x GRID_PX; `box`: the part that is the picture.
 
     Bilinear, not box: a copy of another size or half a pixel off then keeps a fine drawing's frequencies.
@@ -79,21 +79,21 @@ def shrunk(image: "Image", box: tuple[float, float, float, float] | None) -> "Im
     return image.resize((GRID_PX, GRID_PX), Image.Resampling.BILINEAR, box=box).convert("RGB")
 
 
-def _views(grid: "Image") -> NDArray[np.uint8]:
+def _view_prints(grid: "Image") -> NDArray[np.uint8]:
     """PDQ of each view, uint8 [v, 32], without the view being drawn: crops are linear, turns are signs."""
-    kernels = _kernels().reshape(-1, GRID_PX)
+    kernels = _build_kernels().reshape(-1, GRID_PX)
     # Whole numbers below 2^53 throughout: exact in any order of sums.
     channels = np.asarray(grid).transpose(2, 0, 1).reshape(3, -1)
-    luma = _luma(channels, 1.0)
+    luma = _compute_luma(channels, 1.0)
     every = (kernels @ luma) @ kernels.T
     every = every.reshape(len(_SHARES), _FREQUENCIES, len(_SHARES), _FREQUENCIES)
     crops = [every[vertical, :, horizontal] for vertical, horizontal in _CROPS]
     whole = kernels[:_FREQUENCIES]
-    bright = [whole @ brighter @ whole.T for brighter in _brightened(channels, luma)]
-    return _quantised(np.stack([*_turned(every[0, :, 0]), *crops, *bright]))
+    bright = [whole @ brighter @ whole.T for brighter in _brighten(channels, luma)]
+    return _quantise(np.stack([*_turn(every[0, :, 0]), *crops, *bright]))
 
 
-def _turned(frequencies: NDArray[np.float64]) -> NDArray[np.float64]:
+def _turn(frequencies: NDArray[np.float64]) -> NDArray[np.float64]:
     """The frequencies of the picture in its eight orientations, in the order of VIEWS."""
     odd = np.where(np.arange(_FREQUENCIES) % 2 == 0, -1.0, 1.0)  # index 0 is frequency 1
     turned = []
@@ -103,27 +103,27 @@ def _turned(frequencies: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.array(turned)
 
 
-def _brightened(channels: NDArray[np.uint8], luma: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+def _brighten(channels: NDArray[np.uint8], luma: NDArray[np.float64]) -> list[NDArray[np.float64]]:
     """The luma of brighter copies; as it is where nearly all would turn white, as in any such picture."""
-    brighter = [_luma(channels, gain) for gain in _GAINS]
+    brighter = [_compute_luma(channels, gain) for gain in _GAINS]
     return [one if (one == _WHITE).mean() <= _MAX_WHITE else luma for one in brighter]
 
 
-def _luma(channels: NDArray[np.uint8], gain: float) -> NDArray[np.float64]:
+def _compute_luma(channels: NDArray[np.uint8], gain: float) -> NDArray[np.float64]:
     """Luma as Pillow's "L" of a picture, uint8 [3, GRID_PX * GRID_PX], made brighter by `gain`."""
-    red, green, blue = (np.take(*pair) for pair in zip(_shares_of_luma(gain), channels, strict=True))
+    red, green, blue = (np.take(*pair) for pair in zip(_shares_of_compute_luma(gain), channels, strict=True))
     luma = (red + green + blue + 0x8000) >> 16
     return np.asarray(luma.reshape(GRID_PX, GRID_PX), dtype=np.float64)
 
 
 @functools.cache
-def _shares_of_luma(gain: float) -> NDArray[np.uint32]:
+def _shares_of_compute_luma(gain: float) -> NDArray[np.uint32]:
     """What each level of red, green and blue adds to luma, in 65,536ths: uint32 [3, 256]."""
     levels = np.minimum(_WHITE, np.rint(np.arange(256) * gain)).astype(np.uint32)
     return np.asarray(np.array([[19595], [38470], [7471]], dtype=np.uint32) * levels)
 
 
-def _quantised(frequencies: NDArray[Any]) -> NDArray[np.uint8]:
+def _quantise(frequencies: NDArray[Any]) -> NDArray[np.uint8]:
     """Bits of frequencies [v, 16, 16] against their lower median, in PDQ's order (the last one first)."""
     flat = frequencies.reshape(len(frequencies), -1)
     middle = flat.shape[1] // 2 - 1
@@ -132,17 +132,17 @@ def _quantised(frequencies: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 @functools.cache
-def _kernels() -> NDArray[np.float64]:
+def _build_kernels() -> NDArray[np.float64]:
     """For each of _SHARES the matrix [16, GRID_PX] that shrinks this part to 64 cells and transforms them.
 
     Rounded to whole numbers, so that what they give is the same on every machine.
     """
     i, j = np.arange(1, _FREQUENCIES + 1)[:, None], np.arange(_CELLS)[None]
     cosines = np.cos(np.pi / (2 * _CELLS) * i * (2 * j + 1))
-    return np.asarray(np.rint(np.stack([cosines @ _shrinking(*share) for share in _SHARES]) * 4096))
+    return np.asarray(np.rint(np.stack([cosines @ _build_shrinking(*share) for share in _SHARES]) * 4096))
 
 
-def _shrinking(start: float, stop: float) -> NDArray[np.float64]:
+def _build_shrinking(start: float, stop: float) -> NDArray[np.float64]:
     """The area-average matrix [64, GRID_PX] of a part of the side."""
     edges = np.linspace(start * GRID_PX, stop * GRID_PX, _CELLS + 1)
     at = np.arange(GRID_PX)

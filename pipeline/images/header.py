@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import ImageError
-from pipeline.images.reading import faults
+from pipeline.images.reading import translate_faults
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -28,47 +28,47 @@ _STANDARD_LUMINANCE = (
 # fmt: on
 
 
-def header_facts(image: "Image") -> dict[str, Any]:
+def read_header_facts(image: "Image") -> dict[str, Any]:
     """n_bands, jpeg_quality, subsampling, has_exif and dpi of an opened image; None where it has none.
 
     To be asked before decoding. `subsampling` is None for grey JPEGs and other formats.
     """
     return {
         "n_bands": len(image.getbands()),
-        "jpeg_quality": _jpeg_quality(image),
-        "subsampling": _subsampling(image),
+        "jpeg_quality": _find_jpeg_quality(image),
+        "subsampling": _name_subsampling(image),
         "has_exif": _has_exif(image),
-        "dpi": _dpi(image),
+        "dpi": _find_dpi(image),
     }
 
 
-def quality_of(table: "list[int]") -> int:
+def estimate_quality(table: "list[int]") -> int:
     """The quality 1..100 whose luminance table in libjpeg has the sum nearest to that of `table` [64].
 
     Exact for tables that libjpeg made (jpeg_set_quality in its jcparam.c, which is followed here); an
     estimate for others. The sum as a key is that of ImageMagick's JPEGGetQuality (coders/jpeg.c).
     """
-    return int(np.abs(_sums() - sum(table)).argmin()) + 1
+    return int(np.abs(_sum_tables() - sum(table)).argmin()) + 1
 
 
 @functools.cache
-def _sums() -> NDArray[np.int64]:
+def _sum_tables() -> NDArray[np.int64]:
     quality = np.arange(1, 101)
     scale = np.where(quality < 50, 5000 // quality, 200 - 2 * quality)
     tables = (np.array(_STANDARD_LUMINANCE) * scale[:, None] + 50) // 100
     return np.asarray(np.clip(tables, 1, 255).sum(axis=1))
 
 
-def _jpeg_quality(image: "Image") -> int | None:
+def _find_jpeg_quality(image: "Image") -> int | None:
     tables = getattr(image, "quantization", None)
     layers = getattr(image, "layer", None)
     if not tables or not layers:
         return None
     table = tables.get(layers[0][3])  # of the first component: luma
-    return quality_of(table) if table else None
+    return estimate_quality(table) if table else None
 
 
-def _subsampling(image: "Image") -> str | None:
+def _name_subsampling(image: "Image") -> str | None:
     layers = getattr(image, "layer", None)
     if not layers or len(layers) < 3 or not all(layers[1][1:3]):
         return None
@@ -81,13 +81,13 @@ def _has_exif(image: "Image") -> bool:
     if "exif" in image.info:
         return True
     try:
-        with faults():
+        with translate_faults():
             return image.format == "TIFF" and _EXIF_TAG in image.getexif()
     except ImageError:
         return False  # damaged EXIF is no reason to lose a picture
 
 
-def _dpi(image: "Image") -> float | None:
+def _find_dpi(image: "Image") -> float | None:
     """Horizontal dots an inch, where the header states one that can be (1 is how a TIFF says none)."""
     try:
         dpi = float(image.info["dpi"][0])

@@ -4,30 +4,29 @@ import hashlib
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import ImageError
-from pipeline.images.fingerprint import GRID_PX, Fingerprint, fingerprint, is_small, shrunk
+from pipeline.images.fingerprint import GRID_PX, Fingerprint, is_small, shrink, take_fingerprint
 from pipeline.images.reading import (
-    MAX_PIXELS,
     SIDEWAYS,
     check_frames,
     check_size,
     count_frames,
-    draft,
-    faults,
     find_orientation,
+    flatten,
     open_image,
+    reduce_decode,
 )
+from pipeline.images.recipe import MAX_PIXELS, Fit, Recipe, Resample
+from pipeline.refusals import Refusal
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-Fit = Literal["stretch", "pad", "crop"]
-Resample = Literal["bilinear", "bicubic", "lanczos"]
 Wanted = bool | Literal["thumbnail"]
 
 THUMBNAIL_PX = 112  # the side of a thumbnail on a contact sheet
@@ -37,12 +36,11 @@ _GREY, _FRAME_PX = (214, 214, 214), 2  # around a thumbnail: a blank white pictu
 
 @dataclass(frozen=True, slots=True)
 class Developed:
-    """A file's id, its canonical picture, fingerprint and repairs, or the reason why there is none."""
+    """A file's id, its canonical picture, fingerprint and repairs, or why there is no picture."""
 
     id: str
     picture: NDArray[np.uint8] | None = None
-    reason: str = ""
-    detail: str = ""
+    refusal: Refusal | None = None
     fingerprint: Fingerprint | None = None
     repairs: tuple[str, ...] = ()
 
@@ -58,94 +56,29 @@ class _Decoded:
     repairs: tuple[str, ...]
 
     def upright(self) -> "Image":
-        return _upright(self.flat, self.orientation)
+        return _turn_upright(self.flat, self.orientation)
 
     def fingerprint(self) -> Fingerprint:
-        grid = _upright(shrunk(self.flat, self.box), self.orientation)
-        return fingerprint(grid, small=self.is_small)
+        grid = _turn_upright(shrink(self.flat, self.box), self.orientation)
+        return take_fingerprint(grid, small=self.is_small)
 
 
-def canonical(
-    data: bytes,
-    *,
-    image_hw: tuple[int, int],
-    channels: int,
-    fit: Fit,
-    resample: Resample,
-    equalise: int,
-    formats: Sequence[str],
-    max_pixels: int = MAX_PIXELS,
-) -> NDArray[np.uint8]:
+def develop(data: bytes, recipe: Recipe) -> NDArray[np.uint8]:
     """The picture of an encoded image: uint8 [height, width, channels], C-contiguous.
 
-    EXIF rotation is applied, transparency composited on white, 16 bits scaled to 8, CMYK and palettes
-    converted, several pages reduced to the first; then stretched, padded with white or cropped to
-    `image_hw` with an antialiasing filter; with `equalise` from 1 to 100 then once through JPEG at that
-    quality, so that all pictures have the same history (0: not).
+    EXIF rotation is applied, transparency is composited on white, 16 bits are scaled to 8, CMYK and palettes
+    are converted, and of several pages the first is taken. The result is then stretched, padded with white or
+    cropped to `image_hw` with an antialiasing filter. With `equalise` from 1 to 100 it finally passes once
+    through JPEG at that quality, so that all pictures have the same history.
 
     Raises:
-        ImageError: with one of REASONS; the file cannot be opened, decoded to its end, or is animated.
+        ImageError: the file cannot be opened or decoded to its end, or it is animated.
     """
-    decoded = _decoded(data, image_hw, channels, formats, max_pixels)
-    return _pixels(decoded, image_hw, channels, fit=fit, resample=resample, equalise=equalise)
+    return _fill_recipe(_decode(data, recipe), recipe)
 
 
-def _decoded(
-    data: bytes,
-    image_hw: tuple[int, int],
-    channels: int,
-    formats: Sequence[str],
-    max_pixels: int,
-    *,
-    first_frame: bool = False,
-) -> _Decoded:
-    image = open_image(data, formats, max_pixels)
-    check_size(image, max_pixels, 1)
-    n_frames = count_frames(image)
-    if not first_frame:
-        check_frames(image, n_frames)
-    orientation, small = find_orientation(image), is_small(image.size)
-    # Twice the target keeps 45 dB against a full decode, at 2.5x the speed; a fingerprint needs its grid.
-    height, width = (max(2 * side, GRID_PX) for side in image_hw)
-    target = (height, width) if (orientation or 1) >= SIDEWAYS else (width, height)
-    box = draft(image, "L" if channels == 1 else "RGB", target)
-    flat, repairs = flatten(image)
-    if orientation not in (None, 1):
-        repairs.append("exif_rotation")
-    if n_frames > 1:
-        repairs.append("multi_frame_first")
-    return _Decoded(flat, box, None if image.format == "TIFF" else orientation, small, tuple(repairs))
-
-
-def _pixels(
-    decoded: _Decoded,
-    image_hw: tuple[int, int],
-    channels: int,
-    *,
-    fit: Fit,
-    resample: Resample,
-    equalise: int,
-) -> NDArray[np.uint8]:
-    height, width = image_hw
-    upright = decoded.upright().convert("L" if channels == 1 else "RGB")
-    fitted = _fitted(upright, (width, height), fit, resample)
-    fitted = _round_trip(fitted, equalise) if equalise else fitted
-    return np.array(fitted, dtype=np.uint8).reshape(height, width, channels)
-
-
-def develop(
-    item: tuple[bytes, Wanted],
-    *,
-    image_hw: tuple[int, int],
-    channels: int,
-    fit: Fit,
-    resample: Resample,
-    equalise: int,
-    formats: Sequence[str],
-    max_pixels: int = MAX_PIXELS,
-    first_frame: bool = False,
-) -> Developed:
-    """Id, canonical picture and fingerprint of (bytes, whether they are wanted); settings as `canonical`.
+def develop_item(item: tuple[bytes, Wanted], *, recipe: Recipe, first_frame: bool = False) -> Developed:
+    """Id, picture and fingerprint of (bytes, what is wanted of them), as workers call it.
 
     With `first_frame`, an animation is its first frame. Where "thumbnail" is wanted, the picture is one.
     """
@@ -155,20 +88,20 @@ def develop(
         return Developed(image_id)
     try:
         if wanted == "thumbnail":
-            return Developed(image_id, thumbnail(data, side_px=THUMBNAIL_PX, formats=formats))
-        decoded = _decoded(data, image_hw, channels, formats, max_pixels, first_frame=first_frame)
-        picture = _pixels(decoded, image_hw, channels, fit=fit, resample=resample, equalise=equalise)
+            return Developed(image_id, make_thumbnail(data, side_px=THUMBNAIL_PX, formats=recipe.formats))
+        decoded = _decode(data, recipe, first_frame=first_frame)
+        picture = _fill_recipe(decoded, recipe)
         return Developed(image_id, picture, fingerprint=decoded.fingerprint(), repairs=decoded.repairs)
     except ImageError as error:
-        return Developed(image_id, None, error.reason, error.detail)
+        return Developed(image_id, refusal=error.refusal)
 
 
-def undeveloped(item: tuple[bytes, Wanted], why: str) -> Developed:
-    """What is left of a file (bytes, whether it is wanted) that its decoder could not come back from."""
-    return Developed(hashlib.sha256(item[0]).hexdigest(), None, "unreadable", why)
+def give_up(item: tuple[bytes, Wanted], why: str) -> Developed:
+    """What is left of a file (bytes, what is wanted of them) that its decoder could not come back from."""
+    return Developed(hashlib.sha256(item[0]).hexdigest(), refusal=Refusal("unreadable", why))
 
 
-def thumbnail(
+def make_thumbnail(
     data: bytes, *, side_px: int, formats: Sequence[str], max_pixels: int = MAX_PIXELS
 ) -> NDArray[np.uint8]:
     """A picture as people look at it: whole, in colour, in its own proportions on a grey square.
@@ -177,13 +110,13 @@ def thumbnail(
         uint8 [side_px, side_px, 3]; of an animation, the first frame.
 
     Raises:
-        ImageError: as `canonical`.
+        ImageError: as `develop`.
     """
     from PIL import Image
 
     inner = side_px - 2 * _FRAME_PX
-    decoded = _decoded(data, (inner, inner), 3, formats, max_pixels, first_frame=True)
-    upright = decoded.upright().convert("RGB")
+    whole = Recipe((inner, inner), 3, "stretch", "bicubic", 0, tuple(formats), max_pixels)
+    upright = _decode(data, whole, first_frame=True).upright().convert("RGB")
     scale = inner / max(upright.size)
     size = [max(1, round(side * scale)) for side in upright.size]
     square = Image.new("RGB", (side_px, side_px), _GREY)
@@ -192,7 +125,7 @@ def thumbnail(
     return np.array(square, dtype=np.uint8)
 
 
-def encoded_png(picture: NDArray[np.uint8]) -> bytes:
+def encode_png(picture: NDArray[np.uint8]) -> bytes:
     """A uint8 picture [h, w], [h, w, 1] or [h, w, 3] as the bytes of a PNG."""
     from PIL import Image
 
@@ -201,45 +134,7 @@ def encoded_png(picture: NDArray[np.uint8]) -> bytes:
     return stream.getvalue()
 
 
-def flatten(image: "Image") -> tuple["Image", list[str]]:
-    """Decode to mode L or RGB with nothing transparent, and the repairs that took."""
-    from PIL import Image
-
-    with faults():
-        image.load()
-        if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-            return Image.fromarray(_eight_bits(np.asarray(image))), ["sixteen_bit"]
-        repairs = [name for name, mode in (("palette", "P"), ("cmyk", "CMYK")) if image.mode == mode]
-        if image.has_transparency_data:
-            layer = image.convert("RGBA")
-            if layer.getchannel("A").getextrema() == (255, 255):
-                return layer.convert("RGB"), repairs
-            white = Image.new("RGB", layer.size, "white")
-            white.paste(layer, mask=layer.getchannel("A"))
-            return white, [*repairs, "alpha"]
-        mode = "L" if image.mode in ("1", "L") else "RGB"
-        return image if image.mode == mode else image.convert(mode), repairs
-
-
-def _eight_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
-    """Grey values of any depth as uint8: full scale is 16 bits, 8 bits or 1.0, whichever holds them all.
-
-    16-bit modes are always taken as full-scale 16 bits; what fits no scale is stretched from its
-    minimum to its maximum.
-    """
-    if values.dtype.kind == "u":
-        return (values >> 8).astype(np.uint8)
-    numbers = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-    low, high = float(numbers.min()), float(numbers.max())
-    is_fraction = values.dtype.kind == "f" and high <= 1
-    if low < 0 or high > 65535:
-        scaled = (numbers - low) * (255 / max(high - low, 1e-9))
-    else:
-        scaled = numbers * (255 if is_fraction else 1 if high <= 255 else 1 / 257)
-    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
-
-
-def _upright(image: "Image", orientation: int | None) -> "Image":
+def _turn_upright(image: "Image", orientation: int | None) -> "Image":
     from PIL.Image import Transpose
 
     turns = {
@@ -254,7 +149,7 @@ def _upright(image: "Image", orientation: int | None) -> "Image":
     return image.transpose(turns[orientation]) if orientation in turns else image
 
 
-def _round_trip(image: "Image", quality: int) -> "Image":
+def _pass_through_jpeg(image: "Image", quality: int) -> "Image":
     """An image after one JPEG compression: baseline, 4:2:0 where coloured, libjpeg's standard tables."""
     from PIL import Image
 
@@ -264,7 +159,7 @@ def _round_trip(image: "Image", quality: int) -> "Image":
         return again.convert(image.mode)
 
 
-def _fitted(image: "Image", size: tuple[int, int], fit: Fit, resample: Resample) -> "Image":
+def _fit(image: "Image", size: tuple[int, int], fit: Fit, resample: Resample) -> "Image":
     """Resize to `size` (width, height); Pillow's filters widen with the scale, so all are antialiased."""
     from PIL import Image
 
@@ -282,3 +177,30 @@ def _fitted(image: "Image", size: tuple[int, int], fit: Fit, resample: Resample)
         image.resize((inner[0], inner[1]), how), ((size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2)
     )
     return canvas
+
+
+def _decode(data: bytes, recipe: Recipe, *, first_frame: bool = False) -> _Decoded:
+    image = open_image(data, recipe.formats, recipe.max_pixels)
+    check_size(image, recipe.max_pixels, 1)
+    n_frames = count_frames(image)
+    if not first_frame:
+        check_frames(image, n_frames)
+    orientation, small = find_orientation(image), is_small(image.size)
+    # Twice the target keeps 45 dB against a full decode, at 2.5x the speed; a fingerprint needs its grid.
+    height, width = (max(2 * side, GRID_PX) for side in recipe.image_hw)
+    target = (height, width) if (orientation or 1) >= SIDEWAYS else (width, height)
+    box = reduce_decode(image, "L" if recipe.channels == 1 else "RGB", target)
+    flat, repairs = flatten(image)
+    if orientation not in (None, 1):
+        repairs.append("exif_rotation")
+    if n_frames > 1:
+        repairs.append("multi_frame_first")
+    return _Decoded(flat, box, None if image.format == "TIFF" else orientation, small, tuple(repairs))
+
+
+def _fill_recipe(decoded: _Decoded, recipe: Recipe) -> NDArray[np.uint8]:
+    height, width = recipe.image_hw
+    upright = decoded.upright().convert("L" if recipe.channels == 1 else "RGB")
+    fitted = _fit(upright, (width, height), recipe.fit, recipe.resample)
+    fitted = _pass_through_jpeg(fitted, recipe.equalise) if recipe.equalise else fitted
+    return np.array(fitted, dtype=np.uint8).reshape(recipe.picture_shape)

@@ -1,4 +1,9 @@
-"""Opening a file through an allow-list of decoders, and refusing what must not be decoded."""
+"""Opening a file through an allow-list of decoders, refusing what must not be decoded, and flattening it.
+
+Pillow lives in this room only. Nothing here keeps state: the same bytes give the same facts and pixels in a
+stage, in `darkroom predict` and in the served model. The number of pixels is checked from the header, before
+memory is taken. Any fault of a file is an `ImageError`.
+"""
 
 import io
 import re
@@ -7,34 +12,16 @@ import warnings
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.errors import ImageError, ParamsError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# Why a file does not go on: all reasons there are.
-REASONS = (
-    "not_an_image",
-    "empty",
-    "truncated",
-    "corrupt",
-    "unsupported_format",
-    "too_many_pixels",
-    "too_small",
-    "animated",
-    "unreadable",
-    "outside_source",
-    "special_file",
-    "duplicate",
-    "conflicting_labels",
-    "low_information",
-    "no_label",
-    "dropped",
-)
-# Those that a person may overrule: the picture can be decoded.
-OVERRULABLE = ("too_small", "animated", "conflicting_labels", "low_information", "no_label")
 # What was put right on the way to a canonical picture: all repairs there are.
 REPAIRS = (
     "wrong_extension",
@@ -45,9 +32,8 @@ REPAIRS = (
     "sixteen_bit",
     "multi_frame_first",
 )
-MAX_PIXELS = 200_000_000  # for callers without params; a stage passes validate.max_pixels
 
-# Pillow raises all of these on damaged files, so the calls under `faults` are to Pillow alone.
+# Pillow raises all of these on damaged files, so the calls under `translate_faults` are to Pillow alone.
 _BAD_FILE = (
     OSError,
     EOFError,
@@ -65,6 +51,8 @@ _BAD_FILE = (
 )
 _MOVING = ("GIF", "WEBP", "PNG", "AVIF", "FLI")  # several frames are an animation; elsewhere, pages
 _ORIENTATION_TAG = 0x0112
+Box = tuple[float, float, float, float]  # left, top, right, bottom
+
 SIDEWAYS = 5  # EXIF orientations from here on swap width and height
 # (offset, bytes, format): what a file says it is, where Pillow cannot open it.
 _MAGIC = (
@@ -103,7 +91,7 @@ def check_formats(formats: Sequence[str]) -> None:
 
 
 @contextmanager
-def faults() -> Iterator[None]:
+def translate_faults() -> Iterator[None]:
     """What Pillow raises on a bad file, as an ImageError."""
     from PIL import Image
 
@@ -111,7 +99,7 @@ def faults() -> Iterator[None]:
         yield
     except Image.DecompressionBombError as error:
         n_pixels = int(re.findall(r"\d+", str(error))[0])
-        raise _too_many(n_pixels, 2 * (Image.MAX_IMAGE_PIXELS or n_pixels)) from None
+        raise _refuse_pixels(n_pixels, 2 * (Image.MAX_IMAGE_PIXELS or n_pixels)) from None
     except MemoryError:
         raise ImageError("unreadable", "there is not enough memory to decode it") from None
     except _BAD_FILE as error:
@@ -134,11 +122,11 @@ def open_image(data: bytes, formats: Sequence[str], max_pixels: int) -> "Image":
     warnings.filterwarnings("ignore", module=r"PIL\.")
     before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, (max_pixels + 1) // 2
     try:
-        with faults():
+        with translate_faults():
             try:
                 return Image.open(io.BytesIO(data), formats=list(formats))
             except UnidentifiedImageError:
-                raise _unidentified(data, formats) from None
+                raise _explain_unidentified(data, formats) from None
     finally:
         Image.MAX_IMAGE_PIXELS = before  # others in this process open images, too
 
@@ -148,29 +136,32 @@ def _is_cut_webp(data: bytes) -> bool:
     return data[8:12] == b"WEBP" and int.from_bytes(data[4:8], "little") + 8 > len(data)
 
 
-def _unidentified(data: bytes, formats: Sequence[str]) -> ImageError:
+def _explain_unidentified(data: bytes, formats: Sequence[str]) -> ImageError:
     """Why no allowed decoder opens a file: it is of another format, damaged at its start, or no image."""
     said = next((name for at, magic, name in _MAGIC if data[at : at + len(magic)] == magic), None)
     if said in formats:
         return ImageError("corrupt", f"it starts as a {said} and cannot be opened")
-    if said := said or _known_to_pillow(data, formats):
+    if said := said or _ask_pillow(data, formats):
         return ImageError("unsupported_format", f"a {said} file; allowed: {', '.join(formats)}")
     return ImageError("not_an_image", f"starts with {data[:8].hex(' ')}")
 
 
-def _known_to_pillow(data: bytes, formats: Sequence[str]) -> str | None:
+def _ask_pillow(data: bytes, formats: Sequence[str]) -> str | None:
     """The format by Pillow's other plugins, header only: nothing is decoded."""
     from PIL import Image
 
     Image.init()
     try:
-        with faults(), Image.open(io.BytesIO(data), formats=sorted(set(Image.OPEN) - set(formats))) as image:
+        with (
+            translate_faults(),
+            Image.open(io.BytesIO(data), formats=sorted(set(Image.OPEN) - set(formats))) as image,
+        ):
             return image.format
     except ImageError:
         return None
 
 
-def format_of(image: "Image") -> str:
+def name_format(image: "Image") -> str:
     """Pillow's name; a JPEG with further pictures in it (MPO) is a JPEG."""
     return "JPEG" if image.format == "MPO" else str(image.format)
 
@@ -178,17 +169,17 @@ def format_of(image: "Image") -> str:
 def check_size(image: "Image", max_pixels: int, min_side_px: int) -> None:
     width, height = image.size
     if width * height > max_pixels:
-        raise _too_many(width * height, max_pixels)
+        raise _refuse_pixels(width * height, max_pixels)
     if min(width, height) < min_side_px:
         raise ImageError("too_small", f"{width} x {height} pixels; sides from {min_side_px} are allowed")
 
 
-def _too_many(n_pixels: int, max_pixels: int) -> ImageError:
+def _refuse_pixels(n_pixels: int, max_pixels: int) -> ImageError:
     return ImageError("too_many_pixels", f"{n_pixels:,} pixels; up to {max_pixels:,} are allowed")
 
 
 def count_frames(image: "Image") -> int:
-    with faults():
+    with translate_faults():
         n_frames = int(getattr(image, "n_frames", 1))
         if n_frames > 1:
             image.seek(0)
@@ -203,21 +194,61 @@ def check_frames(image: "Image", n_frames: int) -> None:
 def find_orientation(image: "Image") -> int | None:
     """EXIF orientation 1..8, None where there is none. To be asked before decoding: a TIFF forgets it."""
     if image.format == "PNG":
-        with faults():
+        with translate_faults():
             image.load()  # the EXIF of a PNG may lie behind its pixels
     try:
-        with faults():
+        with translate_faults():
             value = image.getexif().get(_ORIENTATION_TAG)
     except ImageError:
         return None  # damaged EXIF is no reason to lose a picture
     return value if isinstance(value, int) and 1 <= value <= 8 else None
 
 
-def draft(image: "Image", mode: str, size: tuple[int, int]) -> tuple[float, float, float, float] | None:
+def reduce_decode(
+    image: "Image", mode: str, size: tuple[int, int]
+) -> tuple[float, float, float, float] | None:
     """Let libjpeg decode at 1/2, 1/4 or 1/8 where both sides stay at least `size`; other formats: nothing.
 
     Returns the box of the picture in what will be decoded (its last column and row may be cut), or None.
     """
-    with faults():
+    with translate_faults():
         drafted = image.draft(mode, size)
         return drafted[1] if drafted else None
+
+
+def flatten(image: "Image") -> tuple["Image", list[str]]:
+    """Decode to mode L or RGB with nothing transparent, and the repairs that took."""
+    from PIL import Image
+
+    with translate_faults():
+        image.load()
+        if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+            return Image.fromarray(_scale_to_eight_bits(np.asarray(image))), ["sixteen_bit"]
+        repairs = [name for name, mode in (("palette", "P"), ("cmyk", "CMYK")) if image.mode == mode]
+        if image.has_transparency_data:
+            layer = image.convert("RGBA")
+            if layer.getchannel("A").getextrema() == (255, 255):
+                return layer.convert("RGB"), repairs
+            white = Image.new("RGB", layer.size, "white")
+            white.paste(layer, mask=layer.getchannel("A"))
+            return white, [*repairs, "alpha"]
+        mode = "L" if image.mode in ("1", "L") else "RGB"
+        return image if image.mode == mode else image.convert(mode), repairs
+
+
+def _scale_to_eight_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Grey values of any depth as uint8: full scale is 16 bits, 8 bits or 1.0, whichever holds them all.
+
+    16-bit modes are always taken as full-scale 16 bits; what fits no scale is stretched from its
+    minimum to its maximum.
+    """
+    if values.dtype.kind == "u":
+        return (values >> 8).astype(np.uint8)
+    numbers = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+    low, high = float(numbers.min()), float(numbers.max())
+    is_fraction = values.dtype.kind == "f" and high <= 1
+    if low < 0 or high > 65535:
+        scaled = (numbers - low) * (255 / max(high - low, 1e-9))
+    else:
+        scaled = numbers * (255 if is_fraction else 1 if high <= 255 else 1 / 257)
+    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)

@@ -80,16 +80,16 @@ def build_model(
 
     pictures = keras.Input((*image_hw, channels), dtype="uint8", name="pictures")
     if is_pretrainable(name):
-        backbone = _backbone(name, image_hw=image_hw, channels=channels, weights=weights)
-        top = _head_model(backbone.output_shape[1], n_classes, head=head, knobs=knobs)
+        backbone = _build_backbone(name, image_hw=image_hw, channels=channels, weights=weights)
+        top = _build_head(backbone.output_shape[1], n_classes, head=head, knobs=knobs)
         if weights is not None:
             _keep_statistics(backbone)
         logits = top(backbone(pictures))
     else:
-        features = _features(name, pictures, image_hw=image_hw, knobs=knobs)
-        logits = _logits(features, n_classes, head=head, knobs=knobs)
+        features = _build_features(name, pictures, image_hw=image_hw, knobs=knobs)
+        logits = _add_logits(features, n_classes, head=head, knobs=knobs)
     logits = keras.layers.Identity(dtype="float32", name=LOGITS)(logits)
-    return keras.Model(pictures, _probabilities(logits, head), name=name.rpartition(".")[2])
+    return keras.Model(pictures, _add_probabilities(logits, head), name=name.rpartition(".")[2])
 
 
 def is_pretrainable(name: str) -> bool:
@@ -97,24 +97,24 @@ def is_pretrainable(name: str) -> bool:
     return name == EFFICIENTNET_LITE0 or name.startswith(applications.PREFIX)
 
 
-def logits_of(model: Any) -> Any:
+def cut_to_logits(model: Any) -> Any:
     """The part of a model of `build_model` that ends before its probabilities: logits [batch, n_classes]."""
     import keras
 
     return keras.Model(model.input, model.get_layer(LOGITS).output, name="network")
 
 
-def backbone_of(model: Any) -> Any:
+def find_backbone(model: Any) -> Any:
     """The backbone of a network that has one: uint8 pictures to float32 features [batch, n]."""
     return model.get_layer(BACKBONE)
 
 
-def head_of(model: Any) -> Any:
+def find_head(model: Any) -> Any:
     """The head of a network with a backbone: float32 features [batch, n] to logits [batch, n_classes]."""
     return model.get_layer(HEAD)
 
 
-def _features(name: str, pictures: Any, *, image_hw: tuple[int, int], knobs: Knobs) -> Any:
+def _build_features(name: str, pictures: Any, *, image_hw: tuple[int, int], knobs: Knobs) -> Any:
     if name not in FAMILIES:
         known = [*FAMILIES, EFFICIENTNET_LITE0]
         allowed = f"{', '.join(known)} and {applications.PREFIX}<Name>"
@@ -130,7 +130,7 @@ def _features(name: str, pictures: Any, *, image_hw: tuple[int, int], knobs: Kno
     return family.features(keras.layers.Rescaling(1 / 255)(pictures), knobs)
 
 
-def _backbone(name: str, *, image_hw: tuple[int, int], channels: int, weights: str | None) -> Any:
+def _build_backbone(name: str, *, image_hw: tuple[int, int], channels: int, weights: str | None) -> Any:
     if name == EFFICIENTNET_LITE0:
         return efficientnet_lite0.backbone(image_hw=image_hw, channels=channels, weights=weights)
     return applications.backbone(name, image_hw=image_hw, channels=channels, weights=weights)
@@ -148,15 +148,15 @@ def _keep_statistics(backbone: Any) -> None:
             layer.trainable = False
 
 
-def _head_model(n_features: int, n_classes: int, *, head: Head, knobs: Knobs) -> Any:
+def _build_head(n_features: int, n_classes: int, *, head: Head, knobs: Knobs) -> Any:
     import keras
 
     features = keras.Input((n_features,), dtype="float32")
     dropped = knobs.drop(features, _BACKBONE_DROPOUT)
-    return keras.Model(features, _logits(dropped, n_classes, head=head, knobs=knobs), name=HEAD)
+    return keras.Model(features, _add_logits(dropped, n_classes, head=head, knobs=knobs), name=HEAD)
 
 
-def _logits(x: Any, n_classes: int, *, head: Head, knobs: Knobs) -> Any:
+def _add_logits(x: Any, n_classes: int, *, head: Head, knobs: Knobs) -> Any:
     """Logits [batch, n_classes]; of a sigmoid's one unit z they are (0, z), whose softmax is the sigmoid."""
     import keras
 
@@ -165,7 +165,7 @@ def _logits(x: Any, n_classes: int, *, head: Head, knobs: Knobs) -> Any:
     return keras.ops.pad(dense, ((0, 0), (1, 0))) if head == "sigmoid" else dense
 
 
-def _probabilities(logits: Any, head: Head) -> Any:
+def _add_probabilities(logits: Any, head: Head) -> Any:
     import keras
 
     if head == "one_vs_rest":  # softmax of log s is s divided by its sum, without a division by 0

@@ -44,7 +44,7 @@ class Floors:
     min_accuracy: float
     min_class_recall: float
 
-    def misses(self, *, accuracy: float, class_recall: dict[str, float]) -> tuple[str, ...]:
+    def find_misses(self, *, accuracy: float, class_recall: dict[str, float]) -> tuple[str, ...]:
         """The floors that are not reached, in words; empty when all are."""
         found = []
         if accuracy < self.min_accuracy:
@@ -75,7 +75,7 @@ def decide(
     Args:
         challenger, reference: the metric of both sides on the same `n_common` test images.
         min_gain: the challenger must gain more than this; a tie never promotes.
-        missed_floors: what `Floors.misses` says of the challenger.
+        missed_floors: what `Floors.find_misses` says of the challenger.
         obstacle: why the two cannot be compared at all, in words; "" when they can.
     """
     gain = challenger - reference

@@ -1,53 +1,25 @@
-"""A trained classifier as a folder: `model.keras`, and `classifier.json` with what it takes to use it.
+"""A trained classifier at work, for evaluation, `darkroom predict` and the served model alike.
 
-One code path for evaluation, `darkroom predict` and the served model: batches of one fixed size, so that
-a picture's probabilities do not depend on what it is predicted with.
+Pictures are answered in batches of one fixed size (`backend/inference.py` says what that promises).
 """
 
 import json
-import tempfile
 import zipfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.backend.inference import BATCH_SIZE, outputs_of
+from pipeline.backend.inference import BATCH_SIZE, compute_outputs
 from pipeline.errors import ModelError, one_line
-from pipeline.images import canonical
-from pipeline.images.picture import Fit, Resample
-from pipeline.paths import written_whole
+from pipeline.images.picture import develop
+from pipeline.serving.settings import MODEL_FILE, SETTINGS_FILE, Settings
 
 Uint8 = npt.NDArray[np.uint8]
 Float32 = npt.NDArray[np.float32]
-
-_MODEL, _SETTINGS = "model.keras", "classifier.json"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How bytes become the pictures that the network was trained on, and what its outputs mean."""
-
-    class_names: tuple[str, ...]
-    image_hw: tuple[int, int]
-    channels: int
-    fit: Fit
-    resample: Resample
-    equalise: int
-    formats: tuple[str, ...]
-    max_pixels: int
-    test_mirror: bool  # answers are the mean over a picture and its mirror image
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> Self:
-        """Raises ValueError where keys are missing or unknown."""
-        if values.keys() != {field.name for field in fields(cls)}:
-            raise ValueError(f"its keys are {', '.join(sorted(values))}")
-        frozen: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-        return cls(**frozen)
 
 
 class Classifier:
@@ -69,21 +41,21 @@ class Classifier:
         Raises:
             ModelError: the folder is missing or damaged, or its two files do not belong together.
         """
-        if not (folder / _MODEL).is_file() or not (folder / _SETTINGS).is_file():
+        if not (folder / MODEL_FILE).is_file() or not (folder / SETTINGS_FILE).is_file():
             raise ModelError(
-                f"{folder} is not a classifier ({_MODEL} and {_SETTINGS}); run `dvc repro train`"
+                f"{folder} is not a classifier ({MODEL_FILE} and {SETTINGS_FILE}); run `dvc repro train`"
             )
         import keras
 
         try:
-            settings = Settings.from_json(json.loads((folder / _SETTINGS).read_text(encoding="utf-8")))
-            model = keras.saving.load_model(folder / _MODEL, compile=False)
+            settings = Settings.from_json(json.loads((folder / SETTINGS_FILE).read_text(encoding="utf-8")))
+            model = keras.saving.load_model(folder / MODEL_FILE, compile=False)
         except (ValueError, KeyError, TypeError, AttributeError, OSError, zipfile.BadZipFile) as error:
             raise ModelError(f"{folder} is damaged: {one_line(error)}; run `dvc checkout`") from None
-        shapes = ((None, *settings.image_hw, settings.channels), (None, len(settings.class_names)))
+        shapes = ((None, *settings.recipe.picture_shape), (None, len(settings.class_names)))
         if (model.input_shape, model.output_shape) != shapes:
             raise ModelError(
-                f"{folder}: {_SETTINGS} wants {shapes}, {_MODEL} has"
+                f"{folder}: {SETTINGS_FILE} wants {shapes}, {MODEL_FILE} has"
                 f" {(model.input_shape, model.output_shape)}; run `dvc checkout`"
             )
         return cls(model, settings)
@@ -105,29 +77,16 @@ class Classifier:
         return np.concatenate([np.empty((0, len(self.class_names)), np.float32), *y_prob])
 
     def develop(self, encoded: bytes) -> Uint8:
-        """The canonical picture [height, width, channels] of an encoded image, as in the clean stage.
+        """The picture [height, width, channels] of an encoded image, as in the clean stage.
 
         Raises:
             ImageError: it cannot be decoded.
         """
-        how = {k: v for k, v in asdict(self.settings).items() if k not in ("class_names", "test_mirror")}
-        return canonical(encoded, **how)
+        return develop(encoded, self.settings.recipe)
 
     def predict_pictures(self, pictures: Uint8) -> Float32:
-        """Class probabilities [n, n_classes] of canonical pictures, uint8 [n, height, width, channels]."""
-        y_prob = outputs_of(self._model, pictures)
+        """Class probabilities [n, n_classes] of developed pictures, uint8 [n, height, width, channels]."""
+        y_prob = compute_outputs(self._model, pictures)
         if self.settings.test_mirror:
-            y_prob = (y_prob + outputs_of(self._model, pictures[:, :, ::-1])) / np.float32(2)
+            y_prob = (y_prob + compute_outputs(self._model, pictures[:, :, ::-1])) / np.float32(2)
         return y_prob
-
-
-def save_classifier(model: Any, settings: Settings, folder: Path) -> None:
-    """Write a classifier folder from a `keras.Model`; each file appears whole."""
-    folder.mkdir(parents=True, exist_ok=True)
-    # Keras insists on the ending .keras, so the model is written in a folder of its own and moved.
-    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-        model.save(Path(scratch) / _MODEL)
-        (Path(scratch) / _MODEL).replace(folder / _MODEL)
-    with written_whole(folder / _SETTINGS) as temporary:
-        text = json.dumps(asdict(settings), indent=1, sort_keys=True, ensure_ascii=False)
-        temporary.write_text(text + "\n", encoding="utf-8")

@@ -12,15 +12,13 @@ import numpy.typing as npt
 from pipeline.errors import ImageError, SourceError
 from pipeline.paths import written_whole
 from pipeline.progress import track
+from pipeline.refusals import Refusal
 from pipeline.serving.classifier import Classifier
-from pipeline.sources.containers import DAMAGED, Container, Content, Entry, printable
-from pipeline.sources.disk import list_folder, single_file
-from pipeline.sources.tars import list_tar
-from pipeline.sources.zips import list_zip
+from pipeline.sources import Container, Content, Entry, escape_name, open_container
 
 _CHUNK = 256  # pictures in memory at a time
 
-Named = tuple[str, npt.NDArray[np.uint8]]
+NamedPicture = tuple[str, npt.NDArray[np.uint8]]
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,7 @@ class Prediction:
 
     file: str
     classes: tuple[tuple[str, float], ...] = ()
-    reason: str = ""
+    refusal: Refusal | None = None
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ class Files:
     def name(self, entry: Entry) -> str:
         """An entry's name with the path in front of it, as it was given."""
         is_itself = self.path.is_file() and not (self.container and self.container.is_archive)
-        path = printable(str(self.path))
+        path = escape_name(str(self.path))
         return path if is_itself else str(PurePath(path, entry.name))
 
 
@@ -58,7 +56,7 @@ def find_files(paths: Sequence[Path]) -> list[Files]:
     for path in paths:
         if not path.exists():
             raise SourceError(f"{path} does not exist; name images, folders, .zip or .tar files of images")
-    found = [_listed(path) for path in paths]
+    found = [_list(path) for path in paths]
     if not any(files.entries or files.container is None for files in found):
         raise SourceError(f"there is no file in {', '.join(map(str, paths))}")
     return found
@@ -86,25 +84,19 @@ def write_csv(predictions: Sequence[Prediction], path: Path) -> None:
         writer.writeheader()
         for prediction in predictions:
             cells = [cell for name, p in prediction.classes for cell in (name, f"{p:.6f}")]
-            row = [prediction.file, prediction.reason, *cells]
+            reason = str(prediction.refusal) if prediction.refusal else ""
+            row = [prediction.file, reason, *cells]
             writer.writerow(dict(zip(header, row, strict=False)))
 
 
-def _listed(path: Path) -> Files:
-    name = path.name.lower()
+def _list(path: Path) -> Files:
     try:
-        if path.is_dir():
-            container: Container = list_folder(path)
-        elif name.endswith(".zip"):
-            container = list_zip(path)
-        elif name.endswith((".tar", ".tar.gz", ".tgz")):
-            container = list_tar(path)
-        else:
-            container = single_file(path)
-            return Files(path, container, tuple(container.entries))
-    except DAMAGED:
+        container = open_container(path)
+    except SourceError:
         return Files(path, None)
-    return Files(path, container, tuple(entry for entry in container.entries if not _is_hidden(entry.name)))
+    is_listed = container.is_archive or path.is_dir()
+    entries = (entry for entry in container.entries if not (is_listed and _is_hidden(entry.name)))
+    return Files(path, container, tuple(entries))
 
 
 def _is_hidden(name: str) -> bool:
@@ -113,27 +105,28 @@ def _is_hidden(name: str) -> bool:
 
 def _predict(files: Files, classifier: Classifier, top: int) -> Iterator[Prediction]:
     if files.container is None:
-        yield Prediction(printable(str(files.path)), reason="unreadable: a damaged archive")
+        refusal = Refusal("unreadable", "a damaged archive")
+        yield Prediction(escape_name(str(files.path)), refusal=refusal)
         return
     contents = files.container.read(files.entries)
     shown = track(contents, total=len(files.entries), what=files.path.name)
-    developed = (_developed(files.name(content.entry), content, classifier) for content in shown)
+    developed = (_develop(files.name(content.entry), content, classifier) for content in shown)
     while chunk := list(islice(developed, _CHUNK)):
         yield from (item for item in chunk if isinstance(item, Prediction))
-        yield from _answers([item for item in chunk if not isinstance(item, Prediction)], classifier, top)
+        yield from _answer([item for item in chunk if not isinstance(item, Prediction)], classifier, top)
 
 
-def _developed(name: str, content: Content, classifier: Classifier) -> Named | Prediction:
+def _develop(name: str, content: Content, classifier: Classifier) -> NamedPicture | Prediction:
     """A file's picture under its name; or, where there is none, its prediction with the reason."""
-    if content.problem:
-        return Prediction(name, reason=f"{content.problem}: {content.detail}")
+    if content.refusal:
+        return Prediction(name, refusal=content.refusal)
     try:
         return name, classifier.develop(content.data)
     except ImageError as error:
-        return Prediction(name, reason=str(error))
+        return Prediction(name, refusal=error.refusal)
 
 
-def _answers(pictures: Sequence[Named], classifier: Classifier, top: int) -> Iterator[Prediction]:
+def _answer(pictures: Sequence[NamedPicture], classifier: Classifier, top: int) -> Iterator[Prediction]:
     if not pictures:
         return
     y_prob = classifier.predict_pictures(np.stack([picture for _, picture in pictures]))

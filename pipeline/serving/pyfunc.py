@@ -30,7 +30,7 @@ class ImageClassifier(PythonModel):
 
     def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
         """Raises ImageError, naming the reason, for a picture that cannot be decoded."""
-        y_prob = self.classifier.predict_bytes([_encoded(item) for item in _items(model_input)])
+        y_prob = self.classifier.predict_bytes([_encode(item) for item in _list_items(model_input)])
         names = self.classifier.class_names
         table = pd.DataFrame(y_prob, columns=list(names))
         table.insert(0, "class", [names[i] for i in y_prob.argmax(axis=1)])
@@ -38,19 +38,19 @@ class ImageClassifier(PythonModel):
         return table
 
 
-def _items(model_input: Any) -> list[Any]:
+def _list_items(model_input: Any) -> list[Any]:
     if isinstance(model_input, pd.DataFrame):
         return list(model_input.iloc[:, 0])
     return list(model_input)
 
 
-def _encoded(item: Any) -> bytes:
+def _encode(item: Any) -> bytes:
     if isinstance(item, bytes | bytearray):
         return bytes(item)
     if isinstance(item, np.ndarray):
-        from pipeline.images import encoded_png
+        from pipeline.images.picture import encode_png
 
-        return encoded_png(item)
+        return encode_png(item)
     if isinstance(item, str):
         try:
             return base64.b64decode(item, validate=True)

@@ -10,11 +10,13 @@ import heapq
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+
+from pipeline.images.facts import FACT_BY_NAME, FACTS, Fact
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.integer[Any]]
@@ -26,46 +28,8 @@ _N_ROUNDS, _N_TREES = 40, 600  # up to 15 classes have all rounds, 30 half of th
 _MIN_CONTRAST = 0.1  # a sentence says something from this difference of shares on
 
 
-class Fact(NamedTuple):
-    """A fact as a word for figures, and its half-sentences, in which {} is a value or a threshold."""
-
-    word: str
-    more: str
-    less: str = ""  # none: a word and not a number, `more` says that it is so
-
-
-FACTS = {
-    "format": Fact("file format", "is {}"),
-    "n_bytes": Fact("file size", "is larger than {} bytes", "is smaller than {} bytes"),
-    "width": Fact("width", "is wider than {} px", "is narrower than {} px"),
-    "height": Fact("height", "is taller than {} px", "is less tall than {} px"),
-    "aspect": Fact("aspect", "is wider than {} times its height", "is narrower than {} times its height"),
-    "mode": Fact("colour mode", "has the colour mode {}"),
-    "n_bands": Fact("colour bands", "has more than {} colour bands", "has less than {} colour bands"),
-    "jpeg_quality": Fact("JPEG quality", "has a JPEG quality above {}", "has a JPEG quality below {}"),
-    "subsampling": Fact("chroma subsampling", "has the chroma subsampling {}"),
-    "has_exif": Fact("EXIF", "has EXIF: {}"),
-    "dpi": Fact("dots an inch", "states more than {} dpi", "states less than {} dpi"),
-    "border_brightness": Fact(
-        "border brightness", "has a border brighter than {} of 1", "has a border darker than {} of 1"
-    ),
-    "border_tint": Fact("border tint", "has a yellower border than {}", "has a border less yellow than {}"),
-    "border_spread": Fact("border spread", "has a border spread above {}", "has a border spread below {}"),
-    "brightness": Fact("brightness", "is brighter than {} of 1", "is darker than {} of 1"),
-    "contrast": Fact("contrast", "has more contrast than {}", "has less contrast than {}"),
-    "sharpness": Fact("sharpness", "is sharper than {}", "is softer than {}"),
-    "entropy": Fact("entropy", "has an entropy above {} bits", "has an entropy below {} bits"),
-    "colourfulness": Fact("colourfulness", "is more colourful than {}", "is less colourful than {}"),
-    "share_white": Fact("share of white", "is white on more than {} of 1", "is white on less than {} of 1"),
-    "blockiness": Fact("8 x 8 grid", "shows an 8 x 8 grid above {}", "shows an 8 x 8 grid below {}"),
-    "content_aspect": Fact(
-        "aspect of the content",
-        "has content wider than {} times its height",
-        "has content narrower than {} times its height",
-    ),
-}  # fmt: skip
-OF_FILES = tuple(FACTS)[:14]  # what a file says before anyone looks at the picture
-OF_PICTURES = tuple(FACTS)[11:]  # what is left in the developed picture
+OF_FILES = tuple(fact.name for fact in FACTS if fact.of_file)
+OF_PICTURES = tuple(fact.name for fact in FACTS if fact.of_picture)
 
 
 @dataclass(frozen=True)
@@ -88,22 +52,23 @@ class Audit:
     balanced_accuracy: float  # mean recall of the classes
     facts: tuple[Telling, ...]
 
-    def values(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """As JSON holds it, rounded."""
         rounded = {key: round(value, 6) for key, value in asdict(self).items() if key != "facts"}
         facts = [asdict(fact) | {"accuracy": round(fact.accuracy, 6)} for fact in self.facts]
         return rounded | {"facts": facts}
 
     def is_above(self, limit: float) -> bool:
-        """Above `limit`, and at least half of what guessing the commonest class gets wrong is right."""
+        """Whether it is above `limit`, and the facts correct at least half of the errors that always guessing the
+        most common class makes."""
         return self.accuracy > limit and 1 - self.accuracy <= (1 - self.chance) / 2
 
-    def sentences(self, n: int) -> str:
+    def join_sentences(self, n: int) -> str:
         """The most telling facts in words, up to `n`."""
         return "; ".join([fact.sentence for fact in self.facts if fact.sentence][:n])
 
 
-def chosen(ids: Sequence[str], y: Ints, limit: int = MAX_PICTURES) -> npt.NDArray[np.int64]:
+def choose_pictures(ids: Sequence[str], y: Ints, limit: int = MAX_PICTURES) -> npt.NDArray[np.int64]:
     """Which pictures to audit, as positions in the order of ids: of the largest classes, the lowest ids.
 
     Ids are hashes, so that is a fair sample, and the same whatever the order of the pictures.
@@ -115,7 +80,7 @@ def chosen(ids: Sequence[str], y: Ints, limit: int = MAX_PICTURES) -> npt.NDArra
     return np.asarray(at[order[:limit]])
 
 
-def audit(facts: pd.DataFrame, y: Ints, groups: Sequence[str], class_names: Sequence[str]) -> Audit:
+def audit_facts(facts: pd.DataFrame, y: Ints, groups: Sequence[str], class_names: Sequence[str]) -> Audit:
     """How well `facts` predict the class, by groups that never lie on both sides.
 
     Args:
@@ -128,14 +93,16 @@ def audit(facts: pd.DataFrame, y: Ints, groups: Sequence[str], class_names: Sequ
     from threadpoolctl import threadpool_limits
 
     facts = facts.loc[:, facts.nunique(dropna=False) > 1]
-    x = np.column_stack([np.empty((len(facts), 0)), *(_as_numbers(facts[name]) for name in facts)])
-    fold = _folds(groups)
+    x = np.column_stack([np.empty((len(facts), 0)), *(_encode(facts[name]) for name in facts)])
+    fold = _deal_folds(groups)
     present, n_of_class = np.unique(y, return_counts=True)
     with threadpool_limits(limits=1):
-        y_pred = _out_of_fold(partial(_boosting, len(present)), x, y, fold)
-        alone = [(_out_of_fold(_tree, x[:, [i]], y, fold) == y).mean() for i in range(x.shape[1])]
+        y_pred = _predict_out_of_fold(partial(_make_boosting, len(present)), x, y, fold)
+        alone = [
+            (_predict_out_of_fold(_make_tree, x[:, [i]], y, fold) == y).mean() for i in range(x.shape[1])
+        ]
     telling = (
-        Telling(name, float(accuracy), _sentence(name, facts[name], y, class_names))
+        Telling(name, float(accuracy), _write_sentence(name, facts[name], y, class_names))
         for name, accuracy in zip(facts, alone, strict=True)
     )
     return Audit(
@@ -148,7 +115,7 @@ def audit(facts: pd.DataFrame, y: Ints, groups: Sequence[str], class_names: Sequ
     )
 
 
-def _boosting(n_classes: int) -> Any:
+def _make_boosting(n_classes: int) -> Any:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     return HistGradientBoostingClassifier(
@@ -160,13 +127,13 @@ def _boosting(n_classes: int) -> Any:
     )
 
 
-def _tree() -> Any:
+def _make_tree() -> Any:
     from sklearn.tree import DecisionTreeClassifier
 
     return DecisionTreeClassifier(max_leaf_nodes=32, min_samples_leaf=5, random_state=0)
 
 
-def _out_of_fold(make: Callable[[], Any], x: Floats, y: Ints, fold: Ints) -> Ints:
+def _predict_out_of_fold(make: Callable[[], Any], x: Floats, y: Ints, fold: Ints) -> Ints:
     """The class of each row, predicted from the rows of other folds; the commonest where nothing varies."""
     y_pred = np.full_like(y, np.bincount(y).argmax())
     if not x.shape[1]:
@@ -180,7 +147,7 @@ def _out_of_fold(make: Callable[[], Any], x: Floats, y: Ints, fold: Ints) -> Int
     return y_pred
 
 
-def _folds(groups: Sequence[str]) -> npt.NDArray[np.int64]:
+def _deal_folds(groups: Sequence[str]) -> npt.NDArray[np.int64]:
     """A fold for each row: groups, the largest first, go to the smallest fold so far."""
     code, names = pd.factorize(np.asarray(groups, dtype=object))
     sizes = np.bincount(code)
@@ -193,9 +160,9 @@ def _folds(groups: Sequence[str]) -> npt.NDArray[np.int64]:
     return np.asarray(fold_of[code])
 
 
-def _as_numbers(values: "pd.Series[Any]") -> Floats:
+def _encode(values: "pd.Series[Any]") -> Floats:
     """Numbers as they are, words as their place in the alphabet; one below the smallest where missing."""
-    if not FACTS[values.name].less:
+    if not FACT_BY_NAME[str(values.name)].less:
         values = values.map({value: i for i, value in enumerate(sorted(values.dropna().unique()))})
     numbers = np.asarray(values.to_numpy(dtype=np.float64, na_value=np.nan))
     # Not nan: boosting raises where a fold knows a fact of no picture, or one value only.
@@ -203,10 +170,10 @@ def _as_numbers(values: "pd.Series[Any]") -> Floats:
     return np.where(np.isnan(numbers), missing, numbers)
 
 
-def _sentence(name: str, values: "pd.Series[Any]", y: Ints, class_names: Sequence[str]) -> str:
+def _write_sentence(name: str, values: "pd.Series[Any]", y: Ints, class_names: Sequence[str]) -> str:
     """Where a class differs most from the others: the largest difference of shares (Youden's J)."""
-    fact = FACTS[name]
-    conditions = _thresholds(fact, values, y) if fact.less else _words(fact, values, y)
+    fact = FACT_BY_NAME[name]
+    conditions = _list_thresholds(fact, values, y) if fact.less else _list_words(fact, values, y)
     best, says = 0.0, ""
     for k, condition, holds in conditions:
         inside, outside = float(holds[y == k].mean()), float(holds[y != k].mean())
@@ -217,7 +184,9 @@ def _sentence(name: str, values: "pd.Series[Any]", y: Ints, class_names: Sequenc
     return says if best >= _MIN_CONTRAST else ""
 
 
-def _words(fact: Fact, values: "pd.Series[Any]", y: Ints) -> list[tuple[int, str, npt.NDArray[np.bool_]]]:
+def _list_words(
+    fact: Fact, values: "pd.Series[Any]", y: Ints
+) -> list[tuple[int, str, npt.NDArray[np.bool_]]]:
     """For each value and class: that the fact has the value."""
     text = values.map(lambda value: {True: "yes", False: "no"}.get(value, str(value)), na_action="ignore")
     conditions = []
@@ -227,7 +196,7 @@ def _words(fact: Fact, values: "pd.Series[Any]", y: Ints) -> list[tuple[int, str
     return conditions
 
 
-def _thresholds(
+def _list_thresholds(
     fact: Fact, values: "pd.Series[Any]", y: Ints
 ) -> list[tuple[int, str, npt.NDArray[np.bool_]]]:
     """For each class: the value above which, and the value below which, it differs most from the others."""
@@ -246,13 +215,13 @@ def _thresholds(
         total = ours.sum() / (y == k).sum() - (~ours).sum() / (y != k).sum()
         for gain, words in ((total - below, fact.more), (below, fact.less)):
             at = steps[gain.argmax()]
-            limit = _between(ordered[at], ordered[at + 1])
+            limit = _find_round_number(ordered[at], ordered[at + 1])
             holds = numbers > limit if words is fact.more else numbers < limit
-            conditions.append((int(k), words.format(_number(limit)), holds))
+            conditions.append((int(k), words.format(_format_number(limit)), holds))
     return conditions
 
 
-def _between(low: float, high: float) -> float:
+def _find_round_number(low: float, high: float) -> float:
     """The roundest number above `low` and up to `high`, so that it can be said."""
     for digits in range(1, 9):
         middle = float(f"{(low + high) / 2:.{digits}g}")
@@ -261,5 +230,5 @@ def _between(low: float, high: float) -> float:
     return (low + high) / 2
 
 
-def _number(value: float) -> str:
+def _format_number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.6g}"

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.collection.shards import Shards
-from pipeline.images import residues
-from pipeline.shortcuts import audit
+from pipeline.images.measures import measure_residues
+from pipeline.shortcuts.audit import OF_FILES, OF_PICTURES, Audit, audit_facts, choose_pictures
 
 _PIXELS_MEASURED = 200_000_000  # about 15 s
 _AT_ONCE = 256
@@ -20,16 +20,17 @@ _AT_ONCE = 256
 class Findings:
     """Three audits of the same pictures; `apart` holds whole groups of split.group_by out, None without."""
 
-    files: audit.Audit
-    pictures: audit.Audit
-    apart: audit.Audit | None
+    files: Audit
+    pictures: Audit
+    apart: Audit | None
 
-    def values(self) -> dict[str, Any]:
-        """As audit.json holds it."""
-        apart = {"groups_apart": self.apart.values()} if self.apart else {}
-        return {"metadata": self.files.values(), "residual": self.pictures.values(), **apart}
+    def to_json(self) -> dict[str, Any]:
+        """As shortcuts.json holds it."""
+        apart = {"groups_apart": self.apart.to_json()} if self.apart else {}
+        return {"metadata": self.files.to_json(), "residual": self.pictures.to_json(), **apart}
 
-    def metrics(self) -> dict[str, float]:
+    def to_metrics(self) -> dict[str, float]:
+        """The headline numbers, as metrics of split."""
         apart = {"metadata_accuracy/groups_apart": self.apart.accuracy} if self.apart else {}
         return {
             "metadata_accuracy": self.files.accuracy,
@@ -44,30 +45,30 @@ class Findings:
 def audit_collection(
     placed: pd.DataFrame, class_names: list[str], *, manifest: pa.Table, clean: pa.Table, shards: Path
 ) -> Findings:
-    """Audit at most `audit.MAX_PICTURES` pictures, chosen by id.
+    """Audit at most `MAX_PICTURES` pictures, chosen by id.
 
     Args:
         placed: a row a picture: id, class_index and group, which holds pictures of a source together.
-        manifest: of schema tables.MANIFEST, with the facts of the files.
-        clean: of schema tables.CLEAN; its groups are near-duplicates, and never lie on both sides.
+        manifest: of schema RAW_MANIFEST, with the facts of the files.
+        clean: of schema CLEAN_MANIFEST; its groups are near-duplicates, and never lie on both sides.
     """
-    at = audit.chosen(placed["id"].tolist(), placed["class_index"].to_numpy())
+    at = choose_pictures(placed["id"].tolist(), placed["class_index"].to_numpy())
     chosen = placed.iloc[at].reset_index(drop=True)
     columns = ["id", "key", "group", "shard", "row"]
-    own = _rows(clean.select(columns), "id", chosen["id"])
-    facts = _rows(manifest, "key", own["key"])
-    facts = facts.assign(aspect=facts["width"] / facts["height"])[list(audit.OF_FILES)]
+    own = _pick_rows(clean.select(columns), "id", chosen["id"])
+    facts = _pick_rows(manifest, "key", own["key"])
+    facts = facts.assign(aspect=facts["width"] / facts["height"])[list(OF_FILES)]
     y = chosen["class_index"].to_numpy()
     groups = own["group"].tolist()
-    files = audit.audit(facts, y, groups, class_names)
+    files = audit_facts(facts, y, groups, class_names)
     is_apart = chosen["group"].tolist() != groups
-    apart = audit.audit(facts, y, chosen["group"].tolist(), class_names) if is_apart else None
-    left = residual_facts(Shards(shards), own)
+    apart = audit_facts(facts, y, chosen["group"].tolist(), class_names) if is_apart else None
+    left = measure_pictures(Shards(shards), own)
     n = len(left)
-    return Findings(files, audit.audit(left, y[:n], groups[:n], class_names), apart)
+    return Findings(files, audit_facts(left, y[:n], groups[:n], class_names), apart)
 
 
-def residual_facts(shards: Shards, rows: pd.DataFrame) -> pd.DataFrame:
+def measure_pictures(shards: Shards, rows: pd.DataFrame) -> pd.DataFrame:
     """Facts that the developed pictures still carry, for as many rows (shard, row) as are soon measured."""
     height, width, _ = shards.picture_shape
     rows = rows.iloc[: max(_PIXELS_MEASURED // (height * width), 1)]
@@ -75,11 +76,11 @@ def residual_facts(shards: Shards, rows: pd.DataFrame) -> pd.DataFrame:
     for start in range(0, len(rows), _AT_ONCE):
         some = rows.iloc[start : start + _AT_ONCE]
         pictures = shards.gather(some["shard"].to_numpy(), some["row"].to_numpy())
-        found += [residues(picture) for picture in pictures]
-    return pd.DataFrame(found, columns=list(audit.OF_PICTURES))
+        found += [measure_residues(picture) for picture in pictures]
+    return pd.DataFrame(found, columns=list(OF_PICTURES))
 
 
-def _rows(table: pa.Table, key: str, wanted: "pd.Series[str]") -> pd.DataFrame:
+def _pick_rows(table: pa.Table, key: str, wanted: "pd.Series[str]") -> pd.DataFrame:
     """The rows of a table whose key is wanted, in that order."""
     is_wanted = pc.is_in(table.column(key), value_set=pa.array(wanted, type=pa.string()))
     return table.filter(is_wanted).to_pandas().set_index(key).loc[wanted].reset_index()

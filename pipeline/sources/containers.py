@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from pipeline.errors import SourceError
+from pipeline.refusals import Refusal
 
 LAYOUTS = (
     "allowed: a folder (or a .zip, .tar, .tar.gz or .tgz) with one sub-folder of images per class, "
@@ -32,23 +33,21 @@ DAMAGED = (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, tarf
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A file by name; `handle` is what its container finds it by, `problem` why it cannot be read."""
+    """A file by name; `handle` is what its container finds it by, `refusal` why it cannot be read."""
 
     name: str
     n_bytes: int
     handle: Any
-    problem: str = ""
-    detail: str = ""
+    refusal: Refusal | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What reading an entry gave: its bytes, or a problem in the words of `images.REASONS`."""
+    """What reading an entry gave: its bytes, or why it has none."""
 
     entry: Entry
     data: bytes
-    problem: str = ""
-    detail: str = ""
+    refusal: Refusal | None = None
 
 
 @dataclass(frozen=True)
@@ -68,11 +67,11 @@ class Container(ABC):
         """
         readable = []
         for entry in entries:
-            if entry.problem:
-                yield Content(entry, b"", entry.problem, entry.detail)
+            if entry.refusal:
+                yield Content(entry, b"", entry.refusal)
             elif entry.n_bytes > MAX_FILE_BYTES:
                 detail = f"the file has {entry.n_bytes:,} bytes, more than {MAX_FILE_BYTES:,}"
-                yield Content(entry, b"", "unreadable", detail)
+                yield Content(entry, b"", Refusal("unreadable", detail))
             else:
                 readable.append(entry)
         yield from self._read(readable)
@@ -85,7 +84,7 @@ class Container(ABC):
         """A binary stream of one entry; raises what is in DAMAGED."""
 
 
-def printable(name: str) -> str:
+def escape_name(name: str) -> str:
     """A file name as one line of text that can be written as UTF-8, shown and read back.
 
     Backslashes, control characters, line separators and bytes that are not UTF-8 become \\xNN, byte by
@@ -99,32 +98,32 @@ def _as_bytes(found: re.Match[str]) -> str:
     return "".join(f"\\x{byte:02x}" for byte in found[0].encode("utf-8", "surrogateescape"))
 
 
-def in_words(error: BaseException) -> str:
+def summarise(error: BaseException) -> str:
     """What went wrong, in one line: tarfile lists all it has tried."""
     return (str(error) or type(error).__name__).splitlines()[0].rstrip(":")
 
 
-def special_or_file(name: str, n_bytes: int, handle: object, is_file: bool) -> Entry:
+def make_entry(name: str, n_bytes: int, handle: object, is_file: bool) -> Entry:
     if is_file:
         return Entry(name, n_bytes, handle)
-    return Entry(name, 0, handle, "special_file", "a device, socket or fifo, not a file")
+    return Entry(name, 0, handle, Refusal("special_file", "a device, socket or fifo, not a file"))
 
 
-def linked(name: str, target: str | None, files: dict[str, Entry]) -> Entry:
+def follow_link(name: str, target: str | None, files: dict[str, Entry]) -> Entry:
     """The entry of a link: its target's bytes under the link's name. `target` None: outside."""
     if target is None:
-        return Entry(name, 0, None, "outside_source", "a link that leads outside the source")
+        return Entry(name, 0, None, Refusal("outside_source", "a link that leads outside the source"))
     if target not in files:
-        return Entry(name, 0, None, "unreadable", "a link to nothing that can be read")
+        return Entry(name, 0, None, Refusal("unreadable", "a link to nothing that can be read"))
     return replace(files[target], name=name)
 
 
-def link_target(name: str, target: str) -> str | None:
+def resolve_link(name: str, target: str) -> str | None:
     path = os.path.normpath(os.path.join(os.path.dirname(name), target))  # noqa: PTH118, PTH120
     return None if path == ".." or path.startswith(("/", "../")) else path
 
 
-def member_name(name: str, where: Path) -> str:
+def clean_member_name(name: str, where: Path) -> str:
     """The name of an archive's member without "." parts.
 
     Raises:
@@ -141,11 +140,11 @@ def member_name(name: str, where: Path) -> str:
 
 
 @contextmanager
-def whole(where: Path) -> Iterator[None]:
+def translate_damage(where: Path) -> Iterator[None]:
     """Damage to an archive, met while its members are read, in the user's words."""
     try:
         yield
     except DAMAGED as error:
         raise SourceError(
-            f"the archive {where} cannot be read: {in_words(error)}; get a whole copy"
+            f"the archive {where} cannot be read: {summarise(error)}; get a whole copy"
         ) from None

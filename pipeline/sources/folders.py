@@ -3,12 +3,12 @@
 from collections.abc import Collection, Iterable, Iterator
 
 from pipeline.errors import SourceError
-from pipeline.labels import natural
+from pipeline.labels import sort_naturally
 from pipeline.sources.containers import LAYOUTS, Entry
 from pipeline.sources.records import SPLITS, Listing, Record, Source
 
 
-def class_folders(listing: Listing) -> Source:
+def read_class_folders(listing: Listing) -> Source:
     """Records labelled by their first folder; deeper folders are part of the key.
 
     Where the top level is train/ and at least one of val/ and test/, the class is the folder below.
@@ -17,10 +17,10 @@ def class_folders(listing: Listing) -> Source:
         SourceError: no file at all, no class folder, or split folders mixed with others.
     """
     has_split = _has_own_split(listing)
-    found = {label for folder in _all_folders(listing) if (label := _place(folder, has_split)[0])}
-    labels = tuple(sorted(found, key=natural))
+    found = {label for folder in _list_folders(listing) if (label := _locate(folder, has_split)[0])}
+    labels = tuple(sorted(found, key=sort_naturally))
     if not labels:
-        raise SourceError(_no_class_folders(listing))
+        raise SourceError(_explain_no_folders(listing))
     if not listing.entries:
         raise SourceError(
             f"the source {listing.where} has the class folders {', '.join(labels)} but no file in any; "
@@ -30,8 +30,8 @@ def class_folders(listing: Listing) -> Source:
     def read(entries: Iterable[Entry]) -> Iterator[Record]:
         for content in listing.container.read(entries):
             key = listing.name(content.entry)
-            label, split = _place(key.rpartition("/")[0], has_split)
-            yield Record(key, label, split, content.data, content.problem, content.detail)
+            label, split = _locate(key.rpartition("/")[0], has_split)
+            yield Record(key, label, split, content.data, content.refusal)
 
     def stream() -> Iterator[Record]:
         return read(listing.entries)
@@ -42,11 +42,11 @@ def class_folders(listing: Listing) -> Source:
     return Source(listing.where, labels, len(listing.entries), listing.n_ignored, (), stream, pick)
 
 
-def _all_folders(listing: Listing) -> set[str]:
+def _list_folders(listing: Listing) -> set[str]:
     return {listing.name(entry).rpartition("/")[0] for entry in listing.entries} | listing.folders
 
 
-def _place(folder: str, has_split: bool) -> tuple[str, str]:
+def _locate(folder: str, has_split: bool) -> tuple[str, str]:
     """(label, source_split) of what lies in a folder."""
     first, _, rest = folder.partition("/")
     if not has_split:
@@ -55,7 +55,7 @@ def _place(folder: str, has_split: bool) -> tuple[str, str]:
 
 
 def _has_own_split(listing: Listing) -> bool:
-    tops = {folder.partition("/")[0] for folder in _all_folders(listing)} - {""}
+    tops = {folder.partition("/")[0] for folder in _list_folders(listing)} - {""}
     splits = {SPLITS[top.lower()] for top in tops if top.lower() in SPLITS}
     if "train" not in splits or len(splits) == 1:
         return False
@@ -68,7 +68,7 @@ def _has_own_split(listing: Listing) -> bool:
     return True
 
 
-def _no_class_folders(listing: Listing) -> str:
+def _explain_no_folders(listing: Listing) -> str:
     where = listing.where
     if not listing.entries:
         return (
@@ -88,7 +88,7 @@ def _is_archive(name: str) -> bool:
     return name.lower().endswith((".zip", ".tar", ".tar.gz", ".tgz"))
 
 
-def wrapper_of(entries: list[Entry], folders: frozenset[str]) -> str:
+def find_wrapper(entries: list[Entry], folders: frozenset[str]) -> str:
     """The one folder, with "/", around everything in an archive, where no file lies directly in it; or ""."""
     names = [entry.name for entry in entries]
     tops = {name.partition("/")[0] for name in (*names, *folders)}

@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 
 from pipeline.errors import SourceError
 from pipeline.sources.containers import Entry
-from pipeline.sources.pixels import has_split, labels_of, names_of, opened, pgm, role_of, table_source
+from pipeline.sources.pixels import (
+    build_source,
+    encode_pgm,
+    find_role,
+    has_split,
+    list_labels,
+    name_numbers,
+    open_entry,
+)
 from pipeline.sources.records import Listing, Record, Source
 
 _IMAGES = re.compile(r"(?P<name>.*?)[-._]?images[-.]idx3-ubyte(\.gz)?")
@@ -29,20 +37,20 @@ class Pair:
     labels: Entry
 
 
-def idx_pairs(listing: Listing) -> list[Pair]:
+def find_idx_pairs(listing: Listing) -> list[Pair]:
     """The IDX pairs in a listing, at any depth; none is an empty list.
 
     Raises:
         SourceError: a file lacks its partner, or two pairs have the same role.
     """
-    images, labels = _by_name(listing, _IMAGES), _by_name(listing, _LABELS)
+    images, labels = _index_by_name(listing, _IMAGES), _index_by_name(listing, _LABELS)
     if lone := sorted(images.keys() ^ labels.keys()):
         found = (images | labels)[lone[0]]
         raise SourceError(
             f"the source {listing.where} has {listing.name(found)} without its partner; an IDX pair is "
             "*-images-idx3-ubyte[.gz] with *-labels-idx1-ubyte[.gz]; add it"
         )
-    pairs = [Pair(role_of(name), name, images[name], labels[name]) for name in sorted(images)]
+    pairs = [Pair(find_role(name), name, images[name], labels[name]) for name in sorted(images)]
     if len({pair.role for pair in pairs}) < len(pairs):
         names = ", ".join(listing.name(pair.images) for pair in pairs)
         raise SourceError(
@@ -58,30 +66,34 @@ def read_idx(listing: Listing, pairs: Sequence[Pair], class_names: Sequence[str]
     Raises:
         SourceError: wrong magic number or length, counts that differ, or too few class names.
     """
-    labels = {pair.role: _idx_labels(listing, pair.labels) for pair in pairs}
-    shapes = {pair.role: _idx_shape(listing, pair.images, 3) for pair in pairs}
+    labels = {pair.role: _read_labels(listing, pair.labels) for pair in pairs}
+    shapes = {pair.role: _read_shape(listing, pair.images, 3) for pair in pairs}
     for pair in pairs:
         if (n := shapes[pair.role][0]) != len(labels[pair.role]):
             raise SourceError(
                 f"{listing.name(pair.images)} in {listing.where} has {n:,} images and "
                 f"{listing.name(pair.labels)} {len(labels[pair.role]):,} labels; they must be a pair"
             )
-    names = names_of({int(x) for values in labels.values() for x in np.unique(values)}, class_names, listing)
+    names = name_numbers(
+        {int(x) for values in labels.values() for x in np.unique(values)}, class_names, listing
+    )
     splits = has_split([pair.role for pair in pairs])
 
     def stream() -> Iterator[Record]:
         for pair in pairs:
             folder, split = pair.role or pair.name or "images", pair.role if splits else ""
-            pictures = _idx_pictures(listing, pair.images, shapes[pair.role])
+            pictures = _read_pictures(listing, pair.images, shapes[pair.role])
             for i, (number, data) in enumerate(zip(labels[pair.role], pictures, strict=True)):
                 yield Record(f"{folder}/{i:05d}", names[int(number)], split, data)
 
     used = {entry for pair in pairs for entry in (pair.images, pair.labels)}
     n_records = sum(map(len, labels.values()))
-    return table_source(listing, stream, used=used, labels=labels_of(names, class_names), n_records=n_records)
+    return build_source(
+        listing, stream, used=used, labels=list_labels(names, class_names), n_records=n_records
+    )
 
 
-def _by_name(listing: Listing, pattern: re.Pattern[str]) -> dict[str, Entry]:
+def _index_by_name(listing: Listing, pattern: re.Pattern[str]) -> dict[str, Entry]:
     found: dict[str, Entry] = {}
     for entry in listing.entries:
         folder, _, name = listing.name(entry).rpartition("/")
@@ -96,10 +108,10 @@ def _by_name(listing: Listing, pattern: re.Pattern[str]) -> dict[str, Entry]:
     return found
 
 
-def _idx_shape(listing: Listing, entry: Entry, n_dims: int) -> tuple[int, ...]:
+def _read_shape(listing: Listing, entry: Entry, n_dims: int) -> tuple[int, ...]:
     """The shape in an IDX header of unsigned bytes, after holding the whole file to it."""
-    with opened(listing, entry) as stream:
-        shape = _idx_header(listing, entry, stream, n_dims)
+    with open_entry(listing, entry) as stream:
+        shape = _read_header(listing, entry, stream, n_dims)
         n_bytes = sum(len(chunk) for chunk in iter(lambda: stream.read(_CHUNK_BYTES), b""))
     if n_bytes != math.prod(shape):
         raise SourceError(
@@ -109,7 +121,7 @@ def _idx_shape(listing: Listing, entry: Entry, n_dims: int) -> tuple[int, ...]:
     return shape
 
 
-def _idx_header(listing: Listing, entry: Entry, stream: IO[bytes], n_dims: int) -> tuple[int, ...]:
+def _read_header(listing: Listing, entry: Entry, stream: IO[bytes], n_dims: int) -> tuple[int, ...]:
     head = stream.read(4 + 4 * n_dims)
     magic = bytes([0, 0, 8, n_dims])
     if head[:4] != magic or len(head) < 4 + 4 * n_dims:
@@ -120,18 +132,18 @@ def _idx_header(listing: Listing, entry: Entry, stream: IO[bytes], n_dims: int) 
     return tuple(int.from_bytes(head[i : i + 4], "big") for i in range(4, len(head), 4))
 
 
-def _idx_labels(listing: Listing, entry: Entry) -> NDArray[np.uint8]:
-    _idx_shape(listing, entry, 1)
-    with opened(listing, entry) as stream:
+def _read_labels(listing: Listing, entry: Entry) -> NDArray[np.uint8]:
+    _read_shape(listing, entry, 1)
+    with open_entry(listing, entry) as stream:
         labels = np.frombuffer(stream.read()[8:], dtype=np.uint8)
     if not labels.size:
         raise SourceError(f"{listing.name(entry)} in {listing.where} has no labels; get a whole copy")
     return labels
 
 
-def _idx_pictures(listing: Listing, entry: Entry, shape: tuple[int, ...]) -> Iterator[bytes]:
+def _read_pictures(listing: Listing, entry: Entry, shape: tuple[int, ...]) -> Iterator[bytes]:
     n, height, width = shape
-    with opened(listing, entry) as stream:
+    with open_entry(listing, entry) as stream:
         stream.read(16)
         for _ in range(n):
-            yield pgm(stream.read(height * width), (height, width))
+            yield encode_pgm(stream.read(height * width), (height, width))

@@ -7,13 +7,21 @@ import numpy as np
 
 from pipeline.errors import SourceError, one_line
 from pipeline.sources.containers import Entry
-from pipeline.sources.pixels import has_split, labels_of, names_of, opened, pgm, role_of, table_source
+from pipeline.sources.pixels import (
+    build_source,
+    encode_pgm,
+    find_role,
+    has_split,
+    list_labels,
+    name_numbers,
+    open_entry,
+)
 from pipeline.sources.records import Listing, Record, Source
 
 _BLOCK_BYTES = 8 << 20  # read at a time; a row must fit
 
 
-def csv_tables(listing: Listing) -> dict[str, Entry]:
+def find_csv_tables(listing: Listing) -> dict[str, Entry]:
     """CSV files by their part (train | val | test, or "" for a single file); none where there are folders.
 
     Raises:
@@ -24,7 +32,7 @@ def csv_tables(listing: Listing) -> dict[str, Entry]:
     files = [entry for entry in listing.entries if entry.name.lower().endswith((".csv", ".csv.gz"))]
     if len(files) <= 1:
         return {"": files[0]} if files else {}
-    tables = {role_of(listing.name(file), anywhere=True): file for file in files}
+    tables = {find_role(listing.name(file), anywhere=True): file for file in files}
     if len(tables) < len(files) or "" in tables or not has_split(list(tables)):
         raise SourceError(
             f"the source {listing.where} has the CSV files {', '.join(sorted(map(listing.name, files)))}; "
@@ -46,32 +54,32 @@ def read_csv(
         SourceError: no label column, a wrong number of columns, no rows, a label that is no whole
             number, too few class names. A pixel that is not 0..255 is found while streaming.
     """
-    columns = {part: _csv_columns(listing, file, label_column, image_hw) for part, file in tables.items()}
+    columns = {part: _read_columns(listing, file, label_column, image_hw) for part, file in tables.items()}
     numbers: set[int] = set()
     n_rows = 0
     for file in tables.values():
-        for batch in _csv_batches(listing, file, {label_column: "int64"}):
+        for batch in _read_batches(listing, file, {label_column: "int64"}):
             n_rows += len(batch)
             numbers |= set(batch.column(label_column).unique().to_pylist())
     if not n_rows:
         raise SourceError(f"the CSV at {listing.where} has a header and no rows; give it one row a picture")
-    names = names_of(numbers, class_names, listing)
+    names = name_numbers(numbers, class_names, listing)
 
     def stream() -> Iterator[Record]:
         for part, file in tables.items():
-            rows = _csv_rows(listing, file, columns[part], label_column)
+            rows = _read_rows(listing, file, columns[part], label_column)
             for i, (number, pixels) in enumerate(rows):
-                yield Record(f"{part or 'rows'}/{i:05d}", names[number], part, pgm(pixels, image_hw))
+                yield Record(f"{part or 'rows'}/{i:05d}", names[number], part, encode_pgm(pixels, image_hw))
 
-    used, labels = set(tables.values()), labels_of(names, class_names)
-    return table_source(listing, stream, used=used, labels=labels, n_records=n_rows)
+    used, labels = set(tables.values()), list_labels(names, class_names)
+    return build_source(listing, stream, used=used, labels=labels, n_records=n_rows)
 
 
-def _csv_columns(
+def _read_columns(
     listing: Listing, file: Entry, label_column: str, image_hw: tuple[int, int]
 ) -> tuple[str, ...]:
     """The names of a CSV's columns, held to what a table of pixels has."""
-    with opened(listing, file) as stream:
+    with open_entry(listing, file) as stream:
         line = stream.readline(_BLOCK_BYTES).decode("utf-8-sig", "replace")
     columns = line.strip().replace('"', "").split(",")
     height, width = image_hw
@@ -89,14 +97,14 @@ def _csv_columns(
     return tuple(columns)
 
 
-def _csv_batches(listing: Listing, file: Entry, types: dict[str, str]) -> Iterator[Any]:
+def _read_batches(listing: Listing, file: Entry, types: dict[str, str]) -> Iterator[Any]:
     """The named columns, block by block; every value must be of its type."""
     import pyarrow as pa
     from pyarrow import csv as pa_csv
 
     convert = pa_csv.ConvertOptions(column_types=types, include_columns=list(types), null_values=[])
     read = pa_csv.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES)
-    with opened(listing, file) as stream:
+    with open_entry(listing, file) as stream:
         try:
             yield from pa_csv.open_csv(stream, read_options=read, convert_options=convert)
         except pa.ArrowInvalid as error:
@@ -106,12 +114,12 @@ def _csv_batches(listing: Listing, file: Entry, types: dict[str, str]) -> Iterat
             ) from None
 
 
-def _csv_rows(
+def _read_rows(
     listing: Listing, file: Entry, columns: tuple[str, ...], label_column: str
 ) -> Iterator[tuple[int, bytes]]:
     types = {column: "int64" if column == label_column else "uint8" for column in columns}
     pixels = [i for i, column in enumerate(columns) if column != label_column]
-    for batch in _csv_batches(listing, file, types):
+    for batch in _read_batches(listing, file, types):
         labels = batch.column(label_column).to_pylist()
         rows = np.stack([batch.column(i).to_numpy(zero_copy_only=False) for i in pixels], axis=1)
         yield from ((label, row.tobytes()) for label, row in zip(labels, rows, strict=True))

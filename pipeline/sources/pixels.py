@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from typing import IO, cast
 
 from pipeline.errors import SourceError
-from pipeline.labels import natural
-from pipeline.sources.containers import DAMAGED, Entry, in_words
+from pipeline.labels import sort_naturally
+from pipeline.sources.containers import DAMAGED, Entry, summarise
 from pipeline.sources.records import Listing, Record, Source
 
 _ROLES = (("train", "train"), ("t10k", "test"), ("test", "test"), ("validation", "val"), ("val", "val"))
@@ -20,13 +20,13 @@ _ROLES = (("train", "train"), ("t10k", "test"), ("test", "test"), ("validation",
 _log = logging.getLogger(__name__)
 
 
-def pgm(pixels: bytes, image_hw: tuple[int, int]) -> bytes:
+def encode_pgm(pixels: bytes, image_hw: tuple[int, int]) -> bytes:
     """A grey picture as a binary PGM: `pixels` row by row, one byte each."""
     height, width = image_hw
     return b"P5\n%d %d\n255\n" % (width, height) + pixels
 
 
-def table_source(
+def build_source(
     listing: Listing,
     stream: Callable[[], Iterator[Record]],
     *,
@@ -41,7 +41,7 @@ def table_source(
     return Source(listing.where, tuple(labels), n_records, listing.n_ignored + len(others), ("PPM",), stream)
 
 
-def role_of(name: str, *, anywhere: bool = False) -> str:
+def find_role(name: str, *, anywhere: bool = False) -> str:
     """Which part of the data a file's name says it is: at its end, or anywhere in it."""
     said = [
         role for word, role in _ROLES if (word in name.lower() if anywhere else name.lower().endswith(word))
@@ -54,7 +54,7 @@ def has_split(roles: Sequence[str]) -> bool:
     return "train" in roles and len(roles) > 1
 
 
-def names_of(numbers: set[int], class_names: Sequence[str], listing: Listing) -> dict[int, str]:
+def name_numbers(numbers: set[int], class_names: Sequence[str], listing: Listing) -> dict[int, str]:
     """A name for each number.
 
     Raises:
@@ -71,7 +71,7 @@ def names_of(numbers: set[int], class_names: Sequence[str], listing: Listing) ->
 
 
 @contextmanager
-def opened(listing: Listing, entry: Entry) -> Iterator[IO[bytes]]:
+def open_entry(listing: Listing, entry: Entry) -> Iterator[IO[bytes]]:
     """A stream of one entry, unzipped where its name ends in .gz.
 
     Raises:
@@ -86,10 +86,10 @@ def opened(listing: Listing, entry: Entry) -> Iterator[IO[bytes]]:
                 yield stream
     except DAMAGED as error:
         raise SourceError(
-            f"{listing.name(entry)} in {listing.where} cannot be read: {in_words(error)}; get a whole copy"
+            f"{listing.name(entry)} in {listing.where} cannot be read: {summarise(error)}; get a whole copy"
         ) from None
 
 
-def labels_of(names: dict[int, str], class_names: Sequence[str]) -> tuple[str, ...]:
+def list_labels(names: dict[int, str], class_names: Sequence[str]) -> tuple[str, ...]:
     """All labels: those given by name, in their order and with those that no row has; or those found."""
-    return tuple(dict.fromkeys(class_names)) or tuple(sorted(set(names.values()), key=natural))
+    return tuple(dict.fromkeys(class_names)) or tuple(sorted(set(names.values()), key=sort_naturally))

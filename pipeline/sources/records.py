@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipeline.refusals import Refusal
 from pipeline.sources.containers import Container, Entry
 
 SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
@@ -13,17 +14,15 @@ SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "
 class Record:
     """A raw image file, or a reason why it cannot be read.
 
-    `key` is its path inside the source, `label` its class ("" in no class folder), `source_split`
-    train | val | test | "" as the source says, `data` its bytes, as found; `problem` is "" or one of
-    `images.REASONS`, and then `data` is empty.
+    `key` is its path inside the source, `label` its class ("" in no class folder), `source_split` train | val
+    | test | "" as the source says, `data` its bytes, as found; where there is a `refusal`, it is empty.
     """
 
     key: str
     label: str
     source_split: str
     data: bytes
-    problem: str = ""
-    detail: str = ""
+    refusal: Refusal | None = None
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class Source:
     def __len__(self) -> int:
         return self.n_records
 
-    def records(self) -> Iterator[Record]:
+    def stream_records(self) -> Iterator[Record]:
         """All records, one in memory at a time, in the order that is cheapest to read.
 
         Raises:
@@ -53,7 +52,7 @@ class Source:
         """
         return self.stream()
 
-    def picked(self, keys: Collection[str]) -> Iterator[Record]:
+    def pick_records(self, keys: Collection[str]) -> Iterator[Record]:
         """The records of some keys; where a record is a file of its own, no other file is read.
 
         Raises:

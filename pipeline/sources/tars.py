@@ -12,12 +12,12 @@ from pipeline.sources.containers import (
     Container,
     Content,
     Entry,
-    link_target,
-    linked,
-    member_name,
-    printable,
-    special_or_file,
-    whole,
+    clean_member_name,
+    escape_name,
+    follow_link,
+    make_entry,
+    resolve_link,
+    translate_damage,
 )
 
 
@@ -29,8 +29,8 @@ class Tar(Container):
         wanted: dict[int, list[Entry]] = {}
         for entry in entries:
             wanted.setdefault(entry.handle, []).append(entry)
-        with whole(self.where), tarfile.open(self.where) as archive:
-            for number, member in enumerate(_members(archive)):
+        with translate_damage(self.where), tarfile.open(self.where) as archive:
+            for number, member in enumerate(_iterate_members(archive)):
                 if number in wanted:
                     stream = archive.extractfile(member)
                     data = stream.read() if stream else b""
@@ -39,7 +39,7 @@ class Tar(Container):
     @contextmanager
     def open(self, entry: Entry) -> Iterator[IO[bytes]]:
         with tarfile.open(self.where) as archive:
-            member = next(m for i, m in enumerate(_members(archive)) if i == entry.handle)
+            member = next(m for i, m in enumerate(_iterate_members(archive)) if i == entry.handle)
             stream = archive.extractfile(member)
             if stream is None:
                 raise SourceError(f"{entry.name} in {self.where} is not a file")
@@ -49,29 +49,29 @@ class Tar(Container):
 def list_tar(path: Path) -> Tar:
     """All members of a tar, which is read through once.
 
-    Raises SourceError: see `member_name`; and what is in DAMAGED.
+    Raises SourceError: see `clean_member_name`; and what is in DAMAGED.
     """
     files: dict[str, Entry] = {}
     links: list[tuple[str, str | None]] = []
     entries: list[Entry] = []
     folders: set[str] = set()
     with tarfile.open(path) as archive:
-        for number, member in enumerate(_members(archive)):
-            name = printable(member_name(member.name, path))
+        for number, member in enumerate(_iterate_members(archive)):
+            name = escape_name(clean_member_name(member.name, path))
             if member.isdir():
                 folders.add(name)
             elif member.issym():
-                links.append((name, link_target(name, printable(member.linkname))))
+                links.append((name, resolve_link(name, escape_name(member.linkname))))
             elif member.islnk():
-                links.append((name, printable(member_name(member.linkname, path))))
+                links.append((name, escape_name(clean_member_name(member.linkname, path))))
             else:
-                entries.append(special_or_file(name, member.size, number, member.isreg()))
+                entries.append(make_entry(name, member.size, number, member.isreg()))
                 files[name] = entries[-1]
-    entries += [linked(name, target, files) for name, target in links]
+    entries += [follow_link(name, target, files) for name, target in links]
     return Tar(path, entries, frozenset(folders - {""}), is_archive=True)
 
 
-def _members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+def _iterate_members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
     """Members in order, each forgotten after its turn: tarfile would keep all of them in memory.
 
     Raises:

@@ -14,18 +14,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from pipeline.refusals import Refusal
 from pipeline.sources.containers import (
     DAMAGED,
     Container,
     Content,
     Entry,
-    in_words,
-    link_target,
-    linked,
-    member_name,
-    printable,
-    special_or_file,
-    whole,
+    clean_member_name,
+    escape_name,
+    follow_link,
+    make_entry,
+    resolve_link,
+    summarise,
+    translate_damage,
 )
 
 _LOCAL_HEADER = struct.Struct("<4s5H3L2H")
@@ -94,12 +95,13 @@ class Zip(Container):
     members: _Members = field(default_factory=lambda: _Members(lambda _: None), repr=False)
 
     def _read(self, entries: Sequence[Entry]) -> Iterator[Content]:
-        with whole(self.where), _Unlisted(self.where) as archive, self.where.open("rb") as headers:
+        with translate_damage(self.where), _Unlisted(self.where) as archive, self.where.open("rb") as headers:
             for entry in sorted(entries, key=lambda entry: self.members.offset(entry.handle)):
                 try:
                     data = archive.read(self._info(headers, entry))
                 except DAMAGED as error:
-                    yield Content(entry, b"", "unreadable", f"in the archive: {in_words(error)}")
+                    refusal = Refusal("unreadable", f"in the archive: {summarise(error)}")
+                    yield Content(entry, b"", refusal)
                 else:
                     yield Content(entry, data)
 
@@ -123,14 +125,14 @@ class Zip(Container):
 
 
 def list_zip(path: Path) -> Zip:
-    """All members of a zip. Raises SourceError: see `member_name`; and what is in DAMAGED."""
+    """All members of a zip. Raises SourceError: see `clean_member_name`; and what is in DAMAGED."""
     files: dict[str, Entry] = {}
     links: list[tuple[str, zipfile.ZipInfo]] = []
     entries: list[Entry] = []
     folders: set[str] = set()
 
     def hear(info: zipfile.ZipInfo) -> None:
-        name = printable(member_name(_zip_name(info), path))
+        name = escape_name(clean_member_name(_decode_name(info), path))
         kind = stat.S_IFMT(info.external_attr >> 16)
         if info.is_dir():
             folders.add(name)
@@ -138,19 +140,19 @@ def list_zip(path: Path) -> Zip:
             links.append((name, info))
         else:
             number = len(members) - 1
-            entries.append(special_or_file(name, info.file_size, number, kind in (0, stat.S_IFREG)))
+            entries.append(make_entry(name, info.file_size, number, kind in (0, stat.S_IFREG)))
 
     members = _Members(hear)
     with _Unlisted(path, members) as archive:
         if links:
             files = {entry.name: entry for entry in entries}
         for name, info in links:
-            target = printable(archive.read(info).decode("utf-8", "surrogateescape"))
-            entries.append(linked(name, link_target(name, target), files))
+            target = escape_name(archive.read(info).decode("utf-8", "surrogateescape"))
+            entries.append(follow_link(name, resolve_link(name, target), files))
     return Zip(path, entries, frozenset(folders - {""}), is_archive=True, members=members)
 
 
-def _zip_name(info: zipfile.ZipInfo) -> str:
+def _decode_name(info: zipfile.ZipInfo) -> str:
     """The name as text: without the UTF-8 mark, names from Unix are bytes, those from DOS code page 437."""
     if info.create_system == 0:
         return info.filename.replace("\\", "/")

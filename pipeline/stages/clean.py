@@ -1,9 +1,9 @@
-"""clean: every raw file becomes a canonical picture, or a row of the quarantine with the reason.
+"""clean: every raw file becomes a picture of one size, or a row of the quarantine with the reason.
 
 Reads   data/validate/manifest.parquet, data/overrides.csv (what people decided), data.source once more
         (nothing there is changed)
-Writes  data/clean/manifest.parquet (a row a picture that goes on, sorted by key), shards/ (their pixels,
-        uint8), quarantine.parquet (a row a file that does not, sorted by key), pairs.parquet (a row a link
+Writes  data/clean/manifest.parquet (a row a picture that is kept, sorted by key), shards/ (their pixels,
+        uint8), quarantine.parquet (a row a file that is not, sorted by key), pairs.parquet (a row a link
         between near-duplicates, sorted by ids), figures/ (pairs.png: the least alike of them; a contact
         sheet of every class, class_<name>.png, and of the quarantine, quarantine.png), expectations.json and
         docs/ (what the suite `ready` found: open index.html)
@@ -11,38 +11,46 @@ Run     python -m pipeline.stages.clean
 Cost    one decode and resize a file in DARKROOM_WORKERS processes; memory does not grow with their
         number (about 0.5 kB a file for the tables); disk: height x width x channels bytes a picture
 
-`pipeline/verdicts.py` says what becomes of copies and of files that a person decided about. Near-duplicates
-are all kept, as one group, which is named by its smallest id.
+`collection/file_plan.py` says what becomes of copies and of files that a person decided about.
+Near-duplicates are all kept, as one group, which is named by its smallest id.
 """
 
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline import images
-from pipeline.collection.contact_sheets import draw_classes, draw_quarantine, with_picture
-from pipeline.collection.duplicate_groups import draw_pairs, group_metrics, group_names, pair_table
-from pipeline.collection.file_plan import File, plan, unused
-from pipeline.collection.fingerprints import Prints
-from pipeline.collection.near_duplicates import near_links
+from pipeline.collection.contact_sheets import choose_thumbnails, draw_classes, draw_quarantine
+from pipeline.collection.duplicate_groups import build_pairs, draw_pairs, measure_groups, name_groups
+from pipeline.collection.file_plan import File, find_unused, plan_files
+from pipeline.collection.fingerprints import Fingerprints
+from pipeline.collection.near_duplicates import link_near
 from pipeline.collection.overrides import Override, read_overrides
-from pipeline.collection.shards import ShardWriter, rows_per_shard
+from pipeline.collection.shards import ShardWriter, count_rows_per_shard
 from pipeline.errors import DataError, SourceError
-from pipeline.expectations import check_ready, ready_page, write_docs
+from pipeline.expectations.page import write_docs
+from pipeline.expectations.ready import check_ready, describe_ready
+from pipeline.images.fingerprint import VIEWS
+from pipeline.images.picture import Developed, Wanted, develop_item, give_up
+from pipeline.images.reading import REPAIRS
+from pipeline.images.recipe import Recipe
 from pipeline.params import CleanParams, Params
 from pipeline.paths import Paths
 from pipeline.progress import track
+from pipeline.refusals import REASONS
 from pipeline.runner import Metrics, run_stage
 from pipeline.sources import Record, Source, open_source
-from pipeline.tables.parquet import CLEAN, MANIFEST, QUARANTINE, from_rows, read_table, write_table
+from pipeline.tables.clean_manifest import CLEAN_MANIFEST
+from pipeline.tables.parquet import build_table, read_table, write_table
+from pipeline.tables.quarantine import QUARANTINE
+from pipeline.tables.raw_manifest import RAW_MANIFEST
 from pipeline.tracking.runs import Run
 from pipeline.workers import ordered_map
 
@@ -53,23 +61,20 @@ Uint8 = NDArray[np.uint8]
 _ANSWER_BYTES = 4 << 20  # of pictures that a worker makes before it hands them over
 _MUCH_LARGER = 4
 _OF_READY = ["key", "label", "verdict", "width", "height"]  # of validate's manifest; ids take most room
-_NOT_OF_PICTURES = {"near_duplicate_distance", "near_duplicate_min_quality", "ready"}
+
+
+class Work(NamedTuple):
+    """What the workers are told: how to develop, whether animations are their first frame, how long to take."""
+
+    recipe: Recipe
+    first_frame: bool
+    max_seconds: float
 
 
 def develop_all(
-    files: Mapping[str, File],
-    source: Source,
-    settings: Mapping[str, Any],
-    writer: ShardWriter,
-    prints: Prints,
-    *,
-    max_seconds: float,
+    files: Mapping[str, File], source: Source, work: Work, writer: ShardWriter, prints: Fingerprints
 ) -> tuple[dict[str, File], dict[str, Uint8]]:
     """Write picture and fingerprint of every planned file to its row.
-
-    Args:
-        settings: of `images.develop`.
-        max_seconds: of computing time for a file, as in validate.
 
     Returns:
         Files of which more is known now: those that failed, with the reason, and those that validate
@@ -82,89 +87,62 @@ def develop_all(
     waiting = set(files)
     changed: dict[str, File] = {}
     thumbnails: dict[str, Uint8] = {}
-    all_developed = _developed(files, source, settings, max_seconds)
-    for record, developed in track(all_developed, total=len(source), what="clean"):
+    for record, developed in track(_develop(files, source, work), total=len(source), what="clean"):
         file = files[record.key]
-        if file.key not in waiting or file.id != (None if record.problem else developed.id):
-            raise _changed(f"{file.key} has other bytes")
+        if file.key not in waiting or file.id != (None if record.refusal else developed.id):
+            raise _report_change(f"{file.key} has other bytes")
         waiting.remove(file.key)
         if developed.picture is not None and developed.fingerprint is not None:
             writer.write(*divmod(file.at, writer.per_shard), developed.picture)
             found = developed.fingerprint
             prints.write(file.at, found.pdq, found.quality, found.views)
             if file.is_restored:
-                changed[file.key] = replace(file, repairs=_in_order({*file.repairs, *developed.repairs}))
+                changed[file.key] = replace(file, repairs=_sort_repairs({*file.repairs, *developed.repairs}))
         elif file.at >= 0:
-            changed[file.key] = replace(file, reason=developed.reason, detail=developed.detail, at=-1)
+            changed[file.key] = replace(file, refusal=developed.refusal, at=-1)
         elif developed.picture is not None:
             thumbnails[file.key] = developed.picture
     if gone := sorted(waiting):
-        raise _changed(f"{len(gone)} gone, such as {gone[0]}")
+        raise _report_change(f"{len(gone)} gone, such as {gone[0]}")
     return changed, thumbnails
 
 
-def _in_order(repairs: set[str]) -> tuple[str, ...]:
-    return tuple(repair for repair in images.REPAIRS if repair in repairs)
-
-
-def _developed(
-    files: Mapping[str, File],
-    source: Source,
-    settings: Mapping[str, Any],
-    max_seconds: float,
-) -> Iterator[tuple[Record, images.Developed]]:
-    shown = with_picture(files.values())
-
-    def items() -> Iterator[tuple[Record, tuple[bytes, images.Wanted]]]:
-        for record in source.records():
-            if record.key not in files:
-                raise _changed(f"{record.key} is new")
-            wanted: images.Wanted = "thumbnail" if record.key in shown else files[record.key].at >= 0
-            yield replace(record, data=b""), (record.data, wanted)
-
-    height, width = settings["image_hw"]
-    chunk_items = min(64, max(1, _ANSWER_BYTES // (height * width * settings["channels"])))
-    develop = partial(images.develop, **settings)
-    return ordered_map(
-        develop,
-        items(),
-        n_bytes=lambda item: len(item[0]),
-        chunk_items=chunk_items,
-        max_seconds=max_seconds,
-        lost=images.undeveloped,
+def plan_work(params: Params, manifest: pa.Table, files: Mapping[str, File]) -> Work:
+    """How to develop; a decoder may do no more than the files took that are kept."""
+    formats = {*manifest.column("format").to_pylist()} - {None}
+    columns = (manifest.column(name).to_pylist() for name in ("key", "width", "height", "n_frames"))
+    rows = [row for row in zip(*columns, strict=True) if files[row[0]].at >= 0]
+    recipe = Recipe.from_params(
+        params.clean,
+        formats=tuple(sorted(formats)),
+        max_pixels=max((width * height for _, width, height, _ in rows), default=1),
     )
-
-
-def _changed(what: str) -> SourceError:
-    return SourceError(f"the source changed since validate: {what}; run `dvc repro` to look at it again")
+    # An animation is kept only where a person restored it; validate refuses all others.
+    first_frame = any(files[key].is_restored and (n or 1) > 1 for key, _, _, n in rows)
+    return Work(recipe, first_frame, params.validate_.max_seconds_per_file)
 
 
 def main(params: Params, paths: Paths, run: Run) -> Metrics:
-    manifest = read_table(paths.raw_manifest, MANIFEST)
+    """Plan what becomes of each file, develop, write, and stop where the collection is not ready."""
+    manifest = read_table(paths.raw_manifest, RAW_MANIFEST)
     run.log_dataset("raw", paths.raw_manifest, context="clean")
     _warn_if_small(manifest, params.clean)
-    source = open_source(
-        paths.source(params.data.source),
-        ignore=params.data.ignore,
-        class_names=params.data.class_names,
-        csv_label_column=params.data.csv.label_column,
-        csv_image_hw=params.data.csv.image_hw,
-    )
+    source = open_source(paths.source(params.data.source), params.data)
     labels, overrides = source.labels, read_overrides(paths.overrides)
-    files = plan(manifest, overrides, labels)
-    idle = unused(files, overrides)
+    files = plan_files(manifest, overrides, labels)
+    idle = find_unused(files, overrides)
     _warn_if_unused(idle, overrides)
-    settings = settings_of(params.clean, manifest, files)
+    work = plan_work(params, manifest, files)
     manifest = manifest.select(_OF_READY)
-    files, kept, pairs, thumbnails = _pictures(files, source, settings, params, paths)
-    gone = [file for file in files.values() if file.reason]
-    away = from_rows(map(asdict, gone), QUARANTINE, sort_by="key")
+    files, kept, pairs, thumbnails = _make_pictures(files, source, work, params.clean, paths)
+    gone = [file for file in files.values() if file.refusal]
+    away = build_table((file.to_row() for file in gone), QUARANTINE, sort_by="key")
     write_table(kept, paths.clean_manifest)
     write_table(away, paths.quarantine)
     write_table(pairs, paths.pairs)
     _check(files, len(manifest), len(kept) + len(away), paths)
     decided = {"n_overrides": len(overrides), "n_overrides_unused": len(idle)}
-    metrics = {**_metrics(files), **group_metrics(kept), **decided}
+    metrics = {**_measure(files), **measure_groups(kept), **decided}
     del files, source  # before Great Expectations comes: 30 MB where there are 50,000 files
     draw_pairs(pairs, kept, shards=paths.shards, path=paths.figures("clean") / "pairs.png")
     draw_classes(kept, shards=paths.shards, folder=paths.figures("clean"))
@@ -172,33 +150,60 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     run.log_artifact(paths.figures("clean"), "figures")
     report = check_ready(manifest, kept, away, section=params.clean, labels=labels, shards=paths.shards)
     report.write(paths.ready_expectations)
-    write_docs(report, ready_page(manifest, kept, away, labels=labels), paths.ready_docs)
+    write_docs(report, describe_ready(manifest, kept, away, labels=labels), paths.ready_docs)
     run.log_artifact(paths.ready_expectations)
     run.log_artifact(paths.ready_docs, "docs")
     report.enforce(docs=(paths.ready_docs / "index.html").relative_to(paths.root))
     return metrics
 
 
-def _pictures(
-    files: dict[str, File], source: Source, settings: Mapping[str, Any], params: Params, paths: Paths
+def _develop(files: Mapping[str, File], source: Source, work: Work) -> Iterator[tuple[Record, Developed]]:
+    shown = choose_thumbnails(files.values())
+
+    def list_items() -> Iterator[tuple[Record, tuple[bytes, Wanted]]]:
+        for record in source.stream_records():
+            if record.key not in files:
+                raise _report_change(f"{record.key} is new")
+            wanted: Wanted = "thumbnail" if record.key in shown else files[record.key].at >= 0
+            yield replace(record, data=b""), (record.data, wanted)
+
+    n_bytes = int(np.prod(work.recipe.picture_shape))
+    return ordered_map(
+        partial(develop_item, recipe=work.recipe, first_frame=work.first_frame),
+        list_items(),
+        n_bytes=lambda item: len(item[0]),
+        chunk_items=min(64, max(1, _ANSWER_BYTES // n_bytes)),
+        max_seconds=work.max_seconds,
+        lost=give_up,
+    )
+
+
+def _report_change(what: str) -> SourceError:
+    return SourceError(f"the source changed since validate: {what}; run `dvc repro` to look at it again")
+
+
+def _sort_repairs(repairs: set[str]) -> tuple[str, ...]:
+    return tuple(repair for repair in REPAIRS if repair in repairs)
+
+
+def _make_pictures(
+    files: dict[str, File], source: Source, work: Work, section: CleanParams, paths: Paths
 ) -> tuple[dict[str, File], pa.Table, pa.Table, dict[str, Uint8]]:
     """Write the shards; what is known of the files now, clean's manifest, the pairs, the thumbnails."""
-    section = params.clean
     n = sum(file.at >= 0 for file in files.values())
-    shape = (*section.image_hw, section.channels)
-    with Prints(paths.stage("clean"), n, len(images.VIEWS)) as prints:
-        with ShardWriter(paths.shards, n, shape, rows_per_shard(n, shape)) as writer:
-            limit = params.validate_.max_seconds_per_file
-            changed, thumbnails = develop_all(files, source, settings, writer, prints, max_seconds=limit)
+    shape = work.recipe.picture_shape
+    with Fingerprints(paths.stage("clean"), n, len(VIEWS)) as prints:
+        with ShardWriter(paths.shards, n, shape, count_rows_per_shard(n, shape)) as writer:
+            changed, thumbnails = develop_all(files, source, work, writer, prints)
         usable = prints.quality >= max(section.near_duplicate_min_quality, 1)
         distance = section.near_duplicate_distance
-        links = near_links(prints.pdq, usable, prints.read_views, max_distance=distance)
+        links = link_near(prints.pdq, usable, prints.read_views, max_distance=distance)
     files = files | changed
-    names = {file.at: (str(file.id), file.key) for file in _on(files)}
-    group = group_names(names, links, n)
-    rows = (_kept_row(file, writer.per_shard, group, prints) for file in _on(files))
-    kept = from_rows(rows, CLEAN, sort_by="key")
-    return files, kept, pair_table(names, links, images.VIEWS), thumbnails
+    names = {file.at: (str(file.id), file.key) for file in _list_kept(files)}
+    group = name_groups(names, links, n)
+    rows = (_build_row(file, writer.per_shard, group, prints) for file in _list_kept(files))
+    kept = build_table(rows, CLEAN_MANIFEST, sort_by="key")
+    return files, kept, build_pairs(names, links, VIEWS), thumbnails
 
 
 def _warn_if_unused(idle: Sequence[Override], overrides: Sequence[Override]) -> None:
@@ -213,8 +218,8 @@ def _warn_if_unused(idle: Sequence[Override], overrides: Sequence[Override]) -> 
 
 
 def _warn_if_small(manifest: pa.Table, section: CleanParams) -> None:
-    """Say so where the canonical picture keeps little of what most originals show."""
-    sides = [max(size) for size in _sizes(manifest)]
+    """Say so where the developed picture keeps little of what most originals show."""
+    sides = [max(size) for size in _list_sizes(manifest)]
     if sides and median(sides) > _MUCH_LARGER * max(section.image_hw):
         _log.warning(
             "clean.image_hw is %s and the median picture %d pixels: fine detail is lost; a larger "
@@ -224,42 +229,29 @@ def _warn_if_small(manifest: pa.Table, section: CleanParams) -> None:
         )
 
 
-def _sizes(manifest: pa.Table) -> list[tuple[int, int]]:
+def _list_sizes(manifest: pa.Table) -> list[tuple[int, int]]:
     """Width and height of what validate could use."""
     columns = (manifest.column(name).to_pylist() for name in ("verdict", "width", "height"))
     return [(w, h) for verdict, w, h in zip(*columns, strict=True) if verdict != "quarantined"]
 
 
-def settings_of(section: CleanParams, manifest: pa.Table, files: Mapping[str, File]) -> dict[str, Any]:
-    """The settings of `images.develop`; a decoder may do no more than the files took that go on."""
-    formats = {*manifest.column("format").to_pylist()} - {None}
-    columns = (manifest.column(name).to_pylist() for name in ("key", "width", "height", "n_frames"))
-    rows = [row for row in zip(*columns, strict=True) if files[row[0]].at >= 0]
-    return section.model_dump(exclude=_NOT_OF_PICTURES) | {
-        "formats": tuple(sorted(formats)),
-        "max_pixels": max((width * height for _, width, height, _ in rows), default=1),
-        # An animation goes on only where a person restored it; validate refuses all others.
-        "first_frame": any(files[key].is_restored and (n or 1) > 1 for key, _, _, n in rows),
-    }
+def _list_kept(files: Mapping[str, File]) -> Iterator[File]:
+    return (file for file in files.values() if file.refusal is None)
 
 
-def _on(files: Mapping[str, File]) -> Iterator[File]:
-    """The files that go on."""
-    return (file for file in files.values() if not file.reason)
-
-
-def _kept_row(file: File, per_shard: int, group: Mapping[int, str], prints: Prints) -> dict[str, Any]:
+def _build_row(file: File, per_shard: int, group: Mapping[int, str], prints: Fingerprints) -> dict[str, Any]:
     shard, row = divmod(file.at, per_shard)
     place = {"group": group.get(file.at, file.id), "shard": shard, "row": row}
     fingerprint = {"pdq": prints.pdq[file.at].tobytes(), "pdq_quality": int(prints.quality[file.at])}
-    return asdict(file) | place | fingerprint
+    return file.to_row() | place | fingerprint
 
 
 def _check(files: Mapping[str, File], n_files: int, n_out: int, paths: Paths) -> None:
     """Raise DataError unless every file is accounted for and every class has a picture left."""
     if n_out != n_files:
         raise DataError(f"{n_files} files came in and {n_out} went out; this is a bug, please report it")
-    if emptied := sorted({file.label for file in files.values()} - {""} - _labels_kept(files)):
+    labels_left = {file.label for file in _list_kept(files)}
+    if emptied := sorted({file.label for file in files.values()} - {""} - labels_left):
         reasons = Counter(file.reason for file in files.values() if file.label == emptied[0])
         said = ", ".join(f"{reason} {n}" for reason, n in reasons.most_common())
         where = paths.quarantine.relative_to(paths.root)
@@ -269,12 +261,8 @@ def _check(files: Mapping[str, File], n_files: int, n_out: int, paths: Paths) ->
         )
 
 
-def _labels_kept(files: Mapping[str, File]) -> set[str]:
-    return {file.label for file in files.values() if not file.reason}
-
-
-def _metrics(files: Mapping[str, File]) -> Metrics:
-    kept = [file for file in files.values() if not file.reason]
+def _measure(files: Mapping[str, File]) -> Metrics:
+    kept = list(_list_kept(files))
     n_repaired = sum(bool(file.repairs) for file in kept)
     repairs = Counter(repair for file in kept for repair in file.repairs)
     reasons = Counter(file.reason for file in files.values())
@@ -285,8 +273,8 @@ def _metrics(files: Mapping[str, File]) -> Metrics:
             "n_repaired": n_repaired,
             "n_quarantined": len(files) - len(kept),
         }
-        | {f"repair/{repair}": repairs[repair] for repair in images.REPAIRS}
-        | {f"reason/{reason}": reasons[reason] for reason in images.REASONS}
+        | {f"repair/{repair}": repairs[repair] for repair in REPAIRS}
+        | {f"reason/{reason}": reasons[reason] for reason in REASONS}
     )
 
 

@@ -1,47 +1,55 @@
 """evaluate: how good the classifier is on the test pictures, how sure that is, and where it errs.
 
-Reads   data/train/classifier/, data/clean/manifest.parquet and shards/, data/split/split.parquet and
-        classes.json (the test part; the training part for the majority guess), data/augment/imperfect/.
-Writes  data/evaluate/predictions.parquet (by image id), confusion.csv (a row a test picture, for
-        `dvc plots`), figures/ (confusion.png, class_f1.png, sheet_right.png, sheet_wrong.png).
+Reads   data/train/classifier/ and history.csv, data/clean/manifest.parquet and shards/,
+        data/split/split.parquet and classes.json (the test part; the training part for the majority guess),
+        data/augment/imperfect/.
+Writes  data/evaluate/predictions.parquet (by image id), confusion.csv (a row a test picture, for `dvc
+        plots`), figures/ (confusion.png, class_f1.png, curves.png, sheet_right.png, sheet_wrong.png).
 Run     python -m pipeline.stages.evaluate; DARKROOM_DEVICE=auto|cpu|gpu
-Cost    importing Keras (about 8 s), then some 3,000 pictures a second at 32x32 on two CPU cores; half as
-        many with train.test_mirror, and one pass more without it; one pass more for imperfect pictures.
+Cost    importing Keras (about 8 s), then some 3,000 pictures a second at 32x32 on two CPU cores. With
+        train.test_mirror half as many, and one pass more without it. Imperfect pictures: one pass more.
 """
 
 import csv
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline import figures
 from pipeline.backend.device import set_up_device
+from pipeline.collection.pictures import Part, Pictures, cut_into_runs, read_extra, read_part
 from pipeline.errors import DataError, ModelError
-from pipeline.evidence import metrics
+from pipeline.evidence.intervals import bound_mean
+from pipeline.evidence.metrics import Scores, count_confusions, log_loss, score_answers
+from pipeline.figures.class_bars import draw_class_bars
+from pipeline.figures.confusion import draw_confusion
+from pipeline.figures.curves import draw_curves
+from pipeline.figures.drawing import shorten
+from pipeline.figures.sheets import draw_sheet
+from pipeline.labels import metric_name, read_class_names
 from pipeline.params import EvaluateParams, Params
 from pipeline.paths import Paths, written_whole
 from pipeline.progress import track
 from pipeline.runner import Metrics, run_stage
 from pipeline.serving.classifier import Classifier
-from pipeline.tables.parquet import PREDICTIONS, from_rows, write_table
+from pipeline.tables.parquet import build_table, write_table
+from pipeline.tables.predictions import PREDICTIONS
 from pipeline.tracking.runs import Run
-from pipeline.training.batches import Part, Pictures, chunks, read_extra, read_part
+from pipeline.training.history import find_best_row, read_history
 
 Ints = npt.NDArray[np.int64]
 Float32 = npt.NDArray[np.float32]
-Floats = npt.NDArray[np.float64]
+Float64 = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 _CHUNK = 512
 
 
 def main(params: Params, paths: Paths, run: Run) -> Metrics:
+    """Answer every test picture, score the answers, and draw them."""
     set_up_device()
-    class_names = json.loads(paths.classes.read_text(encoding="utf-8"))
+    class_names = read_class_names(paths.classes)
     classifier = load(paths, class_names)
     test, train = (
         read_part(name, split_path=paths.split, manifest_path=paths.clean_manifest)
@@ -54,24 +62,27 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     pictures = Pictures((paths.shards, test))
     y_prob = predict(classifier, pictures)
     y_pred = y_prob.argmax(axis=1)
-    matrix = metrics.confusion_matrix(test.y, y_pred, len(class_names))
-    scores, of_classes = scored(matrix, params=params.evaluate)
+    matrix = count_confusions(test.y, y_pred, len(class_names))
+    scores = score(test, y_pred, len(class_names), params.evaluate)
 
     write_predictions(test, y_prob, paths.predictions)
     write_confusion(test.y, y_pred, class_names, paths.confusion)
-    draw(matrix, of_classes, class_names, paths.figures("evaluate"))
-    draw_sheets(pictures, y_prob, class_names, n=params.evaluate.n_sheet, folder=paths.figures("evaluate"))
+    folder = paths.figures("evaluate")
+    draw_confusion(matrix, class_names, folder / "confusion.png")
+    draw_f1(scores, class_names, folder / "class_f1.png")
+    draw_training(paths.history, params.train.monitor, folder / "curves.png")
+    draw_sheets(pictures, y_prob, class_names, n=params.evaluate.n_sheet, folder=folder)
     run.log_artifact(paths.predictions)
     run.log_artifact(paths.confusion)
-    run.log_artifact(paths.figures("evaluate"), "figures")
+    run.log_artifact(folder, "figures")
     return {
         "n_test": len(test),
-        "log_loss": metrics.log_loss(test.y, y_prob),
+        "log_loss": log_loss(test.y, y_prob),
         "majority_accuracy": float((test.y == np.bincount(train.y).argmax()).mean()),
-        **{f"{name}{end}": value for name, ends in scores.items() for end, value in ends.items()},
-        **unmirrored(classifier, pictures, params=params.evaluate),
-        **on_imperfect(classifier, test, y_pred == test.y, folder=paths.imperfect, params=params.evaluate),
-        **named(of_classes, class_names, matrix.sum(axis=1)),
+        **{key: value for name, one in scores.overall.items() for key, value in one.flatten(name).items()},
+        **score_unmirrored(classifier, pictures, test, params.evaluate),
+        **score_imperfect(classifier, test, y_pred == test.y, paths.imperfect, params.evaluate),
+        **flatten_classes(scores, class_names, matrix.sum(axis=1)),
     }
 
 
@@ -92,7 +103,7 @@ def load(paths: Paths, class_names: Sequence[str]) -> Classifier:
 
 def predict(classifier: Classifier, pictures: Pictures) -> Float32:
     """Class probabilities [n, n_classes] of all pictures, gathered in runs."""
-    runs = list(chunks(len(pictures), _CHUNK))
+    runs = list(cut_into_runs(len(pictures), _CHUNK))
     return np.concatenate(
         [
             classifier.predict_pictures(pictures.gather(index))
@@ -101,16 +112,36 @@ def predict(classifier: Classifier, pictures: Pictures) -> Float32:
     )
 
 
-def unmirrored(classifier: Classifier, pictures: Pictures, *, params: EvaluateParams) -> dict[str, float]:
+def score(test: Part, y_pred: Ints, n_classes: int, params: EvaluateParams) -> Scores:
+    """All scores of the answers to the test pictures, with their intervals."""
+    return score_answers(
+        test.y,
+        y_pred,
+        number_groups(test),
+        n_classes,
+        n_resamples=params.n_bootstrap,
+        confidence=params.confidence,
+        seed=params.seed,
+    )
+
+
+def number_groups(test: Part) -> Ints:
+    """Which test pictures look alike, as numbers [n]; a picture without near-duplicates is one by itself."""
+    return np.unique(np.array(test.duplicate_group or test.ids), return_inverse=True)[1]
+
+
+def score_unmirrored(
+    classifier: Classifier, pictures: Pictures, test: Part, params: EvaluateParams
+) -> dict[str, float]:
     """The accuracy without the mirror image, where `train.test_mirror` adds it; otherwise nothing."""
     if not classifier.settings.test_mirror:
         return {}
     y_prob = predict(classifier.without_mirror(), pictures)
-    return accuracy_of("unmirrored", y_prob.argmax(axis=1) == pictures.y, params=params)
+    return measure_accuracy("unmirrored", y_prob.argmax(axis=1) == pictures.y, test, params)
 
 
-def on_imperfect(
-    classifier: Classifier, test: Part, is_right: Bools, *, folder: Path, params: EvaluateParams
+def score_imperfect(
+    classifier: Classifier, test: Part, is_right: Bools, folder: Path, params: EvaluateParams
 ) -> dict[str, float]:
     """The accuracy on imperfect copies of the test pictures, and on both together; nothing without copies.
 
@@ -127,65 +158,47 @@ def on_imperfect(
         raise DataError(f"{folder} does not hold a copy of each test picture; run `dvc repro augment`")
     is_right_too = predict(classifier, Pictures((folder, copies))).argmax(axis=1) == copies.y
     return {
-        **accuracy_of("imperfect", is_right_too, params=params),
-        **accuracy_of("mixed", (is_right + is_right_too.astype(np.float64)) / 2, params=params),
+        **measure_accuracy("imperfect", is_right_too, test, params),
+        **measure_accuracy("mixed", (is_right + is_right_too.astype(np.float64)) / 2, test, params),
     }
 
 
-def accuracy_of(name: str, right: Bools | Floats, *, params: EvaluateParams) -> dict[str, float]:
-    """A mean with its percentile bootstrap interval, as flat metrics.
+def measure_accuracy(
+    name: str, right: Bools | Float64, test: Part, params: EvaluateParams
+) -> dict[str, float]:
+    """An accuracy with its interval, as flat metrics.
 
     Args:
-        right: the share of right answers for each picture [n]. Whole pictures are resampled, never one
+        right: the share of right answers for each test picture [n]. Whole pictures are resampled, never one
             answer to a picture without the other: two answers to one picture say less than those to two.
     """
-    values, counts = np.unique(right.astype(np.float64), return_counts=True)
-    rng = np.random.default_rng(params.seed)
-    drawn = rng.multinomial(len(right), counts / len(right), size=params.n_bootstrap) @ values / len(right)
-    tails = [(1 - params.confidence) / 2, (1 + params.confidence) / 2]
-    low, high = (float(end) for end in np.quantile(drawn, tails))
-    ends = _ends(float(right.mean()), (low, high))
-    return {f"{name}/accuracy{end}": value for end, value in ends.items()}
-
-
-def scored(
-    matrix: Ints, *, params: EvaluateParams
-) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, Floats]]]:
-    """All scores with their intervals, each as {"": value, "/low": ..., "/high": ...}.
-
-    Returns:
-        The overall scores by name, and the class scores by name with a value a class [n_classes]
-        (nan where a class gives none).
-    """
-    counts = metrics.counts_of(matrix)
-    intervals, of_classes = metrics.bootstrap(
-        matrix, n_resamples=params.n_bootstrap, confidence=params.confidence, seed=params.seed
+    found = bound_mean(
+        right.astype(np.float64),
+        number_groups(test),
+        n_resamples=params.n_bootstrap,
+        confidence=params.confidence,
+        seed=params.seed,
     )
-    overall = {name: _ends(float(v), intervals[name]) for name, v in metrics.overall_scores(*counts).items()}
-    a_class = {name: _ends(v, of_classes[name]) for name, v in metrics.class_scores(*counts).items()}
-    return overall, a_class
+    return found.flatten(f"{name}/accuracy")
 
 
-def named(
-    of_classes: dict[str, dict[str, Floats]], class_names: Sequence[str], support: Ints
-) -> dict[str, float]:
+def flatten_classes(scores: Scores, class_names: Sequence[str], support: Ints) -> dict[str, float]:
     """The class scores as flat metrics, "class/<name>/<score>"; what is not defined is left out."""
     flat: dict[str, float] = {}
     for index, name in enumerate(class_names):
-        flat[metrics.metric_name("class", name, "support")] = int(support[index])
-        for score, ends in of_classes.items():
-            for end, values in ends.items():
-                if not np.isnan(values[index]):
-                    flat[metrics.metric_name("class", name, score) + end] = float(values[index])
+        flat[metric_name("class", name, "support")] = int(support[index])
+        for score_name, of_classes in scores.of_classes.items():
+            found = of_classes[index].flatten(metric_name("class", name, score_name))
+            flat |= {key: value for key, value in found.items() if not np.isnan(value)}
     return flat
 
 
 def write_predictions(test: Part, y_prob: Float32, path: Path) -> None:
-    """tables.PREDICTIONS, sorted by id."""
+    """Schema PREDICTIONS, sorted by id."""
     y_pred = y_prob.argmax(axis=1)
     columns = (test.ids, test.y.tolist(), y_pred.tolist(), y_prob.tolist())
     rows = (dict(zip(PREDICTIONS.names, row, strict=True)) for row in zip(*columns, strict=True))
-    write_table(from_rows(rows, PREDICTIONS, sort_by="id"), path)
+    write_table(build_table(rows, PREDICTIONS, sort_by="id"), path)
 
 
 def write_confusion(y_true: Ints, y_pred: Ints, class_names: Sequence[str], path: Path) -> None:
@@ -196,15 +209,16 @@ def write_confusion(y_true: Ints, y_pred: Ints, class_names: Sequence[str], path
         table.writerows((class_names[t], class_names[p]) for t, p in zip(y_true, y_pred, strict=True))
 
 
-def draw(
-    matrix: Ints, of_classes: dict[str, dict[str, Floats]], class_names: Sequence[str], folder: Path
-) -> None:
-    """The confusion matrix, and F1 with its interval a class."""
-    figures.confusion(matrix, class_names, folder / "confusion.png")
-    f1 = of_classes["f1"]
-    figures.class_bars(
-        f1[""], f1["/low"], f1["/high"], class_names, what="F1 and its interval", path=folder / "class_f1.png"
-    )
+def draw_f1(scores: Scores, class_names: Sequence[str], path: Path) -> None:
+    """F1 with its interval a class."""
+    values, lows, highs = np.array(scores.of_classes["f1"]).T
+    draw_class_bars(values, lows, highs, class_names, what="F1 and its interval", path=path)
+
+
+def draw_training(history: Path, monitor: str, path: Path) -> None:
+    """The curves of the training, with the epoch whose weights were kept."""
+    rows = read_history(history)
+    draw_curves(rows, best_epoch=int(find_best_row(rows, monitor)["epoch"]), path=path)
 
 
 def draw_sheets(
@@ -220,8 +234,10 @@ def draw_sheets(
         ("wrong", wrong, "Wrong answers, the most confident first"),
     ):
         shown = found[:n]
-        captions = [f"{_caption(class_names, pictures.y[i], y_pred[i])}, {confidence[i]:.0%}" for i in shown]
-        figures.sheet(
+        captions = [
+            f"{_write_caption(class_names, pictures.y[i], y_pred[i])}, {confidence[i]:.0%}" for i in shown
+        ]
+        draw_sheet(
             pictures.gather(shown),
             captions,
             title=f"{title}: {len(shown)} of {len(found):,} ({len(pictures):,} test pictures)"
@@ -231,15 +247,11 @@ def draw_sheets(
         )
 
 
-def _caption(class_names: Sequence[str], true: int, predicted: int) -> str:
+def _write_caption(class_names: Sequence[str], true: int, predicted: int) -> str:
     """One class name, or two lines: the actual, then the predicted one."""
     if true == predicted:
-        return figures.short(class_names[true], 14)
-    return f"{figures.short(class_names[true], 18)}\n→ {figures.short(class_names[predicted], 14)}"
-
-
-def _ends(value: Any, interval: tuple[Any, Any]) -> dict[str, Any]:
-    return {"": value, "/low": interval[0], "/high": interval[1]}
+        return shorten(class_names[true], 14)
+    return f"{shorten(class_names[true], 18)}\n→ {shorten(class_names[predicted], 14)}"
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ Writes  data/split/split.parquet (a row a picture, sorted by id), data/split/cla
 Run     python -m pipeline.stages.split
 Cost    about 10 s for 1,000,000 pictures, and up to 30 s for the audit, which looks at 10,000 at most
 
-Each picture's group is dealt by its own hash (`pipeline/partition.py`), so that the shares come out near
+Each picture's group is dealt by its own hash (`pipeline/deal.py`), so that the shares come out near
 `split.train/val/test`, not exactly at them (`split.exact` turns that round). A group is what clean found to
 be near-duplicates, and what `split.group_by` names alike; groups that share a picture are one. A new picture
 can so join two groups: then, and only then, members of a group that was dealt already may move.
@@ -27,25 +27,29 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from pipeline import figures
-from pipeline.collection.classes import class_indices
-from pipeline.collection.near_duplicates import components
+from pipeline.collection.classes import index_classes
+from pipeline.collection.near_duplicates import find_components
 from pipeline.collection.partition import (
     SPLITS,
-    chances,
     check_no_leak,
-    named_groups,
-    partition,
-    partition_exactly,
+    compute_chances,
+    deal,
+    deal_exactly,
+    find_group_names,
 )
 from pipeline.errors import DataError
-from pipeline.evidence.metrics import metric_name
+from pipeline.figures.class_shares import draw_class_shares
+from pipeline.figures.shortcut_bars import ShortcutPanel, draw_shortcut_bars
+from pipeline.images.facts import FACT_BY_NAME
+from pipeline.labels import metric_name
 from pipeline.params import Params, SplitParams
 from pipeline.paths import Paths, written_whole
 from pipeline.runner import Metrics, run_stage
-from pipeline.shortcuts import audit
 from pipeline.shortcuts.findings import Findings, audit_collection
-from pipeline.tables.parquet import CLEAN, MANIFEST, SPLIT, read_table, write_table
+from pipeline.tables.clean_manifest import CLEAN_MANIFEST
+from pipeline.tables.parquet import read_table, write_table
+from pipeline.tables.raw_manifest import RAW_MANIFEST
+from pipeline.tables.split import SPLIT
 from pipeline.tracking.runs import Run
 
 _log = logging.getLogger(__name__)
@@ -61,28 +65,30 @@ def split_pictures(
     class_names: Sequence[str],
     split: SplitParams,
 ) -> pd.DataFrame:
-    """The pictures with their class and their place: `clean`'s columns, and those of tables.SPLIT.
+    """The pictures with their class and their place: `clean`'s columns, and those of SPLIT.
 
     The column `group` is then what was held together, the near-duplicates merged with `split.group_by`.
 
     Args:
-        clean: a row a picture, with the columns id, key, label, source_split and group of tables.CLEAN.
-        classes, class_names: as `class_indices` takes them.
+        clean: a row a picture, with the columns id, key, label, source_split and group of CLEAN_MANIFEST.
+        classes, class_names: as `index_classes` takes them.
 
     Raises:
-        ParamsError, DataError: as `class_indices`; or an id comes twice; or a class has no picture
+        ParamsError, DataError: as `index_classes`; or an id comes twice; or a class has no picture
             in one of train, val and test.
     """
     if not clean["id"].is_unique:
         twice = clean["id"][clean["id"].duplicated()].iloc[0]
         raise DataError(f"picture {twice} is twice in the clean manifest; run `dvc repro -f clean`")
     labels = list(clean["label"].unique())
-    names, index_of = class_indices(labels, classes=classes, class_names=class_names)
+    names, index_of = index_classes(labels, classes=classes, class_names=class_names)
     clean = clean.sort_values("id", ignore_index=True)
     class_index = np.array([index_of[label] for label in clean["label"]], dtype=np.int32)
-    group = merged_groups(clean, split.group_by)
-    deal = partial(partition_exactly, classes=class_index) if split.exact else partition
-    parts = deal(group, clean["source_split"], shares=_shares(split), seed=split.seed, folds=split.folds)
+    group = merge_groups(clean, split.group_by)
+    divide = partial(deal_exactly, classes=class_index) if split.exact else deal
+    parts = divide(
+        group, clean["source_split"], shares=_list_shares(split), seed=split.seed, folds=split.folds
+    )
     for held in (group, clean["group"]):
         check_no_leak(held, parts)
     class_name = np.array(names, dtype=object)[class_index]
@@ -90,7 +96,7 @@ def split_pictures(
     return placed.assign(split=parts["split"].to_numpy(), fold=parts["fold"].to_numpy())
 
 
-def merged_groups(clean: pd.DataFrame, group_by: str) -> "pd.Series[str]":
+def merge_groups(clean: pd.DataFrame, group_by: str) -> "pd.Series[str]":
     """What must stay together: near-duplicates, and what `group_by` names alike, merged where they meet.
 
     A merged group is called after the smallest of its names, so that new pictures under a name move none;
@@ -99,12 +105,12 @@ def merged_groups(clean: pd.DataFrame, group_by: str) -> "pd.Series[str]":
     if not group_by:
         return clean["group"]
     group_of, groups = pd.factorize(clean["group"])
-    name_of, names = pd.factorize(pd.Series(named_groups(clean["key"], group_by), dtype="str"), sort=True)
+    name_of, names = pd.factorize(pd.Series(find_group_names(clean["key"], group_by), dtype="str"), sort=True)
     is_named = np.asarray(names[name_of] != "")
     called = np.array([f"group_by:{name}" for name in names], dtype=object)
     # Names first: a component is then known by its smallest name, where it has one.
     edges = name_of[is_named].astype(np.int64), len(names) + group_of[is_named].astype(np.int64)
-    found = components(len(names) + len(groups), *edges)[len(names) + group_of]
+    found = find_components(len(names) + len(groups), *edges)[len(names) + group_of]
     label = np.concatenate([called, np.asarray(groups, dtype=object)])
     return pd.Series(label[found], index=clean.index, dtype="str")
 
@@ -129,10 +135,10 @@ def check_every_class_everywhere(counts: pd.DataFrame, n_groups: Sequence[int], 
             )
 
 
-def unlikely_shares(placed: pd.DataFrame, counts: pd.DataFrame, split: SplitParams) -> list[str]:
+def find_unlikely_shares(placed: pd.DataFrame, counts: pd.DataFrame, split: SplitParams) -> list[str]:
     """The classes whose count in a split is more than three standard errors off, each in words."""
     brought = set(placed["source_split"])
-    chance = {given: chances(given, brought, _shares(split)) for given in brought}
+    chance = {given: compute_chances(given, brought, _list_shares(split)) for given in brought}
     # A group falls as one: its members count with the square of its size in the variance.
     size = placed.groupby(["class_index", "group"], sort=False)["id"].transform("size")
     found = []
@@ -149,7 +155,7 @@ def unlikely_shares(placed: pd.DataFrame, counts: pd.DataFrame, split: SplitPara
     return found
 
 
-def describe(counts: pd.DataFrame) -> str:
+def describe_counts(counts: pd.DataFrame) -> str:
     """The counts and shares as a table of text, a line a class; the smallest classes where there are many."""
     total = counts.sum(axis=1)
     shown = (
@@ -165,7 +171,7 @@ def describe(counts: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def measure(counts: pd.DataFrame) -> dict[str, float]:
+def measure_counts(counts: pd.DataFrame) -> dict[str, float]:
     """The counts and shares as metrics: n/train, share/train, class/<name>/train and so on."""
     total = counts.sum()
     per_split = {f"n/{part}": int(total[part]) for part in SPLITS}
@@ -179,7 +185,8 @@ def measure(counts: pd.DataFrame) -> dict[str, float]:
 
 
 def main(params: Params, paths: Paths, run: Run) -> Metrics:
-    manifest = read_table(paths.clean_manifest, CLEAN)
+    """Place every picture, audit what gives its class away, and write both down."""
+    manifest = read_table(paths.clean_manifest, CLEAN_MANIFEST)
     run.log_dataset("clean", paths.clean_manifest, "split")
     clean = manifest.select(["id", "key", "label", "source_split", "group"]).to_pandas()
     placed = split_pictures(
@@ -189,7 +196,7 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     counts = count_classes(placed, names)
     check_every_class_everywhere(counts, placed.groupby("class_index")["group"].nunique(), params.split)
     n_unnamed = _count_unnamed(placed, params.split.group_by)
-    unlikely = unlikely_shares(placed, counts, params.split)
+    unlikely = find_unlikely_shares(placed, counts, params.split)
     if unlikely:
         _log.warning(
             "%d of %d class shares are more than three standard errors off (%.1f would be by chance): %s",
@@ -198,22 +205,30 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
             0.0027 * counts.size,
             "; ".join(unlikely[:5]),
         )
-    _log.info("Split:\n%s", describe(counts))
+    _log.info("Split:\n%s", describe_counts(counts))
     table = pa.Table.from_pandas(placed[SPLIT.names], schema=SPLIT, preserve_index=False)
     write_table(table.sort_by("id"), paths.split)
     with written_whole(paths.classes) as temporary:
         temporary.write_text(json.dumps(names, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     findings = audit_collection(
-        placed, names, manifest=read_table(paths.raw_manifest, MANIFEST), clean=manifest, shards=paths.shards
+        placed,
+        names,
+        manifest=read_table(paths.raw_manifest, RAW_MANIFEST),
+        clean=manifest,
+        shards=paths.shards,
     )
-    figures.class_shares(
-        counts.to_numpy(), names, SPLITS, title="Pictures per class and split", path=_figure(paths, "classes")
+    draw_class_shares(
+        counts.to_numpy(),
+        names,
+        SPLITS,
+        title="Pictures per class and split",
+        path=_locate_figure(paths, "classes"),
     )
     _report(findings, params.split.max_metadata_accuracy)
     _write_audit(findings, paths)
     run.log_artifact(paths.shortcuts)
     run.log_artifact(paths.figures("split"), "figures")
-    measured = {**measure(counts), **findings.metrics()}
+    measured = {**measure_counts(counts), **findings.to_metrics()}
     return {**measured, "n_groups": placed["group"].nunique(), "n_without_group_by": n_unnamed}
 
 
@@ -221,7 +236,7 @@ def _count_unnamed(placed: pd.DataFrame, group_by: str) -> int:
     """How many keys `split.group_by` finds nothing in (0 where it is off), said in the log."""
     if not group_by:
         return 0
-    is_unnamed = np.array([not name for name in named_groups(placed["key"], group_by)])
+    is_unnamed = np.array([not name for name in find_group_names(placed["key"], group_by)])
     if is_unnamed.any():
         first = placed["key"][is_unnamed].min()
         _log.warning(
@@ -249,7 +264,7 @@ def _report(findings: Findings, limit: float) -> None:
         "%s (split.max_metadata_accuracy: %g). %s",
         said[0].upper() + said[1:],
         limit,
-        files.sentences(_N_SENTENCES),
+        files.join_sentences(_N_SENTENCES),
     )
     _log.warning(
         "A model can learn these shortcuts, and a test set of the same sources cannot tell: keep sources "
@@ -259,26 +274,26 @@ def _report(findings: Findings, limit: float) -> None:
 
 def _write_audit(findings: Findings, paths: Paths) -> None:
     with written_whole(paths.shortcuts) as temporary:
-        text = json.dumps(findings.values(), ensure_ascii=False, indent=2, sort_keys=True)
+        text = json.dumps(findings.to_json(), ensure_ascii=False, indent=2, sort_keys=True)
         temporary.write_text(text + "\n", encoding="utf-8")
     panels = [
-        figures.ShortcutPanel(
+        ShortcutPanel(
             title,
-            [audit.FACTS[fact.fact].word for fact in one.facts],
+            [FACT_BY_NAME[fact.fact].word for fact in one.facts],
             [fact.accuracy for fact in one.facts],
             one.accuracy,
             one.chance,
         )
         for title, one in (("files", findings.files), ("developed pictures", findings.pictures))
     ]
-    figures.shortcut_bars(panels, _figure(paths, "shortcuts"))
+    draw_shortcut_bars(panels, _locate_figure(paths, "shortcuts"))
 
 
-def _figure(paths: Paths, name: str) -> Path:
+def _locate_figure(paths: Paths, name: str) -> Path:
     return paths.figures("split") / f"{name}.png"
 
 
-def _shares(split: SplitParams) -> dict[str, float]:
+def _list_shares(split: SplitParams) -> dict[str, float]:
     return {"train": split.train, "val": split.val, "test": split.test}
 
 

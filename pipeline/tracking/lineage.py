@@ -45,47 +45,47 @@ class Lineage:
         stages: dict[str, Any] = read_yaml(self.paths.dvc_lock).get("stages", {})
         return stages
 
-    def entry_from_files(self, stage: str) -> str:
+    def hash_entry_from_files(self, stage: str) -> str:
         """The hash of the entry that dvc.lock will hold for a stage that has just written its outputs.
 
         Raises:
             OSError: a dependency or output of the stage does not exist.
         """
         spec = self._stages[stage]
-        outs = {_path(out) for out in _outs(spec)}
-        return _digest(self.inputs(stage) | {"outs": self._hashes(outs)})
+        outs = {_find_path(out) for out in _list_outs(spec)}
+        return _hash(self.list_inputs(stage) | {"outs": self._hash_files(outs)})
 
-    def entry_from_lock(self, stage: str) -> str:
+    def hash_entry_from_lock(self, stage: str) -> str:
         """The hash of the entry that dvc.lock holds for a stage.
 
         Raises:
             PromotionError: dvc.lock has no entry for the stage.
         """
-        locked = self._locked(stage)
-        deps = _md5s(locked.get("deps", []))
+        locked = self._find_entry(stage)
+        deps = _index_md5s(locked.get("deps", []))
         wired = {dep for dep in map(str, self._stages[stage]["deps"]) if not _is_template(dep)}
-        return _digest(
+        return _hash(
             {
                 "cmd": locked["cmd"],
                 "deps": {path: md5 for path, md5 in deps.items() if path in wired},
                 "params": locked.get("params", {}).get(self.paths.params.name, {}),
-                "outs": self.outs(stage),
+                "outs": self.list_outs(stage),
             }
         )
 
-    def outs(self, stage: str) -> dict[str, str]:
+    def list_outs(self, stage: str) -> dict[str, str]:
         """The outputs of a stage in dvc.lock: path relative to the root -> DVC's md5."""
-        return _md5s(self._locked(stage).get("outs", []))
+        return _index_md5s(self._find_entry(stage).get("outs", []))
 
-    def state(self) -> str:
+    def hash_state(self) -> str:
         """The hash of the whole state that `promote` speaks of: six entries, and its own command,
         parameters and code. Two equal states are the same row in MLflow.
 
         Raises:
             PromotionError: dvc.lock is missing or lacks a stage.
         """
-        entries: dict[str, Any] = {stage: self.entry_from_lock(stage) for stage in UPSTREAM}
-        return _digest(entries | {"promote": self.inputs("promote")})
+        entries: dict[str, Any] = {stage: self.hash_entry_from_lock(stage) for stage in UPSTREAM}
+        return _hash(entries | {"promote": self.list_inputs("promote")})
 
     def check_files(self) -> None:
         """Hold the files in the workspace to dvc.lock (all but folders: nothing here reads those).
@@ -94,11 +94,11 @@ class Lineage:
             PromotionError: a file is not the one dvc.lock speaks of, so a row would describe another model.
         """
         for stage in UPSTREAM:
-            for path, md5 in self.outs(stage).items():
-                if not md5.endswith(".dir") and md5_of(self.paths.root / path) != md5:
+            for path, md5 in self.list_outs(stage).items():
+                if not md5.endswith(".dir") and compute_md5(self.paths.root / path) != md5:
                     raise PromotionError(f"{path} is not what dvc.lock recorded for {stage}; run `dvc repro`")
 
-    def inputs(self, stage: str) -> dict[str, Any]:
+    def list_inputs(self, stage: str) -> dict[str, Any]:
         """What a stage's lock entry will hold but its outputs: command, parameters, md5s of dependencies.
 
         Raises:
@@ -106,11 +106,11 @@ class Lineage:
         """
         spec = self._stages[stage]
         deps = {dep for dep in map(str, spec.get("deps", [])) if not _is_template(dep)}
-        params = {key: _lookup(self._params, key) for key in spec.get("params", [])}
-        return {"cmd": spec["cmd"], "deps": self._hashes(deps), "params": params}
+        params = {key: _look_up(self._params, key) for key in spec.get("params", [])}
+        return {"cmd": spec["cmd"], "deps": self._hash_files(deps), "params": params}
 
-    def _hashes(self, paths: set[str]) -> dict[str, str]:
-        return {path: self._known.get(path) or md5_of(self.paths.root / path) for path in sorted(paths)}
+    def _hash_files(self, paths: set[str]) -> dict[str, str]:
+        return {path: self._known.get(path) or compute_md5(self.paths.root / path) for path in sorted(paths)}
 
     @cached_property
     def _known(self) -> dict[str, str]:
@@ -121,43 +121,45 @@ class Lineage:
         done = UPSTREAM[: UPSTREAM.index(running)] if running in UPSTREAM else ()
         if running == "promote":
             done = UPSTREAM
-        return {path: md5 for stage in done if stage in self._lock for path, md5 in self.outs(stage).items()}
+        return {
+            path: md5 for stage in done if stage in self._lock for path, md5 in self.list_outs(stage).items()
+        }
 
-    def _locked(self, stage: str) -> dict[str, Any]:
+    def _find_entry(self, stage: str) -> dict[str, Any]:
         if stage not in self._lock:
             raise PromotionError(f"{self.paths.dvc_lock.name} has no entry for {stage}; run `dvc repro`")
         entry: dict[str, Any] = self._lock[stage]
         return entry
 
 
-def md5_of(path: Path) -> str:
+def compute_md5(path: Path) -> str:
     """DVC 3's md5 of a file, or of a folder: the md5 of the JSON list of its files, ending in ".dir"."""
     if not path.is_dir():
-        return _md5_of_file(path)
+        return _compute_file_md5(path)
     files = sorted((p.relative_to(path).parts, p) for p in path.rglob("*") if p.is_file())
-    listing = [{"md5": _md5_of_file(p), "relpath": "/".join(parts)} for parts, p in files]
+    listing = [{"md5": _compute_file_md5(p), "relpath": "/".join(parts)} for parts, p in files]
     return hashlib.md5(json.dumps(listing, sort_keys=True).encode()).hexdigest() + ".dir"
 
 
-def _md5_of_file(path: Path) -> str:
+def _compute_file_md5(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "md5").hexdigest()
 
 
-def _digest(value: Mapping[str, Any]) -> str:
+def _hash(value: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def _outs(spec: Mapping[str, Any]) -> list[Any]:
+def _list_outs(spec: Mapping[str, Any]) -> list[Any]:
     return [out for key in ("outs", "metrics", "plots") for out in spec.get(key, [])]
 
 
-def _path(out: Any) -> str:
+def _find_path(out: Any) -> str:
     """An output is a path, or a mapping of one path to its options."""
     return str(next(iter(out))) if isinstance(out, Mapping) else str(out)
 
 
-def _md5s(items: list[dict[str, Any]]) -> dict[str, str]:
+def _index_md5s(items: list[dict[str, Any]]) -> dict[str, str]:
     return {item["path"]: item["md5"] for item in items}
 
 
@@ -166,7 +168,7 @@ def _is_template(dep: str) -> bool:
     return dep.startswith("${")
 
 
-def _lookup(values: Mapping[str, Any], key: str) -> Any:
+def _look_up(values: Mapping[str, Any], key: str) -> Any:
     found: Any = values
     for part in key.split("."):
         found = found[part]

@@ -26,7 +26,7 @@ class Version:
     run_id: str
 
 
-def champion(client: "MlflowClient", model_name: str) -> Version | None:
+def find_champion(client: "MlflowClient", model_name: str) -> Version | None:
     """The version that carries the alias `champion`; None while there is none.
 
     Raises:
@@ -40,7 +40,7 @@ def champion(client: "MlflowClient", model_name: str) -> Version | None:
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return None
         raise PromotionError(f"the registry does not say who is champion of {model_name}: {error}") from None
-    version = _version(found)
+    version = _read_version(found)
     if not version.run_id:
         raise PromotionError(
             f"{model_name} version {version.number} is champion but was not registered by Darkroom, so its "
@@ -49,27 +49,27 @@ def champion(client: "MlflowClient", model_name: str) -> Version | None:
     return version
 
 
-def register(
+def register_version(
     client: "MlflowClient", model_name: str, *, model_uri: str, model_md5: str, run_id: str
 ) -> Version:
     """The version of a model, registered unless the registry holds this very model already.
 
     Args:
-        model_uri: what `tracking.log_model` returned. model_md5: DVC's md5 of the classifier folder.
+        model_uri: what `packaging.log_model` returned. model_md5: DVC's md5 of the classifier folder.
         run_id: the row that it belongs to.
     """
     from mlflow.exceptions import MlflowException
 
     known = client.search_model_versions(f"name = '{model_name}' and tags.`{MODEL_TAG}` = '{model_md5}'")
     if known:
-        return min(map(_version, known), key=lambda version: version.number)
+        return min(map(_read_version, known), key=lambda version: version.number)
     try:
         client.create_registered_model(model_name)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise PromotionError(f"cannot register the model {model_name!r}: {error}") from None
     tags = {MODEL_TAG: model_md5, RUN_TAG: run_id}
-    return _version(client.create_model_version(model_name, model_uri, run_id, tags=tags))
+    return _read_version(client.create_model_version(model_name, model_uri, run_id, tags=tags))
 
 
 def crown(client: "MlflowClient", model_name: str, number: int) -> None:
@@ -94,5 +94,5 @@ def fetch_artifact(client: "MlflowClient", run_id: str, name: str, into: Path) -
         ) from None
 
 
-def _version(found: Any) -> Version:
+def _read_version(found: Any) -> Version:
     return Version(int(found.version), found.tags.get(MODEL_TAG, ""), found.tags.get(RUN_TAG, ""))

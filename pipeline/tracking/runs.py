@@ -1,20 +1,29 @@
-"""What a stage says to MLflow: an open run, or one that goes nowhere; and the model a run carries."""
+"""What a stage says to MLflow: an open run, or one that goes nowhere."""
 
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Mapping
+import os
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pipeline.errors import TrackingError, one_line
+from pipeline.tracking.connection import connect, find_experiment, name_experiments
+from pipeline.tracking.packaging import log_model
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 _log = logging.getLogger(__name__)
 
+STAGE_TAG = "dvc.stage"
+ENTRY_TAG = "dvc.lock_entry"
+
+_CODE = (".", ":!dvc.lock", ":!data")  # what git may differ in only where code or params do
 _PARAMS_A_CALL, _METRICS_A_CALL = 100, 1000  # MLflow's limits
 
 
@@ -122,39 +131,56 @@ class Tracked:
             _log.warning("tracking stopped answering; the work goes on without it: %s", one_line(error))
 
 
-def log_model(run_id: str, folder: Path) -> str:
-    """Log a classifier folder under a run as a pyfunc that takes encoded pictures; returns its model URI.
+def create_run(
+    client: "MlflowClient", root: Path, name: str, *, row: bool = False, tags: Mapping[str, str]
+) -> Tracked:
+    """Open a run in the experiment of rows (`row`) or of stage runs, with where it came from as tags."""
+    experiment = find_experiment(client, root, name_experiments()[0 if row else 1])
+    made = client.create_run(experiment, run_name=name, tags=_describe_origin(root) | dict(tags))
+    return Tracked(client, made.info.run_id, is_strict=row)
 
-    The package itself travels with the model (`code_paths`), so that decoding and resizing are what they
-    were in training; requirements are the installed versions (inferring them would take 20 s).
+
+@contextmanager
+def open_stage_run(root: Path, stage: str, params: Mapping[str, Any], *, required: bool) -> Iterator[Run]:
+    """The run of one stage: FINISHED on a clean exit, FAILED on an exception, KILLED on Ctrl+C.
+
+    With `required=False` a server that is away is a warning, and the stage goes on untracked.
+
+    Raises:
+        TrackingError: the server is away and `required`.
     """
-    import mlflow
+    try:
+        run = create_run(connect(root), root, stage, tags={STAGE_TAG: stage})
+    except TrackingError as error:
+        if required:
+            raise
+        _log.warning("%s; %s goes on untracked, and promote will rebuild its run", error, stage)
+        yield Untracked()
+        return
+    run.log_params(params)
+    status = "FAILED"
+    try:
+        yield run
+        status = "FINISHED"
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise
+    finally:
+        run.finish(status)
 
-    package = Path(__file__).parents[1]
-    with mlflow.start_run(run_id=run_id):
-        info = mlflow.pyfunc.log_model(
-            name="classifier",
-            python_model=str(package / "serving" / "pyfunc.py"),
-            artifacts={"classifier": str(folder)},
-            code_paths=[str(package)],
-            pip_requirements=_requirements(),
-        )
-    return str(info.model_uri)
+
+def _describe_origin(root: Path) -> dict[str, str]:
+    """Where a run came from: git commit, whether code or params differ from it, the DVC experiment."""
+    commit = _ask_git(root, "rev-parse", "HEAD")
+    changed = _ask_git(root, "status", "--porcelain", "--untracked-files=no", "--", *_CODE)
+    tags = {"mlflow.source.name": "dvc.yaml", "mlflow.source.type": "LOCAL"}
+    if commit:
+        tags |= {"mlflow.source.git.commit": commit, "git.dirty": str(bool(changed)).lower()}
+    if os.environ.get("DVC_EXP_NAME"):
+        tags["dvc.experiment"] = os.environ["DVC_EXP_NAME"]
+    return tags
 
 
-def _requirements() -> list[str]:
-    """What the served model imports, at the versions it was made with."""
-    from importlib.metadata import version
-
-    names = (
-        "mlflow",
-        "keras",
-        "tensorflow",
-        "numpy",
-        "pandas",
-        "pillow",
-        "pydantic",
-        "pyarrow",
-        "ruamel.yaml",
-    )
-    return [f"{name}=={version(name)}" for name in names]
+def _ask_git(root: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
+    return done.stdout.strip()

@@ -92,7 +92,7 @@ class Checkpoints:
                 part.unlink()
 
 
-def key_of(values: Mapping[str, Any]) -> str:
+def hash_training(values: Mapping[str, Any]) -> str:
     """The name of a training: a hash of plain JSON values."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:32]
 

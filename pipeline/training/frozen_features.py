@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.backend import device
-from pipeline.backend.inference import outputs_of
+from pipeline.backend.device import describe_machine
+from pipeline.backend.inference import compute_outputs
+from pipeline.collection.pictures import Ints, Pictures, cut_into_runs
 from pipeline.errors import one_line
 from pipeline.paths import written_whole
 from pipeline.progress import track
-from pipeline.training.batches import Ints, Pictures, chunks
 
 Floats = npt.NDArray[np.float32]
 
@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 
 class Features:
-    """Features [n, n_features] float32 of a collection, with its classes and groups; for `feed.batches`."""
+    """Features [n, n_features] float32 of a collection, with its classes and groups; for `Batches`."""
 
     def __init__(self, values: Floats, y: Ints, groups: Ints) -> None:
         self._values, self.y, self.groups = values, y, groups
@@ -56,23 +56,25 @@ class FeatureCache:
 
     def __init__(self, backbone: Any, *, name: str, folder: Path | None) -> None:
         self._backbone = backbone
-        self._folder = folder / identity(backbone, name) if folder else None
+        self._folder = folder / hash_backbone(backbone, name) if folder else None
 
-    def of(self, pictures: Pictures, what: str) -> Features:
+    def read(self, pictures: Pictures, what: str) -> Features:
         """The features of a collection; `what` says in the log which one it is."""
         keys = [
-            digest for index in chunks(len(pictures), _A_FILE) for digest in digests(pictures.gather(index))
+            digest
+            for index in cut_into_runs(len(pictures), _A_FILE)
+            for digest in hash_pictures(pictures.gather(index))
         ]
         known = self._read(set(keys))
         position = {key: i for i, key in reversed(list(enumerate(keys))) if key not in known}
         missing = np.array(sorted(position.values()), np.int64)
         _log.info("features of %d %s pictures: %d are known", len(keys), what, len(keys) - len(missing))
         for part in track(
-            [missing[index] for index in chunks(len(missing), _A_FILE)],
+            [missing[index] for index in cut_into_runs(len(missing), _A_FILE)],
             total=-(-len(missing) // _A_FILE),
             what=f"features, {_A_FILE} pictures at a time",
         ):
-            values = outputs_of(self._backbone, pictures.gather(part))
+            values = compute_outputs(self._backbone, pictures.gather(part))
             of_part = [keys[i] for i in part]
             self._write(of_part, values)
             known |= dict(zip(of_part, values, strict=True))
@@ -98,20 +100,20 @@ class FeatureCache:
                 np.savez(file, keys=np.array([np.frombuffer(key, np.uint8) for key in keys]), values=values)
 
 
-def identity(backbone: Any, name: str) -> str:
+def hash_backbone(backbone: Any, name: str) -> str:
     """A hash of all that a feature depends on but the picture."""
-    hashed = hashlib.sha256(repr((name, backbone.input_shape, sorted(computes_with().items()))).encode())
+    hashed = hashlib.sha256(repr((name, backbone.input_shape, sorted(describe_backend().items()))).encode())
     hashed.update(repr(sorted({layer.compute_dtype for layer in backbone.layers})).encode())
     for weight in backbone.get_weights():
         hashed.update(np.ascontiguousarray(weight).tobytes())
     return hashed.hexdigest()[:32]
 
 
-def computes_with() -> Mapping[str, str]:
+def describe_backend() -> Mapping[str, str]:
     """The backend and its versions: another one rounds differently."""
-    return {name: str(value) for name, value in device.description().items()}
+    return {name: str(value) for name, value in describe_machine().items()}
 
 
-def digests(pictures: npt.NDArray[np.uint8]) -> list[bytes]:
+def hash_pictures(pictures: npt.NDArray[np.uint8]) -> list[bytes]:
     """The sha256 of each picture's pixels, uint8 [n, height, width, channels]."""
     return [hashlib.sha256(picture.tobytes()).digest() for picture in pictures]

@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import keras
+from keras import optimizers
+
 NO_DECAY = ("bias", "gamma", "beta")  # biases and batch norms: decay is for kernels
 
 
@@ -26,9 +29,7 @@ def build_optimizer(
         weight_decay: of adamw, muon and sgd; decoupled, so a step takes `rate * weight_decay` of each kernel.
         ema: momentum of the moving average of weights; 0: none.
     """
-    from keras import optimizers
-
-    rate = learning_rate_of(
+    rate = build_schedule(
         schedule, learning_rate=learning_rate, n_steps=n_steps, n_warmup_steps=n_warmup_steps
     )
     averaged = {"use_ema": True, "ema_momentum": ema} if ema else {}
@@ -51,7 +52,7 @@ def build_optimizer(
     return made
 
 
-def learning_rate_of(schedule: str, *, learning_rate: float, n_steps: int, n_warmup_steps: int) -> Any:
+def build_schedule(schedule: str, *, learning_rate: float, n_steps: int, n_warmup_steps: int) -> Any:
     """A number, or a `keras.optimizers.schedules.LearningRateSchedule` from 0 up to the rate and down again.
 
     constant stays there; cosine (Loshchilov and Hutter 2017, arXiv:1608.03983) and triangular (Smith 2018,
@@ -59,24 +60,37 @@ def learning_rate_of(schedule: str, *, learning_rate: float, n_steps: int, n_war
     """
     if schedule == "constant" and not n_warmup_steps:
         return learning_rate
-    import keras
+    return WarmUp(schedule, learning_rate=learning_rate, n_steps=n_steps, n_warmup_steps=n_warmup_steps)
 
-    class WarmUp(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
-        def __call__(self, step: Any) -> Any:
-            done = keras.ops.cast(step, "float32")
-            rise = (done + 1) / max(n_warmup_steps, 1)
-            left = 1 - (done - n_warmup_steps) / max(n_steps - n_warmup_steps, 1)
-            left = keras.ops.clip(left, 0.0, 1.0)
-            match schedule:
-                case "cosine":
-                    fall = 0.5 - 0.5 * keras.ops.cos(left * 3.14159265)
-                case "triangular":
-                    fall = left
-                case _:
-                    fall = keras.ops.ones_like(left)
-            return learning_rate * keras.ops.minimum(rise, fall)
 
-        def get_config(self) -> dict[str, Any]:
-            return {"schedule": schedule, "learning_rate": learning_rate}
+class WarmUp(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
+    """A linear rise to the highest rate, then the fall of the schedule: constant, cosine or triangular."""
 
-    return WarmUp()
+    def __init__(self, schedule: str, *, learning_rate: float, n_steps: int, n_warmup_steps: int) -> None:
+        super().__init__()
+        self._schedule, self._learning_rate = schedule, learning_rate
+        self._n_steps, self._n_warmup_steps = n_steps, n_warmup_steps
+
+    def __call__(self, step: Any) -> Any:
+        """The rate at a step (from 0)."""
+        done = keras.ops.cast(step, "float32")
+        rise = (done + 1) / max(self._n_warmup_steps, 1)
+        left = 1 - (done - self._n_warmup_steps) / max(self._n_steps - self._n_warmup_steps, 1)
+        left = keras.ops.clip(left, 0.0, 1.0)
+        match self._schedule:
+            case "cosine":
+                fall = 0.5 - 0.5 * keras.ops.cos(left * 3.14159265)
+            case "triangular":
+                fall = left
+            case _:
+                fall = keras.ops.ones_like(left)
+        return self._learning_rate * keras.ops.minimum(rise, fall)
+
+    def get_config(self) -> dict[str, Any]:
+        """What Keras needs to build it again."""
+        return {
+            "schedule": self._schedule,
+            "learning_rate": self._learning_rate,
+            "n_steps": self._n_steps,
+            "n_warmup_steps": self._n_warmup_steps,
+        }

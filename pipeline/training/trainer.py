@@ -1,28 +1,35 @@
-"""Training: phases of epochs, each checkpointed, so that a killed one goes on where it was.
+"""Training: phases of epochs, each checkpointed, so that a killed one continues where it was.
 
 A network that starts at random has one phase. One with weights from elsewhere has a first phase for its head,
 on features that are computed once, and may have a second that trains all of it.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
-from pipeline.backend import device
-from pipeline.models import backbone_of, build_model, head_of, is_pretrainable, logits_of
+from pipeline.backend import precision
+from pipeline.backend.device import share_batches
+from pipeline.backend.streaming import choose_jit, stream
+from pipeline.collection.pictures import Pictures
+from pipeline.models import build_model, cut_to_logits, find_backbone, find_head, is_pretrainable
 from pipeline.models.knobs import Knobs
 from pipeline.params import TrainParams
-from pipeline.training.augmentations import Policy, alternates, augmenter, mixers
-from pipeline.training.batches import Collection, Pictures, batches, picture_weights
-from pipeline.training.callbacks import Progress, Row, keeper, reporter
-from pipeline.training.checkpoints import Checkpoint, Checkpoints
+from pipeline.training.augmentations import build_augmenter, build_mixers
+from pipeline.training.batches import Batches, Collection, weigh_pictures
+from pipeline.training.callbacks import EpochKeeper, EpochOrder, EpochReporter
+from pipeline.training.checkpoints import Checkpoints
 from pipeline.training.frozen_features import FeatureCache
+from pipeline.training.history import Row
 from pipeline.training.optimizers import build_optimizer
-from pipeline.training.training_model import accuracy, loss_of, trainee
+from pipeline.training.policy import Policy, alternates
+from pipeline.training.state import TrainingState
+from pipeline.training.training_model import CrossEntropy, TrainingModel, build_accuracy
 
 # TensorFlow 2.21's XLA has no ImageProjectiveTransformV3 and no StatelessRandomGammaV3.
 NOT_IN_XLA = {
@@ -63,8 +70,6 @@ def fit(
     pictures: Pictures,
     val: Pictures,
     *,
-    image_hw: tuple[int, int],
-    channels: int,
     n_classes: int,
     policy: Policy,
     params: TrainParams,
@@ -77,7 +82,7 @@ def fit(
     holds none of them, and computes in float32 whatever it was trained in.
 
     Args:
-        places: with checkpoints, a training that was killed goes on after its last whole epoch.
+        places: with checkpoints, a training that was killed continues after its last whole epoch.
         on_epoch: called after every epoch with the row of its history, also for those that an earlier
             process has done.
 
@@ -87,46 +92,35 @@ def fit(
     Raises:
         ModelError: no such network or weights, or the loss is no longer a number.
     """
-    import keras
-
     keras.utils.set_random_seed(params.seed)
-    shape: dict[str, Any] = {
-        "image_hw": image_hw,
+    height, width, channels = pictures.picture_shape
+    how: dict[str, Any] = {
+        "image_hw": (height, width),
         "channels": channels,
         "n_classes": n_classes,
         "head": params.head,
+        "knobs": read_knobs(params),
     }
-    found = places.checkpoints.load() if places.checkpoints else None
-    progress = Progress(params.monitor, on_epoch=on_epoch)
-    with device.replicas() as n_replicas, device.policy_scope(device.resolved_precision(params.precision)):
-        model = build_model(params.model, **shape, knobs=knobs_of(params), weights=params.weights)
-        phases = phases_of(model, pictures, val, policy=policy, params=params, features=places.features)
-        for number, phase in enumerate(phases):
-            if found is not None and number < found.state["phase"]:
-                continue
-            resumed = found if found is not None and number == found.state["phase"] else None
-            run_phase(
-                phase,
-                model,
-                number=number,
-                params=params,
-                places=places,
-                progress=progress,
-                found=resumed,
-                n_replicas=n_replicas,
-            )
-    with device.policy_scope("float32"):
-        kept = build_model(params.model, **shape, knobs=knobs_of(params), weights=None)
-    kept.set_weights(progress.best_weights)
-    return kept, progress.rows
+    state = TrainingState.load(params.monitor, on_epoch=on_epoch, checkpoints=places.checkpoints)
+    trained_in = precision.resolve_precision(params.precision)
+    with share_batches() as n_replicas, precision.use_precision(trained_in):
+        model = build_model(params.model, **how, weights=params.weights)
+        phases = list_phases(model, pictures, val, policy=policy, params=params, features=places.features)
+        for number in range(state.phase, len(phases)):
+            state.enter(number, model)
+            run_phase(phases[number], model, state, params=params, places=places, n_replicas=n_replicas)
+    with precision.use_precision("float32"):
+        kept = build_model(params.model, **how, weights=None)
+    kept.set_weights(state.best_weights)
+    return kept, state.rows
 
 
-def knobs_of(params: TrainParams) -> Knobs:
+def read_knobs(params: TrainParams) -> Knobs:
     """The part of `train` that changes a network."""
     return Knobs(params.filters, params.units, params.activation, params.dropout, params.kernel_l2)
 
 
-def phases_of(
+def list_phases(
     model: Any,
     pictures: Pictures,
     val: Pictures,
@@ -136,14 +130,14 @@ def phases_of(
     features: Path | None,
 ) -> list[Phase]:
     """One phase, or the head's on features and that of fine-tuning."""
-    whole = Phase(logits_of(model), pictures, val, policy, params.epochs, params.learning_rate)
+    whole = Phase(cut_to_logits(model), pictures, val, policy, params.epochs, params.learning_rate)
     if not (is_pretrainable(params.model) and params.weights):
         return [whole]
-    cache = FeatureCache(backbone_of(model), name=params.model, folder=features)
+    cache = FeatureCache(find_backbone(model), name=params.model, folder=features)
     if policy:
         _log.info("the backbone is frozen and sees each picture as it is: `augment` acts in fine-tuning only")
-    seen = (cache.of(pictures, "training"), cache.of(val, "validation"))
-    head = Phase(head_of(model), *seen, (), params.epochs, params.learning_rate)
+    seen = (cache.read(pictures, "training"), cache.read(val, "validation"))
+    head = Phase(find_head(model), *seen, (), params.epochs, params.learning_rate)
     rate, n_epochs = params.fine_tune_learning_rate, params.fine_tune_epochs
     tuned = Phase(whole.network, pictures, val, policy, n_epochs, rate)
     return [head, tuned] if n_epochs else [head]
@@ -152,72 +146,53 @@ def phases_of(
 def run_phase(
     phase: Phase,
     model: Any,
+    state: TrainingState,
     *,
-    number: int,
     params: TrainParams,
     places: Places,
-    progress: Progress,
-    found: Checkpoint | None,
     n_replicas: int,
 ) -> None:
-    """The epochs of a phase that are still to do; they begin at the best weights of the phase before."""
-    if found is not None:
-        progress.restore(found)
-    elif progress.best_weights:
-        model.set_weights(progress.best_weights)
-    n_before = found.state["phase_start"] if found else len(progress.rows)
-    fed, validated = feeds(phase, params, first_epoch=len(progress.rows), n_replicas=n_replicas)
-    trained = compiled(phase, params, n_steps_an_epoch=len(fed))
-    if found is not None:
-        restore(trained, found)
-        _log.info(
-            "goes on after epoch %d, from %s",
-            len(progress.rows),
-            places.checkpoints and places.checkpoints.path,
-        )
-    if found is not None and found.state["phase_done"]:
+    """The epochs of a phase that are still to do, from where the state is."""
+    fed, validated = feed(phase, params, first_epoch=len(state.rows), n_replicas=n_replicas)
+    trained = compile_phase(phase, params, n_steps_an_epoch=len(fed))
+    state.restore(trained)
+    if state.is_done:
         return
-    last_epoch = n_before + phase.n_epochs
-    kept = keeper(
-        progress,
-        model=model,
-        optimizer=trained.optimizer,
-        first_epoch=n_before + 1,
-        last_epoch=last_epoch,
-        patience=params.patience,
-        save=saver(places.checkpoints, trained, progress, phase=number, phase_start=n_before),
-    )
-    told = reporter(
-        progress, optimizer=trained.optimizer, n_pictures=len(phase.pictures), last_epoch=last_epoch
-    )
+    optimizer, last_epoch = trained.optimizer, state.phase_start + phase.n_epochs
+    n_pictures, patience = len(phase.pictures), params.patience
     trained.fit(
-        device.streamed(fed),
-        validation_data=device.streamed(validated),
-        initial_epoch=len(progress.rows),
+        stream(fed),
+        validation_data=stream(validated),
+        initial_epoch=len(state.rows),
         epochs=last_epoch,
         verbose=0,
         shuffle=False,  # `fed` does; Keras would shuffle its batches by Python's global generator
-        callbacks=[turning(fed), kept, told, *tensorboard(places.tensorboard)],
+        callbacks=[
+            EpochOrder(fed),
+            EpochKeeper(state, model=model, optimizer=optimizer, last_epoch=last_epoch, patience=patience),
+            EpochReporter(state, optimizer=optimizer, n_pictures=n_pictures, last_epoch=last_epoch),
+            *log_to_tensorboard(places.tensorboard),
+        ],
     )
 
 
-def feeds(phase: Phase, params: TrainParams, *, first_epoch: int, n_replicas: int) -> tuple[Any, Any]:
+def feed(phase: Phase, params: TrainParams, *, first_epoch: int, n_replicas: int) -> tuple[Batches, Batches]:
     """The training and the validation batches of a phase."""
     n_classes = phase.network.output_shape[1]
     shared = {"n_classes": n_classes, "batch_size": params.batch_size, "multiple_of": n_replicas}
-    fed = batches(
+    fed = Batches(
         phase.pictures,
         **shared,
-        weights=picture_weights(phase.pictures, by_class=params.class_weights, by_group=params.group_weights),
+        weights=weigh_pictures(phase.pictures, by_class=params.class_weights, by_group=params.group_weights),
         shuffle_seed=params.seed,
         mirrored=alternates(phase.policy),
         first_epoch=first_epoch,
     )
-    return fed, batches(phase.val, **shared)
+    return fed, Batches(phase.val, **shared)
 
 
-def compiled(phase: Phase, params: TrainParams, *, n_steps_an_epoch: int) -> Any:
-    """The trainee of a phase with its optimizer, both with all their variables made."""
+def compile_phase(phase: Phase, params: TrainParams, *, n_steps_an_epoch: int) -> TrainingModel:
+    """The training model of a phase with its optimizer, both with all their variables made."""
     warmup_epochs = min(params.warmup_epochs, phase.n_epochs - 1)
     optimizer = build_optimizer(
         params.optimizer,
@@ -230,18 +205,21 @@ def compiled(phase: Phase, params: TrainParams, *, n_steps_an_epoch: int) -> Any
         ema=params.ema,
     )
     size = phase.pictures.picture_shape
-    altered = None
+    augmenter = None
     if phase.policy:
         height, width, channels = size
-        altered = augmenter(phase.policy, image_hw=(height, width), channels=channels)
-    trained = trainee(
-        phase.network, augmenter=altered, mixers=mixers(phase.policy), label_smoothing=params.label_smoothing
+        augmenter = build_augmenter(phase.policy, image_hw=(height, width), channels=channels)
+    trained = TrainingModel(
+        phase.network,
+        augmenter=augmenter,
+        mixers=build_mixers(phase.policy),
+        label_smoothing=params.label_smoothing,
     )
     trained.compile(
         optimizer=optimizer,
-        loss=loss_of(params.head),
-        metrics=[accuracy()],
-        jit_compile=jit_compile(phase.policy),
+        loss=CrossEntropy(params.head),
+        metrics=[build_accuracy()],
+        jit_compile=choose_jit_for(phase.policy),
     )
     nothing = np.zeros((1, *size), phase.network.inputs[0].dtype)
     trained({"pictures": nothing, "labels": np.zeros((1, phase.network.output_shape[1]), np.float32)})
@@ -249,50 +227,13 @@ def compiled(phase: Phase, params: TrainParams, *, n_steps_an_epoch: int) -> Any
     return trained
 
 
-def jit_compile(policy: Policy) -> bool | str:
+def choose_jit_for(policy: Policy) -> bool | str:
     """What to give to `compile`; XLA takes neither geometry nor what draws from a gamma distribution."""
     cannot = any(entry["class_name"] in NOT_IN_XLA for entry in policy)
-    wanted = device.jit_compile()
+    wanted = choose_jit()
     return False if cannot and wanted is True else wanted
 
 
-def saver(
-    checkpoints: Checkpoints | None, trained: Any, progress: Progress, *, phase: int, phase_start: int
-) -> Callable[[bool], None]:
-    """A function that writes a checkpoint: all variables (also of random draws), best weights, rows."""
-
-    def save(is_done: bool) -> None:
-        if checkpoints is not None:
-            state = {"phase": phase, "phase_start": phase_start, "phase_done": is_done}
-            arrays = {f"now/{i}": np.asarray(value) for i, value in enumerate(variables_of(trained))}
-            checkpoints.save(state | progress.state(), arrays | progress.arrays())
-
-    return save
-
-
-def restore(trained: Any, found: Checkpoint) -> None:
-    """Put a checkpoint's values into all variables."""
-    for i, variable in enumerate(variables_of(trained)):
-        variable.assign(found.arrays[f"now/{i}"])
-
-
-def variables_of(trained: Any) -> Sequence[Any]:
-    """Weights, states of random generators, and the optimizer's variables, in a fixed order."""
-    metrics = {id(variable) for variable in trained.metrics_variables}
-    return [v for v in (*trained.variables, *trained.optimizer.variables) if id(v) not in metrics]
-
-
-def turning(fed: Any) -> Any:
-    """The callback that gives each epoch its order."""
-    import keras
-
-    return keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: fed.set_epoch(epoch))
-
-
-def tensorboard(folder: Path | None) -> list[Any]:
+def log_to_tensorboard(folder: Path | None) -> list[Any]:
     """The callback that writes TensorBoard's logs; none without a folder."""
-    if folder is None:
-        return []
-    import keras
-
-    return [keras.callbacks.TensorBoard(str(folder), write_graph=False)]
+    return [keras.callbacks.TensorBoard(str(folder), write_graph=False)] if folder else []

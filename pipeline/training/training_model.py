@@ -1,4 +1,4 @@
-"""What is trained: augmentation, label mixing and smoothing around a network, with its loss and its accuracy.
+"""What Keras fits: augmentation, label mixing and smoothing around a network, with its loss and its accuracy.
 
 All of it acts in training only, in the batch, where the network computes; the network itself holds none.
 Backend-neutral Keras: the labels travel through the model, so that what mixes pictures mixes them too.
@@ -7,11 +7,14 @@ Backend-neutral Keras: the labels travel through the model, so that what mixes p
 from collections.abc import Sequence
 from typing import Any
 
+import keras
+from keras import ops
+
 LOGITS_ROW, TARGETS_ROW = 0, 1
 
 
-def trainee(network: Any, *, augmenter: Any, mixers: Sequence[Any], label_smoothing: float) -> Any:
-    """A `keras.Model` from {"pictures": [b, ...], "labels": [b, n_classes]} to float32 [b, 2, n_classes].
+class TrainingModel(keras.Model):  # type: ignore[misc]
+    """From {"pictures": [b, ...], "labels": [b, n_classes]} to float32 [b, 2, n_classes].
 
     Row 0 of the output holds the logits, row 1 what they should say: in training mixed and smoothed labels.
 
@@ -20,61 +23,58 @@ def trainee(network: Any, *, augmenter: Any, mixers: Sequence[Any], label_smooth
         augmenter: a `keras.Model`, uint8 to uint8; None: pictures as they are.
         mixers: layers as MixUp and CutMix, called with {"images", "labels"}.
     """
-    import keras
-    from keras import ops
 
-    class Trainee(keras.Model):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__(dtype="float32", name="trainee")  # labels are not to be cast to bfloat16
-            self.network, self.augmenter, self.mixers = network, augmenter, list(mixers)
+    def __init__(
+        self, network: Any, *, augmenter: Any, mixers: Sequence[Any], label_smoothing: float
+    ) -> None:
+        super().__init__(dtype="float32", name="training_model")  # labels are not to be cast to bfloat16
+        self.network, self.augmenter, self.mixers = network, augmenter, list(mixers)
+        self.label_smoothing = label_smoothing
 
-        def build(self, input_shape: Any) -> None:
-            """The network is built; what acts in training only would not be called by Keras' own build."""
-            for mixer in self.mixers:
-                mixer.build({"images": input_shape["pictures"], "labels": input_shape["labels"]})
+    def build(self, input_shape: Any) -> None:
+        """The network is built; what acts in training only would not be called by Keras' own build."""
+        for mixer in self.mixers:
+            mixer.build({"images": input_shape["pictures"], "labels": input_shape["labels"]})
 
-        def call(self, batch: Any, training: bool = False) -> Any:
-            pictures, targets = batch["pictures"], batch["labels"]
-            if training:
-                pictures, targets = self.altered(pictures, targets)
-            return ops.stack([self.network(pictures, training=training), targets], axis=1)
+    def call(self, batch: Any, training: bool = False) -> Any:
+        """Keras' forward pass: logits and targets, stacked."""
+        pictures, targets = batch["pictures"], batch["labels"]
+        if training:
+            pictures, targets = self._alter(pictures, targets)
+        return ops.stack([self.network(pictures, training=training), targets], axis=1)
 
-        def altered(self, pictures: Any, targets: Any) -> Any:
-            if self.augmenter is not None:
-                pictures = self.augmenter(pictures, training=True)
-            for mixer in self.mixers:
-                both = {"images": ops.cast(pictures, "float32"), "labels": targets}
-                both = mixer(both, training=True)
-                pictures = ops.cast(ops.clip(ops.round(both["images"]), 0, 255), "uint8")
-                targets = both["labels"]
-            even = label_smoothing / targets.shape[-1]
-            return pictures, targets * (1 - label_smoothing) + even
-
-    return Trainee()
-
-
-def loss_of(head: str) -> Any:
-    """Cross-entropy of a trainee's output, its mean over classes for one_vs_rest: a `keras.losses.Loss`."""
-    import keras
-
-    entropy = (
-        keras.losses.binary_crossentropy if head == "one_vs_rest" else keras.losses.categorical_crossentropy
-    )
-
-    class CrossEntropy(keras.losses.Loss):  # type: ignore[misc]
-        def call(self, y_true: Any, y_pred: Any) -> Any:
-            return entropy(y_pred[:, TARGETS_ROW], y_pred[:, LOGITS_ROW], from_logits=True)
-
-    return CrossEntropy(name="loss")
+    def _alter(self, pictures: Any, targets: Any) -> Any:
+        if self.augmenter is not None:
+            pictures = self.augmenter(pictures, training=True)
+        for mixer in self.mixers:
+            both = {"images": ops.cast(pictures, "float32"), "labels": targets}
+            both = mixer(both, training=True)
+            pictures = ops.cast(ops.clip(ops.round(both["images"]), 0, 255), "uint8")
+            targets = both["labels"]
+        even = self.label_smoothing / targets.shape[-1]
+        return pictures, targets * (1 - self.label_smoothing) + even
 
 
-def accuracy() -> Any:
+class CrossEntropy(keras.losses.Loss):  # type: ignore[misc]
+    """Cross-entropy of a training model's output; for the head one_vs_rest its mean over classes."""
+
+    def __init__(self, head: str) -> None:
+        super().__init__(name="loss")
+        is_binary = head == "one_vs_rest"
+        self._entropy = (
+            keras.losses.binary_crossentropy if is_binary else keras.losses.categorical_crossentropy
+        )
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """Keras' forward pass: a loss a picture. The labels in `y_true` are those before mixing."""
+        return self._entropy(y_pred[:, TARGETS_ROW], y_pred[:, LOGITS_ROW], from_logits=True)
+
+
+def build_accuracy() -> Any:
     """The share of pictures whose largest logit is their true class: a `keras.metrics.Metric`."""
-    import keras
-    from keras import ops
+    return keras.metrics.MeanMetricWrapper(_compare_classes, name="accuracy")
 
-    def right(y_true: Any, y_pred: Any) -> Any:
-        of = ops.argmax(y_true, axis=-1), ops.argmax(y_pred[:, LOGITS_ROW], axis=-1)
-        return ops.cast(ops.equal(*of), "float32")
 
-    return keras.metrics.MeanMetricWrapper(right, name="accuracy")
+def _compare_classes(y_true: Any, y_pred: Any) -> Any:
+    classes = ops.argmax(y_true, axis=-1), ops.argmax(y_pred[:, LOGITS_ROW], axis=-1)
+    return ops.cast(ops.equal(*classes), "float32")

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.cli import app
 from pipeline.collection import demos
-from pipeline.collection.demos import grey_png
+from pipeline.collection.demos import encode_grey_png
 from pipeline.errors import SourceError
 from pipeline.paths import Paths
 from pipeline.sources import open_source
@@ -140,9 +140,9 @@ def test_summary_before_a_run_says_what_to_run(darkroom: Darkroom) -> None:
 
 def test_predict_lists_every_file(darkroom: Darkroom, tmp_path: Path, classifier_folder: Path) -> None:
     for name, data in {
-        "black.png": grey_png([bytes(8)] * 8),
+        "black.png": encode_grey_png([bytes(8)] * 8),
         "not [an] image.png": b"no",
-        "white.png": grey_png([b"\xff" * 8] * 8),
+        "white.png": encode_grey_png([b"\xff" * 8] * 8),
     }.items():
         (tmp_path / "in" / name).parent.mkdir(exist_ok=True)
         (tmp_path / "in" / name).write_bytes(data)
@@ -206,7 +206,7 @@ def looked_at(project: Paths, monkeypatch: pytest.MonkeyPatch) -> Paths:
     """The project with a file that is no image and one with an odd name, as validate sees it."""
     monkeypatch.setenv("DARKROOM_WORKERS", "1")
     (project.raw / "line" / "bad.png").write_bytes(b"no image")
-    (project.raw / "line" / "[red] -1.png").write_bytes(grey_png([b"\0\1"] * 2))
+    (project.raw / "line" / "[red] -1.png").write_bytes(encode_grey_png([b"\0\1"] * 2))
     source = open_source(
         project.raw, ignore=[".*"], class_names=[], csv_label_column="label", csv_image_hw=(2, 2)
     )

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from pipeline.collection.classes import class_indices
+from pipeline.collection.classes import index_classes
 from pipeline.errors import DarkroomError, DataError, ParamsError
 
 FOLDERS = ("Painting", "Photo", "Schematics", "Sketch", "Text")
@@ -50,7 +50,7 @@ def test_folders_become_classes(
     class_names: tuple[str, ...],
     expected: dict[str, list[str]],
 ) -> None:
-    names, index_of = class_indices(folders, classes=classes, class_names=class_names)
+    names, index_of = index_classes(folders, classes=classes, class_names=class_names)
     assert names == list(expected)
     assert index_of == {folder: i for i, members in enumerate(expected.values()) for folder in members}
 
@@ -102,5 +102,5 @@ def test_a_wrong_class_map_is_one_clear_line(
     folders: tuple[str, ...], classes: dict[str, list[str]], kind: type[DarkroomError], message: str
 ) -> None:
     with pytest.raises(kind, match=re.escape(message)) as caught:
-        class_indices(folders, classes=classes, class_names=())
+        index_classes(folders, classes=classes, class_names=())
     assert "\n" not in str(caught.value)

@@ -10,17 +10,18 @@ from PIL import Image
 from pipeline.collection import contact_sheets
 from pipeline.collection.contact_sheets import (
     Uint8,
-    blank_tile,
-    choose,
+    choose_files,
+    choose_thumbnails,
+    draw_blank_tile,
     draw_classes,
     draw_quarantine,
-    sheet_names,
-    with_picture,
+    name_sheets,
 )
 from pipeline.collection.file_plan import File
 from pipeline.collection.shards import ShardWriter
-from pipeline.images import THUMBNAIL_PX
-from pipeline.tables.parquet import CLEAN, from_rows
+from pipeline.images.picture import THUMBNAIL_PX
+from pipeline.tables.clean_manifest import CLEAN_MANIFEST
+from pipeline.tables.parquet import build_table
 
 
 def drawn_at(path: Path) -> Uint8:
@@ -43,7 +44,7 @@ def away(reason: str, number: int) -> File:
     ],
 )
 def test_sheet_names_are_safe_and_differ(labels: list[str], names: list[str]) -> None:
-    found = sheet_names(labels)
+    found = name_sheets(labels)
     assert [name if len(name) < 6 or name in labels else name[:-6] for name in found] == names
     assert len({name.casefold() for name in found}) == len(labels)
     assert all(name.isascii() and len(name) < 60 and not set(name) & set("/ \\") for name in found)
@@ -52,17 +53,17 @@ def test_sheet_names_are_safe_and_differ(labels: list[str], names: list[str]) ->
 def test_rare_reasons_come_on_the_sheet() -> None:
     files = [away("duplicate", i) for i in range(300)] + [away("truncated", 400), away("dropped", 401)]
     files += [File("f" * 64, "x/on.png", "x", "", "", "", (), at=0)]
-    chosen = choose(reversed(files))
+    chosen = choose_files(reversed(files))
     assert [file.reason for file in chosen] == ["truncated", *["duplicate"] * 46, "dropped"]
     assert [file.id for file in chosen[1:47]] == [file.id for file in files[:46]]
-    assert with_picture(files) == {file.key for file in chosen[1:]}
+    assert choose_thumbnails(files) == {file.key for file in chosen[1:]}
 
 
 def test_more_failures_bring_no_file_in_that_had_no_thumbnail() -> None:
     planned = [away("duplicate", i) for i in range(60)] + [away("too_small", 100 + i) for i in range(60)]
     later = [*planned, *(away("corrupt", 200 + i) for i in range(60))]
-    before = {file.key for file in choose(planned)}
-    assert {file.key for file in choose(later) if file.reason != "corrupt"} < before
+    before = {file.key for file in choose_files(planned)}
+    assert {file.key for file in choose_files(later) if file.reason != "corrupt"} < before
 
 
 @pytest.fixture
@@ -73,8 +74,8 @@ def collection(tmp_path: Path) -> tuple[pa.Table, Path]:
         for i in range(61):
             writer.write(0, i, np.full((8, 6, 1), 4 * i, dtype=np.uint8))
             place = {"id": f"{60 - i:03d}", "key": f"k/{i}.png", "label": "many" if i < 60 else "$ [a]/\n"}
-            rows.append(dict.fromkeys(CLEAN.names) | place | {"shard": 0, "row": i})
-    return from_rows(rows, CLEAN, sort_by="key"), tmp_path / "shards"
+            rows.append(dict.fromkeys(CLEAN_MANIFEST.names) | place | {"shard": 0, "row": i})
+    return build_table(rows, CLEAN_MANIFEST, sort_by="key"), tmp_path / "shards"
 
 
 def test_a_sheet_a_class_with_the_smallest_ids(
@@ -118,9 +119,11 @@ def test_there_are_no_more_than_fifty(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(contact_sheets, "sheet", lambda *_, path, **__: drawn.append(path.name))
     with ShardWriter(tmp_path / "shards", 1, (2, 2, 3), 1) as writer:
         writer.write(0, 0, np.zeros((2, 2, 3), np.uint8))
-    common = dict.fromkeys(CLEAN.names) | {"shard": 0, "row": 0}
+    common = dict.fromkeys(CLEAN_MANIFEST.names) | {"shard": 0, "row": 0}
     rows = [common | {"id": f"{i}", "key": f"{i}", "label": f"{i}"} for i in range(53)]
-    draw_classes(from_rows(rows, CLEAN, sort_by="key"), shards=tmp_path / "shards", folder=tmp_path)
+    draw_classes(
+        build_table(rows, CLEAN_MANIFEST, sort_by="key"), shards=tmp_path / "shards", folder=tmp_path
+    )
     assert drawn == [f"class_{i}.png" for i in range(50)]
 
 
@@ -129,6 +132,8 @@ def test_the_quarantine_is_drawn_with_and_without_pictures(tmp_path: Path) -> No
     files = [away("corrupt", 1), away("duplicate", 2)]
     draw_quarantine(files, {"x/2.png": red}, tmp_path / "q.png")
     pixels = drawn_at(tmp_path / "q.png").reshape(-1, 3)
-    assert all((pixels == colour).all(axis=1).sum() > 5000 for colour in ((255, 0, 0), blank_tile(8)[0, 4]))
+    assert all(
+        (pixels == colour).all(axis=1).sum() > 5000 for colour in ((255, 0, 0), draw_blank_tile(8)[0, 4])
+    )
     draw_quarantine([], {}, tmp_path / "none.png")
     assert drawn_at(tmp_path / "none.png").shape[0] < 100

@@ -5,15 +5,15 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from pipeline.collection.file_plan import File, no_such_label, obstacle, plan, unused
+from pipeline.collection.file_plan import File, explain_label, find_obstacle, find_unused, plan_files
 from pipeline.collection.overrides import Override
 from pipeline.errors import DataError
-from pipeline.images import OVERRULABLE, REASONS
-from pipeline.tables.parquet import MANIFEST
+from pipeline.refusals import OVERRULABLE, REASONS
+from pipeline.tables.raw_manifest import RAW_MANIFEST
 
 
 def manifest_row(key: str, image_id: str | None, source_split: str = "", reason: str = "") -> dict[str, Any]:
-    empty: dict[str, Any] = dict.fromkeys(MANIFEST.names)
+    empty: dict[str, Any] = dict.fromkeys(RAW_MANIFEST.names)
     return empty | {
         "id": image_id,
         "key": key,
@@ -27,8 +27,8 @@ def manifest_row(key: str, image_id: str | None, source_split: str = "", reason:
 
 def planned(files: list[tuple[Any, ...]], *overrides: Override) -> dict[str, File]:
     """The plan of (key, id, source_split, reason), in a source with the classes x, y, z and spare."""
-    table = pa.Table.from_pylist([manifest_row(*file) for file in files], schema=MANIFEST)
-    return plan(table, overrides, ("x", "y", "z", "spare"))
+    table = pa.Table.from_pylist([manifest_row(*file) for file in files], schema=RAW_MANIFEST)
+    return plan_files(table, overrides, ("x", "y", "z", "spare"))
 
 
 def said(files: dict[str, File]) -> dict[str, str]:
@@ -63,8 +63,8 @@ A, B = "a" * 64, "b" * 64
     ],
 )
 def test_copies(files: list[tuple[str, ...]], kept: set[str], reasons: set[str]) -> None:
-    table = pa.Table.from_pylist([manifest_row(*file) for file in files], schema=MANIFEST)
-    planned = plan(table)
+    table = pa.Table.from_pylist([manifest_row(*file) for file in files], schema=RAW_MANIFEST)
+    planned = plan_files(table)
     assert {key for key, file in planned.items() if not file.reason} == kept
     assert {file.reason for file in planned.values() if file.reason} == reasons
     assert sorted(file.at for file in planned.values() if file.at >= 0) == list(range(len(kept)))
@@ -72,14 +72,16 @@ def test_copies(files: list[tuple[str, ...]], kept: set[str], reasons: set[str])
 
 def test_the_detail_of_a_copy_names_the_others() -> None:
     files = [("x/1", A), ("x/2", A), ("y/1", B), ("z/1", B)]
-    planned = plan(pa.Table.from_pylist([manifest_row(*file) for file in files], schema=MANIFEST))
+    planned = plan_files(pa.Table.from_pylist([manifest_row(*file) for file in files], schema=RAW_MANIFEST))
     assert planned["x/2"].detail == "the same bytes as x/1, which is kept"
     assert planned["y/1"].detail == "the same bytes under labels that differ: y/1 (y), z/1 (z)"
 
 
 def test_two_files_of_one_key_are_an_error() -> None:
     with pytest.raises(DataError, match="two files have the key 'x/1'"):
-        plan(pa.Table.from_pylist([manifest_row("x/1", A), manifest_row("x/1", B)], schema=MANIFEST))
+        plan_files(
+            pa.Table.from_pylist([manifest_row("x/1", A), manifest_row("x/1", B)], schema=RAW_MANIFEST)
+        )
 
 
 BAD = ("x/1", A, "", "truncated")
@@ -224,16 +226,16 @@ def test_unused_decisions_are_those_that_match_no_file() -> None:
     files = planned([("x/1", A), ("x/2", None, "", "unreadable")])
     used = [Override(A, "renamed", "drop"), Override("", "x/2", "drop")]
     idle = [Override(B, "x/1", "drop"), Override("", "x/3", "drop")]
-    assert unused(files, [*used, *idle]) == idle
+    assert find_unused(files, [*used, *idle]) == idle
 
 
 @pytest.mark.parametrize("action", ["restore", "relabel"])
 def test_only_what_can_be_decoded_can_be_had_back(action: str) -> None:
     refused = {
-        reason for reason in REASONS if obstacle(File("a", "x/1", "x", "", reason, "detail", ()), action)
+        reason for reason in REASONS if find_obstacle(File("a", "x/1", "x", "", reason, "detail", ()), action)
     }
     assert refused == {*REASONS} - {*OVERRULABLE, "dropped", *(["duplicate"] if action == "relabel" else [])}
 
 
 def test_labels_are_named_where_none_is_near() -> None:
-    assert no_such_label("q", ("x", "y")).startswith("'q' is no class folder of the source (allowed: x, y)")
+    assert explain_label("q", ("x", "y")).startswith("'q' is no class folder of the source (allowed: x, y)")

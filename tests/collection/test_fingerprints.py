@@ -5,15 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.collection.fingerprints import PRINT_BYTES, Prints
+from pipeline.collection.fingerprints import FINGERPRINT_BYTES, Fingerprints
 
 
 def test_rows_come_back_and_the_file_leaves_no_trace(tmp_path: Path) -> None:
-    with Prints(tmp_path, 5, 2) as prints:
+    with Fingerprints(tmp_path, 5, 2) as prints:
         for row in (3, 0):
             prints.write(row, bytes([row] * 32), row + 50, bytes([row] * 32 + [row + 1] * 32))
         views = prints.read_views(0, 5)
-        assert views.shape == (5, 2, PRINT_BYTES)
+        assert views.shape == (5, 2, FINGERPRINT_BYTES)
         assert views[:, :, 0].tolist() == [[0, 1], [0, 0], [0, 0], [3, 4], [0, 0]]
         assert (prints.read_views(3, 4) == views[3:4]).all()
         assert prints.quality.tolist() == [50, -1, -1, 53, -1]
@@ -23,5 +23,5 @@ def test_rows_come_back_and_the_file_leaves_no_trace(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("pdq", "views"), [(31, 64), (32, 63)])
 def test_another_length_is_an_error(tmp_path: Path, pdq: int, views: int) -> None:
-    with Prints(tmp_path, 1, 2) as prints, pytest.raises(ValueError, match="expected 32 and 64 bytes"):
+    with Fingerprints(tmp_path, 1, 2) as prints, pytest.raises(ValueError, match="expected 32 and 64 bytes"):
         prints.write(0, bytes(pdq), 1, bytes(views))

@@ -17,7 +17,8 @@ from PIL import Image, ImageFilter
 from benchmarks.copies import TOUM, developed, place_of, scattered, with_copies, zipped
 from pipeline.params import Params
 from pipeline.paths import Paths
-from pipeline.tables.parquet import PAIRS, read_table
+from pipeline.tables.pairs import PAIRS
+from pipeline.tables.parquet import read_table
 
 ParamsOf = Callable[..., Params]
 EVEN: dict[str, Any] = {"train": 0.4, "val": 0.3, "test": 0.3}  # few groups reach every part

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pipeline.collection import near_duplicates
-from pipeline.collection.near_duplicates import Links, components, n_tables, near_links
+from pipeline.collection.near_duplicates import Links, count_tables, find_components, link_near
 
 N, N_COPIES = 3_000, 150
 Bytes = NDArray[np.uint8]
@@ -27,7 +27,7 @@ def collection(max_distance: int, n_views: int = 3, seed: int = 0) -> tuple[Byte
 
 def linked(prints: Bytes, views: Bytes, max_distance: int, usable: NDArray[np.bool_] | None = None) -> Links:
     usable = np.ones(len(prints), dtype=bool) if usable is None else usable
-    return near_links(prints, usable, lambda start, stop: views[start:stop], max_distance=max_distance)
+    return link_near(prints, usable, lambda start, stop: views[start:stop], max_distance=max_distance)
 
 
 def near_by_force(prints: Bytes, views: Bytes, max_distance: int) -> set[tuple[int, int]]:
@@ -50,7 +50,9 @@ def test_all_near_pairs_and_no_others(max_distance: int) -> None:
         (min(a, b), max(a, b)) for a, b in zip(links.a.tolist(), links.b.tolist(), strict=True)
     } <= expected
     pairs = np.array(sorted(expected))
-    assert (components(N, links.a, links.b) == components(N, pairs[:, 0], pairs[:, 1])).mean() > 0.999
+    assert (
+        find_components(N, links.a, links.b) == find_components(N, pairs[:, 0], pairs[:, 1])
+    ).mean() > 0.999
     distance = np.bitwise_count(views[links.a, links.view] ^ prints[links.b]).sum(axis=1)
     assert (distance == links.distance).all()
 
@@ -67,8 +69,8 @@ def test_order_and_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> No
         assert (getattr(links, name) == getattr(again, name)).all()
     order = np.random.default_rng(1).permutation(N)
     shuffled = linked(prints[order], views[order], 20)
-    mine = components(N, links.a, links.b)
-    theirs = components(N, order[shuffled.a], order[shuffled.b])
+    mine = find_components(N, links.a, links.b)
+    theirs = find_components(N, order[shuffled.a], order[shuffled.b])
     assert (mine == theirs).all()
 
 
@@ -106,15 +108,15 @@ def test_a_crowd_makes_a_forest_of_nearest_links() -> None:
     prints = np.packbits(bits, axis=1)
     links = linked(prints, prints[:, None], 31)
     assert list(zip(links.a, links.b, strict=True)) == [(i, i + 1) for i in range(39)]
-    assert set(components(40, links.a, links.b)) == {0}
+    assert set(find_components(40, links.a, links.b)) == {0}
 
 
 def test_a_component_is_named_by_its_smallest_row() -> None:
     a, b = np.array([4, 5, 1]), np.array([2, 4, 3])
-    assert components(7, a, b).tolist() == [0, 1, 2, 1, 2, 2, 6]
+    assert find_components(7, a, b).tolist() == [0, 1, 2, 1, 2, 2, 6]
 
 
-@pytest.mark.parametrize("tables", [pytest.param(lambda: n_tables(20, 31), id="20 bits at 31")])
+@pytest.mark.parametrize("tables", [pytest.param(lambda: count_tables(20, 31), id="20 bits at 31")])
 def test_tables_are_enough(tables: Callable[[], int]) -> None:
     rng = np.random.default_rng(0)
     n = tables()

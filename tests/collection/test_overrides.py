@@ -7,9 +7,9 @@ import pytest
 from pipeline.collection.overrides import (
     COLUMNS,
     Override,
+    add_decisions,
     read_overrides,
-    with_decisions,
-    without,
+    remove_decisions,
     write_overrides,
 )
 from pipeline.errors import DataError, nearest
@@ -113,15 +113,13 @@ def test_a_line_after_a_key_with_a_line_break_has_its_own_number(path: Path) -> 
 def test_a_new_decision_replaces_that_about_the_same_picture() -> None:
     by_id, by_key, other = Override(A, "x/1", "drop"), Override("", "x/2", "drop"), Override(B, "x/3", "drop")
     renamed, known = Override(A, "y/9", "restore"), Override("c" * 64, "x/2", "restore")
-    decided = with_decisions([by_id, by_key, other], [renamed, known])
+    decided = add_decisions([by_id, by_key, other], [renamed, known])
     assert decided == [other, renamed, known]
-    assert without(decided, [other]) == [renamed, known]
+    assert remove_decisions(decided, [other]) == [renamed, known]
 
 
 def test_the_same_key_with_other_bytes_is_another_picture() -> None:
-    assert with_decisions([Override(A, "x", "drop")], [Override(B, "x", "drop")]) != [
-        Override(B, "x", "drop")
-    ]
+    assert add_decisions([Override(A, "x", "drop")], [Override(B, "x", "drop")]) != [Override(B, "x", "drop")]
 
 
 def test_nearest_says_nothing_of_what_is_far() -> None:

@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 
 from pipeline.collection.partition import (
-    chances,
     check_no_leak,
-    draw,
-    named_groups,
-    partition,
-    partition_exactly,
+    compute_chances,
+    deal,
+    deal_exactly,
+    draw_numbers,
+    find_group_names,
 )
 from pipeline.errors import DataError
 
@@ -25,12 +25,12 @@ def ids(n: int, start: int = 0) -> list[str]:
 
 def deal(groups: list[str], source_splits: list[str] | None = None, *, seed: int = 0) -> pd.DataFrame:
     given = pd.Series(source_splits or [""] * len(groups), dtype="str")
-    return partition(pd.Series(groups, dtype="str"), given, shares=SHARES, seed=seed, folds=5)
+    return deal(pd.Series(groups, dtype="str"), given, shares=SHARES, seed=seed, folds=5)
 
 
 def test_the_draw_is_fixed_for_ever() -> None:
     digest = hashlib.sha256(b"0:abc").digest()
-    u, word = draw(["abc"], seed=0)
+    u, word = draw_numbers(["abc"], seed=0)
     assert u[0] == (int.from_bytes(digest[:8], "big") >> 11) / 2**53
     assert word[0] == int.from_bytes(digest[8:16], "big")
     parts = deal(["a", "b", "f", "h", "m", "é"])
@@ -98,7 +98,7 @@ def test_another_seed_deals_anew() -> None:
     ],
 )
 def test_what_the_source_brings_stays(given: str, brought: set[str], expected: dict[str, float]) -> None:
-    assert chances(given, brought, SHARES) == pytest.approx(expected)
+    assert compute_chances(given, brought, SHARES) == pytest.approx(expected)
     placed = sorted(brought - {given})
     parts = deal(ids(4_000 + len(placed)), [given] * 4_000 + placed).iloc[:4_000]
     for name, share in expected.items():
@@ -142,11 +142,11 @@ def test_a_leak_is_refused(column: str) -> None:
 )
 def test_a_pattern_names_groups(pattern: str, expected: list[str]) -> None:
     keys = pd.Series(["a/batch1_x.png", "a/batch23_y.png", "a/label.png", "b/z_z.png"], dtype="str")
-    assert named_groups(keys, pattern) == expected
+    assert find_group_names(keys, pattern) == expected
 
 
 def deal_exactly(groups: list[str], classes: list[int], given: list[str] | None = None) -> pd.DataFrame:
-    return partition_exactly(
+    return deal_exactly(
         pd.Series(groups, dtype="str"),
         pd.Series(given or [""] * len(groups), dtype="str"),
         classes=np.array(classes, dtype=np.int32),

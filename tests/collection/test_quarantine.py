@@ -6,16 +6,18 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pipeline.collection.demos import grey_png
+from pipeline.collection.demos import encode_grey_png
 from pipeline.collection.overrides import Override, read_overrides, write_overrides
 from pipeline.collection.quarantine import State, counted, decide, find, listed, show, undo
 from pipeline.errors import DataError
 from pipeline.paths import Paths
 from pipeline.sources import open_source
 from pipeline.stages import validate
-from pipeline.tables.parquet import MANIFEST, QUARANTINE, read_table, write_table
+from pipeline.tables.parquet import read_table, write_table
+from pipeline.tables.quarantine import QUARANTINE
+from pipeline.tables.raw_manifest import RAW_MANIFEST
 
-WHITE = grey_png([b"\xff" * 8] * 8)
+WHITE = encode_grey_png([b"\xff" * 8] * 8)
 Look = Callable[[], State]
 
 
@@ -28,8 +30,8 @@ def look(project: Paths, monkeypatch: pytest.MonkeyPatch) -> Look:
         "line/copy.png": (project.raw / "line" / "0.png").read_bytes(),
         "circle/both.png": WHITE,
         "square/both.png": WHITE,
-        "line/small.png": grey_png([b"\0\1"] * 2),
-        "stray.png": grey_png([b"\7" * 8] * 8),
+        "line/small.png": encode_grey_png([b"\0\1"] * 2),
+        "stray.png": encode_grey_png([b"\7" * 8] * 8),
     }.items():
         (project.raw / name).write_bytes(data)
     (project.raw / "empty").mkdir()
@@ -112,7 +114,7 @@ def test_an_unknown_file_is_named_with_the_nearest(look: Look, word: str, messag
 
 
 def test_the_start_of_several_ids_is_refused(look: Look, project: Paths) -> None:
-    table = read_table(project.raw_manifest, MANIFEST)
+    table = read_table(project.raw_manifest, RAW_MANIFEST)
     ids = [f"abcd{i:060x}" for i in range(len(table))]
     column = table.schema.get_field_index("id")
     write_table(table.set_column(column, "id", [ids]), project.raw_manifest)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.collection.shards import MAX_SHARDS, Shards, ShardWriter, rows_per_shard
+from pipeline.collection.shards import MAX_SHARDS, Shards, ShardWriter, count_rows_per_shard
 from pipeline.errors import DataError
 
 SHAPE = (4, 3, 2)
@@ -108,7 +108,7 @@ def test_gathering_what_is_not_there_is_an_error(tmp_path: Path, shard: int, row
 @pytest.mark.parametrize("n", [0, 1, 1000, 60_000, 1_000_000])
 @pytest.mark.parametrize("shape", [(8, 8, 1), (128, 128, 3), (4096, 4096, 3)])
 def test_there_are_at_most_a_hundred_shards(n: int, shape: tuple[int, int, int]) -> None:
-    per_shard = rows_per_shard(n, shape)
+    per_shard = count_rows_per_shard(n, shape)
     assert per_shard >= 1
     assert -(-n // per_shard) <= MAX_SHARDS
 

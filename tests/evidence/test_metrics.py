@@ -8,13 +8,13 @@ import pytest
 from pipeline.evidence.metrics import (
     SCORES,
     bootstrap,
-    class_scores,
-    confusion_matrix,
+    count_confusions,
     counts_of,
     log_loss,
-    metric_name,
-    overall_scores,
+    score_classes,
+    score_overall,
 )
+from pipeline.labels import metric_name
 
 CASES = [
     pytest.param([0, 1, 2, 2, 1, 0, 0], [0, 2, 2, 2, 1, 0, 1], 3, id="mixed"),
@@ -31,18 +31,18 @@ def test_as_scikit_learn(y_true: list[int], y_pred: list[int], k: int) -> None:
     from sklearn import metrics as oracle
 
     true, pred = np.array(y_true), np.array(y_pred)
-    matrix = confusion_matrix(true, pred, k)
+    matrix = count_confusions(true, pred, k)
     assert np.array_equal(matrix, oracle.confusion_matrix(true, pred, labels=range(k)))
     is_known = np.union1d(true, pred)
     precision, recall, f1, _ = oracle.precision_recall_fscore_support(
         true, pred, labels=range(k), zero_division=0
     )
-    mine = class_scores(*counts_of(matrix))
+    mine = score_classes(*counts_of(matrix))
     for name, theirs in (("precision", precision), ("f1", f1)):
         assert mine[name][is_known] == pytest.approx(theirs[is_known])
         assert np.isnan(np.delete(mine[name], is_known)).all()
     assert mine["recall"][np.unique(true)] == pytest.approx(recall[np.unique(true)])
-    overall = overall_scores(*counts_of(matrix))
+    overall = score_overall(*counts_of(matrix))
     assert overall["accuracy"] == pytest.approx(oracle.accuracy_score(true, pred))
     assert overall["balanced_accuracy"] == pytest.approx(recall[np.unique(true)].mean())
     assert overall["macro_f1"] == pytest.approx(oracle.f1_score(true, pred, average="macro"))
@@ -61,14 +61,14 @@ def test_bootstrap_as_resampling_pictures() -> None:
     """Resampling the cells of the matrix gives the intervals that resampling pictures gives."""
     y_true, y_pred = answers(300, 3, 0.8)
     overall, a_class = bootstrap(
-        confusion_matrix(y_true, y_pred, 3), n_resamples=4000, confidence=0.9, seed=1
+        count_confusions(y_true, y_pred, 3), n_resamples=4000, confidence=0.9, seed=1
     )
     rng = np.random.default_rng(2)
     drawn = []
     for _ in range(4000):
         i = rng.integers(0, 300, 300)
-        matrix = counts_of(confusion_matrix(y_true[i], y_pred[i], 3))
-        drawn.append((overall_scores(*matrix)["macro_f1"], *class_scores(*matrix)["recall"]))
+        matrix = counts_of(count_confusions(y_true[i], y_pred[i], 3))
+        drawn.append((score_overall(*matrix)["macro_f1"], *score_classes(*matrix)["recall"]))
     low, high = np.quantile(drawn, [0.05, 0.95], axis=0)
     assert overall["macro_f1"] == pytest.approx((low[0], high[0]), abs=0.006)
     assert a_class["recall"][0] == pytest.approx(low[1:], abs=0.015)
@@ -77,13 +77,13 @@ def test_bootstrap_as_resampling_pictures() -> None:
 
 def test_bootstrap_is_repeatable_and_ordered() -> None:
     y_true, y_pred = answers(200, 4, 0.7)
-    matrix = confusion_matrix(y_true, y_pred, 4)
+    matrix = count_confusions(y_true, y_pred, 4)
     first, first_class = bootstrap(matrix, n_resamples=500, confidence=0.95, seed=0)
     again, again_class = bootstrap(matrix, n_resamples=500, confidence=0.95, seed=0)
     assert first == again
     assert all(np.array_equal(first_class[name], again_class[name]) for name in first_class)
     assert bootstrap(matrix, n_resamples=500, confidence=0.95, seed=1)[0] != first
-    for name, value in overall_scores(*counts_of(matrix)).items():
+    for name, value in score_overall(*counts_of(matrix)).items():
         assert first[name][0] < value < first[name][1]
     wide = bootstrap(matrix, n_resamples=500, confidence=0.99, seed=0)[0]["accuracy"]
     assert wide[0] < first["accuracy"][0] < first["accuracy"][1] < wide[1]
@@ -92,7 +92,7 @@ def test_bootstrap_is_repeatable_and_ordered() -> None:
 def test_bootstrap_in_several_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bounding memory changes how many resamples there are at a time, not how many there are."""
     y_true, y_pred = answers(200, 4, 0.7)
-    matrix = confusion_matrix(y_true, y_pred, 4)
+    matrix = count_confusions(y_true, y_pred, 4)
     whole = bootstrap(matrix, n_resamples=500, confidence=0.95, seed=0)[0]
     monkeypatch.setattr("pipeline.evidence.metrics._RESAMPLED_CELLS", 300)
     assert bootstrap(matrix, n_resamples=500, confidence=0.95, seed=0)[0] == whole

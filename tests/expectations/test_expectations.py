@@ -13,9 +13,12 @@ import pytest
 from pipeline import expectations
 from pipeline.collection.shards import ShardWriter
 from pipeline.errors import DataError
-from pipeline.expectations import Report
+from pipeline.expectations.report import Report
 from pipeline.params import Params
-from pipeline.tables.parquet import CLASSES, CLEAN, MANIFEST, QUARANTINE
+from pipeline.tables.clean_manifest import CLEAN_MANIFEST
+from pipeline.tables.quarantine import QUARANTINE
+from pipeline.tables.raw_classes import RAW_CLASSES
+from pipeline.tables.raw_manifest import RAW_MANIFEST
 
 Rows = list[dict[str, Any]]
 ParamsOf = Callable[..., Params]
@@ -88,8 +91,8 @@ def intake_tables(rows: Rows, labels: tuple[str, ...] = ("cat", "fox")) -> tuple
         {"label": label, "n_files": n[label], "n_readable": n[label], "share_of_largest": n[label] / 20}
         for label in labels
     ]
-    manifest = pa.Table.from_pylist(rows, schema=MANIFEST)
-    return manifest, pa.Table.from_pylist(classes, schema=CLASSES)
+    manifest = pa.Table.from_pylist(rows, schema=RAW_MANIFEST)
+    return manifest, pa.Table.from_pylist(classes, schema=RAW_CLASSES)
 
 
 def holds(report: Report, critical: str, warning: str) -> None:
@@ -199,7 +202,7 @@ def ready(params_of: ParamsOf, folder: Path, tables: dict[str, Any]) -> tuple[Re
         for at in range(tables["n"]):
             writer.write(0, at, np.zeros(tables["shape"], np.uint8))
     section = params_of(clean={"image_hw": [6, 5], "ready": READY}).clean
-    schemas = {"files": MANIFEST, "kept": CLEAN, "away": QUARANTINE}
+    schemas = {"files": RAW_MANIFEST, "kept": CLEAN_MANIFEST, "away": QUARANTINE}
     made = tuple(pa.Table.from_pylist(tables[name], schema=schema) for name, schema in schemas.items())
     return expectations.check_ready(*made, section=section, labels=("cat", "fox"), shards=folder), made
 
@@ -367,7 +370,7 @@ def test_many_classes_show_the_smallest(params_of: ParamsOf, tmp_path: Path) -> 
     classes = [
         {"label": f"c{i:03d}", "n_files": i, "n_readable": i, "share_of_largest": i / 300} for i in range(300)
     ]
-    table = pa.Table.from_pylist(classes, schema=CLASSES)
+    table = pa.Table.from_pylist(classes, schema=RAW_CLASSES)
     manifest, _ = intake_tables(good_rows())
     expectations.write_docs(
         intake(params_of, good_rows()), expectations.intake_page(manifest, table, {}), tmp_path / "docs"

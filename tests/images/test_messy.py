@@ -28,7 +28,11 @@ from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.sources import open_source
 from pipeline.stages import clean, split, validate
-from pipeline.tables.parquet import CLEAN, MANIFEST, QUARANTINE, SPLIT, read_table, write_table
+from pipeline.tables.clean_manifest import CLEAN_MANIFEST
+from pipeline.tables.parquet import read_table, write_table
+from pipeline.tables.quarantine import QUARANTINE
+from pipeline.tables.raw_manifest import RAW_MANIFEST
+from pipeline.tables.split import SPLIT
 from pipeline.tracking.runs import Untracked
 from pipeline.workers import ordered_map
 
@@ -59,10 +63,10 @@ def develop(paths: Paths, source: Path, params: Params) -> tuple[pa.Table, pa.Ta
     manifest = validate.manifest_of(opened, **LOOK, max_seconds=5)
     write_table(manifest, paths.raw_manifest)
     clean.main(params, paths, Untracked())
-    kept, away = read_table(paths.clean_manifest, CLEAN), read_table(paths.quarantine, QUARANTINE)
+    kept, away = read_table(paths.clean_manifest, CLEAN_MANIFEST), read_table(paths.quarantine, QUARANTINE)
     assert sorted(kept["key"].to_pylist() + away["key"].to_pylist()) == manifest["key"].to_pylist()
     assert set(away["reason"].to_pylist()) <= set(images.REASONS)
-    return read_table(paths.raw_manifest, MANIFEST), kept, away
+    return read_table(paths.raw_manifest, RAW_MANIFEST), kept, away
 
 
 def by_key(table: pa.Table, column: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from pipeline import images
 from pipeline.errors import ImageError, ParamsError
-from pipeline.images.reading import faults
+from pipeline.images.reading import translate_faults
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
 
@@ -359,7 +359,7 @@ def test_what_a_bad_file_says_before_it_fails_is_kept() -> None:
     ],
 )
 def test_whatever_pillow_raises_has_a_reason(error: Exception, reason: str) -> None:
-    with pytest.raises(ImageError) as caught, faults():
+    with pytest.raises(ImageError) as caught, translate_faults():
         raise error
     assert caught.value.reason == reason
     assert str(caught.value)

@@ -75,9 +75,9 @@ def test_saved_and_loaded(channels: int, tmp_path: Path) -> None:
 
 
 def test_in_bfloat16_it_still_gives_float32() -> None:
-    from pipeline.backend.device import policy_scope
+    from pipeline.backend.precision import use_precision
 
-    with policy_scope("mixed_bfloat16"):
+    with use_precision("mixed_bfloat16"):
         model = backbone(**SMALL, weights=None)
     assert model.get_layer("conv_stem").compute_dtype == "bfloat16"
     assert np.asarray(model(np.zeros((1, 32, 32, 3), np.uint8))).dtype == np.float32

@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 
 from pipeline.errors import ModelError
-from pipeline.models import FAMILIES, Head, backbone_of, build_model, head_of, is_pretrainable, logits_of
+from pipeline.models import (
+    FAMILIES,
+    Head,
+    build_model,
+    cut_to_logits,
+    find_backbone,
+    find_head,
+    is_pretrainable,
+)
 from pipeline.models.knobs import Knobs
 
 SMALL_APPLICATION = "keras.applications.MobileNetV3Small"
@@ -126,7 +134,7 @@ def test_knobs(name: str, knobs: Knobs, changes: bool | None) -> None:
     if changes is None:  # of units, which compact does not have
         changes = name != "compact"
     assert (model.count_params() < plain.count_params()) == changes
-    layers = logits_of(model).layers
+    layers = cut_to_logits(model).layers
     kinds = [type(layer).__name__ for layer in layers]
     if knobs.dropout == 0:
         assert "Dropout" not in kinds
@@ -165,7 +173,7 @@ def test_heads(head: Head, n_classes: int) -> None:
     """Probabilities are what the formula makes of the logits, and sum to 1."""
     model = build_model("conv1", image_hw=(8, 8), channels=1, n_classes=n_classes, head=head)
     pictures = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 1)).astype(np.uint8)
-    z, y_prob = np.asarray(logits_of(model)(pictures), np.float64), np.asarray(model(pictures))
+    z, y_prob = np.asarray(cut_to_logits(model)(pictures), np.float64), np.asarray(model(pictures))
     sigmoid = 1 / (1 + np.exp(-z))
     expected = {
         "softmax": np.exp(z) / np.exp(z).sum(axis=1, keepdims=True),
@@ -198,10 +206,10 @@ def test_a_backbone_and_its_head_make_the_network(name: str) -> None:
     assert is_pretrainable(name)
     model = build_model(name, image_hw=(32, 32), channels=3, n_classes=3)
     pictures = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.uint8)
-    features = np.asarray(backbone_of(model)(pictures))
+    features = np.asarray(find_backbone(model)(pictures))
     assert features.dtype == np.float32
-    by_parts = np.asarray(head_of(model)(features))
-    assert by_parts == pytest.approx(np.asarray(logits_of(model)(pictures)), abs=1e-4)
+    by_parts = np.asarray(find_head(model)(features))
+    assert by_parts == pytest.approx(np.asarray(cut_to_logits(model)(pictures)), abs=1e-4)
 
 
 @pytest.mark.parametrize("begins", ["at chance", "elsewhere"])
@@ -211,12 +219,12 @@ def test_statistics_of_batches(begins: str, tmp_path: Path) -> None:
     model = build_model(SMALL_APPLICATION, **shape)
     if begins == "elsewhere":
         path = tmp_path / "own.weights.h5"
-        backbone_of(model).save_weights(path)
+        find_backbone(model).save_weights(path)
         model = build_model(SMALL_APPLICATION, **shape, weights=str(path))
-    means = [weight for weight in backbone_of(model).weights if weight.path.endswith("moving_mean")]
+    means = [weight for weight in find_backbone(model).weights if weight.path.endswith("moving_mean")]
     before = [np.array(mean) for mean in means]
     pictures = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.uint8)
-    logits_of(model)(pictures, training=True)
+    cut_to_logits(model)(pictures, training=True)
     moved = [not np.array_equal(mean, old) for mean, old in zip(means, before, strict=True)]
     assert moved == [begins == "at chance"] * len(moved)
     assert moved

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.collection.demos import grey_png
+from pipeline.collection.demos import encode_grey_png
 from pipeline.errors import ImageError, ModelError
-from pipeline.images import develop
-from pipeline.serving.classifier import Classifier, Settings
+from pipeline.images.picture import develop_item
+from pipeline.serving.classifier import Classifier
+from pipeline.serving.settings import Settings
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def copy(classifier_folder: Path, tmp_path: Path) -> Path:
 
 
 def grey(shade: int) -> bytes:
-    return grey_png([bytes([shade] * 8)] * 8)
+    return encode_grey_png([bytes([shade] * 8)] * 8)
 
 
 def test_predicts(classifier: Classifier) -> None:
@@ -63,10 +64,10 @@ def test_what_serves_is_equalised_as_what_was_trained(copy: Path) -> None:
     settings = json.loads((copy / "classifier.json").read_text())
     how = {k: v for k, v in settings.items() if k not in ("class_names", "test_mirror")} | {"equalise": 20}
     noisy = np.random.default_rng(0).integers(0, 256, (8, 8, 1), np.uint8)
-    data = grey_png([bytes(row) for row in noisy[..., 0].tolist()])
+    data = encode_grey_png([bytes(row) for row in noisy[..., 0].tolist()])
     (copy / "classifier.json").write_text(json.dumps(settings | {"equalise": 20}))
     developed = Classifier.load(copy).develop(data)
-    assert (developed == develop((data, True), **how).picture).all()
+    assert (developed == develop_item((data, True), **how).picture).all()
     assert not np.array_equal(developed, noisy)
 
 

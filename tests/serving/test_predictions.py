@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.collection.demos import grey_png
+from pipeline.collection.demos import encode_grey_png
 from pipeline.errors import SourceError
 from pipeline.serving.classifier import Classifier
 from pipeline.serving.predictions import Prediction, find_files, predict_files, write_csv
 
 FILES = {
-    "b/black.png": grey_png([bytes(8)] * 8),
-    "b/cut.png": grey_png([bytes(8)] * 8)[:60],
-    "a/white.png": grey_png([b"\xff" * 8] * 8),
+    "b/black.png": encode_grey_png([bytes(8)] * 8),
+    "b/cut.png": encode_grey_png([bytes(8)] * 8)[:60],
+    "a/white.png": encode_grey_png([b"\xff" * 8] * 8),
     "notes.txt": b"not an image",
     ".hidden/x.png": b"",
     "__MACOSX/white.png": b"",
@@ -85,7 +85,7 @@ def test_more_pictures_than_fit_in_memory_at_a_time(
 ) -> None:
     monkeypatch.setattr("pipeline.serving.predictions._CHUNK", 3)
     for i in range(8):
-        (tmp_path / f"{i}.png").write_bytes(grey_png([bytes([255 * (i % 2)] * 8)] * 8))
+        (tmp_path / f"{i}.png").write_bytes(encode_grey_png([bytes([255 * (i % 2)] * 8)] * 8))
     found = predict_files(find_files([tmp_path]), classifier, top=1)
     assert [p.classes[0][0] for p in found] == ["dark", "light"] * 4
 

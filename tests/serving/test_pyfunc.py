@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from pipeline.errors import ImageError
-from pipeline.images import encoded_png
+from pipeline.images.picture import encode_png
 from pipeline.serving.classifier import Classifier
 from pipeline.tracking import connection
 
@@ -44,7 +44,7 @@ def model(tracking_root: Path, classifier_folder: Path) -> Any:
 def test_every_kind_of_input_gives_the_same_answer(
     given: Callable[[bytes, Path], Any], model: Any, classifier_folder: Path, tmp_path: Path
 ) -> None:
-    data, path = encoded_png(PICTURE), tmp_path / "a picture.png"
+    data, path = encode_png(PICTURE), tmp_path / "a picture.png"
     path.write_bytes(data)
     answer = model.predict(given(data, path))
     expected = Classifier.load(classifier_folder).predict_bytes([data])

@@ -15,7 +15,9 @@ from pipeline.collection.shards import Shards, ShardWriter
 from pipeline.shortcuts import audit
 from pipeline.shortcuts.audit import OF_FILES, OF_PICTURES
 from pipeline.shortcuts.findings import Findings, audit_collection, residual_facts
-from pipeline.tables.parquet import CLEAN, MANIFEST, from_rows
+from pipeline.tables.clean_manifest import CLEAN_MANIFEST
+from pipeline.tables.parquet import build_table
+from pipeline.tables.raw_manifest import RAW_MANIFEST
 
 N = 160
 FORMATS = ("JPEG", "PNG")
@@ -51,8 +53,8 @@ def collection(folder: Path, equalise: int) -> Findings:
     ids = [row["id"] for row in clean]
     placed = pd.DataFrame({"id": ids, "class_index": np.arange(N) % 2, "group": ids})
     tables = {
-        "manifest": from_rows(facts, MANIFEST, sort_by="key"),
-        "clean": from_rows(clean, CLEAN, sort_by="key"),
+        "manifest": build_table(facts, RAW_MANIFEST, sort_by="key"),
+        "clean": build_table(clean, CLEAN_MANIFEST, sort_by="key"),
     }
     return audit_collection(placed, ["rough", "fine"], shards=folder, **tables)
 
@@ -112,4 +114,4 @@ def test_what_facts_say_about_a_real_collection(repo: Path) -> None:
 
 
 def test_the_facts_of_files_are_columns_of_the_manifest() -> None:
-    assert set(OF_FILES) - set(MANIFEST.names) == {"aspect"}
+    assert set(OF_FILES) - set(RAW_MANIFEST.names) == {"aspect"}

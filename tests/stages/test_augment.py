@@ -7,14 +7,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline.collection.alterations import IMPERFECT, make_imperfect
+from pipeline.collection.pictures import Pictures, read_extra, read_part
 from pipeline.errors import DataError
 from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.stages import augment
-from pipeline.tables.parquet import CLEAN, EXTRA, read_table, write_table
+from pipeline.tables.clean_manifest import CLEAN_MANIFEST
+from pipeline.tables.extra import EXTRA
+from pipeline.tables.parquet import read_table, write_table
 from pipeline.tracking.runs import Untracked
-from pipeline.training.augmentations import IMPERFECT, imperfect, read_policy
-from pipeline.training.batches import Pictures, read_extra, read_part
+from pipeline.training.policy import read_policy
 
 Develop = Callable[..., Paths]
 ParamsOf = Callable[..., Params]
@@ -90,7 +93,7 @@ def test_imperfect_copies(develop: Develop, params_of: ParamsOf, tmp_path: Path)
     assert (paths.figures("augment") / "imperfect.png").stat().st_size > 10_000
     part = read_part("train", split_path=paths.split, manifest_path=paths.clean_manifest)
     originals = Pictures((paths.shards, part)).gather(np.arange(12))
-    expected = imperfect(originals, part.ids, seed=params.augment.seed)
+    expected = make_imperfect(originals, part.ids, seed=params.augment.seed)
     assert [made[id_, IMPERFECT] for id_ in part.ids] == [picture.tobytes() for picture in expected]
     assert not set(made.values()) & {picture.tobytes() for picture in originals}
 
@@ -181,7 +184,7 @@ def test_a_training_picture_that_clean_has_dropped(
     develop: Develop, params_of: ParamsOf, tmp_path: Path
 ) -> None:
     paths = make(develop, tmp_path)
-    write_table(read_table(paths.clean_manifest, CLEAN).slice(1), paths.clean_manifest)
+    write_table(read_table(paths.clean_manifest, CLEAN_MANIFEST).slice(1), paths.clean_manifest)
     with pytest.raises(DataError, match="1 train pictures are not in"):
         augment.main(params_of(), paths, Untracked())
 

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from pipeline import images
-from pipeline.collection.demos import grey_png
+from pipeline.collection.demos import encode_grey_png
 from pipeline.collection.overrides import Override, write_overrides
 from pipeline.collection.shards import Shards
 from pipeline.errors import DataError, SourceError
@@ -23,7 +23,10 @@ from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.sources import open_source
 from pipeline.stages import clean, validate
-from pipeline.tables.parquet import CLEAN, MANIFEST, QUARANTINE, read_table, write_table
+from pipeline.tables.clean_manifest import CLEAN_MANIFEST
+from pipeline.tables.parquet import read_table, write_table
+from pipeline.tables.quarantine import QUARANTINE
+from pipeline.tables.raw_manifest import RAW_MANIFEST
 from pipeline.tracking.runs import Untracked
 
 ParamsOf = Callable[..., Params]
@@ -63,7 +66,7 @@ def rows(table: pa.Table) -> dict[str, dict[str, Any]]:
 def test_pictures_are_where_the_manifest_says(project: Paths, params: Params) -> None:
     look(project)
     metrics = clean.main(params, project, Untracked())
-    table = read_table(project.clean_manifest, CLEAN)
+    table = read_table(project.clean_manifest, CLEAN_MANIFEST)
     assert table.column("key").to_pylist() == sorted(table.column("key").to_pylist())
     assert table.column("group") == table.column("id")
     pictures = Shards(project.shards).gather(table.column("shard").to_numpy(), table.column("row").to_numpy())
@@ -117,7 +120,10 @@ def test_every_file_is_accounted_for(project: Paths, params: Params) -> None:
         (raw / name).write_bytes(data)
     look(project)
     metrics = clean.main(params, project, Untracked())
-    kept, away = read_table(project.clean_manifest, CLEAN), read_table(project.quarantine, QUARANTINE)
+    kept, away = (
+        read_table(project.clean_manifest, CLEAN_MANIFEST),
+        read_table(project.quarantine, QUARANTINE),
+    )
     assert {key: row["reason"] for key, row in rows(away).items()} == {
         "circle/5.png": "conflicting_labels",
         "line/bad.png": "not_an_image",
@@ -141,7 +147,7 @@ def test_every_file_is_accounted_for(project: Paths, params: Params) -> None:
 
 
 def manifest_row(key: str, image_id: str, source_split: str = "", reason: str = "") -> dict[str, Any]:
-    empty: dict[str, Any] = dict.fromkeys(MANIFEST.names)
+    empty: dict[str, Any] = dict.fromkeys(RAW_MANIFEST.names)
     return empty | {
         "id": image_id,
         "key": key,
@@ -163,15 +169,15 @@ def test_a_picture_that_fails_after_validate_is_quarantined_and_moves_no_other(
     bad = project.raw / "circle" / "3.png"
     bad.write_bytes(b"no image")
     look(project)
-    table = read_table(project.raw_manifest, MANIFEST)
+    table = read_table(project.raw_manifest, RAW_MANIFEST)
     as_kept = [
         manifest_row(key, hashlib.sha256((project.raw / key).read_bytes()).hexdigest())
         for key in table.column("key").to_pylist()
     ]
-    write_table(pa.Table.from_pylist(as_kept, schema=MANIFEST), project.raw_manifest)
+    write_table(pa.Table.from_pylist(as_kept, schema=RAW_MANIFEST), project.raw_manifest)
     metrics = clean.main(params, project, Untracked())
     assert (metrics["n_kept"], metrics["reason/not_an_image"]) == (29, 1)
-    kept = read_table(project.clean_manifest, CLEAN)
+    kept = read_table(project.clean_manifest, CLEAN_MANIFEST)
     assert kept.column("row").to_pylist() == [i for i in range(30) if i != 3]
     pictures = Shards(project.shards).gather(np.array([0, 0]), np.array([3, 4]))
     assert (pictures[0].max(), pictures[1].min()) == (0, 4)
@@ -251,10 +257,10 @@ def messy(project: Paths) -> Paths:
     frames[0].save(stream, "PNG", save_all=True, append_images=frames[1:])
     for name, data in {
         "line/moving.png": stream.getvalue(),
-        "line/small.png": grey_png([b"\0\1"] * 2),
-        "circle/both.png": grey_png([b"\xff" * 8] * 8),
-        "square/both.png": grey_png([b"\xff" * 8] * 8),
-        "stray.png": grey_png([b"\x3c" * 8] * 8),
+        "line/small.png": encode_grey_png([b"\0\1"] * 2),
+        "circle/both.png": encode_grey_png([b"\xff" * 8] * 8),
+        "square/both.png": encode_grey_png([b"\xff" * 8] * 8),
+        "stray.png": encode_grey_png([b"\x3c" * 8] * 8),
         "line/bad.png": b"no image",
     }.items():
         (project.raw / name).write_bytes(data)
@@ -278,7 +284,10 @@ def test_what_people_decided_is_obeyed_and_every_file_accounted_for(messy: Paths
         ("line/gone.png", "drop", ""),
     )
     metrics = clean.main(params, messy, Untracked())
-    kept, away = rows(read_table(messy.clean_manifest, CLEAN)), rows(read_table(messy.quarantine, QUARANTINE))
+    kept, away = (
+        rows(read_table(messy.clean_manifest, CLEAN_MANIFEST)),
+        rows(read_table(messy.quarantine, QUARANTINE)),
+    )
     assert {key: row["reason"] for key, row in away.items()} == {
         "line/2.png": "dropped",
         "line/bad.png": "not_an_image",

@@ -14,9 +14,11 @@ from pipeline.collection.shards import ShardWriter
 from pipeline.errors import DataError, ModelError
 from pipeline.params import Params
 from pipeline.paths import Paths
-from pipeline.serving.classifier import Settings, save_classifier
+from pipeline.serving.settings import Settings, save_classifier
 from pipeline.stages import evaluate
-from pipeline.tables.parquet import EXTRA, PREDICTIONS, read_table, write_table
+from pipeline.tables.extra import EXTRA
+from pipeline.tables.parquet import read_table, write_table
+from pipeline.tables.predictions import PREDICTIONS
 from pipeline.tracking.runs import Untracked
 
 Develop = Callable[..., Paths]
@@ -198,7 +200,7 @@ def test_nothing_wrong(develop: Develop, classifier_folder: Path, params: Params
 
 def test_order_of_wrong_answers(project: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     """The most confident first, and no more than asked for."""
-    from pipeline.training.batches import Pictures, read_part
+    from pipeline.collection.pictures import Pictures, read_part
 
     sheets: dict[str, Any] = {}
     monkeypatch.setattr(

@@ -8,8 +8,9 @@ import pytest
 
 from pipeline.errors import DataError
 from pipeline.paths import Paths
-from pipeline.stages.promote import Exam, compare, read_exam
-from pipeline.tables.parquet import PREDICTIONS, from_rows, write_table
+from pipeline.promotion.exam import Exam, compare, read_exam
+from pipeline.tables.parquet import build_table, write_table
+from pipeline.tables.predictions import PREDICTIONS
 
 TRUE = np.array([0, 1] * 50)
 IDS = np.array([f"{n:03d}" for n in range(100)])
@@ -71,12 +72,12 @@ def test_class_numbers_of_another_order_are_translated(params_of: Any) -> None:
 def test_read_exam(tmp_path: Path) -> None:
     paths = Paths(tmp_path)
     rows = [{"id": "x", "y_true": 0, "y_pred": 1, "y_prob": [0.4, 0.6]}]
-    write_table(from_rows(rows, PREDICTIONS, sort_by="id"), paths.predictions)
+    write_table(build_table(rows, PREDICTIONS, sort_by="id"), paths.predictions)
     paths.classes.parent.mkdir(parents=True)
     paths.classes.write_text('["a", "b"]')
     read = read_exam(paths.predictions, paths.classes)
     assert (read.ids.tolist(), read.y_true.tolist(), read.y_pred.tolist()) == (["x"], [0], [1])
     assert read.class_names == ("a", "b")
-    write_table(from_rows([], PREDICTIONS, sort_by="id"), paths.predictions)
+    write_table(build_table([], PREDICTIONS, sort_by="id"), paths.predictions)
     with pytest.raises(DataError, match="holds no prediction"):
         read_exam(paths.predictions, paths.classes)

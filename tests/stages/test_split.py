@@ -18,7 +18,10 @@ from pipeline.errors import DarkroomError, DataError, ParamsError
 from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.stages import split
-from pipeline.tables.parquet import CLEAN, MANIFEST, SPLIT, from_rows, read_table, write_table
+from pipeline.tables.clean_manifest import CLEAN_MANIFEST
+from pipeline.tables.parquet import build_table, read_table, write_table
+from pipeline.tables.raw_manifest import RAW_MANIFEST
+from pipeline.tables.split import SPLIT
 from pipeline.tracking.runs import Untracked
 
 ParamsOf = Callable[..., Params]
@@ -54,11 +57,12 @@ def run(
 ) -> tuple[Paths, dict[str, float]]:
     paths = Paths(tmp_path)
     write_table(
-        pa.Table.from_pandas(clean[CLEAN.names], schema=CLEAN, preserve_index=False), paths.clean_manifest
+        pa.Table.from_pandas(clean[CLEAN_MANIFEST.names], schema=CLEAN_MANIFEST, preserve_index=False),
+        paths.clean_manifest,
     )
     own = facts or [{}] * len(clean)
     rows = [FACTS | more | {"key": key} for key, more in zip(clean["key"], own, strict=True)]
-    raw = from_rows(rows, MANIFEST, sort_by="key")
+    raw = build_table(rows, RAW_MANIFEST, sort_by="key")
     write_table(raw, paths.raw_manifest)
     with ShardWriter(paths.shards, 1, (8, 8, 1), 1) as writer:
         writer.write(0, 0, np.zeros((8, 8, 1), np.uint8))

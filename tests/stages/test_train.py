@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from ruamel.yaml import YAML
 
+from pipeline.collection.pictures import Part, Pictures, read_part
 from pipeline.collection.shards import ShardWriter
 from pipeline.errors import DataError, ModelError
 from pipeline.evidence.metrics import log_loss
@@ -17,11 +18,11 @@ from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.serving.classifier import Classifier
 from pipeline.stages import train
-from pipeline.tables.parquet import EXTRA, write_table
+from pipeline.tables.extra import EXTRA
+from pipeline.tables.parquet import write_table
 from pipeline.tracking.runs import Untracked
-from pipeline.training.augmentations import policy_of, write_policy
-from pipeline.training.batches import Part, Pictures, read_part
-from pipeline.training.callbacks import CURVES
+from pipeline.training.history import CURVES
+from pipeline.training.policy import build_policy, write_policy
 
 Develop = Callable[..., Paths]
 ParamsOf = Callable[..., Params]
@@ -68,7 +69,7 @@ def project(develop: Develop, params: Params, tmp_path_factory: pytest.TempPathF
             writer.write(0, row, pictures[row])
     rows = [{"id": f"id-00{i}", "copy": 0, "class_index": i, "shard": 0, "row": i} for i in range(2)]
     write_table(pa.Table.from_pylist(rows, schema=EXTRA), paths.extra / "manifest.parquet")
-    write_policy(policy_of(params.augment, channels=1), paths.policy)
+    write_policy(build_policy(params.augment, channels=1), paths.policy)
     train_stage = {"cmd": "train", "deps": [str(paths.policy.relative_to(paths.root))], "params": ["train"]}
     YAML().dump({"stages": {"train": train_stage}}, paths.dvc_yaml)
     YAML().dump({"train": params.train.model_dump()}, paths.params)

@@ -17,7 +17,9 @@ from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.sources import open_source
 from pipeline.stages import validate
-from pipeline.tables.parquet import CLASSES, MANIFEST, read_table, write_table
+from pipeline.tables.parquet import read_table, write_table
+from pipeline.tables.raw_classes import RAW_CLASSES
+from pipeline.tables.raw_manifest import RAW_MANIFEST
 from pipeline.tracking.runs import Untracked
 
 ParamsOf = Callable[..., Params]
@@ -65,14 +67,14 @@ def outputs(paths: Paths) -> dict[str, bytes]:
 
 def test_a_sound_collection(project: Paths, lenient: Params) -> None:
     metrics = validate.main(lenient, project, Untracked())
-    manifest = read_table(project.raw_manifest, MANIFEST)
+    manifest = read_table(project.raw_manifest, RAW_MANIFEST)
     keys = manifest.column("key").to_pylist()
     assert keys == sorted(keys)
     assert len(set(manifest.column("id").to_pylist())) == len(keys) == 30
     row = rows_of(manifest)["line/3.png"]
     assert (row["label"], row["verdict"], row["format"], row["width"]) == ("line", "kept", "PNG", 8)
     assert row["brightness"] == pytest.approx(83 / 255)
-    assert read_table(project.raw_classes, CLASSES).to_pydict() == {
+    assert read_table(project.raw_classes, RAW_CLASSES).to_pydict() == {
         "label": ["circle", "line", "square"],
         "n_files": [10, 10, 10],
         "n_readable": [10, 10, 10],
@@ -216,7 +218,7 @@ def test_pixel_tables_may_be_of_the_format_they_declare(project: Paths, params_o
     )
     metrics = validate.main(params, project, Untracked())
     assert (metrics["n_kept"], metrics["n_classes"]) == (20, 2)
-    assert set(read_table(project.raw_manifest, MANIFEST).column("format").to_pylist()) == {"PPM"}
+    assert set(read_table(project.raw_manifest, RAW_MANIFEST).column("format").to_pylist()) == {"PPM"}
 
 
 def test_a_format_that_pillow_does_not_know_is_a_params_error(project: Paths, params_of: ParamsOf) -> None:

@@ -8,7 +8,9 @@ import pytest
 
 from pipeline.errors import DataError
 from pipeline.tables import parquet
-from pipeline.tables.parquet import EXTRA, SPLIT, from_rows, read_table, write_table
+from pipeline.tables.extra import EXTRA
+from pipeline.tables.parquet import build_table, read_table, write_table
+from pipeline.tables.split import SPLIT
 
 ROWS: list[dict[str, Any]] = [
     {"id": "b", "class_name": "x", "class_index": 0, "split": "train", "fold": 3},
@@ -19,17 +21,17 @@ SCHEMAS = {name: value for name, value in vars(parquet).items() if isinstance(va
 
 
 def test_rows_come_sorted_by_code_point() -> None:
-    assert from_rows(ROWS, SPLIT, sort_by="id")["id"].to_pylist() == ["B", "a", "b"]
+    assert build_table(ROWS, SPLIT, sort_by="id")["id"].to_pylist() == ["B", "a", "b"]
 
 
 def test_the_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
-    write_table(from_rows(ROWS, SPLIT, sort_by="id"), tmp_path / "1.parquet")
-    write_table(from_rows(reversed(ROWS), SPLIT, sort_by="id"), tmp_path / "2.parquet")
+    write_table(build_table(ROWS, SPLIT, sort_by="id"), tmp_path / "1.parquet")
+    write_table(build_table(reversed(ROWS), SPLIT, sort_by="id"), tmp_path / "2.parquet")
     assert (tmp_path / "1.parquet").read_bytes() == (tmp_path / "2.parquet").read_bytes()
 
 
 def test_pandas_leaves_no_trace_in_the_bytes(tmp_path: Path) -> None:
-    table = from_rows(ROWS, SPLIT, sort_by="id")
+    table = build_table(ROWS, SPLIT, sort_by="id")
     write_table(table, tmp_path / "1.parquet")
     through = pa.Table.from_pandas(table.to_pandas(), schema=SPLIT, preserve_index=False)
     write_table(through, tmp_path / "2.parquet")
@@ -47,18 +49,18 @@ def test_what_is_written_is_read_back(name: str, tmp_path: Path) -> None:
     }
     example["fixed_size_binary[32]"] = bytes(32)
     row = {field.name: example.get(str(field.type), 1) for field in schema}
-    table = from_rows([row], schema, sort_by=schema.names[0])
+    table = build_table([row], schema, sort_by=schema.names[0])
     write_table(table, tmp_path / "t.parquet")
     assert read_table(tmp_path / "t.parquet", schema).to_pylist() == [row]
 
 
 def test_an_empty_table_keeps_its_columns(tmp_path: Path) -> None:
-    write_table(from_rows([], SPLIT, sort_by="id"), tmp_path / "t.parquet")
+    write_table(build_table([], SPLIT, sort_by="id"), tmp_path / "t.parquet")
     assert read_table(tmp_path / "t.parquet", SPLIT).num_rows == 0
 
 
 def test_an_unknown_column_is_not_taken_over() -> None:
-    assert from_rows([ROWS[0] | {"more": 1}], SPLIT, sort_by="id").column_names == SPLIT.names
+    assert build_table([ROWS[0] | {"more": 1}], SPLIT, sort_by="id").column_names == SPLIT.names
 
 
 @pytest.mark.parametrize(
@@ -78,14 +80,14 @@ def test_a_file_that_cannot_be_read_is_told(content: bytes | None, message: str,
 
 
 def test_other_columns_are_told(tmp_path: Path) -> None:
-    write_table(from_rows([], EXTRA, sort_by="id"), tmp_path / "t.parquet")
+    write_table(build_table([], EXTRA, sort_by="id"), tmp_path / "t.parquet")
     with pytest.raises(DataError, match=r"has columns \['id', 'copy', .*\], expected \['id', 'class_name'"):
         read_table(tmp_path / "t.parquet", SPLIT)
 
 
 def test_a_failed_write_leaves_the_old_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "t.parquet"
-    write_table(from_rows(ROWS, SPLIT, sort_by="id"), path)
+    write_table(build_table(ROWS, SPLIT, sort_by="id"), path)
     before = path.read_bytes()
 
     def full(table: pa.Table, where: Path, **_: object) -> None:
@@ -94,6 +96,6 @@ def test_a_failed_write_leaves_the_old_table(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr("pipeline.tables.parquet.pq.write_table", full)
     with pytest.raises(OSError, match="No space left"):
-        write_table(from_rows([], SPLIT, sort_by="id"), path)
+        write_table(build_table([], SPLIT, sort_by="id"), path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.errors import PromotionError
 from pipeline.paths import Paths
-from pipeline.tracking.lineage import UPSTREAM, Lineage, md5_of
+from pipeline.tracking.lineage import UPSTREAM, Lineage, compute_md5
 
 # Every stage writes a file and a folder, notes its own entry as it would be tagged, and depends on the
 # stage before. The source is a template, like the real one.
@@ -64,7 +64,7 @@ def test_entry_of_a_running_stage_is_the_one_in_the_lock(chain: Paths, stage: st
 
 
 def test_folder_md5_is_dvcs(chain: Paths) -> None:
-    assert md5_of(chain.root / "data/clean/folder") == Lineage(chain).outs("clean")["data/clean/folder"]
+    assert compute_md5(chain.root / "data/clean/folder") == Lineage(chain).outs("clean")["data/clean/folder"]
 
 
 @pytest.mark.parametrize(

@@ -8,22 +8,16 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from pipeline.collection.alterations import (
+    IMPERFECT,
+    choose_imperfect_copies,
+    choose_rare_copies,
+    make_imperfect,
+)
 from pipeline.errors import DataError, ParamsError
 from pipeline.params import AugmentParams, Params
-from pipeline.training.augmentations import (
-    IMPERFECT,
-    alter,
-    alternates,
-    augmenter,
-    build_layers,
-    extra_copies,
-    imperfect,
-    imperfect_copies,
-    mixers,
-    policy_of,
-    read_policy,
-    write_policy,
-)
+from pipeline.training.augmentations import alter, build_augmenter, build_layers, build_mixers
+from pipeline.training.policy import alternates, build_policy, read_policy, write_policy
 
 Augment = Callable[..., AugmentParams]
 Uint8 = npt.NDArray[np.uint8]
@@ -68,7 +62,7 @@ def gradient(n: int, channels: int) -> Uint8:
 @pytest.mark.parametrize(("knobs", "class_name"), KNOBS)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_knob_alters(augment: Augment, knobs: dict[str, Any], class_name: str, channels: int) -> None:
-    policy = policy_of(augment(**knobs), channels=channels)
+    policy = build_policy(augment(**knobs), channels=channels)
     pictures = gradient(4, channels)
     altered = alter(pictures, layers=build_layers(policy), key="a")
     if channels == 1 and class_name == "RandomGrayscale":
@@ -82,32 +76,32 @@ def test_every_knob_alters(augment: Augment, knobs: dict[str, Any], class_name: 
 
 
 def test_zero_is_off(augment: Augment) -> None:
-    assert policy_of(augment(), channels=3) == []
+    assert build_policy(augment(), channels=3) == []
 
 
 def test_strengths(augment: Augment) -> None:
     """What a knob's number means, on pictures where it can be read off."""
     grey = np.full((64, 16, 16, 3), 128, np.uint8)
-    noise = alter(grey, layers=build_layers(policy_of(augment(noise=0.1), channels=3)), key="a")
+    noise = alter(grey, layers=build_layers(build_policy(augment(noise=0.1), channels=3)), key="a")
     assert noise.std() == pytest.approx(0.1 * 255, rel=0.03)
-    light = alter(grey, layers=build_layers(policy_of(augment(brightness=0.2), channels=3)), key="a")
+    light = alter(grey, layers=build_layers(build_policy(augment(brightness=0.2), channels=3)), key="a")
     shift = light.astype(float).mean(axis=(1, 2, 3)) - 128
     assert 40 < np.abs(shift).max() <= 51.5
     assert shift.min() < -30 < 30 < shift.max()
-    erased = alter(grey * 0 + 9, layers=build_layers(policy_of(augment(erasing=0.5), channels=3)), key="a")
+    erased = alter(grey * 0 + 9, layers=build_layers(build_policy(augment(erasing=0.5), channels=3)), key="a")
     assert 0.3 < (erased != 9).any(axis=(1, 2, 3)).mean() < 0.7
 
 
 def test_edges_are_filled_from_the_picture(augment: Augment) -> None:
     white = np.full((8, 16, 16, 1), 255, np.uint8)
     params = augment(rotation=0.1, zoom=0.3, shift=0.3, shear=0.3)
-    assert (alter(white, layers=build_layers(policy_of(params, channels=1)), key="a") == 255).all()
+    assert (alter(white, layers=build_layers(build_policy(params, channels=1)), key="a") == 255).all()
 
 
 def test_a_knob_changes_no_other_ones_draws(augment: Augment) -> None:
     flat = np.full((8, 6, 6, 1), 100, np.uint8)  # geometry cannot be seen on it
-    alone = policy_of(augment(brightness=0.3), channels=1)
-    together = policy_of(augment(brightness=0.3, rotation=0.2, flip="both"), channels=1)
+    alone = build_policy(augment(brightness=0.3), channels=1)
+    together = build_policy(augment(brightness=0.3, rotation=0.2, flip="both"), channels=1)
     assert len(together) == 3
     assert np.array_equal(
         alter(flat, layers=build_layers(alone), key="a"), alter(flat, layers=build_layers(together), key="a")
@@ -116,7 +110,7 @@ def test_a_knob_changes_no_other_ones_draws(augment: Augment) -> None:
 
 def test_a_key_decides_alone(augment: Augment) -> None:
     knobs = {"rotation": 0.2, "brightness": 0.3, "noise": 0.1, "erasing": 0.5, "rand_augment": 0.3}
-    policy = policy_of(augment(**knobs), channels=3)
+    policy = build_policy(augment(**knobs), channels=3)
     pictures = gradient(3, 3)
     layers = build_layers(policy)
     first = alter(pictures[:1], layers=layers, key="id/0")
@@ -124,14 +118,14 @@ def test_a_key_decides_alone(augment: Augment) -> None:
     assert np.array_equal(first, alter(pictures[:1], layers=layers, key="id/0"))
     assert np.array_equal(first, alter(pictures[:1], layers=build_layers(policy), key="id/0"))
     assert not np.array_equal(first, alter(pictures[:1], layers=layers, key="id/1"))
-    other_seed = policy_of(augment(**knobs, seed=1), channels=3)
+    other_seed = build_policy(augment(**knobs, seed=1), channels=3)
     assert not np.array_equal(first, alter(pictures[:1], layers=build_layers(other_seed), key="id/0"))
 
 
 def test_augmenter_is_active_in_training_only(augment: Augment) -> None:
-    policy = policy_of(augment(flip="both", rotation=0.2, noise=0.2, erasing=1.0), channels=3)
+    policy = build_policy(augment(flip="both", rotation=0.2, noise=0.2, erasing=1.0), channels=3)
     pictures = gradient(8, 3)
-    model = augmenter(policy, image_hw=(12, 10), channels=3)
+    model = build_augmenter(policy, image_hw=(12, 10), channels=3)
     assert np.array_equal(np.asarray(model(pictures, training=False)), pictures)
     altered = np.asarray(model(pictures, training=True))
     assert altered.dtype == np.uint8
@@ -141,8 +135,8 @@ def test_augmenter_is_active_in_training_only(augment: Augment) -> None:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_rand_augment_in_a_compiled_graph(augment: Augment, channels: int) -> None:
     """As training calls it: also on grey pictures, and other draws each time."""
-    model = augmenter(
-        policy_of(augment(rand_augment=0.3), channels=channels), image_hw=(12, 10), channels=channels
+    model = build_augmenter(
+        build_policy(augment(rand_augment=0.3), channels=channels), image_hw=(12, 10), channels=channels
     )
     pictures = gradient(8, channels)
     first, second = (in_training(model, pictures) for _ in range(2))
@@ -166,9 +160,9 @@ def in_training(model: Any, pictures: Uint8) -> Uint8:
 
 
 def test_a_policy_without_picture_layers_costs_nothing(augment: Augment) -> None:
-    policy = policy_of(augment(flip="alternating", mixup=0.2, cutmix=1.0), channels=3)
+    policy = build_policy(augment(flip="alternating", mixup=0.2, cutmix=1.0), channels=3)
     assert build_layers(policy) == []
-    model = augmenter(policy, image_hw=(12, 10), channels=3)
+    model = build_augmenter(policy, image_hw=(12, 10), channels=3)
     assert [type(operation).__name__ for operation in model.operations] == ["InputLayer"]
     pictures = gradient(3, 3)
     assert np.array_equal(np.asarray(model(pictures, training=True)), pictures)
@@ -179,7 +173,7 @@ def test_a_policy_without_picture_layers_costs_nothing(augment: Augment) -> None
     [("alternating", True), ("none", False), ("horizontal", False), ("both", False)],
 )
 def test_alternates(augment: Augment, flip: str, expected: bool) -> None:
-    policy = policy_of(augment(flip=flip, rotation=0.1), channels=3)
+    policy = build_policy(augment(flip=flip, rotation=0.1), channels=3)
     assert alternates(policy) is expected
     kinds = [type(layer).__name__ for layer in build_layers(policy)]
     assert kinds == (
@@ -198,7 +192,7 @@ MIXERS = [
 
 @pytest.mark.parametrize(("knobs", "names"), MIXERS)
 def test_mixers(augment: Augment, knobs: dict[str, Any], names: list[str]) -> None:
-    layers = mixers(policy_of(augment(**knobs), channels=3))
+    layers = build_mixers(build_policy(augment(**knobs), channels=3))
     assert [type(layer).__name__ for layer in layers] == names
     assert all(layer.compute_dtype == "float32" for layer in layers)
     strengths = [
@@ -217,7 +211,7 @@ def mixed(layer: Any) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
 
 @pytest.mark.parametrize("knobs", [{"mixup": 1.0}, {"cutmix": 1.0}], ids=["mixup", "cutmix"])
 def test_labels_are_mixed_as_pictures_are(augment: Augment, knobs: dict[str, Any]) -> None:
-    (layer,) = mixers(policy_of(augment(**knobs), channels=3))
+    (layer,) = build_mixers(build_policy(augment(**knobs), channels=3))
     images, labels = mixed(layer)
     assert labels.sum(axis=1) == pytest.approx(1)
     assert (labels.max(axis=1) < 0.95).sum() > 4
@@ -231,27 +225,30 @@ def test_labels_are_mixed_as_pictures_are(augment: Augment, knobs: dict[str, Any
 @pytest.mark.parametrize("knobs", [{"mixup": 1.0}, {"cutmix": 1.0}], ids=["mixup", "cutmix"])
 def test_what_a_mixer_has_drawn_is_in_its_variables(augment: Augment, knobs: dict[str, Any]) -> None:
     """A training that goes on from a checkpoint mixes as it would have."""
-    policy = policy_of(augment(**knobs), channels=3)
-    (layer,), (resumed,) = mixers(policy), mixers(policy)
+    policy = build_policy(augment(**knobs), channels=3)
+    (layer,), (resumed,) = build_mixers(policy), build_mixers(policy)
     first = mixed(layer)
     state = [np.asarray(variable) for variable in layer.variables]
     second = mixed(layer)
     for variable, value in zip(resumed.variables, state, strict=True):
         variable.assign(value)
     assert all(np.array_equal(a, b) for a, b in zip(mixed(resumed), second, strict=True))
-    (again,), (other,) = mixers(policy), mixers(policy_of(augment(**knobs, seed=1), channels=3))
+    (again,), (other,) = (
+        build_mixers(policy),
+        build_mixers(build_policy(augment(**knobs, seed=1), channels=3)),
+    )
     assert np.array_equal(mixed(again)[0], first[0])
     assert not np.array_equal(mixed(other)[0], first[0])
 
 
 def test_cutmix_above_one(augment: Augment) -> None:
     with pytest.raises(ParamsError, match=r"augment\.cutmix: allowed are 0 to 1, got 2"):
-        policy_of(augment(cutmix=2.0), channels=3)
+        build_policy(augment(cutmix=2.0), channels=3)
 
 
 def test_policy_file(augment: Augment, tmp_path: Path) -> None:
     knobs = {"noise": 0.1, "erasing": 0.2, "rand_augment": 0.1, "mixup": 0.2, "cutmix": 1.0}
-    policy = policy_of(augment(flip="alternating", zoom=0.1, **knobs), channels=3)
+    policy = build_policy(augment(flip="alternating", zoom=0.1, **knobs), channels=3)
     path = tmp_path / "policy.json"
     write_policy(policy, path)
     first = path.read_bytes()
@@ -308,7 +305,7 @@ def test_extra_copies(
     ids = [f"{c}-{i}" for c, n in counts.items() for i in range(n)]
     classes = [c for c, n in counts.items() for _ in range(n)]
     params = augment(rotation=0.1, fill_rare_to=fill)
-    copies = extra_copies(ids, classes, params=params, policy=policy_of(params, channels=3))
+    copies = choose_rare_copies(ids, classes, params=params, policy=build_policy(params, channels=3))
     found = [int(id_.split("-")[0]) for id_, _ in copies]
     assert {c: found.count(c) for c in set(found)} == expected
     assert copies == sorted(set(copies))
@@ -319,20 +316,20 @@ def test_extra_copies(
 
 def test_extra_copies_need_an_alteration(augment: Augment) -> None:
     params = augment(fill_rare_to=1.0)
-    mixing_only = policy_of(augment(flip="alternating", mixup=0.2, cutmix=1.0), channels=3)
+    mixing_only = build_policy(augment(flip="alternating", mixup=0.2, cutmix=1.0), channels=3)
     for policy in ([], mixing_only):
         with pytest.raises(ParamsError, match=r"fill_rare_to is 1.*augment\.rotation"):
-            extra_copies(["a", "b", "c"], [0, 0, 1], params=params, policy=policy)
+            choose_rare_copies(["a", "b", "c"], [0, 0, 1], params=params, policy=policy)
 
 
 def test_another_picture_moves_no_copy(augment: Augment) -> None:
     params = augment(rotation=0.1, fill_rare_to=1.0)
-    policy = policy_of(params, channels=3)
+    policy = build_policy(params, channels=3)
     ids, classes = [f"big-{i}" for i in range(20)] + [f"rare-{i}" for i in range(5)], [0] * 20 + [1] * 5
-    before = extra_copies(ids, classes, params=params, policy=policy)
-    after = extra_copies([*ids, "big-new"], [*classes, 0], params=params, policy=policy)
+    before = choose_rare_copies(ids, classes, params=params, policy=policy)
+    after = choose_rare_copies([*ids, "big-new"], [*classes, 0], params=params, policy=policy)
     assert set(before) < set(after)
-    assert extra_copies(ids[::-1], classes[::-1], params=params, policy=policy) == before
+    assert choose_rare_copies(ids[::-1], classes[::-1], params=params, policy=policy) == before
 
 
 def framed(n: int, *, height: int = 40, width: int = 30) -> Uint8:
@@ -354,7 +351,7 @@ def dark_area(pictures: Uint8) -> npt.NDArray[np.float64]:
 def test_imperfect_is_shrunk_and_moved_or_turned() -> None:
     n = 400
     pictures = framed(n)
-    altered = imperfect(pictures, ids_of(n), seed=0)
+    altered = make_imperfect(pictures, ids_of(n), seed=0)
     assert altered.shape == pictures.shape
     assert altered.dtype == np.uint8
     assert (altered[:, [0, -1]] >= 199).all()  # paper all around, no black corner
@@ -391,7 +388,7 @@ def test_imperfect_turns_by_up_to_40_degrees_either_way() -> None:
     n = 400
     line = np.full((n, 41, 41, 1), 200, np.uint8)
     line[:, 20, 8:33] = 20
-    altered = imperfect(line, ids_of(n), seed=0)
+    altered = make_imperfect(line, ids_of(n), seed=0)
     y, x = np.mgrid[0:41, 0:41] - 20.0
     dark = (200 - altered[..., 0].astype(np.float64)).reshape(n, -1)
     moment = [(dark * value.ravel()).sum(axis=1) / dark.sum(axis=1) for value in (x * x, y * y, x * y)]
@@ -411,26 +408,26 @@ def test_imperfect_turns_by_up_to_40_degrees_either_way() -> None:
 )
 def test_imperfect_leaves_one_colour_alone(picture: npt.NDArray[Any]) -> None:
     pictures = np.repeat(picture.astype(np.uint8)[None], 20, axis=0)
-    assert np.array_equal(imperfect(pictures, ids_of(20), seed=0), pictures)
+    assert np.array_equal(make_imperfect(pictures, ids_of(20), seed=0), pictures)
 
 
 def test_imperfect_depends_on_seed_and_id_alone() -> None:
     pictures, ids = gradient(12, 3), ids_of(12)
-    together = imperfect(pictures, ids, seed=0)
-    assert np.array_equal(imperfect(pictures[5:6], ids[5:6], seed=0), together[5:6])
-    assert np.array_equal(imperfect(pictures[::-1], ids[::-1], seed=0), together[::-1])
-    assert not np.array_equal(imperfect(pictures, ids, seed=1), together)
-    assert not np.array_equal(imperfect(pictures[5:6], ["other"], seed=0), together[5:6])
-    assert imperfect(pictures[:0], [], seed=0).shape == (0, 12, 10, 3)
+    together = make_imperfect(pictures, ids, seed=0)
+    assert np.array_equal(make_imperfect(pictures[5:6], ids[5:6], seed=0), together[5:6])
+    assert np.array_equal(make_imperfect(pictures[::-1], ids[::-1], seed=0), together[::-1])
+    assert not np.array_equal(make_imperfect(pictures, ids, seed=1), together)
+    assert not np.array_equal(make_imperfect(pictures[5:6], ["other"], seed=0), together[5:6])
+    assert make_imperfect(pictures[:0], [], seed=0).shape == (0, 12, 10, 3)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 1.0])
 def test_imperfect_copies(augment: Augment, share: float) -> None:
     ids = ids_of(2000)
-    copies = imperfect_copies(ids, params=augment(imperfect=share))
+    copies = choose_imperfect_copies(ids, params=augment(imperfect=share))
     assert copies == sorted(set(copies))
     assert len(copies) == pytest.approx(share * 2000, abs=1 if share in (0, 1) else 70)
     assert {copy for _, copy in copies} <= {IMPERFECT}
-    fewer = imperfect_copies(ids[:1000], params=augment(imperfect=share))
+    fewer = choose_imperfect_copies(ids[:1000], params=augment(imperfect=share))
     assert set(fewer) == {(id_, copy) for id_, copy in copies if id_ in set(ids[:1000])}
-    assert set(copies) <= set(imperfect_copies(ids, params=augment(imperfect=min(1.0, share + 0.1))))
+    assert set(copies) <= set(choose_imperfect_copies(ids, params=augment(imperfect=min(1.0, share + 0.1))))

@@ -9,20 +9,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from pipeline.collection.pictures import Part, Pictures, cut_into_runs, read_extra, read_part
 from pipeline.collection.shards import ShardWriter
 from pipeline.errors import DataError
 from pipeline.paths import Paths
-from pipeline.tables.parquet import CLEAN, EXTRA, SPLIT, read_table, write_table
-from pipeline.training.batches import (
-    Part,
-    Pictures,
-    batches,
-    chunks,
-    epoch_order,
-    picture_weights,
-    read_extra,
-    read_part,
-)
+from pipeline.tables.clean_manifest import CLEAN_MANIFEST
+from pipeline.tables.extra import EXTRA
+from pipeline.tables.parquet import read_table, write_table
+from pipeline.tables.split import SPLIT
+from pipeline.training.batches import Batches, shuffle_epoch, weigh_pictures
 from pipeline.training.frozen_features import Features
 
 Develop = Callable[..., Paths]
@@ -53,7 +48,7 @@ def test_read_part(project: Paths) -> None:
 
 
 def test_a_picture_that_clean_has_dropped(project: Paths) -> None:
-    table = read_table(project.clean_manifest, CLEAN)
+    table = read_table(project.clean_manifest, CLEAN_MANIFEST)
     write_table(table.slice(2), project.clean_manifest)
     with pytest.raises(DataError, match=r"2 train pictures are not in .*, the first is id-000"):
         part_of(project, "train")
@@ -106,7 +101,7 @@ def test_no_extra_folder(project: Paths) -> None:
 def test_picture_weights(y: str, groups: str, by: str, expected: list[float]) -> None:
     values = np.empty((len(y), 1), np.float32)
     pictures = Features(values, np.array([*y], np.int64), np.array([*groups], np.int64))
-    weights = picture_weights(pictures, by_class=by in ("class", "both"), by_group=by in ("group", "both"))
+    weights = weigh_pictures(pictures, by_class=by in ("class", "both"), by_group=by in ("group", "both"))
     assert weights.dtype == np.float32
     assert weights.tolist() == pytest.approx(expected)
 
@@ -124,22 +119,22 @@ def test_groups_are_those_of_the_split(project: Paths) -> None:
 
 
 def test_epoch_order() -> None:
-    first = epoch_order(50, seed=1, epoch=0)
+    first = shuffle_epoch(50, seed=1, epoch=0)
     assert sorted(first) == list(range(50))
-    assert np.array_equal(first, epoch_order(50, seed=1, epoch=0))
-    assert not np.array_equal(first, epoch_order(50, seed=1, epoch=1))
-    assert not np.array_equal(first, epoch_order(50, seed=2, epoch=0))
+    assert np.array_equal(first, shuffle_epoch(50, seed=1, epoch=0))
+    assert not np.array_equal(first, shuffle_epoch(50, seed=1, epoch=1))
+    assert not np.array_equal(first, shuffle_epoch(50, seed=2, epoch=0))
 
 
 def test_chunks() -> None:
-    assert [index.tolist() for index in chunks(5, 2)] == [[0, 1], [2, 3], [4]]
-    assert list(chunks(0, 2)) == []
+    assert [index.tolist() for index in cut_into_runs(5, 2)] == [[0, 1], [2, 3], [4]]
+    assert list(cut_into_runs(0, 2)) == []
 
 
 def test_batches(project: Paths) -> None:
     pictures = with_extra(project)
     weights = np.where(pictures.y == 1, 2, 0.5).astype(np.float32)
-    fed = batches(pictures, n_classes=2, batch_size=4, weights=weights, shuffle_seed=3)
+    fed = Batches(pictures, n_classes=2, batch_size=4, weights=weights, shuffle_seed=3)
     epochs = []
     for got in epochs_of(fed, 2):
         assert [len(x) for x, _, _ in got] == [4, 4, 3]
@@ -189,7 +184,7 @@ def sides_of(epoch: list[Any]) -> dict[int, str]:
 
 
 def test_pictures_are_mirrored_in_every_other_epoch(pointing: Pictures) -> None:
-    fed = batches(pointing, n_classes=2, batch_size=4, shuffle_seed=3, mirrored=True)
+    fed = Batches(pointing, n_classes=2, batch_size=4, shuffle_seed=3, mirrored=True)
     first, second, third, fourth = map(sides_of, epochs_of(fed, 4))
     assert len(first) == 11
     assert (first, second) == (third, fourth)
@@ -201,7 +196,7 @@ def test_pictures_are_mirrored_in_every_other_epoch(pointing: Pictures) -> None:
 
 
 def test_without_mirroring_all_stay(pointing: Pictures) -> None:
-    fed = batches(pointing, n_classes=2, batch_size=4, shuffle_seed=3)
+    fed = Batches(pointing, n_classes=2, batch_size=4, shuffle_seed=3)
     assert {side for epoch in epochs_of(fed, 2) for side in sides_of(epoch).values()} == {"left"}
 
 
@@ -210,20 +205,20 @@ def test_without_mirroring_all_stay(pointing: Pictures) -> None:
 def test_a_later_first_epoch(pointing: Pictures, first_epoch: int, mirrored: bool) -> None:
     """What goes on after a checkpoint sees what it would have seen."""
     how: dict[str, Any] = {"n_classes": 2, "batch_size": 4, "shuffle_seed": 3, "mirrored": mirrored}
-    undisturbed = epochs_of(batches(pointing, **how), 7)[first_epoch:]
-    resumed = epochs_of(batches(pointing, **how, first_epoch=first_epoch), 7 - first_epoch)
+    undisturbed = epochs_of(Batches(pointing, **how), 7)[first_epoch:]
+    resumed = epochs_of(Batches(pointing, **how, first_epoch=first_epoch), 7 - first_epoch)
     for expected, got in zip(undisturbed, resumed, strict=True):
         for one, other in zip(expected, got, strict=True):
             assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
 def test_the_shards_are_not_mirrored(pointing: Pictures) -> None:
-    epochs_of(batches(pointing, n_classes=2, batch_size=4, mirrored=True), 1)
+    epochs_of(Batches(pointing, n_classes=2, batch_size=4, mirrored=True), 1)
     assert set(sides(pointing.gather(np.arange(11))).values()) == {"left"}
 
 
 def test_batches_in_order_and_of_even_size(project: Paths) -> None:
-    fed = batches(Pictures((project.shards, part_of(project, "train"))), n_classes=2, batch_size=8)
+    fed = Batches(Pictures((project.shards, part_of(project, "train"))), n_classes=2, batch_size=8)
     (got,) = epochs_of(fed, 1)
     assert [shown(x) for x, _, _ in got] == [[0, 1, 2, 3, 4], [5, 6, 7, 8]]
     assert (got[0][2] == 1).all()
@@ -244,7 +239,7 @@ def test_batches_that_devices_share(
 ) -> None:
     """Nine pictures, each at least once, those that come twice the first of the epoch."""
     pictures = Pictures((project.shards, part_of(project, "train")))
-    fed = batches(pictures, n_classes=2, batch_size=batch_size, shuffle_seed=1, multiple_of=multiple_of)
+    fed = Batches(pictures, n_classes=2, batch_size=batch_size, shuffle_seed=1, multiple_of=multiple_of)
     (got,) = epochs_of(fed, 1)
     assert [len(x) for x, _, _ in got] == sizes
     seen = [value for x, _, _ in got for value in shown(x)]

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from pipeline.errors import ModelError
-from pipeline.training.callbacks import Progress, best_row, keeper, line, reporter
+from pipeline.training.callbacks import Progress, describe_epoch, keeper, reporter
 from pipeline.training.checkpoints import Checkpoint
+from pipeline.training.history import find_best_row
 
 VALUES = [(0.5, 0.8), (0.3, 0.7), (0.4, 0.9), (0.6, 0.9)]  # val_loss, val_accuracy
 ROWS = [
@@ -62,7 +63,7 @@ def test_keeps_the_best(monitor: str, epoch: int) -> None:
     story = Story(progress)
     assert [story.epoch(i, values) for i, values in enumerate(VALUES)] == [False, False, False, True]
     assert float(progress.best_weights[0][0, 0]) == epoch
-    assert best_row(progress.rows, monitor)["epoch"] == epoch
+    assert find_best_row(progress.rows, monitor)["epoch"] == epoch
     assert progress.rows == heard
     assert [row["val_loss"] for row in heard] == [a for a, _ in VALUES]
     assert story.saved == [False, False, False, True]
@@ -70,7 +71,7 @@ def test_keeps_the_best(monitor: str, epoch: int) -> None:
 
 @pytest.mark.parametrize(("monitor", "epoch"), BEST)
 def test_best_row(monitor: str, epoch: int) -> None:
-    assert best_row(ROWS, monitor)["epoch"] == epoch
+    assert find_best_row(ROWS, monitor)["epoch"] == epoch
 
 
 @pytest.mark.parametrize(
@@ -155,7 +156,7 @@ def test_the_average_is_validated_and_kept() -> None:
 
 def test_line(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    assert line(ROWS[2], 30, 1210.4, 41.2) == (
+    assert describe_epoch(ROWS[2], 30, 1210.4, 41.2) == (
         "epoch  3/30: loss 1.0000, accuracy 0.5000, val_loss 0.4000, val_accuracy 0.9000, 1,210/s, 41 s left"
     )
     Story(Progress("val_loss")).epoch(0, (0.5, 0.8))

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from pipeline.training.checkpoints import N_KEPT, Checkpoints, key_of
+from pipeline.training.checkpoints import N_KEPT, Checkpoints, hash_training
 
 ARRAYS: dict[str, npt.NDArray[Any]] = {
     "now/0": np.arange(6, dtype=np.float32).reshape(2, 3),
@@ -102,6 +102,6 @@ def test_one_at_a_time(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None
 
 
 def test_key() -> None:
-    assert key_of({"a": 1, "b": [2]}) == key_of({"b": [2], "a": 1})
-    assert key_of({"a": 1}) != key_of({"a": 2})
-    assert len(key_of({})) == 32
+    assert hash_training({"a": 1, "b": [2]}) == hash_training({"b": [2], "a": 1})
+    assert hash_training({"a": 1}) != hash_training({"a": 2})
+    assert len(hash_training({})) == 32

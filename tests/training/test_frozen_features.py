@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline.collection.pictures import Part, Pictures
 from pipeline.collection.shards import ShardWriter
-from pipeline.training.batches import Part, Pictures
-from pipeline.training.frozen_features import FeatureCache, digests, identity
+from pipeline.training.frozen_features import FeatureCache, hash_backbone, hash_pictures
 
 N = 7
 
@@ -108,13 +108,17 @@ def test_a_damaged_file(
 
 
 def test_a_backbone_is_known_by_what_it_computes() -> None:
-    assert identity(backbone(), "two") == identity(backbone(), "two")
-    others = {identity(backbone(), "two"), identity(backbone(2.0), "two"), identity(backbone(), "other")}
+    assert hash_backbone(backbone(), "two") == hash_backbone(backbone(), "two")
+    others = {
+        hash_backbone(backbone(), "two"),
+        hash_backbone(backbone(2.0), "two"),
+        hash_backbone(backbone(), "other"),
+    }
     assert len(others) == 3
 
 
 def test_digests() -> None:
     pictures = np.zeros((3, 2, 2, 1), np.uint8)
     pictures[2, 1, 1] = 1
-    first, second, third = digests(pictures)
+    first, second, third = hash_pictures(pictures)
     assert first == second != third

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.training.optimizers import build_optimizer, learning_rate_of
+from pipeline.training.optimizers import build_optimizer, build_schedule
 
 NAMES = ["adam", "adamax", "adamw", "muon", "rmsprop", "sgd"]
 PLAIN: dict[str, Any] = {
@@ -57,7 +57,7 @@ def test_learning_rate(name: str, schedule: str, n_warmup_steps: int, step: int,
 
 
 def test_a_constant_rate_is_a_number() -> None:
-    assert learning_rate_of("constant", learning_rate=0.5, n_steps=9, n_warmup_steps=0) == 0.5
+    assert build_schedule("constant", learning_rate=0.5, n_steps=9, n_warmup_steps=0) == 0.5
 
 
 def after_steps(name: str, gradient: float, n_steps: int = 1, **changed: Any) -> tuple[Any, list[float]]:

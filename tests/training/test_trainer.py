@@ -12,16 +12,16 @@ import numpy.typing as npt
 import pytest
 
 from pipeline.backend.device import set_up_device
+from pipeline.collection.pictures import Part, Pictures
 from pipeline.collection.shards import ShardWriter
 from pipeline.errors import ModelError
 from pipeline.models import FAMILIES
 from pipeline.params import Params
-from pipeline.training.augmentations import policy_of
-from pipeline.training.batches import Part, Pictures
-from pipeline.training.callbacks import Row
 from pipeline.training.checkpoints import Checkpoints
 from pipeline.training.frozen_features import Features
-from pipeline.training.trainer import Phase, Places, feeds, fit, knobs_of
+from pipeline.training.history import Row
+from pipeline.training.policy import build_policy
+from pipeline.training.trainer import Phase, Places, feed, fit, read_knobs
 
 ParamsOf = Callable[..., Params]
 
@@ -67,7 +67,7 @@ def train(collections: list[Pictures], params_of: ParamsOf) -> Callable[..., tup
     def train(*, augment: dict[str, Any] | None = None, **named: Any) -> tuple[Any, list[Row]]:
         passed = {name: named.pop(name) for name in ("places", "on_epoch") if name in named}
         params = params_of(train=SMALL | named, augment=STILL | (augment or {}))
-        policy = policy_of(params.augment, channels=1)
+        policy = build_policy(params.augment, channels=1)
         return fit(
             *collections,
             image_hw=(16, 16),
@@ -199,7 +199,7 @@ def test_frozen_then_fine_tuned(
     section = {"model": APPLICATION, "weights": weights, "epochs": 2, "fine_tune_epochs": 2}
     params = params_of(train=SMALL | section, augment=STILL | {"flip": "horizontal"})
     shape: dict[str, Any] = {"image_hw": (32, 32), "channels": 1, "n_classes": 3, "params": params.train}
-    shape["policy"] = policy_of(params.augment, channels=1)
+    shape["policy"] = build_policy(params.augment, channels=1)
     whole, rows = fit(train, val, **shape)
     assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
     places = Places(Checkpoints(tmp_path / "checkpoints", "a"), features=tmp_path / "features")
@@ -237,14 +237,14 @@ def test_weights_of_pictures_follow_the_params(params_of: ParamsOf) -> None:
         (True, True, [0.5, 0.5, 1, 2]),
     ):
         params = params_of(train={"class_weights": by_class, "group_weights": by_group}).train
-        fed, validated = feeds(phase, params, first_epoch=0, n_replicas=1)
+        fed, validated = feed(phase, params, first_epoch=0, n_replicas=1)
         assert sorted(fed[0][2]) == pytest.approx(expected)
         assert validated[0][2].tolist() == [1, 1, 1, 1]
 
 
 def test_knobs_are_those_of_the_params(params_of: ParamsOf) -> None:
     section = {"filters": 3, "units": 4, "activation": "tanh", "dropout": 0.1, "kernel_l2": 0.2}
-    knobs = knobs_of(params_of(train=section).train)
+    knobs = read_knobs(params_of(train=section).train)
     assert vars(knobs) == section
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.training.training_model import accuracy, loss_of, trainee
+from pipeline.training.training_model import CrossEntropy, TrainingModel, build_accuracy
 
 LOGITS = np.array([[2.0, 0.0, -1.0], [0.5, 1.0, 0.0]], np.float32)
 LABELS = np.eye(3, dtype=np.float32)[[0, 2]]
@@ -17,7 +17,7 @@ def made(**changed: Any) -> Any:
 
     pictures = keras.Input((1, 3, 1), dtype="uint8")
     network = keras.Model(pictures, keras.layers.Flatten()(keras.layers.Rescaling(1.0)(pictures)))
-    return trainee(network, **{"augmenter": None, "mixers": [], "label_smoothing": 0.0} | changed)
+    return TrainingModel(network, **{"augmenter": None, "mixers": [], "label_smoothing": 0.0} | changed)
 
 
 def batch(n: int = 4) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def test_mixing_mixes_labels_alike() -> None:
 )
 def test_loss(head: str, expected: list[float]) -> None:
     y_pred = np.stack([LOGITS, LABELS], axis=1)
-    loss = loss_of(head)
+    loss = CrossEntropy(head)
     assert float(loss(LABELS, y_pred)) == pytest.approx(np.mean(expected), abs=1e-3)
     weighted = float(loss(LABELS, y_pred, sample_weight=np.array([2.0, 0.0])))
     assert weighted == pytest.approx(expected[0], abs=1e-3)
@@ -87,7 +87,7 @@ def test_loss(head: str, expected: list[float]) -> None:
 def test_accuracy_is_of_the_true_labels() -> None:
     """Also where the targets are mixed."""
     y_pred = np.stack([LOGITS, LABELS[::-1]], axis=1)
-    metric = accuracy()
+    metric = build_accuracy()
     metric.update_state(LABELS, y_pred)
     assert float(metric.result()) == 0.5
     assert metric.name == "accuracy"

@@ -1,0 +1,144 @@
+"""Pictures of the collection with their classes: read from the tables, gathered from the shards.
+
+Pictures stay in memory-mapped shards until they are asked for.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.collection.shards import Shards
+from pipeline.errors import DataError
+from pipeline.tables.clean_manifest import CLEAN_MANIFEST
+from pipeline.tables.extra import EXTRA
+from pipeline.tables.parquet import read_table
+from pipeline.tables.split import SPLIT
+
+Ints = npt.NDArray[np.int64]
+Uint8 = npt.NDArray[np.uint8]
+Bools = npt.NDArray[np.bool_]
+
+EXTRA_MANIFEST = "manifest.parquet"  # in the folder of extra pictures, beside its shards
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some pictures of the collection, sorted by id: which they are, where they lie, what they show."""
+
+    ids: tuple[str, ...]
+    shard: Ints
+    row: Ints
+    y: Ints  # class indices
+    copy: Ints | None = None  # of altered copies: the number of the copy
+    group: tuple[str, ...] | None = None  # what the split held together; of copies: with their originals
+    duplicate_group: tuple[str, ...] | None = None  # what looks alike; never of copies
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def names(self) -> Sequence[str]:
+        """What tells the pictures apart: the id, "<id>/<copy>" of a copy."""
+        if self.copy is None:
+            return self.ids
+        return [f"{id_}/{copy}" for id_, copy in zip(self.ids, self.copy, strict=True)]
+
+
+class Pictures:
+    """Parts of one or more folders of shards as one collection, in the order given, with random access."""
+
+    def __init__(self, *sources: tuple[Path, Part]) -> None:
+        self._sources = [(Shards(folder), part) for folder, part in sources]
+        self._starts = np.cumsum([0] + [len(part) for _, part in sources])
+        self.picture_shape = self._sources[0][0].picture_shape
+        self.y: Ints = np.concatenate([part.y for _, part in sources])
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    @cached_property
+    def parity(self) -> Bools:
+        """Which pictures `batches` mirrors in even epochs, and not in odd ones: by a hash of id and copy."""
+        names = (name for _, part in self._sources for name in part.names)
+        return np.array([hashlib.sha256(name.encode()).digest()[0] & 1 for name in names], np.bool_)
+
+    @cached_property
+    def groups(self) -> Ints:
+        """Which pictures the split held together, as numbers; a picture of no group is one by itself."""
+        parts = [part for _, part in self._sources]
+        group_of = {
+            id_: group
+            for part in parts
+            for id_, group in zip(part.ids, part.group or part.ids, strict=True)
+            if part.copy is None
+        }
+        names = np.array([group_of.get(id_, id_) for part in parts for id_ in part.ids])
+        return np.unique(names, return_inverse=True)[1]
+
+    def gather(self, index: Ints) -> Uint8:
+        """Pictures by position: uint8 [n, height, width, channels].
+
+        Raises:
+            DataError: the shards do not hold a picture that their manifest names, or one of another shape.
+        """
+        pictures = np.empty((len(index), *self.picture_shape), np.uint8)
+        source = np.searchsorted(self._starts, index, side="right") - 1
+        for number in np.unique(source):
+            (shards, part), at = self._sources[number], source == number
+            local = index[at] - self._starts[number]
+            try:
+                pictures[at] = shards.gather(part.shard[local], part.row[local])
+            except (IndexError, ValueError) as error:
+                raise DataError(
+                    f"shards and their manifest do not belong together ({error}); run `dvc repro -f clean`"
+                ) from None
+        return pictures
+
+
+def read_part(split: str, *, split_path: Path, manifest_path: Path) -> Part:
+    """The pictures of one split (train | val | test).
+
+    Raises:
+        DataError: a picture of the split is not in the clean manifest.
+    """
+    rows = read_table(split_path, SPLIT).to_pandas()
+    clean = read_table(manifest_path, CLEAN_MANIFEST).select(["id", "group", "shard", "row"]).to_pandas()
+    clean = clean.rename(columns={"group": "duplicate_group"})
+    rows = rows[rows["split"] == split].merge(clean, on="id", how="left")
+    lost = rows.loc[rows["shard"].isna(), "id"]
+    if len(lost):
+        raise DataError(
+            f"{split_path}: {len(lost)} {split} pictures are not in {manifest_path}, the first is"
+            f" {lost.iloc[0]}; run `dvc repro split` to bring the two together"
+        )
+    return _build_part(rows.sort_values("id"))
+
+
+def read_extra(folder: Path) -> Part:
+    """The altered copies in a folder (extra training pictures, or imperfect test pictures); none is fine.
+
+    Raises:
+        DataError: the folder has no manifest.
+    """
+    rows = read_table(folder / EXTRA_MANIFEST, EXTRA).to_pandas()
+    return replace(_build_part(rows), copy=rows["copy"].to_numpy(np.int64))
+
+
+def cut_into_runs(n: int, size: int) -> Iterator[Ints]:
+    """0..n-1 in runs of at most `size`."""
+    for start in range(0, n, size):
+        yield np.arange(start, min(start + size, n))
+
+
+def _build_part(rows: Any) -> Part:
+    shard, row, y = (rows[name].to_numpy(np.int64) for name in ("shard", "row", "class_index"))
+    group, duplicate_group = (
+        tuple(rows[name]) if name in rows else None for name in ("group", "duplicate_group")
+    )
+    return Part(tuple(rows["id"]), shard, row, y, group=group, duplicate_group=duplicate_group)

@@ -1,0 +1,155 @@
+"""The suite `intake`, to be read: what a collection must be like after validate.
+
+There is one list a table, since Great Expectations looks at one table at a time. Where a `critical`
+expectation is not met the stage stops; a `warning` is logged and the chain continues. The description is what
+people read, in the log and in the Data Docs. `meta` names the knobs in params.yaml that set what is allowed.
+"""
+
+from collections.abc import Sequence
+
+from pipeline.expectations.engine import Expectations, name_knobs
+from pipeline.images.facts import FACTS
+from pipeline.params import ValidateParams
+from pipeline.tables.raw_manifest import RAW_MANIFEST
+
+
+def expect_of_files(section: ValidateParams, formats: Sequence[str]) -> Expectations:
+    """Over validate's manifest, a row a file; measures are those of the files that can be used."""
+    import great_expectations.expectations as gxe
+
+    return [
+        gxe.ExpectTableColumnsToMatchOrderedList(
+            column_list=[*RAW_MANIFEST.names, "aspect"],
+            severity="critical",
+            description="The manifest has the columns that the stages behind it read",
+        ),
+        gxe.ExpectColumnValuesToBeUnique(
+            column="key",
+            severity="critical",
+            description="Every file has a path of its own inside the source",
+        ),
+        gxe.ExpectColumnValuesToBeInSet(
+            column="verdict",
+            value_set=["kept", "repaired", "quarantined"],
+            severity="critical",
+            description="Every file is kept, repaired or quarantined",
+        ),
+        gxe.ExpectColumnValuesToBeInSet(
+            column="format",
+            value_set=list(formats),
+            severity="critical",
+            description=f"Formats are among {', '.join(formats)}",
+            meta=name_knobs("validate", section, "formats"),
+        ),
+        gxe.ExpectColumnValuesToBeInSet(
+            column="reason",
+            value_set=["", "low_information"],
+            mostly=1 - section.max_unreadable_share,
+            severity="critical",
+            description=f"At most {section.max_unreadable_share:.1%} of the files cannot be used as images "
+            "(blank ones not counted: they have a limit of their own)",
+            meta=name_knobs("validate", section, "max_unreadable_share"),
+        ),
+        *_expect_sane_measures(),
+        gxe.ExpectColumnValuesToBeUnique(
+            column="id",
+            severity="warning",
+            description="No two files have the same bytes (clean keeps one copy)",
+        ),
+        *_expect_usual_images(section),
+    ]
+
+
+def _expect_sane_measures() -> Expectations:
+    """A measure outside its range is a fault of the pipeline, so critical."""
+    import great_expectations.expectations as gxe
+
+    # Shares come first, then what has another unit.
+    ranges = {fact.name: fact.highest for fact in FACTS if fact.highest is not None}
+    return [
+        gxe.ExpectColumnValuesToBeBetween(
+            column=column,
+            min_value=0,
+            max_value=most,
+            severity="critical",
+            description=f"The measured {column.replace('_', ' of ')} lies in 0 to {most:.1f}",
+        )
+        for column, most in sorted(ranges.items(), key=lambda one: one[1] > 1)
+    ]
+
+
+def _expect_usual_images(section: ValidateParams) -> Expectations:
+    """How many images may be unusual: one share for each way to be so."""
+    import great_expectations.expectations as gxe
+
+    usual = 1 - section.max_unusual_share
+    at_most = f"At most {section.max_unusual_share:.1%} of the images"
+    return [
+        gxe.ExpectColumnValuesToNotBeInSet(
+            column="reason",
+            value_set=["low_information"],
+            mostly=usual,
+            severity="warning",
+            description=f"{at_most} are blank or nearly so",
+            meta=name_knobs("validate", section, "max_unusual_share"),
+        ),
+        gxe.ExpectColumnValuesToBeBetween(
+            column="brightness",
+            min_value=section.dark_below,
+            mostly=usual,
+            severity="warning",
+            description=f"{at_most} are dark (brightness below {section.dark_below:g})",
+            meta=name_knobs("validate", section, "dark_below", "max_unusual_share"),
+        ),
+        gxe.ExpectColumnValuesToBeBetween(
+            column="sharpness",
+            min_value=section.blurred_below,
+            mostly=usual,
+            severity="warning",
+            description=f"{at_most} are blurred (sharpness below {section.blurred_below:g})",
+            meta=name_knobs("validate", section, "blurred_below", "max_unusual_share"),
+        ),
+        gxe.ExpectColumnValuesToBeBetween(
+            column="jpeg_quality",
+            min_value=section.compressed_below,
+            mostly=usual,
+            severity="warning",
+            description=f"{at_most} are JPEGs of a quality below {section.compressed_below}",
+            meta=name_knobs("validate", section, "compressed_below", "max_unusual_share"),
+        ),
+        gxe.ExpectColumnValuesToBeBetween(
+            column="aspect",
+            max_value=section.long_above,
+            mostly=usual,
+            severity="warning",
+            description=f"{at_most} are very long (one side above {section.long_above:g} times the other)",
+            meta=name_knobs("validate", section, "long_above", "max_unusual_share"),
+        ),
+    ]
+
+
+def expect_of_classes(section: ValidateParams) -> Expectations:
+    """Over validate's class table, a row a class folder."""
+    import great_expectations.expectations as gxe
+
+    return [
+        gxe.ExpectTableRowCountToBeBetween(
+            min_value=2,
+            severity="critical",
+            description="There are at least two classes to tell apart (a folder a class)",
+        ),
+        gxe.ExpectColumnValuesToBeBetween(
+            column="n_readable",
+            min_value=section.min_images_per_class,
+            severity="critical",
+            description=f"Every class has at least {section.min_images_per_class} readable images",
+            meta=name_knobs("validate", section, "min_images_per_class"),
+        ),
+        gxe.ExpectColumnValuesToBeBetween(
+            column="share_of_largest",
+            min_value=section.min_class_share,
+            severity="warning",
+            description=f"No class is smaller than {section.min_class_share:.1%} of the largest",
+            meta=name_knobs("validate", section, "min_class_share"),
+        ),
+    ]

@@ -1,0 +1,120 @@
+"""What clean made, held to the suite `ready`: tables in, a report and its page out. Nothing is written."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.collection.shards import Shards
+from pipeline.expectations import ready_suite
+from pipeline.expectations.engine import hold_against, new_context
+from pipeline.expectations.page import Contents, count_reasons
+from pipeline.expectations.report import Report, build_report
+from pipeline.params import CleanParams
+from pipeline.tables.parquet import count_values
+
+_MIN_SIDE_PX = 32  # below, a picture has no fingerprint
+
+
+def check_ready(
+    manifest: pa.Table,
+    kept: pa.Table,
+    away: pa.Table,
+    *,
+    section: CleanParams,
+    labels: Sequence[str],
+    shards: Path,
+) -> Report:
+    """Hold what clean made to the suite `ready`.
+
+    Args:
+        manifest: of schema RAW_MANIFEST; kept: of CLEAN_MANIFEST; away: of QUARANTINE.
+        labels: the class folders of the source.
+        shards: the folder that holds the pixels.
+    """
+    pixels = Shards(shards)
+    context = new_context()
+    pictures = _build_pictures(kept, manifest)
+    sums = _build_sums(kept, away, manifest, n_pixels=len(pixels), picture_shape=pixels.picture_shape)
+    classes = _count_classes(kept, manifest, labels)
+    held = {
+        "ready-pictures": (pictures, ready_suite.expect_of_pictures(section, labels), "key"),
+        "ready-sums": (sums, ready_suite.expect_of_sums(section), "what"),
+        "ready-classes": (classes, ready_suite.expect_of_classes(section), "label"),
+    }
+    results = {
+        name: hold_against(
+            context, name, table, expectations, named_by=named_by, is_complete=named_by == "label"
+        )
+        for name, (table, expectations, named_by) in held.items()
+    }
+    return build_report("ready", results)
+
+
+def describe_ready(manifest: pa.Table, kept: pa.Table, away: pa.Table, *, labels: Sequence[str]) -> Contents:
+    """Of clean's tables; `labels` are the class folders of the source."""
+    sizes = [n for n in count_values(kept.column("group")).values() if n > 1]
+    return Contents(
+        title="Ready: the pictures that go on",
+        question="What clean made of the files. Is this collection ready to be split and learned?",
+        facts=[
+            ("Files", f"{len(manifest):,}"),
+            ("Classes", f"{len(labels):,}"),
+            ("Pictures that go on", f"{len(kept):,}"),
+            ("Quarantined", f"{len(away):,}"),
+            ("Groups of near-duplicates", f"{len(sizes):,}"),
+            ("Pictures in them", f"{sum(sizes):,}"),
+        ],
+        reasons=count_reasons(away),
+        class_columns=["class", "files", "go on", "against the largest"],
+        classes=[tuple(row.values()) for row in _count_classes(kept, manifest, labels).to_pylist()],
+    )
+
+
+def _build_pictures(kept: pa.Table, manifest: pa.Table) -> pa.Table:
+    """Clean's manifest with `fingerprint_quality`, null for what is too small to have a fingerprint."""
+    at = pc.index_in(kept.column("key"), value_set=manifest.column("key"))
+    sides = pc.min_element_wise(manifest.column("width"), manifest.column("height"))
+    is_large = pc.greater_equal(pc.take(sides, at), _MIN_SIDE_PX)
+    quality = pc.if_else(is_large, kept.column("pdq_quality"), None)
+    plain = kept.select(["key", "id", "label", "group", "shard", "row"])
+    return plain.append_column("fingerprint_quality", quality)
+
+
+def _build_sums(
+    kept: pa.Table, away: pa.Table, manifest: pa.Table, *, n_pixels: int, picture_shape: Sequence[int]
+) -> pa.Table:
+    """One row: what does not add up, and what share of the collection is what.
+
+    Args:
+        n_pixels, picture_shape: pictures in the shards, and the shape of each.
+    """
+    passed = manifest.filter(pc.not_equal(manifest.column("verdict"), "quarantined")).column("key")
+    n_lost = pc.sum(pc.is_in(passed, value_set=away.column("key"))).as_py() or 0
+    sizes = [n for n in count_values(kept.column("group")).values() if n > 1]
+    n = max(len(kept), 1)
+    row = {
+        "what": "all files",
+        "n_unaccounted": len(manifest) - len(kept) - len(away),
+        # More is no fault: a file that fails after validate leaves its row empty.
+        "n_without_pixels": max(len(kept) - n_pixels, 0),
+        "shape": " x ".join(map(str, picture_shape)),
+        "share_quarantined": n_lost / max(len(passed), 1),
+        "share_near_duplicates": sum(sizes) / n,
+        "share_largest_group": max(sizes, default=0) / n,
+    }
+    return pa.Table.from_pylist([row])
+
+
+def _count_classes(kept: pa.Table, manifest: pa.Table, labels: Sequence[str]) -> pa.Table:
+    """A row a class: its files, the pictures left of it, and these against the largest class's."""
+    n_files, n_kept = (count_values(table.column("label")) for table in (manifest, kept))
+    largest = max((n_kept[label] for label in labels), default=0)
+    columns = {
+        "label": list(labels),
+        "n_files": [n_files[label] for label in labels],
+        "n_kept": [n_kept[label] for label in labels],
+        "share_of_largest": [n_kept[label] / max(largest, 1) for label in labels],
+    }
+    return pa.table(columns)

@@ -1,0 +1,144 @@
+"""One cheap look at an image file: its header, one decode, measures."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline.errors import ImageError
+from pipeline.images.header import read_header_facts
+from pipeline.images.measures import measure
+from pipeline.images.reading import (
+    REPAIRS,
+    SIDEWAYS,
+    check_frames,
+    check_size,
+    count_frames,
+    find_orientation,
+    flatten,
+    name_format,
+    open_image,
+    reduce_decode,
+)
+from pipeline.refusals import Refusal
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_MEASURE_SIDE_PX = 64  # a JPEG is measured at the scale whose sides are still at least this
+_EXTENSIONS = {
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".jpe": "JPEG",
+    ".jfif": "JPEG",
+    ".mpo": "JPEG",
+    ".png": "PNG",
+    ".apng": "PNG",
+    ".webp": "WEBP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".bmp": "BMP",
+    ".dib": "BMP",
+    ".gif": "GIF",
+    ".pgm": "PPM",
+    ".ppm": "PPM",
+    ".pbm": "PPM",
+    ".pnm": "PPM",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What one cheap look at a file says.
+
+    Attributes:
+        id: the sha256 (hex) of its bytes.
+        facts: by the names of `facts.FACTS`; what could not be found out is not there. Sizes are in pixels as
+            the header states them. Measures are of the picture with alpha on white, at a scale whose shorter
+            side is 64 to 127 pixels (a smaller picture: its own).
+        repairs: some of REPAIRS.
+        refusal: why the file cannot be used; None where it can.
+    """
+
+    id: str
+    facts: Mapping[str, Any]
+    repairs: tuple[str, ...] = ()
+    refusal: Refusal | None = None
+
+
+def inspect(
+    data: bytes,
+    name: str,
+    *,
+    formats: Sequence[str],
+    max_pixels: int,
+    min_side_px: int,
+    min_local_contrast: float,
+) -> Inspection:
+    """Look at a file once: header, one decode (a JPEG's at reduced scale, to its last byte), measures.
+
+    Never raises on a bad file: `refusal` says what is wrong, beside the facts found until then.
+    `name` is only held against the format (repair wrong_extension).
+    """
+    image_id = hashlib.sha256(data).hexdigest()
+    facts: dict[str, Any] = {"n_bytes": len(data)}
+    try:
+        image = open_image(data, formats, max_pixels)
+        facts |= _read_header(image)
+        check_size(image, max_pixels, min_side_px)
+        facts["n_frames"] = count_frames(image)
+        check_frames(image, facts["n_frames"])
+        orientation = find_orientation(image)
+        reduce_decode(image, "RGB", (_MEASURE_SIDE_PX, _MEASURE_SIDE_PX))
+        flat, repairs = flatten(image)
+    except ImageError as error:
+        return Inspection(image_id, facts, refusal=error.refusal)
+    repaired = {
+        "wrong_extension": _EXTENSIONS.get(PurePosixPath(name).suffix.lower(), facts["format"])
+        != facts["format"],
+        "exif_rotation": orientation not in (None, 1),
+        "multi_frame_first": facts["n_frames"] > 1,
+    } | dict.fromkeys(repairs, True)
+    facts |= {"exif_orientation": orientation} | _measure_small(flat)
+    return Inspection(
+        image_id,
+        facts,
+        tuple(repair for repair in REPAIRS if repaired.get(repair)),
+        _refuse_blank(facts["local_contrast"], min_local_contrast),
+    )
+
+
+def inspect_item(item: tuple[bytes, str], **settings: Any) -> Inspection:
+    """`inspect` of (bytes, name), as workers call it."""
+    return inspect(*item, **settings)
+
+
+def give_up(item: tuple[bytes, str], why: str) -> Inspection:
+    """What is left to say of a file (bytes, name) that its decoder could not come back from."""
+    data = item[0]
+    refusal = Refusal("unreadable", why)
+    return Inspection(hashlib.sha256(data).hexdigest(), {"n_bytes": len(data)}, refusal=refusal)
+
+
+def _refuse_blank(local_contrast: float, lowest: float) -> Refusal | None:
+    if local_contrast >= lowest:
+        return None
+    return Refusal("low_information", f"a local contrast of {local_contrast:.3f}: one colour, or nearly")
+
+
+def _read_header(image: "Image") -> dict[str, Any]:
+    width, height = image.size
+    if image.format == "TIFF" and (find_orientation(image) or 1) >= SIDEWAYS:
+        width, height = height, width  # Pillow gives a TIFF's size as it will be after rotation
+    size = {"format": name_format(image), "width": width, "height": height, "mode": image.mode}
+    return size | read_header_facts(image)
+
+
+def _measure_small(flat: "Image") -> dict[str, float]:
+    """`measure` of a small version: the same for every format, and cheap."""
+    factor = min(flat.size) // _MEASURE_SIDE_PX
+    small = np.asarray(flat.reduce(factor) if factor > 1 else flat)
+    return measure(small.reshape(*small.shape[:2], -1))

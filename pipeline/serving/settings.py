@@ -1,0 +1,46 @@
+"""A trained classifier as a folder: `model.keras`, and `classifier.json` with what it takes to use it."""
+
+import json
+import tempfile
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Self
+
+from pipeline.images.recipe import Recipe
+from pipeline.paths import written_whole
+
+MODEL_FILE, SETTINGS_FILE = "model.keras", "classifier.json"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How bytes become the pictures that the network was trained on, and what its outputs mean.
+
+    Attributes:
+        class_names: in the order of the network's outputs.
+        test_mirror: answers are the mean over a picture and its mirror image.
+    """
+
+    class_names: tuple[str, ...]
+    recipe: Recipe
+    test_mirror: bool
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Self:
+        """Raises ValueError or TypeError where keys are missing or unknown."""
+        if values.keys() != {field.name for field in fields(cls)}:
+            raise ValueError(f"its keys are {', '.join(sorted(values))}")
+        recipe = Recipe.from_json(values["recipe"])
+        return cls(tuple(values["class_names"]), recipe, values["test_mirror"])
+
+
+def save_classifier(model: Any, settings: Settings, folder: Path) -> None:
+    """Write a classifier folder from a `keras.Model`; each file appears whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    # Keras insists on the ending .keras, so the model is written in a folder of its own and moved.
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        model.save(Path(scratch) / MODEL_FILE)
+        (Path(scratch) / MODEL_FILE).replace(folder / MODEL_FILE)
+    with written_whole(folder / SETTINGS_FILE) as temporary:
+        text = json.dumps(asdict(settings), indent=1, sort_keys=True, ensure_ascii=False)
+        temporary.write_text(text + "\n", encoding="utf-8")

@@ -1,0 +1,33 @@
+"""Opening a place by its kind: a folder, an archive, or a single file."""
+
+from pathlib import Path
+
+from pipeline.errors import SourceError
+from pipeline.sources.containers import DAMAGED, Container, summarise
+from pipeline.sources.disk import list_folder, wrap_file
+from pipeline.sources.tars import list_tar
+from pipeline.sources.zips import list_zip
+
+_ZIP, _TAR = (".zip",), (".tar", ".tar.gz", ".tgz")
+
+
+def open_container(path: Path) -> Container:
+    """The files of a folder, a .zip or a .tar(.gz); any other file as a container of itself.
+
+    Raises:
+        SourceError: it is damaged, or cannot be listed.
+    """
+    name = path.name.lower()
+    try:
+        if path.is_dir():
+            return list_folder(path)
+        if name.endswith(_ZIP):
+            return list_zip(path)
+        return list_tar(path) if name.endswith(_TAR) else wrap_file(path)
+    except DAMAGED as error:
+        raise SourceError(f"the source {path} cannot be read: {summarise(error)}; get a whole copy") from None
+
+
+def is_archive_name(name: str) -> bool:
+    """Whether a file is an archive, by its name."""
+    return name.lower().endswith((*_ZIP, *_TAR))

@@ -1,0 +1,24 @@
+"""data/clean/manifest.parquet: a row a picture that was kept.
+
+`shard` and `row` say where its pixels are. `group` names its near-duplicates by the smallest id among them
+and
+itself: they stay on one side of a split. `pdq` is the fingerprint of the upright picture, `pdq_quality` its
+quality 0..100 (0 where a side is under 32 pixels).
+"""
+
+import pyarrow as pa
+
+CLEAN_MANIFEST = pa.schema(
+    [
+        ("id", pa.string()),
+        ("key", pa.string()),
+        ("label", pa.string()),
+        ("source_split", pa.string()),
+        ("group", pa.string()),
+        ("shard", pa.int32()),
+        ("row", pa.int32()),
+        ("repairs", pa.list_(pa.string())),
+        ("pdq", pa.binary(32)),
+        ("pdq_quality", pa.int16()),
+    ]
+)

@@ -1,0 +1,12 @@
+"""data/validate/classes.parquet: a row a class folder of the source, the empty ones too."""
+
+import pyarrow as pa
+
+RAW_CLASSES = pa.schema(
+    [
+        ("label", pa.string()),
+        ("n_files", pa.int64()),
+        ("n_readable", pa.int64()),
+        ("share_of_largest", pa.float64()),  # n_readable against the largest class's
+    ]
+)

@@ -1,0 +1,41 @@
+"""A classifier folder as an MLflow model: the package travels with it."""
+
+from pathlib import Path
+
+
+def log_model(run_id: str, folder: Path) -> str:
+    """Log a classifier folder under a run as a pyfunc that takes encoded pictures; returns its model URI.
+
+    The package itself travels with the model (`code_paths`), so that decoding and resizing are what they
+    were in training; requirements are the installed versions (inferring them would take 20 s).
+    """
+    import mlflow
+
+    package = Path(__file__).parents[1]
+    with mlflow.start_run(run_id=run_id):
+        info = mlflow.pyfunc.log_model(
+            name="classifier",
+            python_model=str(package / "serving" / "pyfunc.py"),
+            artifacts={"classifier": str(folder)},
+            code_paths=[str(package)],
+            pip_requirements=_list_requirements(),
+        )
+    return str(info.model_uri)
+
+
+def _list_requirements() -> list[str]:
+    """What the served model imports, at the versions it was made with."""
+    from importlib.metadata import version
+
+    names = (
+        "mlflow",
+        "keras",
+        "tensorflow",
+        "numpy",
+        "pandas",
+        "pillow",
+        "pydantic",
+        "pyarrow",
+        "ruamel.yaml",
+    )
+    return [f"{name}=={version(name)}" for name in names]
