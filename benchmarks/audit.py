@@ -50,10 +50,8 @@ def audit_of(source: Path, quality: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         paths = Paths(Path(folder))
         developed(paths, source.resolve(), params)
-        clean, manifest = (
-            read_table(paths.clean_manifest, CLEAN_MANIFEST),
-            read_table(paths.raw_manifest, RAW_MANIFEST),
-        )
+        manifest = read_table(paths.raw_manifest, RAW_MANIFEST)
+        clean = read_table(paths.clean_manifest, CLEAN_MANIFEST)
         names = json.loads(paths.classes.read_text(encoding="utf-8"))
         placed = read_table(paths.split, SPLIT).to_pandas()
         key_of = dict(zip(clean.column("id").to_pylist(), clean.column("key").to_pylist(), strict=True))
@@ -61,7 +59,7 @@ def audit_of(source: Path, quality: int) -> dict[str, Any]:
         found = audit_collection(
             placed.assign(group=origin), names, manifest=manifest, clean=clean, shards=paths.shards
         )
-        return found.values()
+        return found.to_json()
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import struct
 import time
 import zlib
 
-from pipeline import images
+from pipeline.images.inspection import inspect
 from pipeline.params import load_params
 from pipeline.paths import Paths, project_root
 
@@ -26,17 +26,16 @@ def main() -> None:
     section = load_params(Paths(project_root()).params).validate_
     settings = section.model_dump(include={"formats", "max_pixels", "min_side_px", "min_local_contrast"})
     print(f"{'bomb':<42}{'median, ms':>12}{'longest, ms':>13}   reason")
-    images.inspect(bytes(9), "x", **settings)
+    inspect(bytes(9), "x", **settings)
     before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for name, (data, _) in BOMBS.items():
         milliseconds = []
         for _ in range(runs):
             start = time.perf_counter()
-            found = images.inspect(data, "x", **settings)
+            found = inspect(data, "x", **settings)
             milliseconds.append(1000 * (time.perf_counter() - start))
-        said = (
-            f"{statistics.median(milliseconds):>12.2f}{max(milliseconds):>13.2f}   {found.reason or 'kept'}"
-        )
+        reason = found.refusal.reason if found.refusal else "kept"
+        said = f"{statistics.median(milliseconds):>12.2f}{max(milliseconds):>13.2f}   {reason}"
         print(f"{name:<42}{said}")
     grown_mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb) / 1024
     print(f"memory grew by {grown_mb:.1f} MB")

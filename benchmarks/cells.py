@@ -119,8 +119,6 @@ def darkroom(
         model, rows = fit(
             pictures,
             validated,
-            image_hw=x.shape[1:3],
-            channels=x.shape[3],
             n_classes=10,
             policy=build_policy(params.augment, channels=x.shape[3]),
             params=params.train,

@@ -119,15 +119,7 @@ def copy_of(data: bytes, name: str) -> bytes:
 
 def look_at(source: Path, params: Params) -> pa.Table:
     """validate's manifest of a source."""
-    look = params.validate_
-    return validate.manifest_of(
-        open_source(source, ignore=[".*"], class_names=[], csv_label_column="label", csv_image_hw=(2, 2)),
-        formats=look.formats,
-        max_pixels=look.max_pixels,
-        min_side_px=look.min_side_px,
-        min_local_contrast=look.min_local_contrast,
-        max_seconds=look.max_seconds_per_file,
-    )
+    return validate.build_manifest(open_source(source, params.data), params.validate_)
 
 
 def developed(paths: Paths, source: Path, params: Params) -> None:

@@ -24,10 +24,10 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.copies import TOUM, look_at, params_for
-from pipeline import images
 from pipeline.collection.file_plan import plan_files
 from pipeline.collection.fingerprints import Fingerprints
 from pipeline.collection.shards import ShardWriter
+from pipeline.images.fingerprint import VIEWS
 from pipeline.params import Params
 from pipeline.sources import open_source
 from pipeline.stages import clean
@@ -152,19 +152,16 @@ def both_passes(params: Params, n_workers: int) -> float:
     os.environ[WORKERS_VARIABLE] = str(n_workers)
     start = time.perf_counter()
     manifest = look_at(Path(params.data.source), params)
-    source = open_source(
-        Path(params.data.source), ignore=[], class_names=[], csv_label_column="", csv_image_hw=(1, 1)
-    )
+    source = open_source(Path(params.data.source), params.data)
     files = plan_files(manifest, [], source.labels)
     n = sum(file.at >= 0 for file in files.values())
-    settings = clean.settings_of(params.clean, manifest, files)
-    limit = params.validate_.max_seconds_per_file
+    work = clean.plan_work(params, manifest, files)
     with (
         tempfile.TemporaryDirectory() as folder,
-        Fingerprints(Path(folder), n, len(images.VIEWS)) as prints,
-        ShardWriter(Path(folder, "shards"), n, (*IMAGE_HW, 3), n) as writer,
+        Fingerprints(Path(folder), n, len(VIEWS)) as prints,
+        ShardWriter(Path(folder, "shards"), n, work.recipe.picture_shape, n) as writer,
     ):
-        clean.develop_all(files, source, settings, writer, prints, max_seconds=limit)
+        clean.develop_all(files, source, work, writer, prints)
     return time.perf_counter() - start
 
 

@@ -13,7 +13,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,16 +24,14 @@ from benchmarks.audit import SOURCE_OF
 from benchmarks.copies import TOUM, developed, params_for
 from pipeline.backend.device import set_up_device
 from pipeline.collection.partition import find_group_names
-from pipeline.collection.pictures import Part, Pictures
+from pipeline.collection.pictures import Part
 from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.tables.clean_manifest import CLEAN_MANIFEST
 from pipeline.tables.parquet import read_table
 from pipeline.tables.split import SPLIT
+from pipeline.training.cross_validation import Fold, answer_fold, cut_folds
 from pipeline.training.policy import build_policy
-from pipeline.training.trainer import Places, fit
-
-Ints = npt.NDArray[np.int64]
 
 N_FOLDS = 5
 FROZEN: dict[str, Any] = {
@@ -54,12 +52,11 @@ RECIPES: dict[str, dict[str, dict[str, Any]]] = {
 
 
 class Scans(NamedTuple):
-    """All pictures of the collection: where they lie, what they show, where they come from."""
+    """All pictures of the collection: where they lie, what they show; `part.group`: where they come from."""
 
     shards: Path
     part: Part
     split: npt.NDArray[np.str_]
-    source: npt.NDArray[np.str_]
 
 
 def main() -> None:
@@ -102,60 +99,31 @@ def developed_scans(paths: Paths, source: Path, params: Params) -> Scans:
         rows["shard"].to_numpy(np.int64),
         rows["row"].to_numpy(np.int64),
         placed["class_index"].to_numpy(np.int64),
+        group=tuple(find_group_names(rows["key"], SOURCE_OF)),
     )
-    origin = np.array(find_group_names(list(rows["key"]), SOURCE_OF))
-    return Scans(paths.shards, part, placed["split"].to_numpy(str), origin)
+    return Scans(paths.shards, part, placed["split"].to_numpy(str))
 
 
 def same_sources(scans: Scans, params: Params, features: Path) -> float:
     """Accuracy on the test part of the pipeline's own split."""
     train, val, test = (np.flatnonzero(scans.split == name) for name in ("train", "val", "test"))
-    return float(right(scans, (train, val, test), params, features).mean())
+    return float(find_right(scans, Fold(train, val, test), params, features).mean())
 
 
 def sources_left_out(scans: Scans, params: Params, features: Path) -> float:
     """Accuracy on all pictures, each tested where its source was left out."""
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    folds = StratifiedGroupKFold(N_FOLDS, shuffle=True, random_state=0)
-    answers = []
-    for rest, test in folds.split(scans.part.y, scans.part.y, scans.source):
-        order = np.random.default_rng(params.train.seed).permutation(rest)
-        n_val = len(order) // 10
-        answers.append(right(scans, (order[n_val:], order[:n_val], test), params, features))
-    return float(np.concatenate(answers).mean())
-
-
-def right(
-    scans: Scans, parts: tuple[Ints, Ints, Ints], params: Params, features: Path
-) -> npt.NDArray[np.bool_]:
-    """Which pictures of the last of three parts (train, val, test) a trained network gets right."""
-    learnt, validated, tested = (pictures_of(scans, index) for index in parts)
-    height, width, channels = learnt.picture_shape
-    model, _ = fit(
-        learnt,
-        validated,
-        image_hw=(height, width),
-        channels=channels,
-        n_classes=int(scans.part.y.max()) + 1,
-        policy=build_policy(params.augment, channels=channels),
-        params=params.train,
-        places=Places(features=features),
-    )
-    y_pred = [
-        model.predict_on_batch(tested.gather(index)).argmax(axis=1)
-        for index in np.array_split(np.arange(len(tested)), max(1, len(tested) // 64))
-    ]
-    return np.asarray(np.concatenate(y_pred) == tested.y)
-
-
-def pictures_of(scans: Scans, index: Sequence[int] | Ints) -> Pictures:
-    chosen = np.sort(np.asarray(index))
     part = scans.part
-    ids, group = tuple(part.ids[i] for i in chosen), tuple(scans.source[chosen])
-    return Pictures(
-        (scans.shards, Part(ids, part.shard[chosen], part.row[chosen], part.y[chosen], group=group))
+    folds = cut_folds(part.y, np.array(part.group), n_folds=N_FOLDS, seed=params.train.seed)
+    return float(np.concatenate([find_right(scans, fold, params, features) for fold in folds]).mean())
+
+
+def find_right(scans: Scans, fold: Fold, params: Params, features: Path) -> npt.NDArray[np.bool_]:
+    """Which pictures of the test part of a fold a network trained on its others gets right."""
+    policy = build_policy(params.augment, channels=params.clean.channels)
+    y_prob = answer_fold(
+        scans.shards, scans.part, fold, policy=policy, params=params.train, features=features
     )
+    return np.asarray(y_prob.argmax(axis=1) == scans.part.y[fold.test])
 
 
 TESTS: dict[str, Callable[[Scans, Params, Path], float]] = {

@@ -1,7 +1,7 @@
 """The one tree of errors that Darkroom raises on purpose.
 
-Every message is one line for a person: what, where, what was allowed, what it got, what to do.
-Only `runner.py` and `cli.py` catch `DarkroomError`; anything else is a bug and keeps its traceback.
+Every message is one line for a person. It says what, where, what was allowed, what was found, and what to do.
+Only `runner.py` and `cli/app.py` catch `DarkroomError`. Any other exception is a bug and keeps its traceback.
 """
 
 from collections.abc import Iterable
@@ -22,19 +22,19 @@ class SourceError(DarkroomError):
 
 
 class ImageError(DarkroomError):
-    """One picture cannot be used: `refusal` says why, by one of `refusals.REASONS` and what was found."""
+    """One picture cannot be used; `refusal` holds one of `refusals.REASONS`, and what was found."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
         self.refusal = Refusal(reason, detail)
 
     def __reduce__(self) -> tuple[type["ImageError"], tuple[str, str]]:
-        """Pickled whole: it crosses from worker processes."""
+        """Pickle both arguments, because the error crosses from worker processes."""
         return type(self), (self.refusal.reason, self.refusal.detail)
 
 
 class DataError(DarkroomError):
-    """The collection, or a table that a stage reads, is not fit to go on."""
+    """The collection, or a table that a stage reads, cannot be used as it is."""
 
 
 class ModelError(DarkroomError):
@@ -50,12 +50,12 @@ class PromotionError(DarkroomError):
 
 
 def one_line(error: BaseException) -> str:
-    """The message of a foreign exception on one line, cut to 200 characters; its type where it has none."""
+    """The message of a foreign exception on one line, cut to 200 characters; its type if it has none."""
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def nearest(word: str, known: Iterable[str], n: int = 3) -> str:
-    """A hint for a misspelt word: " (did you mean ...?)" with up to `n` known ones near it, or ""."""
+    """A hint for a misspelt word: " (did you mean ...?)" with up to `n` similar known words, or ""."""
     import difflib
 
     found = difflib.get_close_matches(word, list(known), n=n)

@@ -1,4 +1,4 @@
-"""Labels, as folders and classes are called: their order, their list in a file, and safe names for them."""
+"""Names of folders and classes: their natural order, their list in a file, and names that MLflow allows."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ _MAX_PART = 100  # characters; MLflow allows 250 for a whole name
 def sort_naturally(label: str) -> tuple[list[tuple[int, int, str]], str]:
     """A sort key in which numbers count as numbers and capitals do not matter: "a2" before "A10"."""
     parts = re.findall(r"[0-9]+|[^0-9]+", label.casefold())
-    # The label itself settles ties ("01" and "1"), so that the order never depends on the input's.
+    # The label itself settles ties ("01" and "1"), so the result never depends on the order of the input.
     return [(0, int(part), "") if part[0] in "0123456789" else (1, 0, part) for part in parts], label
 
 
@@ -37,7 +37,7 @@ def read_class_names(path: Path) -> tuple[str, ...]:
 def metric_name(*parts: str) -> str:
     """Parts joined by "/", each made of the characters that MLflow allows (letters, digits, _ - . and space).
 
-    A part that has to be changed carries a hash of the original, so that different parts stay different.
+    A part that has to be changed gets a hash of the original, so different parts stay different.
     """
     return "/".join(_safe(part) for part in parts)
 

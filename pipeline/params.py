@@ -1,7 +1,7 @@
-"""`params.yaml` as frozen, strict sections: one a stage, no default that params.yaml holds.
+"""`params.yaml` as frozen, strict sections, one per stage; no code repeats a default that the file holds.
 
-Parsed as DVC parses it (ruamel.yaml, YAML 1.2), so that `1e-3` is a number and `on` a word.
-Shapes are (height, width) in pixels; shares are fractions in [0, 1].
+It is parsed as DVC parses it (ruamel.yaml, YAML 1.2), so `1e-3` is a number and `on` a word. Shapes are
+(height, width) in pixels; shares are fractions in [0, 1].
 """
 
 import re
@@ -25,7 +25,7 @@ from pipeline.errors import ParamsError, nearest, one_line
 
 
 def _as_tuple(value: object) -> object:
-    """A YAML list becomes a tuple: sections are frozen, and strict mode takes no list for a tuple."""
+    """A YAML list as a tuple: sections are frozen, and strict mode accepts no list for a tuple."""
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -43,11 +43,15 @@ class Section(BaseModel):
 
 
 class CsvParams(Section):
+    """The layout of a CSV of pixels: its column of labels, and the size of every picture."""
+
     label_column: str
     image_hw: ImageHw
 
 
 class DataParams(Section):
+    """Where the images lie, what is left out, and which folder counts as which class."""
+
     source: Annotated[str, Field(min_length=1)]
     ignore: Words
     class_names: Words
@@ -56,6 +60,8 @@ class DataParams(Section):
 
 
 class ValidateParams(Section):
+    """What a usable image is, and the limits that stop a collection or raise a warning."""
+
     formats: Words
     max_pixels: PositiveInt
     min_side_px: PositiveInt
@@ -72,6 +78,8 @@ class ValidateParams(Section):
 
 
 class ReadyParams(Section):
+    """What clean must leave of a collection, as limits that stop the stage or raise a warning."""
+
     min_images_per_class: PositiveInt
     max_quarantined_share: Share
     min_class_share: Share
@@ -81,6 +89,8 @@ class ReadyParams(Section):
 
 
 class CleanParams(Section):
+    """How every picture is made, and when two pictures count as near-duplicates."""
+
     image_hw: ImageHw
     channels: Literal[1, 3]
     fit: Literal["stretch", "pad", "crop"]
@@ -92,6 +102,8 @@ class CleanParams(Section):
 
 
 class SplitParams(Section):
+    """How pictures are divided, what stays together, and when file facts predict the class too well."""
+
     seed: int
     train: Share
     val: Share
@@ -125,6 +137,8 @@ class SplitParams(Section):
 
 
 class AugmentParams(Section):
+    """How training pictures are altered (0 turns a knob off), and which altered copies are added."""
+
     seed: int
     flip: Literal["none", "horizontal", "vertical", "both", "alternating"]
     rotation: Share
@@ -144,6 +158,8 @@ class AugmentParams(Section):
 
 
 class TrainParams(Section):
+    """The network, how it is trained, and how its weights are chosen."""
+
     seed: Annotated[int, Field(ge=0)]
     model: str
     head: Literal["softmax", "sigmoid", "one_vs_rest"]
@@ -175,6 +191,8 @@ class TrainParams(Section):
 
 
 class EvaluateParams(Section):
+    """The bootstrap behind the intervals, and the size of the sheets of answers."""
+
     seed: Annotated[int, Field(ge=0)]
     n_bootstrap: Annotated[int, Field(ge=100)]
     confidence: Annotated[float, Field(gt=0, lt=1)]
@@ -182,6 +200,8 @@ class EvaluateParams(Section):
 
 
 class PromoteParams(Section):
+    """The registered model, and what a version must reach and gain to become champion."""
+
     model_name: Annotated[str, Field(min_length=1)]
     metric: Literal["accuracy", "balanced_accuracy", "macro_f1"]
     min_gain: Annotated[float, Field(ge=0, lt=1)]
@@ -212,8 +232,8 @@ def load_params(path: Path) -> Params:
     """Read and check `params.yaml`.
 
     Raises:
-        ParamsError: the file is missing or not YAML, or keys are unknown, missing, of a wrong type
-            or out of range; one message names every bad key, what is allowed and what it got.
+        ParamsError: the file is missing or not YAML, or a key is unknown, missing, of a wrong type or out of
+            range. One message names every bad key, what is allowed and what was found.
     """
     values = read_yaml(path)
     try:
@@ -224,11 +244,7 @@ def load_params(path: Path) -> Params:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML 1.2 file, as plain dicts, lists and scalars.
-
-    Raises:
-        ParamsError: the file is missing, is not YAML, or does not hold a mapping.
-    """
+    """The mapping in a YAML 1.2 file, as plain values; raises ParamsError if the file does not hold one."""
     try:
         values = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -243,10 +259,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested sections as dotted keys, as `dvc exp run -S` writes them: {"train.epochs": 30}.
-
-    Lists, and mappings with no keys, stay whole.
-    """
+    """Nested sections as dotted keys, such as {"train.epochs": 30}; lists and empty mappings stay whole."""
     flat: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, Mapping) and value:
@@ -272,7 +285,7 @@ def _describe(fault: Any) -> str:
 
 
 def _nearest(loc: tuple[str | int, ...]) -> str:
-    """A hint for a misspelt key: the known key of the same section that is closest to it."""
+    """A hint for a misspelt key: the most similar known key of the same section, or all of its keys."""
     section: type[BaseModel] | None = Params
     for part in loc[:-1]:
         field = _fields(section).get(str(part)) if section else None

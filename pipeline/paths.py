@@ -1,6 +1,6 @@
-"""Every path the pipeline reads or writes, once, and how a file gets there whole.
+"""Every path that the pipeline reads or writes, and how a file is written whole.
 
-All paths hang off one root: the folder that holds `dvc.yaml`.
+All paths start at one root: the folder that holds `dvc.yaml`.
 """
 
 import os
@@ -20,18 +20,22 @@ class Paths:
 
     @property
     def params(self) -> Path:
+        """All knobs, by stage; in git."""
         return self.root / "params.yaml"
 
     @property
     def dvc_yaml(self) -> Path:
+        """The chain: the command, dependencies and outputs of every stage."""
         return self.root / "dvc.yaml"
 
     @property
     def dvc_lock(self) -> Path:
+        """What DVC last recorded of every stage: command, params, and md5s of what it reads and writes."""
         return self.root / "dvc.lock"
 
     @property
     def raw(self) -> Path:
+        """The default of `data.source`: the images, which `darkroom demo` may put there."""
         return self.root / "data" / "raw"
 
     @property
@@ -46,8 +50,10 @@ class Paths:
 
     @property
     def home(self) -> Path:
-        """The repository that owns caches and the tracking database: `DVC_ROOT`, which names it also from
-        inside a `dvc exp run --temp` copy, or the root."""
+        """The repository that owns caches and the tracking database.
+
+        `DVC_ROOT` names it, also from inside a `dvc exp run --temp` copy. Without it, it is the root.
+        """
         return Path(os.environ.get("DVC_ROOT") or self.root).resolve()
 
     @property
@@ -69,90 +75,107 @@ class Paths:
 
     @property
     def raw_manifest(self) -> Path:
+        """One row per file of the source, with its facts and verdict; written by validate."""
         return self.stage("validate") / "manifest.parquet"
 
     @property
     def raw_classes(self) -> Path:
+        """One row per class folder of the source, with its counts of files; written by validate."""
         return self.stage("validate") / "classes.parquet"
 
     @property
     def expectations(self) -> Path:
+        """The result of the suite `intake`, as JSON; written by validate."""
         return self.stage("validate") / "expectations.json"
 
     @property
     def data_docs(self) -> Path:
+        """The page that shows the result of `intake`, in a folder of its own; written by validate."""
         return self.stage("validate") / "docs"
 
     @property
     def clean_manifest(self) -> Path:
+        """One row per kept picture, with its place in the shards and its group; written by clean."""
         return self.stage("clean") / "manifest.parquet"
 
     @property
     def quarantine(self) -> Path:
+        """One row per file that is not kept, with the reason; written by clean."""
         return self.stage("clean") / "quarantine.parquet"
 
     @property
     def pairs(self) -> Path:
+        """One row per link between near-duplicates; written by clean."""
         return self.stage("clean") / "pairs.parquet"
 
     @property
     def ready_expectations(self) -> Path:
+        """The result of the suite `ready`, as JSON; written by clean."""
         return self.stage("clean") / "expectations.json"
 
     @property
     def ready_docs(self) -> Path:
+        """The page that shows the result of `ready`, in a folder of its own; written by clean."""
         return self.stage("clean") / "docs"
 
     @property
     def shards(self) -> Path:
+        """The pixels of the kept pictures, uint8 .npy files; written by clean."""
         return self.stage("clean") / "shards"
 
     @property
     def split(self) -> Path:
+        """One row per picture, with its class, split, fold and group; written by split."""
         return self.stage("split") / "split.parquet"
 
     @property
     def classes(self) -> Path:
+        """The class names as a JSON list, in the order of the model's outputs; written by split."""
         return self.stage("split") / "classes.json"
 
     @property
     def shortcuts(self) -> Path:
-        """What facts beside the picture say about its class."""
+        """How well facts beside the picture predict its class, as JSON; written by split."""
         return self.stage("split") / "shortcuts.json"
 
     @property
     def policy(self) -> Path:
+        """The augmentation layers as a JSON list; written by augment."""
         return self.stage("augment") / "policy.json"
 
     @property
     def extra(self) -> Path:
-        """Extra training pictures: `manifest.parquet` beside its shards."""
+        """Extra training pictures: `manifest.parquet` beside its shards; written by augment."""
         return self.stage("augment") / "extra"
 
     @property
     def imperfect(self) -> Path:
-        """Altered test pictures, a copy of each: `manifest.parquet` beside its shards; for evaluate only."""
+        """One altered copy of each test picture: `manifest.parquet` beside its shards; for evaluate only."""
         return self.stage("augment") / "imperfect"
 
     @property
     def classifier(self) -> Path:
-        """The folder that is a whole classifier: `model.keras` and `classifier.json`."""
+        """The folder that is a whole classifier: `model.keras` and `classifier.json`; written by train."""
         return self.stage("train") / "classifier"
 
     @property
     def history(self) -> Path:
+        """One row per epoch, with the values of the training curves; written by train."""
         return self.stage("train") / "history.csv"
 
     @property
     def predictions(self) -> Path:
+        """One row per test picture, with its class probabilities; written by evaluate."""
         return self.stage("evaluate") / "predictions.parquet"
 
     @property
     def confusion(self) -> Path:
+        """The actual and the predicted class of each test picture, for `dvc plots`; written by evaluate."""
         return self.stage("evaluate") / "confusion.csv"
 
     @property
     def decision(self) -> Path:
+        """The verdict about the model with its reasons, as JSON; written by promote."""
         return self.stage("promote") / "decision.json"
 
     def figures(self, stage: str) -> Path:
@@ -163,7 +186,7 @@ class Paths:
 def project_root(start: Path | None = None) -> Path:
     """The nearest folder at or above `start` (default: the working folder) that holds `dvc.yaml`.
 
-    Falls back to `start` itself: the missing `params.yaml` is then what the user hears about.
+    If there is none, it is `start` itself: the user then hears of the missing `params.yaml`.
     """
     here = (start or Path.cwd()).resolve()
     return next((p for p in (here, *here.parents) if (p / "dvc.yaml").is_file()), here)
@@ -171,10 +194,10 @@ def project_root(start: Path | None = None) -> Path:
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path` and rename it into place on success.
+    """Yield a temporary path beside `path`, and rename it to `path` on success.
 
-    A reader never sees half a file, and a file that DVC hard-linked from its cache is never
-    edited in place. On an exception the temporary file is removed and `path` is untouched.
+    A reader never sees half a file, and a file that DVC hard-linked from its cache is never edited in place.
+    On an exception the temporary file is removed and `path` is untouched.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")

@@ -1,8 +1,8 @@
-"""Why a file of the source is not used: the value that carries it from the container to the table."""
+"""Why a file of the source is not used: one value, from the container that reads it to the table."""
 
 from typing import NamedTuple
 
-# Why a file does not continue: all reasons there are.
+# All reasons why a file is not used.
 REASONS = (
     "not_an_image",
     "empty",
@@ -26,7 +26,7 @@ OVERRULABLE = ("too_small", "animated", "conflicting_labels", "low_information",
 
 
 class Refusal(NamedTuple):
-    """One of REASONS, and what was found, in words."""
+    """`reason` is one of REASONS; `detail` says in words what was found."""
 
     reason: str
     detail: str

@@ -37,9 +37,9 @@ def run_stage(name: str, main: StageMain) -> None:
 
 
 def execute(name: str, main: StageMain, paths: Paths) -> None:
-    """Run a stage: `main` between its MLflow run and its metrics file.
+    """Run a stage's `main` inside its MLflow run, then write its metrics file.
 
-    `train` must have a tracking server; `promote` sees to its own; the others go on without one.
+    `train` needs a tracking server. `promote` connects by itself. The other stages continue without a server.
 
     Raises:
         DarkroomError: as `main` does, and for params or tracking.
@@ -67,7 +67,7 @@ def write_metrics(metrics: Metrics, paths: Paths, name: str) -> None:
 
 
 def round_metrics(metrics: Metrics) -> dict[str, float]:
-    """Metrics as metrics.json and MLflow both hold them: whole numbers whole, others to 6 decimals."""
+    """Metrics as metrics.json and MLflow both hold them: whole numbers as int, others to 6 decimals."""
     return {
         name: int(value) if float(value).is_integer() else round(float(value), _DECIMALS)
         for name, value in metrics.items()
@@ -75,7 +75,7 @@ def round_metrics(metrics: Metrics) -> dict[str, float]:
 
 
 def set_up_logging() -> None:
-    """Log to stderr: coloured on a terminal, plain lines in a pipe; third parties only from warnings up."""
+    """Log to stderr: coloured on a terminal, plain lines in a pipe; other libraries log from warnings up."""
     logging.basicConfig(level=logging.WARNING, handlers=[_make_handler()], format="%(message)s", force=True)
     for name in ("darkroom", "pipeline", "__main__"):
         logging.getLogger(name).setLevel(logging.INFO)
@@ -93,6 +93,6 @@ def _make_handler() -> logging.Handler:
 
 
 def _tag_entry(run: Run, name: str, paths: Paths) -> None:
-    """Under DVC, mark the run with the hash of the lock entry DVC is about to write, so it can be found."""
+    """Under DVC, tag the run with the hash of the lock entry that DVC will write, so promote can find it."""
     if isinstance(run, Tracked) and os.environ.get("DVC_STAGE") == name:
         run.set_tags({ENTRY_TAG: Lineage(paths).hash_entry_from_files(name)})

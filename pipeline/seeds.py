@@ -1,4 +1,4 @@
-"""Seeds derived from words: randomness depends on what it is for, never on what was drawn before."""
+"""Seeds derived from text: a draw depends on its purpose, never on earlier draws."""
 
 import hashlib
 

@@ -10,6 +10,7 @@ from ruamel.yaml import YAML
 from pipeline.collection.demos import encode_grey_png
 from pipeline.params import Params, read_yaml
 from pipeline.paths import Paths
+from tests.warm import warm_commands
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -39,6 +40,13 @@ def params_of() -> ParamsOf:
         return Params.model_validate(values_with(**sections))
 
     return params_of
+
+
+@pytest.fixture(scope="session")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of commands that fork from a process which has imported the libraries."""
+    with warm_commands(tmp_path_factory.mktemp("warm")) as folder:
+        yield folder
 
 
 @pytest.fixture
@@ -101,23 +109,15 @@ def classifier_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import keras
     import numpy as np
 
+    from pipeline.images.recipe import Recipe
     from pipeline.serving.settings import Settings, save_classifier
 
     layers = [keras.layers.Rescaling(1 / 255), keras.layers.GlobalAveragePooling2D()]
     dense = keras.layers.Dense(3, activation="softmax")
     model = keras.Sequential([keras.Input((8, 8, 1)), *layers, dense])
     dense.set_weights([np.array([[8.0, -8.0, 0.0]]), np.array([-4.0, 4.0, -9.0])])
-    settings = Settings(
-        class_names=("light", "dark", "odd"),
-        image_hw=(8, 8),
-        channels=1,
-        fit="stretch",
-        resample="bicubic",
-        equalise=0,
-        formats=("PNG",),
-        max_pixels=10_000,
-        test_mirror=False,
-    )
+    recipe = Recipe((8, 8), 1, "stretch", "bicubic", equalise=0, formats=("PNG",), max_pixels=10_000)
+    settings = Settings(("light", "dark", "odd"), recipe, test_mirror=False)
     folder = tmp_path_factory.mktemp("classifier") / "classifier"
     save_classifier(model, settings, folder)
     return folder

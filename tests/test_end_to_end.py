@@ -5,114 +5,33 @@ The tests of this file are chapters of one story and run in order on one clone; 
 
 import hashlib
 import json
-import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
-from ruamel.yaml import YAML
 
-from pipeline.paths import STAGES, Paths
+from pipeline.paths import STAGES
 from pipeline.tables.parquet import read_table
 from pipeline.tables.predictions import PREDICTIONS
 from pipeline.tracking import connection, registry
+from tests.clones import QUICK, SHAPES, Clone, draw, make_clone
 
 pytestmark = pytest.mark.slow
 
 N_A_CLASS = 40
-SHAPES = ("circle", "line", "square")
-# Small and quick, and different enough from the defaults to show that params are obeyed.
-QUICK: dict[str, dict[str, Any]] = {
-    "clean": {"image_hw": [16, 16], "channels": 1},
-    "augment": {"rotation": 0.0, "zoom": 0.0},
-    "train": {"model": "conv1", "epochs": 3, "batch_size": 16},
-    "evaluate": {"n_bootstrap": 200},
-    "promote": {"min_accuracy": 0.1, "min_class_recall": 0.0, "min_common_images": 5},
-}
-
-
-class Clone:
-    """A temporary clone of this repository, and how a person would work in it."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.paths = Paths(root)
-        keep = ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "DVC_ROOT", "DVC_STAGE")
-        self.env = {name: value for name, value in os.environ.items() if name not in keep}
-        self.env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-
-    def run(self, *command: str, env: Mapping[str, str] | None = None, code: int = 0) -> str:
-        """Run a command in the clone; returns what it said, stdout and stderr."""
-        done = subprocess.run(
-            command,
-            cwd=self.root,
-            env=self.env | dict(env or {}),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        said = done.stdout + done.stderr
-        assert done.returncode == code, said
-        return said
-
-    def commit(self) -> None:
-        self.run("git", "add", "-A")
-        self.run("git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "state")
-
-    def set_params(self, sections: Mapping[str, Mapping[str, Any]]) -> None:
-        yaml = YAML()
-        values = yaml.load(self.paths.params)
-        for section, changed in sections.items():
-            values[section].update(changed)
-        yaml.dump(values, self.paths.params)
-
-    def rows(self) -> list[Any]:
-        """The rows in MLflow, oldest first."""
-        client = connection.connect(self.root)
-        experiment = client.get_experiment_by_name("darkroom")
-        assert experiment is not None
-        return sorted(client.search_runs([experiment.experiment_id]), key=lambda run: run.info.start_time)
-
-    def digests(self, stages: tuple[str, ...]) -> dict[str, str]:
-        """The sha256 of every output of some stages."""
-        files = [p for s in stages for p in self.paths.stage(s).rglob("*") if p.is_file()]
-        return {str(p.relative_to(self.root)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
-
-
-def cloned(repo: Path, root: Path) -> Clone:
-    """The repository's working tree, without what git ignores, as a folder of its own."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=repo,
-        capture_output=True,
-        check=True,
-    )
-    for name in filter(None, listed.stdout.decode().split("\0")):
-        if (repo / name).is_file():
-            (root / name).parent.mkdir(parents=True, exist_ok=True)
-            (root / name).write_bytes((repo / name).read_bytes())
-    return Clone(root)
-
-
-def draw(shape: str, seed: int) -> Image.Image:
-    """A 24x24 grey picture of a bright shape on noise."""
-    rng = np.random.default_rng(seed)
-    pixels = rng.integers(0, 80, (24, 24))
-    y, x = np.mgrid[:24, :24] - rng.integers(9, 15, (2, 1, 1))
-    inside = {"circle": x**2 + y**2 < 40, "line": abs(x - y) < 2, "square": np.maximum(abs(x), abs(y)) < 6}
-    pixels[inside[shape]] += 150
-    return Image.fromarray(pixels.astype(np.uint8))
 
 
 @pytest.fixture(scope="module")
-def clone(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
-    """This working tree as a clone of its own, with pictures in data/raw, committed and run once."""
-    clone = cloned(repo, tmp_path_factory.mktemp("e2e") / "darkroom")
+def clone(repo: Path, tmp_path_factory: pytest.TempPathFactory, warm: Path) -> Iterator[Clone]:
+    """This working tree as a clone of its own, with pictures in data/raw, committed and run once.
+
+    That first run imports everything anew in each stage, as a user's does; the chapters after it are warm.
+    """
+    clone = make_clone(repo, tmp_path_factory.mktemp("e2e") / "darkroom")
     for index, shape in enumerate(SHAPES):
         (clone.paths.raw / shape).mkdir(parents=True)
         for number in range(N_A_CLASS):
@@ -122,6 +41,7 @@ def clone(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clon
     clone.run("dvc", "add", "-q", "data/raw")
     clone.commit()
     clone.run("dvc", "repro")
+    clone.warm = warm
     clone.commit()
     with pytest.MonkeyPatch.context() as patch:
         for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "DVC_ROOT", "DVC_STAGE"):
@@ -168,14 +88,20 @@ import json, sys, mlflow
 mlflow.set_tracking_uri(sys.argv[1])
 model = mlflow.pyfunc.load_model("models:/darkroom@champion")
 answers = model.predict([open(path, "rb").read() for path in json.load(sys.stdin)])
+import pipeline
+print("CODE" + pipeline.__file__)
 print("ANSWERS" + answers.to_json(orient="values", double_precision=15))
 """
     files = {hashlib.sha256(p.read_bytes()).hexdigest(): p for p in clone.paths.raw.rglob("*.png")}
     table = read_table(clone.paths.predictions, PREDICTIONS)
     paths = [str(files[i]) for i in table["id"].to_pylist()]
-    command = [sys.executable, "-c", code, connection.tracking_uri(clone.root)]
+    command = [sys.executable, "-c", code, connection.resolve_uri(clone.root)]
     done = subprocess.run(
         command, cwd=clone.root.parent, input=json.dumps(paths), capture_output=True, text=True, check=True
+    )
+    code_file = Path(done.stdout.split("CODE")[1].splitlines()[0])
+    assert code_file.parts[-3:] == ("code", "pipeline", "__init__.py"), (
+        "the model's own code, not this checkout's"
     )
     answers = json.loads(done.stdout.split("ANSWERS")[1])
     served = np.array([row[2:] for row in answers])
@@ -191,6 +117,51 @@ def test_nothing_to_do_adds_nothing(clone: Clone) -> None:
     assert len(clone.rows()) == 1
     assert clone.paths.decision.read_bytes() == decision
     assert clone.run("git", "status", "--porcelain") == ""
+
+
+# A picture, a page or a schema, and the stages that make or read it. What follows from changed outputs, DVC sees.
+TOUCHED = {
+    "figures/sizes.py": {"validate"},
+    "figures/measures.py": {"validate"},
+    "collection/overview.py": {"validate"},
+    "expectations/intake.py": {"validate"},
+    "expectations/page.css": {"validate", "clean"},
+    "tables/raw_classes.py": {"validate"},
+    "tables/raw_manifest.py": {"validate", "clean", "split"},
+    "collection/contact_sheets.py": {"clean"},
+    "expectations/ready.py": {"clean"},
+    "figures/sheets.py": {"clean", "augment", "evaluate"},
+    "tables/quarantine.py": {"clean"},
+    "tables/pairs.py": {"clean"},
+    "tables/clean_manifest.py": {"clean", "split", "augment", "train", "evaluate"},
+    "figures/class_shares.py": {"split"},
+    "figures/shortcut_bars.py": {"split"},
+    "tables/split.py": {"split", "augment", "train", "evaluate"},
+    "figures/before_and_after.py": {"augment"},
+    "tables/extra.py": {"augment", "train", "evaluate"},
+    "training/history.py": {"train", "evaluate", "promote"},
+    "figures/curves.py": {"evaluate"},
+    "figures/confusion.py": {"evaluate"},
+    "figures/class_bars.py": {"evaluate"},
+    "tables/predictions.py": {"evaluate", "promote"},
+}
+
+
+def test_a_picture_a_page_or_a_table_concerns_its_own_stages_only(clone: Clone) -> None:
+    """Each file is changed, and `dvc status` asked which stages see it; a label on a figure trains nothing."""
+    before = {name: (clone.root / "pipeline" / name).read_bytes() for name in TOUCHED}
+    for name, content in before.items():
+        (clone.root / "pipeline" / name).write_bytes(content + b"\n")
+    said = json.loads(clone.run("dvc", "status", "--json"))
+    for name, content in before.items():
+        (clone.root / "pipeline" / name).write_bytes(content)
+    seen: dict[str, set[str]] = {name: set() for name in TOUCHED}
+    for stage, changes in said.items():
+        for change in changes:
+            if isinstance(change, dict):
+                for path in change.get("changed deps", {}):
+                    seen[path.removeprefix("pipeline/")].add(stage)
+    assert seen == TOUCHED
 
 
 def test_forced_stages_write_the_same_bytes(clone: Clone) -> None:
@@ -254,7 +225,7 @@ def test_promotion_params_rerun_promotion_alone(clone: Clone) -> None:
     decision = json.loads(clone.paths.decision.read_text())
     accuracy = json.loads(clone.paths.metrics("evaluate").read_text())["accuracy"]
     assert decision["verdict"] == ("HOLD" if accuracy == 1 else "REJECT")
-    assert registry.champion(connection.connect(clone.root), "darkroom") is not None
+    assert registry.find_champion(connection.connect(clone.root), "darkroom") is not None
     clone.set_params(QUICK)
 
 
@@ -283,7 +254,7 @@ def test_tracking_server_away(stage: str, code: int, said: str, clone: Clone) ->
     clone.run("dvc", "repro", "-q")
     before = clone.digests((stage,))
     answer = clone.run(
-        sys.executable,
+        "python",
         "-m",
         f"pipeline.stages.{stage}",
         env={"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"},
@@ -305,10 +276,27 @@ def test_a_new_server_gets_a_whole_row(clone: Clone, tmp_path: Path) -> None:
         assert row.data.metrics.keys() == old_row(clone).data.metrics.keys()
         assert row.data.tags["stage.train.status"] == "cached"
         assert client.get_run(row.data.tags["stage.train.run_id"]).data.tags["rebuilt"] == "true"
-        assert registry.champion(client, "darkroom") is not None
+        assert registry.find_champion(client, "darkroom") is not None
 
 
 def old_row(clone: Clone) -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI")
         return clone.rows()[0]
+
+
+def test_another_picture_of_validate_runs_nothing_behind_it(clone: Clone) -> None:
+    code = clone.root / "pipeline" / "figures" / "sizes.py"
+    before, manifest = code.read_text(), clone.digests(("validate",))
+    code.write_text(before.replace("longer side, pixels", "the longer side, pixels"))
+    said = clone.run("dvc", "repro")
+    changed = {name for name, digest in clone.digests(("validate",)).items() if manifest[name] != digest}
+    code.write_text(before)
+    assert changed == {"data/validate/figures/sizes.png", "data/validate/docs/index.html"}
+    assert list_running(said) == ["validate", "promote"]
+    clone.run("dvc", "repro", "-q")
+
+
+def list_running(said: str) -> list[str]:
+    """The stages that `dvc repro` says it runs."""
+    return [line.split("'")[1] for line in said.splitlines() if line.startswith("Running stage")]

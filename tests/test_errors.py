@@ -5,15 +5,13 @@ import pickle
 import pytest
 
 from pipeline.errors import ImageError, one_line
+from pipeline.refusals import Refusal
 
 
 def test_an_image_error_says_why_and_survives_a_pipe() -> None:
     error = pickle.loads(pickle.dumps(ImageError("truncated", "12 of 90 lines")))
-    assert (str(error), error.reason, error.detail) == (
-        "truncated: 12 of 90 lines",
-        "truncated",
-        "12 of 90 lines",
-    )
+    assert (str(error), *error.refusal) == ("truncated: 12 of 90 lines", "truncated", "12 of 90 lines")
+    assert error.refusal == Refusal("truncated", "12 of 90 lines")
 
 
 @pytest.mark.parametrize(

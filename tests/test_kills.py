@@ -17,25 +17,26 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.test_end_to_end import QUICK, SHAPES, Clone, cloned, draw
+from tests.clones import QUICK, SHAPES, Clone, draw, make_clone
 
 pytestmark = pytest.mark.slow
 
 N_KILLS = int(os.environ.get("DARKROOM_KILLS", "2"))
-N_EPOCHS = 150
+N_EPOCHS = 60
 TRAIN = {"epochs": N_EPOCHS, "patience": N_EPOCHS, "model": "conv1", "batch_size": 16, "ema": 0.9}
 AUGMENT = {"rotation": 0.05, "mixup": 0.2, "flip": "alternating"}
 COMMAND = ("dvc", "repro", "--force", "--single-item", "train")
 
 
 @pytest.fixture(scope="module")
-def clone(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Clone:
-    """A clone whose next stage is train."""
-    clone = cloned(repo, tmp_path_factory.mktemp("kills") / "darkroom")
+def clone(repo: Path, tmp_path_factory: pytest.TempPathFactory, warm: Path) -> Clone:
+    """A clone whose next stage is train; its commands are forks (a kill ends them as it ends any process)."""
+    clone = make_clone(repo, tmp_path_factory.mktemp("kills") / "darkroom")
     for index, shape in enumerate(SHAPES):
         (clone.paths.raw / shape).mkdir(parents=True)
         for number in range(25):
             draw(shape, 1000 * index + number).save(clone.paths.raw / shape / f"{number:03d}.png")
+    clone.warm = warm
     clone.run("git", "init", "-q")
     clone.set_params(QUICK)
     clone.set_params({"train": TRAIN, "augment": AUGMENT})
@@ -54,7 +55,7 @@ def test_killed_at_random_moments(clone: Clone) -> None:
     while n_kills < N_KILLS or not n_whole:
         moment_s = chance.uniform(0.3, 1) * took_s if n_kills < N_KILLS else None
         before, log, was_killed = log, *killed_after(clone, moment_s)
-        found = re.search(r"goes on after epoch (\d+)", log)
+        found = re.search(r"training continues after epoch (\d+)", log)
         begun = int(found[1]) if found else 0
         if found or last_epoch(log):  # it came to train
             assert begun >= last_epoch(before) - 1, (before, log)
@@ -89,15 +90,15 @@ def test_interrupted(clone: Clone) -> None:
     assert code == 130
     assert rest.splitlines()[-1] == "ERROR train: interrupted"
     assert "Traceback" not in rest
-    again = clone.run(*command, env={"DARKROOM_CACHE": "interrupted"})
-    assert re.search(r"goes on after epoch \d+", again)
+    again = clone.run("python", *command[1:], env={"DARKROOM_CACHE": "interrupted"})
+    assert re.search(r"training continues after epoch \d+", again)
     assert last_epoch(again) == N_EPOCHS
 
 
 def killed_after(clone: Clone, moment_s: float | None) -> tuple[str, bool]:
     """Run the stage, kill all its processes after so many seconds; what it said, and if it was killed."""
     path = clone.root.parent / "log"
-    env = clone.env | {"DARKROOM_CACHE": "killed"}
+    env = clone.environment(DARKROOM_CACHE="killed")
     with path.open("w") as log:
         process = subprocess.Popen(
             COMMAND, cwd=clone.root, env=env, stdout=log, stderr=log, start_new_session=True

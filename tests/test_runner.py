@@ -11,7 +11,7 @@ import pytest
 from pipeline.errors import DataError
 from pipeline.params import Params
 from pipeline.paths import Paths
-from pipeline.runner import StageMain, rounded, run_stage, write_metrics
+from pipeline.runner import StageMain, round_metrics, run_stage, write_metrics
 from pipeline.tracking.runs import Run
 
 
@@ -76,7 +76,7 @@ def test_metrics_file(value: float, written: str, tmp_path: Path) -> None:
     paths = Paths(tmp_path)
     write_metrics({"b": value, "a": 1}, paths, "clean")
     assert paths.metrics("clean").read_text() == f'{{\n  "a": 1,\n  "b": {written}\n}}\n'
-    assert rounded({"b": value}) == {"b": json.loads(written)}
+    assert round_metrics({"b": value}) == {"b": json.loads(written)}
 
 
 def test_bad_params_are_one_line_and_exit_1(project: Paths) -> None:

@@ -1,1 +1,1 @@
-"""The only room that names a backend of Keras: device, precision, memory, streaming."""
+"""The only package that names a backend of Keras: device, precision, memory, streaming, inference."""

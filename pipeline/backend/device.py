@@ -1,4 +1,4 @@
-"""Where Keras computes: `DARKROOM_DEVICE` = auto | cpu | gpu, and what computes there."""
+"""The device that Keras computes on (`DARKROOM_DEVICE` = auto | cpu | gpu), and a description of it."""
 
 import logging
 import os
@@ -23,11 +23,11 @@ _log = logging.getLogger(__name__)
 def set_up_device() -> str:
     """Choose the device before Keras computes anything; returns "cpu" or "gpu".
 
-    GPUs take memory as they need it, not all at once; on a CPU the same work gives the same bits. To be
-    called once, at the start of a stage or command.
+    A GPU's memory is taken as it is needed, not all at once. On a CPU the same work gives the same bits. Call
+    this once, at the start of a stage or command.
 
     Raises:
-        ModelError: the variable has another value, or a GPU is asked for and there is none.
+        ModelError: the variable has another value, or it asks for a GPU and there is none.
     """
     choice = os.environ.get(VARIABLE) or "auto"
     if choice not in CHOICES:
@@ -52,11 +52,11 @@ def set_up_device() -> str:
 
 @contextmanager
 def share_batches(devices: Sequence[str] | None = None) -> Iterator[int]:
-    """What is built and trained inside shares its batches among several GPUs of this host; yields how many.
+    """Models that are built inside share each batch among several GPUs of this host; yields how many.
 
-    TensorFlow: MirroredStrategy, which works with Keras 3 on one host (not on several: keras#20585). JAX:
-    keras.distribution.DataParallel, which refuses a batch that the number of replicas does not divide.
-    One device, or none: nothing is done.
+    TensorFlow uses MirroredStrategy, which works with Keras 3 on one host (not on several: keras#20585). JAX
+    uses keras.distribution.DataParallel, which refuses a batch that the number of replicas does not divide.
+    With one device or none, nothing is changed.
 
     Args:
         devices: their names; None: all GPUs.
@@ -83,7 +83,7 @@ def share_batches(devices: Sequence[str] | None = None) -> Iterator[int]:
 
 
 def describe_machine() -> dict[str, Any]:
-    """What computes here, as plain values that are the same each time: another machine rounds differently."""
+    """The backend, its version and its device as stable plain values: another machine rounds differently."""
     import keras
 
     backend, gpus = keras.backend.backend(), list_gpus()
@@ -104,7 +104,7 @@ def name_processor(cpuinfo: str) -> str:
 
 
 def list_gpus() -> list[str]:
-    """The GPUs that Keras may use, by name."""
+    """The names of the GPUs that Keras may use."""
     import keras
 
     if os.environ.get(VARIABLE) == "cpu":
@@ -119,6 +119,7 @@ def list_gpus() -> list[str]:
 
 
 def read_cpuinfo() -> str:
+    """The text of /proc/cpuinfo; "" where there is no such file, as outside Linux."""
     path = Path("/proc/cpuinfo")
     return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
@@ -140,8 +141,8 @@ def _name_gpu(gpus: Sequence[str]) -> str:
 def _silence() -> Iterator[None]:
     """Keep TensorFlow's start-up notes out of the log, unless the user has set a level.
 
-    Its C++ part writes four lines about CUDA before it reads the level, so they are stopped at the file
-    descriptor; what Python raises meanwhile is heard all the same.
+    Its C++ part writes four lines about CUDA before it reads the level, so the file descriptor is redirected.
+    Exceptions of Python still come through.
     """
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
         yield

@@ -1,4 +1,4 @@
-"""In what numbers Keras computes: float32, or bfloat16 where the machine multiplies in it."""
+"""The number format that Keras computes in: float32, or bfloat16 where the machine multiplies in it."""
 
 import logging
 import re
@@ -15,9 +15,9 @@ _log = logging.getLogger(__name__)
 def resolve_precision(choice: str) -> str:
     """The Keras dtype policy for `train.precision`: float32, mixed_bfloat16 or mixed_float16.
 
-    auto is mixed_bfloat16 where the hardware multiplies in it: a GPU of compute capability 8.0 or more, a CPU
-    with avx512_bf16 or amx_bf16 under TensorFlow (1.4 to 1.8 times as fast; JAX on a CPU emulates it). What
-    is asked for by name is obeyed.
+    auto is mixed_bfloat16 where the hardware multiplies in it. That is a GPU of compute capability 8.0 or
+    more, or a CPU with avx512_bf16 or amx_bf16 under TensorFlow (1.4 to 1.8 times as fast; JAX on a CPU
+    emulates it). A policy that is asked for by name is used as it is.
     """
     if choice == "auto":
         return "mixed_bfloat16" if _computes_bfloat16() else "float32"
@@ -25,7 +25,7 @@ def resolve_precision(choice: str) -> str:
 
 
 def warn_where_emulated(precision: str) -> None:
-    """Say so in the log where this machine only emulates a Keras dtype policy."""
+    """Log a warning if this machine only emulates a Keras dtype policy."""
     is_emulated = {"mixed_bfloat16": not _computes_bfloat16(), "mixed_float16": not list_gpus()}
     if is_emulated.get(precision, False):
         _log.warning("train.precision: this machine only emulates %s, which is slow; auto is not", precision)
@@ -33,7 +33,7 @@ def warn_where_emulated(precision: str) -> None:
 
 @contextmanager
 def use_precision(precision: str) -> Iterator[None]:
-    """Layers that are built inside compute in this Keras dtype policy."""
+    """Layers that are built inside use this Keras dtype policy."""
     import keras
 
     before = keras.config.dtype_policy()

@@ -1,4 +1,4 @@
-"""Batches as the backend takes them best, and compiled as it computes them best."""
+"""How batches reach the backend, and whether the training step is compiled."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,10 +7,11 @@ from pipeline.backend.device import list_gpus
 
 
 def stream(fed: Any) -> Any:
-    """A `keras.utils.PyDataset`, its batches gathered ahead by a thread, as the backend takes it best.
+    """A `keras.utils.PyDataset` in the form that suits the backend, with batches prepared ahead by a thread.
 
-    TensorFlow gets a tf.data.Dataset without autotuning, which Keras would switch on. Its thread sleeps for
-    10 ms, 20 ms, 40 ms ... and an epoch that is over waits for it to wake: up to as long again as it took.
+    TensorFlow gets a tf.data.Dataset without autotuning, which Keras would switch on. The autotuning thread
+    sleeps for 10 ms, 20 ms, 40 ms and so on, and the end of an epoch waits for it: up to as long again as the
+    epoch took.
     """
     import keras
 
@@ -32,9 +33,9 @@ def stream(fed: Any) -> Any:
 
 
 def choose_jit() -> bool | str:
-    """For `model.compile`: XLA on one GPU only (on a CPU it is 2 to 5 times slower); JAX decides for itself.
+    """The `jit_compile` of `model.compile`: XLA on one GPU only (on a CPU it is 2 to 5 times slower).
 
-    Inside `share_batches` Keras would warn, and go on without it.
+    JAX decides for itself. Inside `share_batches` Keras would warn, and continue without XLA.
     """
     import keras
 

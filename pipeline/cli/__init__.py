@@ -1,1 +1,1 @@
-"""The `darkroom` command, for people. What DVC runs are the stages; none of this is in dvc.yaml."""
+"""The `darkroom` command, for people. DVC runs the stages themselves, so nothing here is in dvc.yaml."""

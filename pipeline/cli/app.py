@@ -1,4 +1,4 @@
-"""The `darkroom` command, for people. What DVC runs are the stages; none of this is in dvc.yaml."""
+"""The commands of `darkroom`, and the place where their errors become one line."""
 
 import sys
 from typing import Annotated
@@ -20,7 +20,7 @@ app.add_typer(quarantine.app, name="quarantine")
 
 
 def main() -> None:
-    """Run the command; what the user can put right is one line on stderr and exit code 1."""
+    """Run the command; an error that the user can put right becomes one line on stderr and exit code 1."""
     try:
         app()
     except DarkroomError as error:

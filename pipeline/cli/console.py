@@ -1,4 +1,4 @@
-"""What the commands print with: text as it is, tables of headings and values."""
+"""How the commands print: plain text, and tables of headings and texts."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -9,14 +9,14 @@ if TYPE_CHECKING:
 
 
 def make_console(*, stderr: bool = False) -> "Console":
-    """A console that takes every text as it is: file names may hold square brackets."""
+    """A console that prints text unchanged, because file names may hold square brackets."""
     from rich.console import Console
 
     return Console(stderr=stderr, markup=False, highlight=False, emoji=False)
 
 
 def make_grid(rows: Iterable[tuple[str, str]]) -> "Table":
-    """Headings and what to say under each, without lines around them."""
+    """Headings and their texts as a table without lines."""
     from rich.table import Table
 
     table = Table.grid(padding=(0, 2))

@@ -1,4 +1,4 @@
-"""`darkroom predict`: what class images are of."""
+"""`darkroom predict`: the classes of images."""
 
 from collections.abc import Sequence
 from pathlib import Path

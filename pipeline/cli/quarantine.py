@@ -1,4 +1,4 @@
-"""`darkroom quarantine`: see the files that are not kept, and decide about them."""
+"""`darkroom quarantine`: look at the files that are not kept, and decide about them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated

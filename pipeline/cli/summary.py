@@ -1,4 +1,4 @@
-"""What the last run came to, in a few lines: how good, what was decided, where to look."""
+"""The result of the last run in a few lines: how good the model is, what was decided, where to look."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ from pipeline.paths import STAGES, Paths
 
 
 def summarise(paths: Paths) -> dict[str, str]:
-    """Headings and what to say under each, from the files that the stages left; paths from the root.
+    """Headings and their texts, from the outputs of the stages; paths are relative to the root.
 
     Raises:
         DataError: nothing has been run yet, or a file is damaged.
@@ -35,7 +35,7 @@ def _describe_accuracy(metrics: dict[str, Any]) -> str:
 
 
 def _describe_shortcuts(paths: Paths) -> str:
-    """How well facts beside the picture predict the class; "" where split has not said."""
+    """How well facts beside the picture predict the class; "" if split has not measured it."""
     metrics = _read(paths.metrics("split"), paths.root) if paths.metrics("split").exists() else {}
     if "metadata_accuracy" not in metrics:
         return ""

@@ -1,1 +1,1 @@
-"""The collection between source and network: which pictures there are, where they lie, who is tested."""
+"""The collection between source and network: its pictures, where they are stored, how they are divided."""

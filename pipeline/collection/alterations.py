@@ -1,4 +1,4 @@
-"""Altered copies: which pictures have one, and imperfect ones, as a careless scan would show them."""
+"""Altered copies: which pictures get one, and how an imperfect copy is made, as by a careless scan."""
 
 import hashlib
 import math
@@ -16,16 +16,16 @@ Uint8 = npt.NDArray[np.uint8]
 Float64 = npt.NDArray[np.float64]
 Copies = list[tuple[str, int]]  # (id, copy), sorted
 
-IMPERFECT = -1  # the number of the imperfect copy of a picture; copies for rare classes count from 0
+IMPERFECT = -1  # the copy number of an imperfect copy; copies for rare classes count from 0
 
-_LEAST_SIZE, _MOST_SIZE = 0.5, 0.9  # of an imperfect copy that is shrunk
+_LEAST_SIZE, _MOST_SIZE = 0.5, 0.9  # scales of an imperfect copy that is shrunk
 _MOST_TURN_DEG = 40
 
 
 def choose_rare_copies(
     ids: Sequence[str], classes: Sequence[int], *, params: AugmentParams, can_alter: bool
 ) -> Copies:
-    """The copies that lift every class to `fill_rare_to` of the largest.
+    """The copies that lift every class to `fill_rare_to` times the size of the largest class.
 
     Pictures of a class take turns in the order of a hash of (seed, id).
 
@@ -33,7 +33,7 @@ def choose_rare_copies(
         can_alter: whether the policy has a layer that alters single pictures.
 
     Raises:
-        ParamsError: copies are asked for and nothing alters them.
+        ParamsError: copies are needed, and no layer would alter them.
     """
     members: dict[int, list[str]] = defaultdict(list)
     for id_, class_index in zip(ids, classes, strict=True):
@@ -52,9 +52,10 @@ def choose_rare_copies(
 
 
 def choose_imperfect_copies(ids: Sequence[str], *, params: AugmentParams) -> Copies:
-    """The imperfect copies, as (id, IMPERFECT), of a share `imperfect` of the pictures; sorted.
+    """Imperfect copies, as (id, IMPERFECT), of a share `imperfect` of the pictures; sorted.
 
-    Which pictures they are of depends on (seed, id) alone; a larger share adds others to them.
+    The choice depends on (seed, id) alone. A larger share keeps the pictures of a smaller one and adds
+    others.
     """
     is_chosen = _draws(ids, params.seed)[:, 0] < params.imperfect
     return [(id_, IMPERFECT) for id_, yes in sorted(zip(ids, is_chosen, strict=True)) if yes]
@@ -63,10 +64,10 @@ def choose_imperfect_copies(ids: Sequence[str], *, params: AugmentParams) -> Cop
 def make_imperfect(pictures: Uint8, ids: Sequence[str], *, seed: int) -> Uint8:
     """Pictures as a careless scan would show them, altered by draws from (seed, id) alone.
 
-    One half is shrunk to 50 to 90 % of height and width, somewhere within the frame; the other is turned
-    about its centre by up to 40 degrees either way. Around them is the picture's border colour, the median of
-    its outermost pixels (its edge drawn out, as augmentation does, would fill half a frame with stripes).
-    Pictures are uint8 [n, height, width, channels], before and after.
+    About half of them are shrunk to 50 to 90 % of height and width, somewhere within the frame. The others
+    are turned about their centre by up to 40 degrees either way. The rest of the frame gets the picture's
+    border colour, the median of its outermost pixels. (Repeating the edge, as augmentation does, would fill
+    half a frame with stripes.) Pictures are uint8 [n, height, width, channels], before and after.
     """
     height, width = pictures.shape[1:3]
     _, kind, strength, top, left = _draws(ids, seed).T[:5, :, None, None]
@@ -81,7 +82,7 @@ def make_imperfect(pictures: Uint8, ids: Sequence[str], *, seed: int) -> Uint8:
 
 
 def _sample(pictures: Uint8, y: Float64, x: Float64) -> Uint8:
-    """Pictures at rows y and columns x, float64 [n, height, width], bilinear; their border colour outside."""
+    """Pictures at rows y and columns x, float64 [n, height, width], bilinear; the border colour outside."""
     n, height, width, channels = pictures.shape
     edges = [pictures[:, 0], pictures[:, -1], pictures[:, :, 0], pictures[:, :, -1]]
     framed = np.empty((n, height + 2, width + 2, channels), np.float32)
@@ -97,6 +98,6 @@ def _sample(pictures: Uint8, y: Float64, x: Float64) -> Uint8:
 
 
 def _draws(ids: Sequence[str], seed: int) -> Float64:
-    """Eight numbers in [0, 1) a picture, from (seed, id) alone: float64 [n, 8]."""
+    """Eight numbers in [0, 1) per picture, from (seed, id) alone: float64 [n, 8]."""
     digests = b"".join(hashlib.sha256(f"{seed}/imperfect/{id_}".encode()).digest() for id_ in ids)
     return np.frombuffer(digests, ">u4").reshape(-1, 8) / 2**32

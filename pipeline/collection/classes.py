@@ -1,4 +1,4 @@
-"""Which class each source folder counts as: the class map `data.classes`, or a class a folder."""
+"""The class of each source folder: by the class map `data.classes`, or one class per folder."""
 
 import difflib
 from collections import Counter
@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pipeline.errors import DataError, ParamsError
 from pipeline.labels import sort_naturally
 
-REST = "*"  # in a class map: every folder that is not named elsewhere
+REST = "*"  # in a class map: all folders that are not named elsewhere
 
 
 def index_classes(
@@ -17,14 +17,14 @@ def index_classes(
 
     Args:
         folders: the folders that hold pictures.
-        classes: class name -> folders, `REST` standing for all that are not named; empty: each
-            folder is a class of its own, in natural order ("2" before "10").
-        class_names: where `classes` is empty, the folders among these come first, in this order.
+        classes: class name -> folders, where `REST` stands for all that are not named; empty: each folder is
+            its own class, in natural order ("2" before "10").
+        class_names: if `classes` is empty, the folders among these come first, in this order.
 
     Raises:
-        ParamsError: the map names a folder that is not there or is named twice, leaves a folder
-            out, has a class without folders, or more than one `REST`.
-        DataError: fewer than two classes, or pictures that lie in no folder.
+        ParamsError: the map names a folder that does not exist or is named twice, leaves a folder out, has a
+            class without folders, or more than one `REST`.
+        DataError: there are fewer than two classes, or pictures that lie in no folder.
     """
     if "" in folders:
         raise DataError("some pictures lie in no class folder; put each into the folder of its class")

@@ -1,4 +1,4 @@
-"""Contact sheets of a collection: one a class, as a model will see it, and one of the quarantine."""
+"""Contact sheets of a collection: one per class, as a model will see it, and one of the quarantine."""
 
 import hashlib
 import logging
@@ -22,18 +22,19 @@ from pipeline.refusals import OVERRULABLE, REASONS
 _log = logging.getLogger(__name__)
 
 N_TILES = 48  # on a sheet
-MAX_CLASSES = 50  # a sheet each; a stage writes about 100 files at most
+MAX_CLASSES = 50  # with a sheet; a stage writes about 100 files at most
 _DECODABLE = frozenset({"duplicate", "dropped", *OVERRULABLE})
-_LINE = 20  # characters of a caption, which may have two lines
+_LINE = 20  # characters of a caption's line; a caption may have two
 _GREY, _DARKER = 214, 178
 
 Uint8 = NDArray[np.uint8]
 
 
 def draw_classes(kept: pa.Table, *, shards: Path, folder: Path) -> None:
-    """A sheet a class, `class_<name>.png`: the developed pictures with the smallest ids, a fair sample.
+    """Draw one sheet per class, `class_<name>.png`, of its developed pictures with the smallest ids.
 
-    Sheets of classes that are no more are removed; beyond 50 classes, the others have none.
+    Ids are hashes, so the sample is fair. Old sheets are removed first. Only the first 50 classes get a
+    sheet.
 
     Args:
         kept: with the columns id, key, label, shard and row of CLEAN_MANIFEST.
@@ -61,7 +62,7 @@ def _split_caption(name: str) -> str:
 
 
 def name_sheets(labels: Sequence[str]) -> list[str]:
-    """A part of a file name for each label: safe everywhere, different also where capitals do not count."""
+    """A part of a file name for each label: safe on every system, and unique even where case is ignored."""
     names: list[str] = []
     for label in labels:
         name = re.sub(r"[^A-Za-z0-9]+", "-", label).strip("-")[:40]
@@ -74,7 +75,8 @@ def name_sheets(labels: Sequence[str]) -> list[str]:
 def choose_files(files: Iterable[File]) -> list[File]:
     """The quarantined files that the sheet shows: each reason in turn gives its next file by id.
 
-    In the order of reasons. With more files of some reason, no file of another comes in.
+    The result is in the order of REASONS. More files of one reason bring in no file of another. So the
+    thumbnails that clean chooses before it develops are still enough after it.
     """
     waiting: dict[str, list[File]] = {reason: [] for reason in REASONS}
     for file in files:
@@ -86,12 +88,12 @@ def choose_files(files: Iterable[File]) -> list[File]:
 
 
 def choose_thumbnails(files: Iterable[File]) -> set[str]:
-    """The keys of the chosen files that can be decoded: what a decoder refused or hung on is let alone."""
+    """The keys of the chosen files that can be decoded; what a decoder refused or hung on is left alone."""
     return {file.key for file in choose_files(files) if file.reason in _DECODABLE}
 
 
 def _share_places(lengths: Sequence[int]) -> list[int]:
-    """How many of each queue get one of the places when they take turns."""
+    """How many places each queue gets when the queues take turns."""
     taken = [0] * len(lengths)
     left = min(N_TILES, sum(lengths))
     while left:
@@ -103,11 +105,11 @@ def _share_places(lengths: Sequence[int]) -> list[int]:
 
 
 def draw_quarantine(files: Collection[File], thumbnails: Mapping[str, Uint8], path: Path) -> None:
-    """A sheet of quarantined files with their reasons; a crossed grey tile where there is no picture.
+    """Draw a sheet of quarantined files with their reasons; a file without a picture is a crossed grey tile.
 
     Args:
-        files: all that are quarantined.
-        thumbnails: uint8 [THUMBNAIL_PX, THUMBNAIL_PX, 3] by key, of those chosen that can be decoded.
+        files: all quarantined files.
+        thumbnails: uint8 [THUMBNAIL_PX, THUMBNAIL_PX, 3] by key, of the chosen files that can be decoded.
     """
     shown = choose_files(files)
     tiles = [thumbnails.get(file.key, draw_blank_tile(THUMBNAIL_PX)) for file in shown]

@@ -20,7 +20,7 @@ UNFINISHED = ".demo-unfinished"  # in data/raw while a demo is being put there
 
 @dataclass(frozen=True)
 class Checksums:
-    """`gz_md5` of the file as published; `sha256` of what it holds, whoever compressed it."""
+    """`gz_md5` of the published file, and `sha256` of its content, whoever compressed it."""
 
     gz_md5: str
     sha256: str
@@ -85,7 +85,7 @@ MNIST = IdxSet(
     },
 )
 
-# The lines of params.yaml that suit a demo, to show to the user after it.
+# The lines of params.yaml that suit a demo; `darkroom demo` prints them.
 PARAMS = {
     "digits": "",
     "mnist": "clean:\n  image_hw: [28, 28]\n  channels: 1",
@@ -100,7 +100,7 @@ def fill(name: str, raw: Path) -> None:
     """Put the demo `name` (a key of DEMOS) into the folder `raw`, which must be empty.
 
     Raises:
-        SourceError: there is no such demo, `raw` holds something, or the files cannot be had.
+        SourceError: there is no such demo, `raw` holds something, or the files cannot be fetched.
     """
     if name not in DEMOS:
         raise SourceError(f"there is no demo {name!r}; allowed: {', '.join(DEMOS)}")
@@ -127,10 +127,10 @@ def is_empty(raw: Path) -> bool:
 
 @contextmanager
 def fill_whole(raw: Path) -> Iterator[Path]:
-    """Yield an empty folder to fill, and move what is in it into `raw` on success.
+    """Yield an empty folder to fill, and move its content into `raw` on success.
 
-    The folder lies inside `raw`, on the same disk even where `raw` is a mount, and goes last: as long
-    as it is there, `raw` is not whole. On an exception `raw` is left as it was.
+    The folder lies inside `raw`, so it is on the same disk even if `raw` is a mount. It is removed last: as
+    long as it exists, `raw` is not whole. On an exception `raw` is left as it was.
     """
     unfinished = raw / UNFINISHED
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -146,7 +146,7 @@ def fill_whole(raw: Path) -> Iterator[Path]:
 
 
 def write_digits(folder: Path) -> None:
-    """scikit-learn's 1,797 handwritten digits, 8x8 grey, as `<digit>/<number>.png`."""
+    """Write scikit-learn's 1,797 handwritten digits, 8x8 grey, as `<digit>/<number>.png`."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()
@@ -160,8 +160,8 @@ def write_digits(folder: Path) -> None:
 def encode_grey_png(rows: list[bytes]) -> bytes:
     """An 8-bit grey PNG of at most 65,535 bytes of pixels, stored rather than compressed.
 
-    What a compressor writes differs between zlib's versions; these bytes, and so the ids of the
-    pictures and their split, are the same on every machine. (RFC 1950, 1951; PNG 1.2.)
+    Compressors of different versions of zlib write different bytes. Stored bytes are the same on every
+    machine, and so are the ids of the pictures and their split. (RFC 1950, 1951; PNG 1.2.)
     """
     pixels = b"".join(b"\0" + row for row in rows)  # 0: no filter
     block = struct.pack("<BHH", 1, len(pixels), len(pixels) ^ 0xFFFF) + pixels
@@ -212,7 +212,7 @@ def _download(idx: IdxSet, name: str, folder: Path) -> None:
 
 
 def _find_cause(error: BaseException) -> str:
-    """The innermost of an error's causes, which says it in the fewest words."""
+    """The text of an error's innermost cause, which is the shortest."""
     inner = error.__cause__ or error.__context__
     return _find_cause(inner) if inner else " ".join(str(error).split()) or type(error).__name__
 
@@ -224,7 +224,7 @@ def _give_advice(idx: IdxSet) -> str:
 
 
 def _hash_content(path: Path) -> str:
-    """Of what a .gz holds; "" where it is damaged."""
+    """The sha256 of what a .gz file holds; "" if it is damaged."""
     try:
         return hashlib.sha256(gzip.decompress(path.read_bytes())).hexdigest()
     except (OSError, EOFError, zlib.error):

@@ -37,7 +37,7 @@ def build_pairs(names: Names, links: Links, views: Sequence[str]) -> pa.Table:
 
 
 def draw_pairs(pairs: pa.Table, kept: pa.Table, *, shards: Path, path: Path) -> None:
-    """A sheet of the pairs that are least alike: there one sees whether the threshold is right."""
+    """Draw a sheet of the least similar pairs, which show whether the threshold is right."""
     order = [("distance", "descending"), ("id_a", "ascending"), ("id_b", "ascending")]
     rows = pairs.sort_by(order).slice(0, _SHOWN).to_pylist()
     wanted = [row[f"key_{end}"] for row in rows for end in "ab"]
@@ -51,7 +51,10 @@ def draw_pairs(pairs: pa.Table, kept: pa.Table, *, shards: Path, path: Path) -> 
 
 
 def measure_groups(kept: pa.Table) -> dict[str, int]:
-    """Groups of near-duplicates, the pictures in them, and the largest, which ought to be small."""
+    """The number of groups of near-duplicates, of pictures in them, and the size of the largest group.
+
+    A large group is a bad sign: unrelated pictures may be linked in it.
+    """
     sizes = [n for n in count_values(kept.column("group")).values() if n > 1]
     largest = max(sizes, default=0)
     return {"n_groups": len(sizes), "n_near_duplicates": sum(sizes), "n_largest_group": largest}

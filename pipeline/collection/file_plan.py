@@ -1,7 +1,7 @@
-"""What becomes of each file of the source: validate's verdicts, what people decided, and copies.
+"""What becomes of each file of the source: validate's verdicts, people's decisions, and exact copies.
 
-Files with the same bytes are one picture: one of them is kept where their labels agree (one in the source's
-own test set rather than in others, so that what it tests on stays), none where they differ, unless a
+Files with the same bytes are one picture. If their labels agree, one of them is kept. A file of the source's
+own test set comes first, so that test set stays as it is. If their labels differ, none is kept, unless a
 person says which is right. A decision is about a picture, so about all files with its bytes.
 """
 
@@ -17,7 +17,7 @@ from pipeline.collection.overrides import PAST, Override
 from pipeline.errors import DataError, nearest
 from pipeline.refusals import OVERRULABLE, Refusal
 
-_PREFERRED = {"test": 0, "val": 1}  # of copies, the one to keep; others after them
+_PREFERRED = {"test": 0, "val": 1}  # which copy is kept: the lowest; others come after these
 _BATCH_ROWS = 4096
 _COLUMNS = ["id", "key", "label", "source_split", "reason", "detail", "repairs"]
 
@@ -43,14 +43,14 @@ class File:
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
-        """Of a row of RAW_MANIFEST or QUARANTINE."""
+        """The file of a row of RAW_MANIFEST or QUARANTINE."""
         refusal = Refusal(row["reason"], row["detail"]) if row["reason"] else None
         repairs = tuple(row.get("repairs", ()))
-        # Few labels, many files: each label is in memory once.
+        # Few labels, many files: interning holds each label in memory once.
         return cls(row["id"], row["key"], intern(row["label"]), row["source_split"], refusal, repairs)
 
     def to_row(self) -> dict[str, Any]:
-        """The columns that CLEAN_MANIFEST and QUARANTINE take of it."""
+        """The columns that CLEAN_MANIFEST and QUARANTINE take from it."""
         return {
             "id": self.id,
             "key": self.key,
@@ -63,25 +63,25 @@ class File:
 
     @property
     def reason(self) -> str:
-        """Of its refusal; "" where it is kept."""
+        """The reason of its refusal; "" if it is kept."""
         return self.refusal.reason if self.refusal else ""
 
 
 def plan_files(
     manifest: pa.Table, overrides: Sequence[Override] = (), labels: Collection[str] = ()
 ) -> dict[str, File]:
-    """What becomes of each file, by key, in the order of keys; pure: no picture is read.
+    """What becomes of each file, by key and in the order of keys. No picture is read.
 
     Args:
         manifest: of schema RAW_MANIFEST.
         labels: all classes of the source, the empty ones too.
 
     Returns:
-        Files of validate's manifest as people decided, with reasons for copies added, and the rest
-        numbered from 0.
+        The files of the manifest after people's decisions. Copies that are not kept have their reason; kept
+        files are numbered from 0.
 
     Raises:
-        DataError: two files have the same key; or a decision cannot be obeyed.
+        DataError: two files have the same key, or a decision cannot be carried out.
     """
     files = _read_files(manifest)
     decisions = _find_decisions(files, overrides, labels)
@@ -97,7 +97,7 @@ def plan_files(
 
 
 def find_obstacle(file: File, action: str) -> str:
-    """Why a person cannot have a quarantined file back, by restore or relabel; "" where they can."""
+    """Why a person cannot bring a quarantined file back by `action` (restore, relabel); "" if they can."""
     if action == "drop" or file.refusal is None or file.reason == "dropped":
         return ""
     reason, detail = file.refusal
@@ -112,13 +112,13 @@ def find_obstacle(file: File, action: str) -> str:
 
 
 def explain_label(label: str, labels: Collection[str]) -> str:
-    """What to say where a label is none of the source's."""
+    """The error text for a label that the source does not have."""
     hint = nearest(label, labels) or f" (allowed: {', '.join(labels)})"
     return f"{label!r} is no class folder of the source{hint}; name another or make that folder"
 
 
 def find_unused(files: Mapping[str, File], overrides: Sequence[Override]) -> list[Override]:
-    """The decisions about files that the source does not hold, or not with these bytes any more."""
+    """The decisions about files that the source does not hold, or no longer holds with these bytes."""
     ids = {file.id for file in files.values()} if overrides else set()
     return [one for one in overrides if (one.id not in ids if one.id else one.key not in files)]
 
@@ -137,7 +137,7 @@ def _read_files(manifest: pa.Table) -> dict[str, File]:
 def _find_decisions(
     files: Mapping[str, File], overrides: Sequence[Override], labels: Collection[str]
 ) -> dict[str, Override]:
-    """The decision about each file that there is one about, by key."""
+    """The decisions by the key of their file, for the files that have one."""
     by_id: dict[str | None, Override] = {}
     by_key: dict[str, Override] = {}
     for override in overrides:
@@ -162,7 +162,7 @@ def _find_decisions(
 
 
 def _decide(file: File, override: Override) -> File:
-    """A file as a person decided, as far as the file alone decides it; where it cannot be, as it was."""
+    """A file after a person's decision, copies aside; unchanged if the decision cannot be carried out."""
     if override.action == "drop":
         detail = override.note or "by a person, without a note"
         return file if file.refusal else replace(file, refusal=Refusal("dropped", detail))
@@ -211,7 +211,7 @@ def _find_restored(copies: Sequence[File], decision: Override | None) -> File | 
 
 
 def _check_obeyed(files: Mapping[str, File], decisions: Mapping[str, Override]) -> None:
-    """Raise DataError where no file with a picture's bytes goes on although a person said so."""
+    """Raise DataError if a person wants a picture kept, and none of the files with its bytes is."""
     meant: dict[Override, list[File]] = {}
     for key, override in decisions.items():
         if override.action != "drop":

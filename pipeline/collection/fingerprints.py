@@ -1,4 +1,4 @@
-"""Fingerprints of a collection by row: 32 bytes a picture in memory, its views in a file without a name."""
+"""Fingerprints of a collection by row: 32 bytes per picture in memory, and their views in an unnamed file."""
 
 import tempfile
 from pathlib import Path
@@ -12,10 +12,10 @@ FINGERPRINT_BYTES = 32
 
 
 class Fingerprints:
-    """Fingerprints of `n` pictures, written in any order, and their views; a context manager.
+    """Fingerprints of `n` pictures and their views, written in any order; a context manager.
 
-    `pdq` is uint8 [n, 32] and `quality` int16 [n], -1 where no picture came. Views, over 1 kB a picture,
-    lie on disk, so that memory hardly grows with the collection.
+    `pdq` is uint8 [n, 32] and `quality` int16 [n], -1 for a row that was not written. Views take over 1 kB
+    per picture. They lie on disk, so memory hardly grows with the collection.
     """
 
     def __init__(self, folder: Path, n: int, n_views: int) -> None:
@@ -29,10 +29,10 @@ class Fingerprints:
         return self
 
     def write(self, row: int, pdq: bytes, quality: int, views: bytes) -> None:
-        """Put one fingerprint into its row; without views they stay zeros.
+        """Write one fingerprint to its row. `views` may be empty; the row's views then stay zeros.
 
         Raises:
-            ValueError: it or its views have another length.
+            ValueError: `pdq` or `views` has another length.
         """
         n_bytes = self._shape[0] * FINGERPRINT_BYTES
         if len(pdq) != FINGERPRINT_BYTES or len(views) not in (0, n_bytes):
@@ -45,7 +45,7 @@ class Fingerprints:
         self._file.write(views)
 
     def read_views(self, start: int, stop: int) -> NDArray[np.uint8]:
-        """The views of rows start to stop, uint8 [stop - start, v, 32]; zeros where none came."""
+        """The views of rows start to stop, uint8 [stop - start, v, 32]; zeros where none were written."""
         n_bytes = self._shape[0] * FINGERPRINT_BYTES
         self._file.seek(start * n_bytes)
         data = self._file.read((stop - start) * n_bytes).ljust((stop - start) * n_bytes, b"\0")

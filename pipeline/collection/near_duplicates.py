@@ -1,14 +1,14 @@
 """Near-duplicates: fingerprints that lie close together, and the groups they make.
 
-A fingerprint is 256 bits as four words. It is held against the views of every other picture (its eight
-orientations, crops, ...: `fingerprint.VIEWS`), two being near when they differ in at most `max_distance`
-bits.
+A fingerprint is 256 bits, as four words. It is compared with the views of every other picture (eight
+orientations, crops and more: `images.fingerprint.VIEWS`). Two are near if they differ in at most
+`max_distance` bits.
 
-Near pairs are found by random keys: a table puts every fingerprint into the bucket of some of its bits,
-and a view is compared with the bucket of its own. A pair at distance d shares a key of b bits with
-probability C(256-d, b) / C(256, b) (Gionis, Indyk, Motwani 1999: bit sampling), so enough tables miss
-one in a thousand at `max_distance` itself, and practically none below. NumPy does this faster than
-faiss' binary hash indexes, which gather a query's candidates in a set: docs/architecture.md.
+Near pairs are found by random keys. A table puts every fingerprint into a bucket named by some of its bits,
+and a view is compared with the members of its own bucket. A pair at distance d shares a key of b bits with
+probability C(256-d, b) / C(256, b) (Gionis, Indyk, Motwani 1999: bit sampling). Enough tables are searched to
+miss one pair in a thousand at `max_distance` itself, and practically none below. NumPy is faster here than
+the binary hash indexes of faiss, which collect a query's candidates in a set: docs/architecture.md.
 """
 
 import math
@@ -28,17 +28,17 @@ ReadViews = Callable[[int, int], Bytes]
 Table = tuple[Ints, NDArray[np.uint32], NDArray[np.uint32]]
 
 N_BITS = 256
-MAX_DISTANCE = 47  # above it, unrelated pictures come near, and tables would be too many
-_MISSED = 1e-3  # of the pairs at `max_distance` itself
-_NIBBLES = 64  # of a fingerprint; keys are made of them
-_MOST_A_BUCKET = 1024  # members compared; the same ones each time, so that a crowd holds together
-_TABLES, _ROWS, _CANDIDATES = 8, 1 << 13, 1 << 18  # at a time: bounds memory, to some 60 MB beside the tables
-_MANY = 1 << 21  # links before they are thinned
+MAX_DISTANCE = 47  # above it, unrelated pictures are near each other, and too many tables would be needed
+_MISSED = 1e-3  # the share of the pairs at `max_distance` itself that may be missed
+_NIBBLES = 64  # 4-bit parts of a fingerprint; keys are made of them
+_MOST_A_BUCKET = 1024  # members compared: the same ones each time, so a large group stays one group
+_TABLES, _ROWS, _CANDIDATES = 8, 1 << 13, 1 << 18  # at a time: bounds memory to some 60 MB beside the tables
+_MANY = 1 << 21  # links are thinned above this number
 
 
 @dataclass(frozen=True)
 class Links:
-    """Near pairs, one an entry: rows `a` and `b`, the bits that differ, and the view of `a` that `b` is."""
+    """Near pairs, one per entry: rows `a` and `b`, the bits that differ, the view of `a` that is near `b`."""
 
     a: Ints
     b: Ints
@@ -49,22 +49,25 @@ class Links:
         return len(self.a)
 
     def take(self, rows: Ints) -> "Links":
+        """The links at these positions."""
         return Links(self.a[rows], self.b[rows], self.distance[rows], self.view[rows])
 
 
 def link_near(
     fingerprints: Bytes, usable: NDArray[np.bool_], read_views: ReadViews, *, max_distance: int
 ) -> Links:
-    """Enough near pairs to hold every group together, the closest first choice: a minimum spanning forest.
+    """The minimum spanning forest of the near pairs: the closest links that hold every group together.
 
     Args:
-        fingerprints: fingerprints, uint8 [n, 32]; those that are not `usable`, bool [n], are near none.
-        read_views: `read_views(start, stop)` gives uint8 [stop - start, v, 32], what these pictures would
-            have as fingerprints if they were turned, cropped and so on; the first view is the fingerprint.
+        fingerprints: uint8 [n, 32].
+        usable: bool [n]; a fingerprint that is not usable is near none.
+        read_views: `read_views(start, stop)` gives uint8 [stop - start, v, 32]: the fingerprints that these
+            pictures would have if they were turned, cropped and so on. The first view is the fingerprint
+            itself.
         max_distance: in bits, up to MAX_DISTANCE; 0: equal fingerprints only.
 
     Returns:
-        Links sorted by a and b, fewer than n; the same for any number of threads (a core each).
+        Links sorted by a and b, fewer than n. They do not depend on the number of threads (one per core).
     """
     n = len(fingerprints)
     rows = np.flatnonzero(usable)
@@ -80,7 +83,7 @@ def link_near(
 
 
 def find_components(n: int, a: Ints, b: Ints) -> Ints:
-    """The component of each of n rows that the pairs (a, b) join: int64 [n], its smallest row."""
+    """The connected component of each of n rows under the pairs (a, b), as its smallest row: int64 [n]."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
@@ -97,7 +100,7 @@ def _pack_words(fingerprints: Bytes) -> Words:
 
 
 def _find_equal(fingerprints: Words) -> tuple[Ints, Ints]:
-    """For each row the first row of the same fingerprint; and the rows that are not the first."""
+    """For each row the first row with the same fingerprint; and the rows that are not the first."""
     n = fingerprints.shape[1]
     order = np.lexsort((*fingerprints,)).astype(np.int64)
     ordered = fingerprints[:, order]
@@ -128,7 +131,7 @@ def _search(own: Words, rows: Ints, read_views: ReadViews, max_distance: int) ->
 
 
 def count_tables(key_bits: int, max_distance: int) -> int:
-    """Tables with keys of so many random bits that find all but _MISSED of the pairs at `max_distance`."""
+    """How many tables with keys of `key_bits` random bits find all near pairs but _MISSED of the farthest."""
     shared = math.comb(N_BITS - max_distance, key_bits) / math.comb(N_BITS, key_bits)
     return math.ceil(math.log(_MISSED) / math.log1p(-shared))
 
@@ -144,7 +147,7 @@ def _build_table(own: Words, key: Ints) -> Table:
 
 
 def _search_table(own: Words, views: Words, start: int, max_distance: int, table: Table) -> Links:
-    """The near pairs between the views, words [4, v, m], of fingerprints from `start` on, and a table."""
+    """The near pairs between a table and the views, words [4, v, m], of the fingerprints from `start` on."""
     key, order, starts = table
     links = _make_none()
     for number in range(views.shape[1]):
@@ -172,7 +175,7 @@ def _cut_keys(words: Words, key: Ints) -> Words:
 
 
 def _list_candidates(low: Ints, count: Ints) -> Iterator[tuple[Ints, Ints]]:
-    """Row i against places low[i] .. low[i] + count[i], as (rows, places), a bounded number at a time."""
+    """Row i with each of `count[i]` places from low[i] on, as (rows, places), a bounded number at a time."""
     end = np.cumsum(count)
     start, n = 0, len(count)
     while start < n:
@@ -188,8 +191,8 @@ def _list_candidates(low: Ints, count: Ints) -> Iterator[tuple[Ints, Ints]]:
 def _keep_near(
     view: Words, own: Words, row: Ints, b: Ints, *, start: int, max_distance: int, number: int
 ) -> Links:
-    """Of the pairs (view in this row, fingerprint b) those that are near."""
-    # A quarter of the bits settles nearly all: the errors of a near pair spread over the four words.
+    """The near ones among the pairs (view in this row, fingerprint b)."""
+    # A quarter of the bits rules out nearly all pairs: the errors of a near pair spread over the four words.
     quarter = max_distance / 4
     likely = np.bitwise_count(view[0][row] ^ own[0][b]) <= quarter + 4.5 * math.sqrt(quarter * 0.75)
     chosen = np.flatnonzero(likely)
@@ -201,7 +204,7 @@ def _keep_near(
 
 
 def _thin(links: Links, n: int) -> Links:
-    """The minimum spanning forest of the links, unique because they are put in one order; sorted by a, b."""
+    """The minimum spanning forest of the links, sorted by a and b; a fixed order of links makes it unique."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import minimum_spanning_tree
 

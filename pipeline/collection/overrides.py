@@ -1,8 +1,13 @@
-"""`data/overrides.csv`: what people decided about single pictures. It lives in git, and clean obeys it.
+"""`data/overrides.csv`: what people decided about single pictures. It is in git, and clean carries it out.
 
-A line a picture: `id` (sha256 of its bytes, so that a renamed file keeps its decision; may be empty), `key`
-(its path in the source; what counts where there is no id, and which of several files with the same bytes
-is meant), `action` (restore | drop | relabel), `label` (for relabel only: a class folder), `note`.
+There is one line per picture, with these columns:
+
+- `id`: the sha256 of its bytes, so a renamed file keeps its decision; may be empty;
+- `key`: its path in the source. It counts if there is no id, and says which of several files with the same
+  bytes is meant;
+- `action`: restore | drop | relabel;
+- `label`: a class folder, for relabel only;
+- `note`: why, for people.
 """
 
 import csv
@@ -22,7 +27,7 @@ _ID = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """One decision about the picture with the bytes `id`, or where that is "", about the file `key`."""
+    """One decision about the picture whose sha256 is `id`, or about the file `key` if `id` is ""."""
 
     id: str
     key: str
@@ -31,14 +36,14 @@ class Override:
     note: str = ""
 
     def is_about(self, other: "Override") -> bool:
-        """Whether both decide about the same picture, as far as they themselves tell."""
+        """Whether both are about the same picture: by id if both have one, otherwise by key."""
         if self.id and other.id:
             return self.id == other.id
         return bool(self.key) and self.key == other.key
 
 
 def read_overrides(path: Path) -> list[Override]:
-    """The decisions in a file, none where it does not exist, in the order of their lines.
+    """The decisions in a file, in the order of its lines; none if the file does not exist.
 
     Raises:
         DataError: a line is malformed, or two are about the same picture; the message names the line.
@@ -64,17 +69,17 @@ def write_overrides(overrides: Iterable[Override], path: Path) -> None:
 
 
 def add_decisions(overrides: Sequence[Override], new: Sequence[Override]) -> list[Override]:
-    """The decisions with new ones, each in place of an earlier one about the same picture."""
+    """The decisions with the new ones; a new one replaces an earlier one about the same picture."""
     return [*remove_decisions(overrides, new), *new]
 
 
 def remove_decisions(overrides: Sequence[Override], gone: Sequence[Override]) -> list[Override]:
-    """The decisions about other pictures than those of `gone`."""
+    """The decisions without those about the pictures of `gone`."""
     return [one for one in overrides if not any(one.is_about(other) for other in gone)]
 
 
 def _read_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """The lines below the header with their numbers; what spreadsheets add (a mark, CRLF) is taken."""
+    """The lines below the header, numbered; what spreadsheets add (a byte order mark, CRLF) is accepted."""
     if not path.exists():
         return
     try:

@@ -1,4 +1,4 @@
-"""Pictures of the images in a manifest: their sizes, and what they measure, class by class."""
+"""Figures about the images in a manifest: their sizes and their measures, class by class."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,11 +18,11 @@ _MEASURES = tuple(fact for fact in FACTS if fact.axis)
 
 
 def draw_images(manifest: pa.Table, labels: Sequence[str], folder: Path) -> dict[str, Path]:
-    """Draw sizes.png and measures.png of the images that can be used; returns them by their headings.
+    """Draw sizes.png and measures.png of the usable images; returns their paths by heading.
 
     Args:
         manifest: of schema RAW_MANIFEST.
-        labels: the classes; one without an image that can be used is shown as empty.
+        labels: the classes; a class without a usable image is shown as empty.
     """
     usable = manifest.filter(pc.not_equal(manifest.column("verdict"), "quarantined"))
     columns = ["label", "width", "height", *(fact.name for fact in _MEASURES)]
@@ -40,7 +40,7 @@ def draw_images(manifest: pa.Table, labels: Sequence[str], folder: Path) -> dict
 
 
 def compute_quantiles(label: "pd.Series[str]", values: "pd.Series[float]", labels: Sequence[str]) -> Floats:
-    """QUANTILES of the values of every class: float [k, 5]; nan where it has none."""
+    """QUANTILES of the values of every class: float [k, 5]; nan for a class without values."""
     found = np.full((len(labels), len(QUANTILES)), np.nan)
     numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
     for at, known in pd.Series(numbers).groupby(label.to_numpy()).indices.items():

@@ -1,8 +1,8 @@
-"""Who is trained on and who is tested on: each group of pictures dealt by a hash of its own name.
+"""Train, val or test: each group of pictures is dealt by a hash of its own name.
 
-What a group gets depends on the seed, the shares and its own name, never on other pictures or on
-their order: it is the same on every machine, and adding pictures moves no earlier one. (`deal_exactly`
-gives that up for exact shares.)
+The place of a group depends on the seed, the shares and its own name, never on other pictures or on their
+order. So it is the same on every machine, and adding pictures moves no earlier one. (`deal_exactly` gives
+this up for exact shares.)
 """
 
 import hashlib
@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from pipeline.errors import DataError
 
-SPLITS = ("train", "val", "test")  # by rank: where members of one group differ, the highest wins
+SPLITS = ("train", "val", "test")  # in order of rank: if members of one group differ, the highest wins
 
 
 def draw_numbers(groups: Iterable[str], seed: int) -> tuple[NDArray[np.float64], NDArray[np.uint64]]:
-    """For each group a number in [0, 1) and, independent of it, a whole one in [0, 2**64).
+    """For each group a number in [0, 1), and an independent whole number in [0, 2**64).
 
     Both are bits of sha256("<seed>:<group>"), so they are the same everywhere.
     """
@@ -34,11 +34,11 @@ def draw_numbers(groups: Iterable[str], seed: int) -> tuple[NDArray[np.float64],
 
 
 def compute_chances(given: str, brought: Collection[str], shares: Mapping[str, float]) -> dict[str, float]:
-    """The probability of each split for a picture to which the source gives the split `given`.
+    """The probability of each split for a picture that the source itself puts into the split `given`.
 
-    A picture the source does not place ("") is dealt by `shares`; one in its val or test stays. One
-    in its train is dealt between train and whichever of val and test the source does not bring
-    (`brought`: the splits it does), in proportion to `shares`.
+    A picture that the source does not place ("") is dealt by `shares`. A picture in its val or test stays
+    there. A picture in its train is dealt, in proportion to `shares`, between train and those of val and test
+    that the source lacks. `brought` holds the splits that the source has.
     """
     if given in ("val", "test"):
         return {name: float(name == given) for name in SPLITS}
@@ -56,10 +56,10 @@ def deal(
     seed: int,
     folds: int,
 ) -> pd.DataFrame:
-    """A row a picture: its `split` (train, val, test) and `fold` (0..folds-1; -1 for test).
+    """One row per picture: its `split` (train, val, test) and `fold` (0..folds-1; -1 for test).
 
-    A group stays together: where the source itself puts members of one group into different splits,
-    test wins over val, and val over train.
+    A group stays together. If the source puts members of one group into different splits, test wins over val,
+    and val over train.
     """
     member_of, names = pd.factorize(groups)
     u, word = draw_numbers(names.tolist(), seed)
@@ -72,7 +72,7 @@ def deal(
 
 
 def find_group_names(keys: "pd.Series[str]", pattern: str) -> list[str]:
-    """What the pattern's first group (or whole match) finds in each key; "" where it finds nothing."""
+    """What the pattern's first group (or the whole match) finds in each key; "" if it finds nothing."""
     compiled = re.compile(pattern)
     number = min(compiled.groups, 1)
     matches = (compiled.search(key) for key in keys)
@@ -90,8 +90,8 @@ def deal_exactly(
 ) -> pd.DataFrame:
     """As `deal`, with the shares of each class as near as whole groups allow.
 
-    Groups of several pictures come first, the largest first, then by hash: each goes where its classes
-    lack most, against what is asked for. Single pictures then fill up, in the order of their hashes.
+    Groups of several pictures are placed largest first, groups of one size by hash. Each goes where its
+    classes are furthest below target. Single pictures then fill the gaps, in the order of their hashes.
     """
     member_of, names = pd.factorize(groups)
     u, word = draw_numbers(names.tolist(), seed)
@@ -101,7 +101,7 @@ def deal_exactly(
     lacking = np.bincount(cell_of)[:, None] * chance[cells % len(given)]
     asked = np.maximum(lacking, 1e-9)
     size = np.bincount(member_of)
-    least = np.zeros(len(names), dtype=np.int8)  # where the source puts a member is where its group must be
+    least = np.zeros(len(names), dtype=np.int8)  # a group must be where the source puts one of its members
     np.maximum.at(least, member_of, np.where(chance.max(axis=1) == 1, chance.argmax(axis=1), 0)[given_of])
     rank = least.copy()
     members = pd.Series(cell_of).groupby(member_of).indices
@@ -127,7 +127,7 @@ def deal_exactly(
 
 
 def _round_to_whole(lacking: NDArray[np.float64], n: int) -> NDArray[np.int64]:
-    """`n` pictures in whole numbers a split, in proportion to what is lacking, by largest remainder."""
+    """`n` pictures divided in proportion to `lacking`, in whole numbers per split by largest remainder."""
     wanted = lacking.clip(min=0)
     wanted = wanted * (n / max(wanted.sum(), 1e-9))
     quota = np.floor(wanted + 1e-9).astype(np.int64)
@@ -136,7 +136,7 @@ def _round_to_whole(lacking: NDArray[np.float64], n: int) -> NDArray[np.int64]:
 
 
 def check_no_leak(groups: "pd.Series[str]", parts: pd.DataFrame) -> None:
-    """Raise DataError where one group lies in two splits, or in two folds."""
+    """Raise DataError if one group lies in two splits, or in two folds."""
     member_of, names = pd.factorize(groups)
     for column in ("split", "fold"):
         part, _ = pd.factorize(parts[column])
@@ -151,15 +151,38 @@ def check_no_leak(groups: "pd.Series[str]", parts: pd.DataFrame) -> None:
             )
 
 
+def find_unlikely_shares(
+    placed: pd.DataFrame, counts: pd.DataFrame, shares: Mapping[str, float]
+) -> list[str]:
+    """The classes whose count in a split is more than three standard errors off, each in words."""
+    brought = set(placed["source_split"])
+    chance = {given: compute_chances(given, brought, shares) for given in brought}
+    # A group is dealt as one: its members count with the square of its size in the variance.
+    size = placed.groupby(["class_index", "group"], sort=False)["id"].transform("size")
+    found = []
+    for part in SPLITS:
+        p = placed["source_split"].map({given: chance[given][part] for given in brought}).astype(float)
+        expected = p.groupby(placed["class_index"]).sum().to_numpy()
+        deviation = np.sqrt((p * (1 - p) * size).groupby(placed["class_index"]).sum().to_numpy())
+        off = np.abs(counts[part].to_numpy() - expected) > 3 * deviation + 0.5
+        found += [
+            f"class {counts.index[i]!r} has {counts[part].iloc[i]:,} pictures in {part}, {expected[i]:,.0f} "
+            "were to be expected"
+            for i in np.flatnonzero(off)
+        ]
+    return found
+
+
 def _rank(
     u: NDArray[np.float64], source_splits: "pd.Series[str]", shares: Mapping[str, float]
 ) -> NDArray[np.int8]:
-    """The rank in SPLITS that each picture's `u` falls to, before its group is held together."""
+    """The rank in SPLITS that each picture has by its `u`, before its group is brought together."""
     code, given = pd.factorize(source_splits)
     rank = np.zeros(len(u), dtype=np.int8)
     for i, name in enumerate(given):
         chance = compute_chances(name, set(given), shares)
-        # Test first, then val: growing `test` at val's cost moves no picture between train and the rest.
+        # Test comes first, then val: a larger `test` at the cost of val moves no picture between train and
+        # the rest.
         edges = [chance["test"], chance["test"] + chance["val"]]
         mine = code == i
         rank[mine] = 2 - np.searchsorted(edges, u[mine], side="right")

@@ -1,6 +1,6 @@
 """Pictures of the collection with their classes: read from the tables, gathered from the shards.
 
-Pictures stay in memory-mapped shards until they are asked for.
+Pixels stay in memory-mapped shards until they are asked for.
 """
 
 import hashlib
@@ -29,22 +29,22 @@ EXTRA_MANIFEST = "manifest.parquet"  # in the folder of extra pictures, beside i
 
 @dataclass(frozen=True)
 class Part:
-    """Some pictures of the collection, sorted by id: which they are, where they lie, what they show."""
+    """Some pictures of the collection, sorted by id: their ids, their places in the shards, their classes."""
 
     ids: tuple[str, ...]
     shard: Ints
     row: Ints
     y: Ints  # class indices
-    copy: Ints | None = None  # of altered copies: the number of the copy
-    group: tuple[str, ...] | None = None  # what the split held together; of copies: with their originals
-    duplicate_group: tuple[str, ...] | None = None  # what looks alike; never of copies
+    copy: Ints | None = None  # the copy numbers of altered copies
+    group: tuple[str, ...] | None = None  # kept together by the split; copies follow their originals
+    duplicate_group: tuple[str, ...] | None = None  # near-duplicates; None for copies
 
     def __len__(self) -> int:
         return len(self.ids)
 
     @property
     def names(self) -> Sequence[str]:
-        """What tells the pictures apart: the id, "<id>/<copy>" of a copy."""
+        """A unique name for each picture: its id, or "<id>/<copy>" for a copy."""
         if self.copy is None:
             return self.ids
         return [f"{id_}/{copy}" for id_, copy in zip(self.ids, self.copy, strict=True)]
@@ -64,13 +64,16 @@ class Pictures:
 
     @cached_property
     def parity(self) -> Bools:
-        """Which pictures `batches` mirrors in even epochs, and not in odd ones: by a hash of id and copy."""
+        """Which pictures `Batches` mirrors in even epochs, the others in odd ones: bool [n], by a hash."""
         names = (name for _, part in self._sources for name in part.names)
         return np.array([hashlib.sha256(name.encode()).digest()[0] & 1 for name in names], np.bool_)
 
     @cached_property
     def groups(self) -> Ints:
-        """Which pictures the split held together, as numbers; a picture of no group is one by itself."""
+        """The number of the group that the split kept together, for each picture: int64 [n].
+
+        A copy has the number of its original. A picture without a group is one by itself.
+        """
         parts = [part for _, part in self._sources]
         group_of = {
             id_: group
@@ -85,7 +88,7 @@ class Pictures:
         """Pictures by position: uint8 [n, height, width, channels].
 
         Raises:
-            DataError: the shards do not hold a picture that their manifest names, or one of another shape.
+            DataError: the shards lack a picture that their manifest names, or hold one of another shape.
         """
         pictures = np.empty((len(index), *self.picture_shape), np.uint8)
         source = np.searchsorted(self._starts, index, side="right") - 1
@@ -121,7 +124,7 @@ def read_part(split: str, *, split_path: Path, manifest_path: Path) -> Part:
 
 
 def read_extra(folder: Path) -> Part:
-    """The altered copies in a folder (extra training pictures, or imperfect test pictures); none is fine.
+    """The altered copies in a folder (extra training pictures, or imperfect test ones); there may be none.
 
     Raises:
         DataError: the folder has no manifest.

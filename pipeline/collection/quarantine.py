@@ -1,7 +1,7 @@
-"""What `darkroom quarantine` does: look at files of the source, and write down what is decided about them.
+"""The work of `darkroom quarantine`: look at files of the source, and write decisions about them.
 
-Decisions go into data/overrides.csv alone; `dvc repro` then carries them out. A file is named by its key, by
-a path below the source, or by its id or the start of it.
+Decisions go into data/overrides.csv alone, and `dvc repro` then carries them out. A file is named by its key,
+by a path below the source, by its id or by the first digits of its id.
 """
 
 import csv
@@ -42,13 +42,13 @@ from pipeline.tables.raw_manifest import RAW_MANIFEST
 
 LISTED = ("key", "label", "reason", "detail", "id")
 _ID_START = re.compile(r"[0-9a-f]{4,64}")
-_MANY_KEYS = 50_000  # so many take a second to compare with a misspelt one
+_MANY_KEYS = 50_000  # comparing a misspelt key with so many takes a second
 _SHOWN_PX, _SHOWN_IN, _SHOWN_COLUMNS = 288, 3.0, 3
 
 
 @dataclass(frozen=True)
 class State:
-    """The source as validate saw it, and what is decided about it until now."""
+    """The source as validate saw it, and the decisions about it so far."""
 
     paths: Paths
     manifest: pa.Table
@@ -57,14 +57,14 @@ class State:
 
     @classmethod
     def read(cls, paths: Paths) -> "State":
-        """Raises DataError where validate has not run yet, or overrides.csv is malformed."""
+        """The state on disk. Raises DataError if validate has not run yet, or overrides.csv is malformed."""
         manifest = read_table(paths.raw_manifest, RAW_MANIFEST)
         labels = read_table(paths.raw_classes, RAW_CLASSES).column("label").to_pylist()
         return cls(paths, manifest, tuple(labels), read_overrides(paths.overrides))
 
     @cached_property
     def files(self) -> dict[str, File]:
-        """What becomes of each file, by key, with the decisions until now."""
+        """What becomes of each file, by key, with the decisions so far."""
         return plan_files(self.manifest, self.overrides, self.labels)
 
     @cached_property
@@ -74,11 +74,12 @@ class State:
 
     @cached_property
     def where(self) -> Path:
+        """The path of the source that params.yaml names now."""
         return self.paths.source(load_params(self.paths.params).data.source)
 
 
 def list_files(state: State, *, reason: str | None = None, label: str | None = None) -> list[File]:
-    """The quarantined files, by key, also those that failed only when clean developed them.
+    """The quarantined files, by key, including those that failed only when clean developed them.
 
     Raises:
         DataError: there is no such reason or class.
@@ -93,7 +94,7 @@ def list_files(state: State, *, reason: str | None = None, label: str | None = N
 
 
 def _find_failed(state: State) -> dict[str, File]:
-    """Files that validate could look at and clean could not develop."""
+    """Files that validate could inspect and clean could not develop."""
     if not state.paths.quarantine.is_file():
         return {}
     rows = read_table(state.paths.quarantine, QUARANTINE).to_pylist()
@@ -114,7 +115,7 @@ def describe_counts(files: Sequence[File]) -> str:
 
 
 def write_list(files: Sequence[File], path: Path) -> None:
-    """A CSV with a line a file: key, label, reason, detail, id."""
+    """Write a CSV with one line per file: key, label, reason, detail, id."""
     with written_whole(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(LISTED)
@@ -122,10 +123,10 @@ def write_list(files: Sequence[File], path: Path) -> None:
 
 
 def find(state: State, word: str) -> list[File]:
-    """The file that a word names, or all with the bytes whose id it begins.
+    """The file that a word names by key or path, or all files whose id begins with it.
 
     Raises:
-        DataError: there is none, or several pictures have ids that begin so.
+        DataError: there is no such file, or the ids of several pictures begin with the word.
     """
     files = state.undecided
     if word in files:
@@ -154,13 +155,13 @@ def _suggest_key(word: str, keys: Mapping[str, File]) -> str:
 
 
 def decide(state: State, words: Sequence[str], *, action: str, label: str = "", note: str = "") -> list[str]:
-    """Write down one action for some files, in place of earlier ones; what that does, in lines.
+    """Write one action for some files, in place of earlier ones; returns what that does, line by line.
 
-    Restoring what is kept without any decision takes the decision out. Nothing is written where one file
-    is in the way.
+    Restoring a file that is kept without any decision removes its decision. Nothing is written if one file
+    cannot be decided.
 
     Raises:
-        DataError: a word names no file, there is no such class, or a file cannot be had back.
+        DataError: a word names no file, there is no such class, or a file cannot be brought back.
     """
     if action == "relabel" and label not in state.labels:
         raise DataError(explain_label(label, state.labels))
@@ -181,7 +182,7 @@ def decide(state: State, words: Sequence[str], *, action: str, label: str = "", 
 
 
 def undo(state: State, words: Sequence[str]) -> list[str]:
-    """Take out what was decided about some files; what that does, in lines.
+    """Remove what was decided about some files; returns what that does, line by line.
 
     Raises:
         DataError: a word names no file of the source and no decision.
@@ -192,15 +193,14 @@ def undo(state: State, words: Sequence[str]) -> list[str]:
         files = [] if about else find(state, word)
         gone += about or [Override(file.id or "", file.key, "drop") for file in files]
     overrides = remove_decisions(state.overrides, gone)
-    written = _write_changes(
-        state, overrides
-    )  # first: one decision fewer is right also where another is wrong
+    # Written before `plan_files`, which raises where another decision is wrong: this one is right all the same.
+    written = _write_changes(state, overrides)
     after = plan_files(state.manifest, overrides, state.labels)
     return [*(f"{one.key}: {_describe(after[one.key])}" for one in gone if one.key in after), written]
 
 
 def show(state: State, words: Sequence[str], png: Path) -> list[dict[str, Any]]:
-    """Draw some files on a sheet; everything that validate found out about each, without what it did not.
+    """Draw some files on a sheet; returns all that validate found out about each.
 
     A file that cannot be decoded is a crossed grey tile.
     """
@@ -227,7 +227,7 @@ def _make_tile(data: bytes, formats: Sequence[str]) -> Any:
 
 
 def _find_one(state: State, word: str, action: str) -> File:
-    """The one file that a word names; of several with the same bytes, the one that is kept if one is."""
+    """The one file that a word names; of several with the same bytes, one that is kept comes first."""
     found = find(state, word)
     if action == "restore" and len({file.label for file in found}) > 1:
         keys = ", ".join(f"{file.key} ({file.label or 'no class'})" for file in found)
@@ -236,10 +236,10 @@ def _find_one(state: State, word: str, action: str) -> File:
 
 
 def _drop_repeats(wanted: Sequence[Override]) -> list[Override]:
-    """One decision a picture.
+    """One decision per picture: the first of those about the same bytes.
 
     Raises:
-        DataError: two files with the same bytes are both to be restored, under labels that differ.
+        DataError: two files with the same bytes are both to be restored.
     """
     found: dict[str, Override] = {}
     for one in wanted:
@@ -250,14 +250,14 @@ def _drop_repeats(wanted: Sequence[Override]) -> list[Override]:
 
 
 def _is_so(file: File, wanted: Override) -> bool:
-    """Whether a file is as a decision wants it without that decision."""
+    """Whether a file is as the decision wants it, even without the decision."""
     if wanted.action == "drop" or file.refusal:
         return False
     return wanted.action == "restore" or file.label == wanted.label
 
 
 def _find_earlier(overrides: Sequence[Override], wanted: Override) -> Override | None:
-    """The same decision, made before: it stays with its note, unless there is a new one."""
+    """The same decision if it was made before. It stays with its note, unless there is a new one."""
     same = (one for one in overrides if one.is_about(wanted) and one.action == wanted.action)
     found = next((one for one in same if one.label == wanted.label), None)
     renamed = found and wanted.action == "restore" and found.key != wanted.key
@@ -265,7 +265,7 @@ def _find_earlier(overrides: Sequence[Override], wanted: Override) -> Override |
 
 
 def _write_changes(state: State, overrides: list[Override]) -> str:
-    """Write the decisions where they changed, and say what to do now."""
+    """Write the decisions if they changed; returns what to do next."""
     name = state.paths.overrides.relative_to(state.paths.root)
     if set(overrides) == set(state.overrides):
         return f"{name} says so already: nothing changed"

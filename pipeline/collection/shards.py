@@ -1,8 +1,8 @@
 """Canonical pictures packed in .npy files on disk: written row by row, read memory-mapped.
 
-A shard is uint8 [n, height, width, channels]; picture i of a collection lies in shard i // per_shard,
-row i % per_shard. A row that is never written stays black, and no manifest may refer to it: rows are
-assigned before the pictures are made, so that neither their order nor a failure moves any other.
+A shard is uint8 [n, height, width, channels]. Picture i of a collection lies in shard i // per_shard, row i %
+per_shard. A row that is never written stays black, and no manifest may refer to it. Rows are assigned before
+the pictures are made, so neither their order nor a failure moves any other picture.
 """
 
 import os
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pipeline.errors import DataError
 
 MAX_SHARDS = 100
-_SHARD_BYTES = 64 << 20  # where that makes fewer than MAX_SHARDS
+_SHARD_BYTES = 64 << 20  # per shard, unless that makes more than MAX_SHARDS
 
 
 def count_rows_per_shard(n: int, picture_shape: tuple[int, int, int]) -> int:
@@ -46,7 +46,7 @@ class ShardWriter:
         return self
 
     def _create(self, n_rows: int) -> None:
-        """An empty shard: the header, and a hole of the right length behind it."""
+        """Create an empty shard: its header, then a hole of the right length."""
         file = self._find_part(len(self._files)).open("wb")
         header = {"descr": "|u1", "fortran_order": False, "shape": (n_rows, *self.picture_shape)}
         np.lib.format.write_array_header_1_0(file, header)
@@ -56,7 +56,7 @@ class ShardWriter:
         file.truncate(file.tell() + n_rows * int(np.prod(self.picture_shape)))
 
     def write(self, shard: int, row: int, picture: NDArray[np.uint8]) -> None:
-        """Put one picture into its row.
+        """Write one picture to its row.
 
         Raises:
             ValueError: the picture has another shape or dtype, or the row is not one of the `n`.

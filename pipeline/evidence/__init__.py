@@ -1,1 +1,1 @@
-"""What a classifier's answers are worth."""
+"""How good a classifier's answers are, and how sure that is."""

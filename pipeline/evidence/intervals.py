@@ -1,8 +1,8 @@
-"""How sure a score is: percentile bootstrap intervals over groups of pictures that look alike.
+"""How sure a score is: percentile bootstrap intervals over groups of near-duplicates.
 
-Whole groups are drawn, never one near-duplicate without the other: two pictures of one thing say less than
-two of two. Groups that contribute the same to a score are one kind, so drawing groups with replacement is
-drawing kinds from a multinomial distribution (Efron and Tibshirani 1993, chapter 13).
+Whole groups are drawn, because two pictures of one thing say less than pictures of two things. Groups that
+contribute the same to a score are of one kind. So drawing groups with replacement is drawing kinds from a
+multinomial distribution (Efron and Tibshirani 1993, chapter 13).
 """
 
 from collections.abc import Iterator
@@ -30,11 +30,11 @@ class Interval(NamedTuple):
 
 
 def draw_kinds(counts: Ints, *, n_resamples: int, seed: int, n_columns: int = 1) -> Iterator[Float64]:
-    """How often each kind of group comes in a resample, float64 [some, n_kinds], some resamples at a time.
+    """How often each kind of group comes in each resample, float64 [some, n_kinds], some at a time.
 
     Args:
-        counts: how many groups of each kind there are [n_kinds]; as many are drawn.
-        n_columns: of what is computed for each resample, to bound memory.
+        counts: how many groups of each kind there are [n_kinds]; a resample draws as many groups in all.
+        n_columns: how many values the caller computes for each resample; it bounds memory.
     """
     rng = np.random.default_rng(seed)
     n_groups = int(counts.sum())
@@ -45,7 +45,7 @@ def draw_kinds(counts: Ints, *, n_resamples: int, seed: int, n_columns: int = 1)
 
 
 def bound_mean(values: Float64, groups: Ints, *, n_resamples: int, confidence: float, seed: int) -> Interval:
-    """The mean of a value a picture [n], with its interval; `groups` [n] numbers what looks alike."""
+    """The mean of `values` [n] with its interval; `groups` [n] numbers the groups of near-duplicates."""
     sizes = np.bincount(groups)
     sums = np.bincount(groups, weights=values)
     kinds, counts = np.unique(np.stack([sizes, sums], axis=1)[sizes > 0], axis=0, return_counts=True)
@@ -58,9 +58,9 @@ def bound_mean(values: Float64, groups: Ints, *, n_resamples: int, confidence: f
 
 
 def find_ends(values: Float64, confidence: float) -> tuple[Float64, Float64]:
-    """Lower and upper quantile of each column over the resamples [n_resamples, m].
+    """The lower and the upper quantile of each column over the resamples [n_resamples, m].
 
-    Resamples in which a value is nan are left out; nan where no resample defines it.
+    Resamples in which a value is nan are left out. An end is nan if no resample defines the value.
     """
     tails = [(1 - confidence) / 2, (1 + confidence) / 2]
     ends = np.full((2, values.shape[1]), np.nan)

@@ -1,8 +1,8 @@
-"""What a classifier's answers are worth: scores, overall and a class, with their intervals.
+"""The scores of a classifier's answers, overall and per class, with their intervals.
 
-Every score but log loss is a function of the confusion matrix: int [k, k], rows the true class, columns
-the predicted one. A score is nan where it is not defined (recall of a class without pictures), and
-averages over classes leave nan out. Plain NumPy; scikit-learn is the oracle in the tests.
+Every score but log loss is a function of the confusion matrix: int [k, k], rows the true class, columns the
+predicted one. A score is nan where it is not defined (recall of a class without pictures), and averages over
+classes leave nan out. All is plain NumPy; the tests compare it with scikit-learn.
 """
 
 from collections import Counter
@@ -17,13 +17,13 @@ from pipeline.evidence.intervals import Interval, draw_kinds, find_ends
 
 Ints = npt.NDArray[np.integer[Any]]
 Float64 = npt.NDArray[np.float64]
-Counts = tuple[Float64, Float64, Float64]  # right answers, true and predicted ones, each [..., k]
+Counts = tuple[Float64, Float64, Float64]  # pictures answered right, true pictures, predicted pictures: each [..., k]
 Score = Callable[[Ints, Ints, int], float]
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores by name, each with its interval; those of classes with one a class, in the order of classes."""
+    """Scores by name, each with its interval; `of_classes` holds one interval per class, in their order."""
 
     overall: Mapping[str, Interval]
     of_classes: Mapping[str, tuple[Interval, ...]]
@@ -36,10 +36,11 @@ def count_confusions(y_true: Ints, y_pred: Ints, n_classes: int) -> npt.NDArray[
 
 
 def score_classes(right: Float64, n_true: Float64, n_pred: Float64) -> dict[str, Float64]:
-    """Precision, recall and F1 a class, from counts [..., k] of right answers, true and predicted ones.
+    """Precision, recall and F1 per class, from counts [..., k] of right answers, true and predicted pictures.
 
-    As scikit-learn with zero_division=0: the precision of a class that is never predicted is 0. A class
-    that is neither there nor predicted has no precision and no F1 (nan), one that is not there no recall.
+    As in scikit-learn with zero_division=0, the precision of a class that is never predicted is 0. A class
+    that neither occurs nor is predicted has no precision and no F1 (nan). A class that does not occur has no
+    recall (nan).
     """
     is_there, is_known = n_true > 0, n_true + n_pred > 0
     return {
@@ -52,7 +53,7 @@ def score_classes(right: Float64, n_true: Float64, n_pred: Float64) -> dict[str,
 def score_overall(right: Float64, n_true: Float64, n_pred: Float64) -> dict[str, Float64]:
     """Accuracy, balanced accuracy (mean recall), and precision, recall and F1 averaged over the classes.
 
-    From counts [..., k], as `score_classes`; one value for each of the leading axes.
+    They come from counts [..., k], as in `score_classes`, with one value for each of the leading axes.
     """
     a_class = score_classes(right, n_true, n_pred)
     macro = {f"macro_{name}": _average_known(values) for name, values in a_class.items()}
@@ -70,13 +71,13 @@ def score_answers(
     confidence: float,
     seed: int,
 ) -> Scores:
-    """All scores of a set of answers, with percentile intervals over groups of pictures that look alike.
+    """All scores of a set of answers, with percentile intervals over groups of near-duplicates.
 
-    Where all answers are right an interval has no width: resampling cannot show errors that never occurred.
+    If all answers are right, an interval has no width: resampling cannot show errors that never occurred.
 
     Args:
         y_true, y_pred: the true and the predicted class of each picture [n].
-        groups: numbers what looks alike [n].
+        groups: the number of each picture's group of near-duplicates [n].
     """
     counts = _count_answers(count_confusions(y_true, y_pred, n_classes))
     cells = y_true.astype(np.int64) * n_classes + y_pred
@@ -131,7 +132,7 @@ def _compute(y_true: Ints, y_pred: Ints, n_classes: int) -> dict[str, float]:
 
 
 def _count_answers(matrix: npt.NDArray[Any]) -> Counts:
-    """From a confusion matrix [k, k]: right answers, true and predicted ones, each a class [k]."""
+    """From a confusion matrix [k, k]: counts per class [k] of right answers, true and predicted pictures."""
     right, true, pred = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
     return right.astype(np.float64), true.astype(np.float64), pred.astype(np.float64)
 
@@ -143,7 +144,7 @@ def _average_known(values: Float64) -> Float64:
 
 
 def _resample(cells: Ints, groups: Ints, k: int, n_resamples: int, seed: int) -> Iterator[Counts]:
-    """Counts of runs of resamples; `cells` numbers the cell of the confusion matrix of each picture [n]."""
+    """Counts of some resamples at a time; `cells` is the cell of the confusion matrix of each picture [n]."""
     kinds = _count_kinds(cells, groups)
     counts = np.array(list(kinds.values()))
     matrices = [np.zeros((len(kinds), k)) for _ in range(3)]
@@ -159,7 +160,7 @@ def _resample(cells: Ints, groups: Ints, k: int, n_resamples: int, seed: int) ->
 
 
 def _count_kinds(cells: Ints, groups: Ints) -> dict[tuple[int, ...], int]:
-    """How many groups have the same answers; single pictures first, in the order of cells."""
+    """How many groups have the same answers, by kind; single pictures first, in the order of cells."""
     order = np.argsort(groups, kind="stable")
     starts = np.flatnonzero(np.diff(groups[order], prepend=-1))
     members = np.split(cells[order], starts[1:])

@@ -36,12 +36,12 @@ class Fact(NamedTuple):
     of_picture: bool = False
 
 
-# In the order of the manifest's columns. Lengths are in pixels; brightness, contrast and the like are shares
-# of full scale (`images/measures.py` says how each is measured).
+# In the order in which the shortcut audit asks for those of files. Lengths are in pixels; brightness,
+# contrast and the like are shares of full scale (`images/measures.py` says how each is measured).
 FACTS = (
+    Fact("format", "string", "file format", "is {}", of_file=True),
     Fact("n_bytes", "int64", "file size", "is larger than {} bytes", "is smaller than {} bytes",
          of_file=True),
-    Fact("format", "string", "file format", "is {}", of_file=True),
     Fact("width", "int32", "width", "is wider than {} px", "is narrower than {} px", of_file=True),
     Fact("height", "int32", "height", "is taller than {} px", "is less tall than {} px", of_file=True),
     Fact(

@@ -111,13 +111,13 @@ def _brighten(channels: NDArray[np.uint8], luma: NDArray[np.float64]) -> list[ND
 
 def _compute_luma(channels: NDArray[np.uint8], gain: float) -> NDArray[np.float64]:
     """Luma as Pillow's "L" of a picture, uint8 [3, GRID_PX * GRID_PX], made brighter by `gain`."""
-    red, green, blue = (np.take(*pair) for pair in zip(_shares_of_compute_luma(gain), channels, strict=True))
+    red, green, blue = (np.take(*pair) for pair in zip(_tabulate_luma(gain), channels, strict=True))
     luma = (red + green + blue + 0x8000) >> 16
     return np.asarray(luma.reshape(GRID_PX, GRID_PX), dtype=np.float64)
 
 
 @functools.cache
-def _shares_of_compute_luma(gain: float) -> NDArray[np.uint32]:
+def _tabulate_luma(gain: float) -> NDArray[np.uint32]:
     """What each level of red, green and blue adds to luma, in 65,536ths: uint32 [3, 256]."""
     levels = np.minimum(_WHITE, np.rint(np.arange(256) * gain)).astype(np.uint32)
     return np.asarray(np.array([[19595], [38470], [7471]], dtype=np.uint32) * levels)

@@ -41,9 +41,7 @@ def measure(picture: NDArray[np.uint8]) -> dict[str, float]:
         "colourfulness": 0.0 if is_grey else _measure_colourfulness(planes),
         "share_white": float(shares[_WHITE:].sum()),
         "border_brightness": border / 255,
-        "border_tint": 0.0
-        if is_grey
-        else _compute_mean_and_spread(_cut_ring(planes[0] - planes[2]))[0] / 255,
+        "border_tint": 0.0 if is_grey else _measure_tint(planes),
         "border_spread": border_spread / 255,
     }
 

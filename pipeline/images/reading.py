@@ -204,9 +204,7 @@ def find_orientation(image: "Image") -> int | None:
     return value if isinstance(value, int) and 1 <= value <= 8 else None
 
 
-def reduce_decode(
-    image: "Image", mode: str, size: tuple[int, int]
-) -> tuple[float, float, float, float] | None:
+def reduce_decode(image: "Image", mode: str, size: tuple[int, int]) -> Box | None:
     """Let libjpeg decode at 1/2, 1/4 or 1/8 where both sides stay at least `size`; other formats: nothing.
 
     Returns the box of the picture in what will be decoded (its last column and row may be cut), or None.

@@ -1,9 +1,10 @@
 """How an image file becomes a picture of the collection: one value, from params.yaml to the served model."""
 
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pipeline.params import CleanParams
+if TYPE_CHECKING:  # workers hold no more than they need: pydantic is 13 MB
+    from pipeline.params import CleanParams
 
 Fit = Literal["stretch", "pad", "crop"]
 Resample = Literal["bilinear", "bicubic", "lanczos"]
@@ -33,7 +34,7 @@ class Recipe:
     max_pixels: int = MAX_PIXELS
 
     @classmethod
-    def from_params(cls, section: CleanParams, *, formats: tuple[str, ...], max_pixels: int) -> Self:
+    def from_params(cls, section: "CleanParams", *, formats: tuple[str, ...], max_pixels: int) -> Self:
         """The recipe of `clean`, for decoders that may do so much."""
         return cls(
             section.image_hw,

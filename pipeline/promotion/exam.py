@@ -46,10 +46,10 @@ def read_exam(predictions: Path, classes: Path) -> Exam:
 
 
 def compare(challenger: Exam, champion: Exam | None, params: PromoteParams) -> Decision:
-    """The decision on what both models answered on the test images that they have in common.
+    """The decision, from what both models answered on the test images that they have in common.
 
-    Images that only one of them was tested on may have been in the other's training set, so they say
-    nothing. Without a champion, the model must beat guessing the commonest class.
+    Images that only one of them was tested on may have been in the other's training set, so they are left
+    out. Without a champion, the model must beat always guessing the most common class.
     """
     score = SCORES[params.metric]
     n_classes = len(challenger.class_names)
@@ -69,7 +69,7 @@ def compare(challenger: Exam, champion: Exam | None, params: PromoteParams) -> D
 
 
 def confirm_champion(exam: Exam, params: PromoteParams) -> Decision:
-    """The decision on the very model that is champion, in a new state (other promote.* values, say).
+    """The decision about the champion itself in a new state, for example with other promote.* values.
 
     There is nothing to gain, so it never promotes.
     """
@@ -93,8 +93,12 @@ def _find_missed_floors(exam: Exam, params: PromoteParams) -> tuple[str, ...]:
 
 
 def _find_common(challenger: Exam, champion: Exam | None) -> tuple[Ints, Ints, str]:
-    """Positions of the common images in the challenger's exam, what the other side answered on them (in
-    the challenger's class numbers), and what stands in the way of a comparison ("" for nothing)."""
+    """The images that both were tested on, and what the other side answered.
+
+    Returns:
+        The positions of the common images in the challenger's exam, the other side's answers to them in the
+        challenger's class numbers, and what stands in the way of a comparison ("" for nothing).
+    """
     if champion is None:
         majority = np.bincount(challenger.y_true).argmax()
         return np.arange(len(challenger.ids)), np.full(len(challenger.ids), majority), ""

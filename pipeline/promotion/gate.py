@@ -1,4 +1,4 @@
-"""Champion against challenger: the decision as a pure function of numbers, no input or output."""
+"""Champion against challenger: the decision as a pure function of numbers."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -10,9 +10,9 @@ Verdict = Literal["PROMOTE", "HOLD", "REJECT"]
 class Decision:
     """What was decided and on what grounds.
 
-    `challenger` and `reference` are the metric of the new model and of what it had to beat, both on the
-    same `n_common` test images; `against` says what that was: "champion", or "majority guess" while
-    there is no champion.
+    `challenger` and `reference` are the metric of the new model and of what it had to beat, both on the same
+    `n_common` test images. `against` names what it had to beat: "champion", or "majority guess" while there
+    is no champion.
     """
 
     verdict: Verdict
@@ -25,6 +25,7 @@ class Decision:
 
     @property
     def gain(self) -> float:
+        """The challenger's metric minus the reference's."""
         return self.challenger - self.reference
 
     def as_dict(self) -> dict[str, Any]:
@@ -70,13 +71,13 @@ def decide(
     missed_floors: tuple[str, ...] = (),
     obstacle: str = "",
 ) -> Decision:
-    """REJECT below a floor, HOLD when it cannot be compared or gains too little, PROMOTE otherwise.
+    """REJECT below a floor, HOLD without a comparison or enough gain, PROMOTE otherwise.
 
     Args:
         challenger, reference: the metric of both sides on the same `n_common` test images.
         min_gain: the challenger must gain more than this; a tie never promotes.
         missed_floors: what `Floors.find_misses` says of the challenger.
-        obstacle: why the two cannot be compared at all, in words; "" when they can.
+        obstacle: why the two cannot be compared at all, in words; "" if they can.
     """
     gain = challenger - reference
     compared = f"{metric} {challenger:.4f} against {reference:.4f} of the {against} on {n_common} test images"

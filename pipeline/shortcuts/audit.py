@@ -1,8 +1,9 @@
 """How well facts that should not matter predict the class, and which of them, in words.
 
-A model that can tell classes by file format or border scores well on the same sources and fails on others.
-Gradient boosting on facts alone, judged out of fold, says how far that goes. scikit-learn runs on one thread:
-its sums depend on the number of threads, and for so few rows two take ten times as long as one.
+A model that tells classes apart by file format or border scores well on the same sources and fails on others.
+Gradient boosting on these facts alone, judged out of fold, says how far that goes. scikit-learn runs on one
+thread: its sums depend on the number of threads, and for so few rows two threads take ten times as long as
+one.
 """
 
 import hashlib
@@ -22,19 +23,20 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.integer[Any]]
 
 MAX_PICTURES = 10_000  # one standard error of an accuracy is then at most 0.5 points
-MAX_CLASSES = 30  # boosting grows a tree a class and round
+MAX_CLASSES = 30  # boosting grows one tree per class and round
 _N_FOLDS = 5
-_N_ROUNDS, _N_TREES = 40, 600  # up to 15 classes have all rounds, 30 half of them
-_MIN_CONTRAST = 0.1  # a sentence says something from this difference of shares on
+_N_ROUNDS, _N_TREES = 40, 600  # up to 15 classes have all rounds, 30 classes half of them
+_MIN_CONTRAST = 0.1  # the least difference of shares that is worth a sentence
 
 
 OF_FILES = tuple(fact.name for fact in FACTS if fact.of_file)
-OF_PICTURES = tuple(fact.name for fact in FACTS if fact.of_picture)
+# Facts that the file states come first: boosting settles ties by this order.
+OF_PICTURES = tuple(fact.name for fact in sorted(FACTS, key=lambda fact: not fact.of_file) if fact.of_picture)
 
 
 @dataclass(frozen=True)
 class Telling:
-    """A fact, the out-of-fold accuracy of a tree that knows nothing else, and where it differs most."""
+    """A fact, the out-of-fold accuracy of a tree that knows only this fact, and where classes differ most."""
 
     fact: str
     accuracy: float
@@ -43,11 +45,11 @@ class Telling:
 
 @dataclass(frozen=True)
 class Audit:
-    """How well facts predict the class out of fold; `facts` that vary, the most telling first."""
+    """How well facts predict the class out of fold; `facts` holds those that vary, the most telling first."""
 
     n_pictures: int
     n_classes: int
-    chance: float  # the share of the commonest class
+    chance: float  # the share of the most common class
     accuracy: float
     balanced_accuracy: float  # mean recall of the classes
     facts: tuple[Telling, ...]
@@ -59,8 +61,10 @@ class Audit:
         return rounded | {"facts": facts}
 
     def is_above(self, limit: float) -> bool:
-        """Whether it is above `limit`, and the facts correct at least half of the errors that always guessing the
-        most common class makes."""
+        """Whether the accuracy is above `limit`, and the facts correct enough errors.
+
+        Enough is at least half of the errors made by always guessing the most common class.
+        """
         return self.accuracy > limit and 1 - self.accuracy <= (1 - self.chance) / 2
 
     def join_sentences(self, n: int) -> str:
@@ -69,9 +73,9 @@ class Audit:
 
 
 def choose_pictures(ids: Sequence[str], y: Ints, limit: int = MAX_PICTURES) -> npt.NDArray[np.int64]:
-    """Which pictures to audit, as positions in the order of ids: of the largest classes, the lowest ids.
+    """The positions of the pictures to audit, in the order of ids: the lowest ids of the largest classes.
 
-    Ids are hashes, so that is a fair sample, and the same whatever the order of the pictures.
+    Ids are hashes, so this is a fair sample, and the order of the pictures does not matter.
     """
     counts = np.bincount(y)
     largest = np.argsort(-counts, kind="stable")[:MAX_CLASSES]
@@ -81,14 +85,14 @@ def choose_pictures(ids: Sequence[str], y: Ints, limit: int = MAX_PICTURES) -> n
 
 
 def audit_facts(facts: pd.DataFrame, y: Ints, groups: Sequence[str], class_names: Sequence[str]) -> Audit:
-    """How well `facts` predict the class, by groups that never lie on both sides.
+    """How well `facts` predict the class; the pictures of a group share a fold.
 
     Args:
-        facts: a row a picture, some of FACTS; words or numbers, missing values allowed.
+        facts: one row per picture, some of FACTS; words or numbers, missing values allowed.
         y: classes [n], into `class_names`.
         groups: [n]; pictures of one group share a fold.
     """
-    import sklearn.ensemble  # first: only threads of libraries that are loaded can be limited
+    import sklearn.ensemble  # imported first: only the threads of loaded libraries can be limited
     import sklearn.tree  # noqa: F401
     from threadpoolctl import threadpool_limits
 
@@ -134,7 +138,7 @@ def _make_tree() -> Any:
 
 
 def _predict_out_of_fold(make: Callable[[], Any], x: Floats, y: Ints, fold: Ints) -> Ints:
-    """The class of each row, predicted from the rows of other folds; the commonest where nothing varies."""
+    """The class of each row, predicted from the other folds; the most common class if no fact varies."""
     y_pred = np.full_like(y, np.bincount(y).argmax())
     if not x.shape[1]:
         return y_pred
@@ -148,7 +152,7 @@ def _predict_out_of_fold(make: Callable[[], Any], x: Floats, y: Ints, fold: Ints
 
 
 def _deal_folds(groups: Sequence[str]) -> npt.NDArray[np.int64]:
-    """A fold for each row: groups, the largest first, go to the smallest fold so far."""
+    """A fold for each row: groups are placed largest first, each in the fold that is smallest so far."""
     code, names = pd.factorize(np.asarray(groups, dtype=object))
     sizes = np.bincount(code)
     digests = [hashlib.sha256(str(name).encode()).digest() for name in names]
@@ -161,17 +165,17 @@ def _deal_folds(groups: Sequence[str]) -> npt.NDArray[np.int64]:
 
 
 def _encode(values: "pd.Series[Any]") -> Floats:
-    """Numbers as they are, words as their place in the alphabet; one below the smallest where missing."""
+    """Numbers as they are, words as their place in the alphabet, missing values below the smallest by one."""
     if not FACT_BY_NAME[str(values.name)].less:
         values = values.map({value: i for i, value in enumerate(sorted(values.dropna().unique()))})
     numbers = np.asarray(values.to_numpy(dtype=np.float64, na_value=np.nan))
-    # Not nan: boosting raises where a fold knows a fact of no picture, or one value only.
+    # Not nan: boosting raises if a fold has no value of a fact, or only one.
     missing = np.nanmin(numbers) - 1 if not np.isnan(numbers).all() else 0.0
     return np.where(np.isnan(numbers), missing, numbers)
 
 
 def _write_sentence(name: str, values: "pd.Series[Any]", y: Ints, class_names: Sequence[str]) -> str:
-    """Where a class differs most from the others: the largest difference of shares (Youden's J)."""
+    """How one class differs most from the others: the largest difference of shares (Youden's J); or ""."""
     fact = FACT_BY_NAME[name]
     conditions = _list_thresholds(fact, values, y) if fact.less else _list_words(fact, values, y)
     best, says = 0.0, ""
@@ -187,7 +191,7 @@ def _write_sentence(name: str, values: "pd.Series[Any]", y: Ints, class_names: S
 def _list_words(
     fact: Fact, values: "pd.Series[Any]", y: Ints
 ) -> list[tuple[int, str, npt.NDArray[np.bool_]]]:
-    """For each value and class: that the fact has the value."""
+    """For each value and class: the class, the condition in words, and where the fact has this value [n]."""
     text = values.map(lambda value: {True: "yes", False: "no"}.get(value, str(value)), na_action="ignore")
     conditions = []
     for value in sorted(text.dropna().unique()):
@@ -199,13 +203,13 @@ def _list_words(
 def _list_thresholds(
     fact: Fact, values: "pd.Series[Any]", y: Ints
 ) -> list[tuple[int, str, npt.NDArray[np.bool_]]]:
-    """For each class: the value above which, and the value below which, it differs most from the others."""
+    """For each class, the two thresholds, one above and one below, where it differs most from the others."""
     # Rounded: a threshold of 0.999995 says no more than one of 0.9995.
     numbers = np.round(values.to_numpy(dtype=np.float64, na_value=np.nan), 3)
     known = np.flatnonzero(~np.isnan(numbers))
     known = known[np.argsort(numbers[known], kind="stable")]
     ordered = numbers[known]
-    steps = np.flatnonzero(np.diff(ordered) > 0)  # a threshold lies between a place and the next
+    steps = np.flatnonzero(np.diff(ordered) > 0)  # a threshold lies between one place and the next
     conditions: list[tuple[int, str, npt.NDArray[np.bool_]]] = []
     if not len(steps):
         return conditions
@@ -222,7 +226,7 @@ def _list_thresholds(
 
 
 def _find_round_number(low: float, high: float) -> float:
-    """The roundest number above `low` and up to `high`, so that it can be said."""
+    """The number with the fewest digits between `low` and `high`: it is easiest to read."""
     for digits in range(1, 9):
         middle = float(f"{(low + high) / 2:.{digits}g}")
         if low < middle < high:

@@ -18,7 +18,11 @@ _AT_ONCE = 256
 
 @dataclass(frozen=True)
 class Findings:
-    """Three audits of the same pictures; `apart` holds whole groups of split.group_by out, None without."""
+    """Three audits of the same pictures.
+
+    `apart` keeps whole groups of split.group_by in one fold. It is None if they add nothing to
+    near-duplicates.
+    """
 
     files: Audit
     pictures: Audit
@@ -45,12 +49,12 @@ class Findings:
 def audit_collection(
     placed: pd.DataFrame, class_names: list[str], *, manifest: pa.Table, clean: pa.Table, shards: Path
 ) -> Findings:
-    """Audit at most `MAX_PICTURES` pictures, chosen by id.
+    """Audit at most `audit.MAX_PICTURES` pictures, chosen by id.
 
     Args:
-        placed: a row a picture: id, class_index and group, which holds pictures of a source together.
+        placed: one row per picture: id, class_index, and group, which the split keeps together.
         manifest: of schema RAW_MANIFEST, with the facts of the files.
-        clean: of schema CLEAN_MANIFEST; its groups are near-duplicates, and never lie on both sides.
+        clean: of schema CLEAN_MANIFEST; its groups are near-duplicates, which always share a fold.
     """
     at = choose_pictures(placed["id"].tolist(), placed["class_index"].to_numpy())
     chosen = placed.iloc[at].reset_index(drop=True)
@@ -69,7 +73,7 @@ def audit_collection(
 
 
 def measure_pictures(shards: Shards, rows: pd.DataFrame) -> pd.DataFrame:
-    """Facts that the developed pictures still carry, for as many rows (shard, row) as are soon measured."""
+    """The facts left in developed pictures, of as many rows (shard, row) as are measured in about 15 s."""
     height, width, _ = shards.picture_shape
     rows = rows.iloc[: max(_PIXELS_MEASURED // (height * width), 1)]
     found = []
@@ -81,6 +85,6 @@ def measure_pictures(shards: Shards, rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _pick_rows(table: pa.Table, key: str, wanted: "pd.Series[str]") -> pd.DataFrame:
-    """The rows of a table whose key is wanted, in that order."""
+    """The rows of a table whose key is wanted, in the order of `wanted`."""
     is_wanted = pc.is_in(table.column(key), value_set=pa.array(wanted, type=pa.string()))
     return table.filter(is_wanted).to_pandas().set_index(key).loc[wanted].reset_index()

@@ -12,7 +12,7 @@ from pathspec import GitIgnoreSpec
 
 from pipeline.errors import ParamsError, SourceError
 from pipeline.params import DataParams
-from pipeline.sources.containers import LAYOUTS, Container, Content, Entry, escape_name
+from pipeline.sources.containers import LAYOUTS, Container, Content, Entry, escape_name, summarise
 from pipeline.sources.folders import find_wrapper, read_class_folders
 from pipeline.sources.idx import find_idx_pairs, read_idx
 from pipeline.sources.opening import is_archive_name, open_container
@@ -54,11 +54,13 @@ def open_source(path: Path, section: DataParams) -> Source:
 
 
 def _check_kind(path: Path) -> None:
-    if path.is_dir():
-        return
-    if not path.is_file():
+    try:
+        is_folder, is_file = path.is_dir(), path.is_file()
+    except OSError as error:
+        raise SourceError(f"the source {path} cannot be read: {summarise(error)}; get a whole copy") from None
+    if not is_folder and not is_file:
         raise SourceError(f"the source {path} does not exist; set data.source in params.yaml; {LAYOUTS}")
-    if not is_archive_name(path.name) and not path.name.lower().endswith((".csv", ".csv.gz")):
+    if is_file and not is_archive_name(path.name) and not path.name.lower().endswith((".csv", ".csv.gz")):
         raise SourceError(f"the source {path} is a file of an unknown kind; {LAYOUTS}")
 
 

@@ -64,7 +64,7 @@ _OF_READY = ["key", "label", "verdict", "width", "height"]  # of validate's mani
 
 
 class Work(NamedTuple):
-    """What the workers are told: how to develop, whether animations are their first frame, how long to take."""
+    """What the workers are told: how to develop, whether animations are a frame, how long to take."""
 
     recipe: Recipe
     first_frame: bool

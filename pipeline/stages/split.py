@@ -2,12 +2,12 @@
 
 Reads   data/clean/manifest.parquet, shards/; data/validate/manifest.parquet
 Writes  data/split/split.parquet (a row a picture, sorted by id), data/split/classes.json (the class names
-        in the order of the model's outputs), audit.json and figures/audit.png (how well facts that
+        in the order of the model's outputs), shortcuts.json and figures/shortcuts.png (how well facts that
         should not matter predict the class), figures/classes.png (the classes in each split)
 Run     python -m pipeline.stages.split
 Cost    about 10 s for 1,000,000 pictures, and up to 30 s for the audit, which looks at 10,000 at most
 
-Each picture's group is dealt by its own hash (`pipeline/deal.py`), so that the shares come out near
+Each picture's group is dealt by its own hash (`collection/partition.py`), so that the shares come out near
 `split.train/val/test`, not exactly at them (`split.exact` turns that round). A group is what clean found to
 be near-duplicates, and what `split.group_by` names alike; groups that share a picture are one. A new picture
 can so join two groups: then, and only then, members of a group that was dealt already may move.
@@ -32,10 +32,10 @@ from pipeline.collection.near_duplicates import find_components
 from pipeline.collection.partition import (
     SPLITS,
     check_no_leak,
-    compute_chances,
     deal,
     deal_exactly,
     find_group_names,
+    find_unlikely_shares,
 )
 from pipeline.errors import DataError
 from pipeline.figures.class_shares import draw_class_shares
@@ -135,26 +135,6 @@ def check_every_class_everywhere(counts: pd.DataFrame, n_groups: Sequence[int], 
             )
 
 
-def find_unlikely_shares(placed: pd.DataFrame, counts: pd.DataFrame, split: SplitParams) -> list[str]:
-    """The classes whose count in a split is more than three standard errors off, each in words."""
-    brought = set(placed["source_split"])
-    chance = {given: compute_chances(given, brought, _list_shares(split)) for given in brought}
-    # A group falls as one: its members count with the square of its size in the variance.
-    size = placed.groupby(["class_index", "group"], sort=False)["id"].transform("size")
-    found = []
-    for part in SPLITS:
-        p = placed["source_split"].map({given: chance[given][part] for given in brought}).astype(float)
-        expected = p.groupby(placed["class_index"]).sum().to_numpy()
-        deviation = np.sqrt((p * (1 - p) * size).groupby(placed["class_index"]).sum().to_numpy())
-        off = np.abs(counts[part].to_numpy() - expected) > 3 * deviation + 0.5
-        found += [
-            f"class {counts.index[i]!r} has {counts[part].iloc[i]:,} pictures in {part}, {expected[i]:,.0f} "
-            "were to be expected"
-            for i in np.flatnonzero(off)
-        ]
-    return found
-
-
 def describe_counts(counts: pd.DataFrame) -> str:
     """The counts and shares as a table of text, a line a class; the smallest classes where there are many."""
     total = counts.sum(axis=1)
@@ -196,7 +176,7 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     counts = count_classes(placed, names)
     check_every_class_everywhere(counts, placed.groupby("class_index")["group"].nunique(), params.split)
     n_unnamed = _count_unnamed(placed, params.split.group_by)
-    unlikely = find_unlikely_shares(placed, counts, params.split)
+    unlikely = find_unlikely_shares(placed, counts, _list_shares(params.split))
     if unlikely:
         _log.warning(
             "%d of %d class shares are more than three standard errors off (%.1f would be by chance): %s",

@@ -1,9 +1,8 @@
-"""data/clean/manifest.parquet: a row a picture that was kept.
+"""data/clean/manifest.parquet: one row per picture that was kept.
 
 `shard` and `row` say where its pixels are. `group` names its near-duplicates by the smallest id among them
-and
-itself: they stay on one side of a split. `pdq` is the fingerprint of the upright picture, `pdq_quality` its
-quality 0..100 (0 where a side is under 32 pixels).
+and itself; they stay on one side of a split. `pdq` is the fingerprint of the upright picture. `pdq_quality`
+is its quality, 0..100 (0 if a side is under 32 pixels).
 """
 
 import pyarrow as pa

@@ -1,4 +1,4 @@
-"""data/augment/extra and imperfect/manifest.parquet: a row an altered copy of picture `id`.
+"""data/augment/extra and imperfect/manifest.parquet: one row per altered copy of picture `id`.
 
 `shard` and `row` count into the shards beside the manifest.
 """

@@ -1,7 +1,7 @@
-"""data/clean/pairs.parquet: a row a link between near-duplicates, the closest first.
+"""data/clean/pairs.parquet: one row per link between near-duplicates, sorted by ids.
 
-There are enough links to hold each group together. `id_b` looks like `id_a` after `orientation` (one of
-`fingerprint.VIEWS`); `distance` is in bits of 256.
+The closest links are kept, as many as hold each group together. `id_b` looks like `id_a` after `orientation`
+(one of `fingerprint.VIEWS`). `distance` is in bits of 256.
 """
 
 import pyarrow as pa

@@ -16,14 +16,14 @@ import pyarrow.parquet as pq
 from pipeline.errors import DataError
 from pipeline.paths import written_whole
 
-_BATCH_ROWS = 1024  # rows held as Python objects before they become a piece of a table
+_BATCH_ROWS = 1024  # rows that are Python objects at a time
 _ROW_GROUP = 1 << 15  # rows that are encoded at a time
 
 
 def build_table(rows: Iterable[Mapping[str, Any]], schema: pa.Schema, *, sort_by: str) -> pa.Table:
     """Rows as a table of `schema`, sorted by one column (by code point, ascending).
 
-    Few rows at a time are Python objects, and no table is held twice: there may be very many.
+    There may be very many rows. So few at a time are Python objects, and no table is held twice.
     """
     waiting = iter(rows)
     batches = []
@@ -40,7 +40,7 @@ def build_table(rows: Iterable[Mapping[str, Any]], schema: pa.Schema, *, sort_by
 
 
 def count_values(column: pa.ChunkedArray) -> Counter[str]:
-    """How often each text of a column comes."""
+    """How often each text of a column occurs."""
     return Counter({str(one["values"]): int(one["counts"]) for one in column.value_counts().to_pylist()})
 
 
@@ -54,7 +54,7 @@ def write_table(table: pa.Table, path: Path) -> None:
 
 
 def read_table(path: Path, schema: pa.Schema) -> pa.Table:
-    """Read a Parquet file and hold it to its schema.
+    """Read a Parquet file and check it against its schema.
 
     Raises:
         DataError: the file is missing, is not Parquet, or has other columns.
@@ -63,7 +63,7 @@ def read_table(path: Path, schema: pa.Schema) -> pa.Table:
         # Not read_table: its dataset machinery takes 50 MB more, and reads a folder a=b as a column.
         with pq.ParquetFile(path) as file:
             table = file.read()
-        pa.default_memory_pool().release_unused()  # what decoding took: as much again as the table
+        pa.default_memory_pool().release_unused()  # decoding takes as much again as the table
     except FileNotFoundError:
         raise DataError(f"{path} does not exist; run `dvc repro` to make it") from None
     except pa.ArrowException as error:

@@ -1,6 +1,6 @@
-"""data/evaluate/predictions.parquet: a row a test picture.
+"""data/evaluate/predictions.parquet: one row per test picture.
 
-`y_prob` holds a probability a class, in the order of classes.json.
+`y_prob` holds one probability per class, in the order of classes.json.
 """
 
 import pyarrow as pa

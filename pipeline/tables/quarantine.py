@@ -1,4 +1,4 @@
-"""data/clean/quarantine.parquet: a row a file that was not kept, and why."""
+"""data/clean/quarantine.parquet: one row per file that was not kept, and why."""
 
 import pyarrow as pa
 

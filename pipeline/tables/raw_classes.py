@@ -1,4 +1,4 @@
-"""data/validate/classes.parquet: a row a class folder of the source, the empty ones too."""
+"""data/validate/classes.parquet: one row per class folder of the source, the empty ones too."""
 
 import pyarrow as pa
 
@@ -7,6 +7,6 @@ RAW_CLASSES = pa.schema(
         ("label", pa.string()),
         ("n_files", pa.int64()),
         ("n_readable", pa.int64()),
-        ("share_of_largest", pa.float64()),  # n_readable against the largest class's
+        ("share_of_largest", pa.float64()),  # n_readable divided by that of the largest class
     ]
 )

@@ -1,10 +1,10 @@
-"""data/validate/manifest.parquet: a row a file of the source.
+"""data/validate/manifest.parquet: one row per file of the source.
 
-`id` is the sha256 (hex) of its bytes, `n_bytes` their number; both null where they could not be read. `key`
-is its path inside the source, `label` the class folder ("" where it lies in none), `source_split` train | val
-| test | "". The facts are those of `images/facts.py`; sizes are in pixels as the header states them, before
-EXIF rotation; null where there is no header. `verdict` is kept | repaired | quarantined, `reason` and
-`detail` say why it is quarantined ("" otherwise).
+`id` is the sha256 (hex) of its bytes and `n_bytes` their number; both are null if they could not be read.
+`key` is its path inside the source. `label` is its class folder ("" if it lies in none). `source_split` is
+train | val | test | "". The facts are those of `images/facts.py`, null without a header. Sizes are in pixels
+as the header states them, before EXIF rotation. `verdict` is kept | repaired | quarantined. `reason` and
+`detail` say why a file is quarantined ("" otherwise).
 """
 
 import pyarrow as pa
@@ -17,7 +17,12 @@ RAW_MANIFEST = pa.schema(
         ("key", pa.string()),
         ("label", pa.string()),
         ("source_split", pa.string()),
-        *((fact.name, pa.type_for_alias(fact.dtype)) for fact in FACTS if fact.dtype),
+        ("n_bytes", pa.int64()),
+        *(
+            (fact.name, pa.type_for_alias(fact.dtype))
+            for fact in FACTS
+            if fact.dtype and fact.name != "n_bytes"
+        ),
         ("verdict", pa.string()),
         ("reason", pa.string()),
         ("detail", pa.string()),

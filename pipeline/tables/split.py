@@ -1,7 +1,7 @@
-"""data/split/split.parquet: a row a picture.
+"""data/split/split.parquet: one row per picture.
 
-`class_index` counts into classes.json; `split` is train | val | test; `fold` is 0..k-1, -1 for test; `group`
-names what was held together: near-duplicates, and what `split.group_by` names alike.
+`class_index` counts into classes.json. `split` is train | val | test. `fold` is 0..k-1, or -1 for test.
+`group` names what stays together: near-duplicates, and pictures that `split.group_by` gives the same name.
 """
 
 import pyarrow as pa

@@ -138,7 +138,9 @@ def compute_md5(path: Path) -> str:
         return _compute_file_md5(path)
     files = sorted((p.relative_to(path).parts, p) for p in path.rglob("*") if p.is_file())
     listing = [{"md5": _compute_file_md5(p), "relpath": "/".join(parts)} for parts, p in files]
-    return hashlib.md5(json.dumps(listing, sort_keys=True).encode()).hexdigest() + ".dir"
+    return (
+        hashlib.md5(json.dumps(listing, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"
+    )
 
 
 def _compute_file_md5(path: Path) -> str:

@@ -182,5 +182,5 @@ def _describe_origin(root: Path) -> dict[str, str]:
 
 
 def _ask_git(root: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
+    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)  # noqa: S603, S607
     return done.stdout.strip()

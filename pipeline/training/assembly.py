@@ -1,7 +1,6 @@
-"""A training put together: its pictures, what identifies it, where it keeps its state; and the training
-itself.
+"""Everything that a training needs: its pictures, its key, its checkpoints; and the training itself.
 
-The stage `train` calls this, and so does whatever else trains.
+The stage `train` calls this, and so does all else that trains.
 """
 
 import logging
@@ -29,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Sets:
-    """What a network learns from and what chooses its weights; `n_extra` training pictures are copies."""
+    """The pictures that a network learns from (`n_extra` are copies), and those that choose its weights."""
 
     train: Pictures
     val: Pictures
@@ -68,7 +67,7 @@ def check_classes(part: Part, name: str, class_names: tuple[str, ...]) -> None:
 
 
 def describe_computation(params: TrainParams) -> dict[str, Any]:
-    """What computes a training, and in which precision: another machine rounds differently."""
+    """The machine and the precision of a training: another machine rounds differently."""
     precision = resolve_precision(params.precision)
     warn_where_emulated(precision)
     return describe_machine() | {"precision": precision}
@@ -84,13 +83,13 @@ def train_network(
     cache: Path,
     on_epoch: Callable[[Row], None],
 ) -> tuple[Any, list[Row]]:
-    """Train a network, or continue where the very same training was interrupted.
+    """Train a network, or continue the same training where it was interrupted.
 
     Args:
-        computation: of `describe_computation`.
-        inputs: what else the training depends on, as plain JSON values; another value is another training.
+        computation: from `describe_computation`.
+        inputs: what else the training depends on, as plain JSON values; other values are another training.
         cache: the folder of checkpoints, features and TensorBoard's logs.
-        on_epoch: called with each row of the history, also with those of an earlier process.
+        on_epoch: called with each row of the history, including those of an earlier process.
 
     Returns:
         As `trainer.fit`.

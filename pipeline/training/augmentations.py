@@ -1,4 +1,4 @@
-"""A policy at work: its layers on a few pictures, or as the part of a network that acts in training only."""
+"""A policy applied: its layers on a few pictures, or as a part of the network that acts in training only."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,8 +17,8 @@ Uint8 = npt.NDArray[np.uint8]
 def build_layers(policy: Policy) -> list[Any]:
     """Keras layers, to be called one after the other with `training=True`.
 
-    They take and give float pictures [batch, height, width, channels] in 0..255 (noise may lead out of it).
-    What acts on more than a picture (`build_mixers`, `alternates`) is not among them.
+    They take and give float pictures [batch, height, width, channels] in 0..255 (noise may leave that range).
+    What acts on more than one picture (`build_mixers`, `policy.alternates`) is not among them.
 
     Raises:
         DataError: the policy names a layer that Keras does not have, or one that refuses its configuration.
@@ -27,10 +27,10 @@ def build_layers(policy: Policy) -> list[Any]:
 
 
 def build_mixers(policy: Policy) -> list[Any]:
-    """The Keras layers (float32) that blend the pictures of a batch and their labels; to act last.
+    """The Keras layers (float32) that blend the pictures of a batch and their labels; they act last.
 
     Each takes and gives {"images": float32 [batch, height, width, channels], "labels": float32 [batch,
-    n_classes]}, with `training=True`. What it has drawn so far is in its `variables`.
+    n_classes]}, with `training=True`. The state of its random draws is in its `variables`.
 
     Raises:
         DataError: as `build_layers`.
@@ -41,7 +41,7 @@ def build_mixers(policy: Policy) -> list[Any]:
 def build_augmenter(policy: Policy, *, image_hw: tuple[int, int], channels: int) -> Any:
     """The picture layers as a `keras.Model`, uint8 [batch, height, width, channels] in and out, for training.
 
-    Its output is what `alter` gives: rounded and clipped to 0..255. Without layers it gives what it gets.
+    Its output is rounded and clipped to 0..255, as that of `alter`. Without layers it returns its input.
     """
     raw = keras.Input((*image_hw, channels), dtype="uint8")
     layers = build_layers(policy)
@@ -58,11 +58,11 @@ def build_augmenter(policy: Policy, *, image_hw: tuple[int, int], channels: int)
 def alter(pictures: Uint8, *, layers: Sequence[Any], key: str) -> Uint8:
     """Pictures altered once, by draws that depend on the layers' seeds, the key and the place in the batch.
 
-    A picture alone in its batch, with a key of its own, comes out the same whatever else there is.
+    So a picture alone in its batch, with its own key, always comes out the same.
 
     Args:
         pictures: uint8 [n, height, width, channels].
-        layers: of `build_layers`.
+        layers: from `build_layers`.
 
     Returns:
         uint8, of the same shape; rounded and clipped to 0..255.
@@ -87,7 +87,7 @@ def _build(entry: Mapping[str, Any]) -> Any:
 
 
 def _reseed(layer: Any, key: str) -> None:
-    """Start a layer's draws anew, from its own seed and a key."""
+    """Restart a layer's draws, from its own seed and a key."""
     if hasattr(layer, "seed"):
         generator = layer.seed_generator if hasattr(layer, "seed_generator") else layer.generator
         generator.state.assign(np.array([hash_to_seed(f"{layer.seed}/{key}"), 0]))

@@ -1,6 +1,6 @@
-"""Pictures, or their features, as batches for Keras: one-hot classes, weights, another order each epoch.
+"""Pictures, or their features, as batches for Keras: one-hot classes, weights, a new order each epoch.
 
-Indices are shuffled and batches gathered; no epoch is ever in memory whole.
+Indices are shuffled and batches gathered, so an epoch is never in memory as a whole.
 """
 
 from collections.abc import Sequence
@@ -16,41 +16,47 @@ Bools = npt.NDArray[np.bool_]
 
 
 class Collection(Protocol):
-    """What `batches` feeds: things of one shape with random access, such as `Pictures`."""
+    """What `Batches` serves: items of one shape with random access, such as `Pictures` or `Features`."""
 
     @property
-    def picture_shape(self) -> tuple[int, ...]: ...
+    def picture_shape(self) -> tuple[int, ...]:
+        """The shape of one item: (height, width, channels), or (n_features,)."""
 
     @property
-    def y(self) -> Ints: ...
+    def y(self) -> Ints:
+        """The class index of each item [n]."""
 
     @property
-    def parity(self) -> Bools: ...
+    def parity(self) -> Bools:
+        """Which items are mirrored in even epochs, the others in odd ones: bool [n]."""
 
     @property
-    def groups(self) -> Ints: ...
+    def groups(self) -> Ints:
+        """The number of each item's group [n], for `weigh_pictures`."""
 
     def __len__(self) -> int: ...
 
-    def gather(self, index: Ints) -> npt.NDArray[Any]: ...
+    def gather(self, index: Ints) -> npt.NDArray[Any]:
+        """Items by position: [len(index), *picture_shape]."""
 
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]
-    """({"pictures": uint8, "labels"}, labels, float32 weights) a batch, as the training model takes them.
+    """Batches of ({"pictures": uint8, "labels"}, labels, float32 weights), as `TrainingModel` takes them.
 
-    Labels are one-hot, float32 [batch, n_classes].
+    Labels are one-hot, float32 [batch, n_classes]. Of `Features`, the "pictures" are float32 features.
 
-    An epoch sees every picture once, in batches of nearly equal size, at most `batch_size`: a last batch
-    of one or two pictures would upset batch normalisation.
+    An epoch sees every picture once. Its batches are of nearly equal size, at most `batch_size`, because a
+    last batch of one or two pictures would upset batch normalisation.
 
     Args:
-        weights: a weight a picture, float32 [n]; none: every picture weighs 1.
-        shuffle_seed: another order each epoch, from (seed, epoch); none: the order of `pictures`.
-        mirrored: every other epoch, a picture is mirrored left to right: half of them in even epochs, half in
-            odd ones (Jordan 2024, arXiv:2404.00498). Two epochs show both sides, where chance may show one.
-        first_epoch: from 0, the one to begin with; its batches are those it would have had in its turn.
-        multiple_of: what the size of each batch must be, for devices that share it: an epoch's first pictures
-            come once more at its end, at most `multiple_of` - 1.
+        weights: one weight per picture, float32 [n]; None: every picture weighs 1.
+        shuffle_seed: a new order each epoch, from (seed, epoch); None: the order of `pictures`.
+        mirrored: each picture is mirrored left to right in every other epoch: half of them in even epochs,
+            half in odd ones (Jordan 2024, arXiv:2404.00498). Two epochs then show both sides; by chance they
+            may show one.
+        first_epoch: from 0, the epoch to begin with; its batches are the same as if earlier epochs had run.
+        multiple_of: what divides the size of each batch, for devices that share it. An epoch's first pictures
+            come once more at its end, at most `multiple_of` - 1 of them.
     """
 
     def __init__(
@@ -75,7 +81,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         self.set_epoch(first_epoch)
 
     def set_epoch(self, epoch: int) -> None:
-        """To be called before an epoch begins; Keras' own hooks come once too often."""
+        """Set the order of an epoch. Call this before it begins: Keras' own hooks come once too often."""
         self._epoch, self._indices = epoch, self._cut(epoch)
 
     def __len__(self) -> int:
@@ -99,11 +105,11 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
 
 
 def weigh_pictures(pictures: Collection, *, by_class: bool, by_group: bool) -> Floats:
-    """A weight a picture, float32 [n], with mean 1.
+    """One weight per picture, float32 [n], with mean 1.
 
     Args:
-        by_class: all classes that occur weigh the same in sum, otherwise each as much as it has pictures.
-        by_group: the groups within a class weigh the same in sum: a small source as much as a large one.
+        by_class: all classes that occur have the same total weight; otherwise it is their number of pictures.
+        by_group: the groups within a class have the same total weight: a small source as much as a large one.
     """
     y = pictures.y
     cells = np.stack([y, pictures.groups if by_group else np.zeros_like(y)])

@@ -1,4 +1,4 @@
-"""What is watched while a network trains: history, best weights, whether to stop, and when to save."""
+"""What Keras calls while a network trains: history, best weights, early stopping, checkpoints, log lines."""
 
 import logging
 import math
@@ -19,9 +19,9 @@ _log = logging.getLogger(__name__)
 
 
 class EpochKeeper(keras.callbacks.Callback):  # type: ignore[misc]
-    """Adds a row an epoch to the state, keeps the best weights of `model`, saves, and stops in time.
+    """Adds one row per epoch to the state, keeps the best weights of `model`, saves, and stops early.
 
-    With a moving average of the weights, it is the average that is validated and kept.
+    With a moving average of the weights, the average is validated and kept.
 
     Args:
         last_epoch: of this phase (from 1), if it does not stop early.
@@ -34,14 +34,14 @@ class EpochKeeper(keras.callbacks.Callback):  # type: ignore[misc]
         super().__init__()
         self._state, self._kept, self._optimizer = state, model, optimizer
         self._last_epoch, self._patience = last_epoch, patience
-        self._inner = getattr(optimizer, "inner_optimizer", optimizer)  # under a loss scale (float16)
+        self._inner = getattr(optimizer, "inner_optimizer", optimizer)  # float16 wraps it in a loss scale
 
     def on_test_begin(self, logs: Any = None) -> None:
-        """Validate the averages."""
+        """Swap the averages in, so that they are validated."""
         swap_averages(self._inner)
 
     def on_test_end(self, logs: Any = None) -> None:
-        """Keep the weights where they are the best so far."""
+        """Keep the weights if they are the best so far, and swap the averages out."""
         value = float(logs[self._state.monitor.removeprefix("val_")])
         if self._state.is_best(value):
             self._state.best_value, self._state.best_weights = value, self._kept.get_weights()
@@ -64,7 +64,7 @@ class EpochKeeper(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 class EpochReporter(keras.callbacks.Callback):  # type: ignore[misc]
-    """Logs how far a training of `n_pictures` an epoch is, and stops one gone wrong."""
+    """Logs the progress of a training of `n_pictures` per epoch, and stops it if its loss is no number."""
 
     def __init__(self, state: TrainingState, *, optimizer: Any, n_pictures: int, last_epoch: int) -> None:
         super().__init__()
@@ -81,7 +81,7 @@ class EpochReporter(keras.callbacks.Callback):  # type: ignore[misc]
         self._epoch_s = time.monotonic()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Stop where the loss is no number; say how far a long epoch is."""
+        """Stop if the loss is not finite; log the progress of a long epoch."""
         n_epoch = len(self._state.rows) + 1
         if batch == 0:
             keep_freed_memory()
@@ -96,7 +96,7 @@ class EpochReporter(keras.callbacks.Callback):  # type: ignore[misc]
             _log.info("epoch %d: %d of %d pictures, %.0f/s", n_epoch, n_done, self._n_pictures, speed)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Say what the epoch came to."""
+        """Log the values of the epoch."""
         self._line_s = time.monotonic()
         n_done = epoch + 1 - self._n_before
         left_s = (self._line_s - self._start_s) / n_done * (self._last_epoch - epoch - 1)
@@ -117,7 +117,7 @@ class EpochOrder(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 def swap_averages(optimizer: Any) -> None:
-    """Swap the moving averages of an optimizer with the weights; nothing where it has none."""
+    """Swap the moving averages of an optimizer with the weights; without averages, do nothing."""
     if getattr(optimizer, "use_ema", False):
         pairs = zip(optimizer._trainable_variables, optimizer._model_variables_moving_average, strict=True)
         for weight, average in pairs:
@@ -132,7 +132,7 @@ def read_rate(optimizer: Any) -> float:
 
 
 def explain_not_a_number(epoch: int, name: str, value: float, learning_rate: float) -> str:
-    """The error of a loss that is infinite or no number."""
+    """The error text for a loss that is infinite or not a number."""
     return (
         f"the {name} is {float(value):g} in epoch {epoch} at learning rate {learning_rate:g}; lower"
         " train.learning_rate, or lengthen train.warmup_epochs"
@@ -140,6 +140,6 @@ def explain_not_a_number(epoch: int, name: str, value: float, learning_rate: flo
 
 
 def describe_epoch(row: Row, n_epochs: int, speed: float, left_s: float) -> str:
-    """ "epoch  3/30: loss 0.512, accuracy 0.871, val_loss 0.448, val_accuracy 0.893, 1,210/s, 41 s left"."""
+    """The log line of an epoch: "epoch  3/30: loss 0.5120, accuracy 0.8710, ..., 1,210/s, 41 s left"."""
     values = ", ".join(f"{name} {row[name]:.4f}" for name in CURVES[:4])
     return f"epoch {row['epoch']:2.0f}/{n_epochs}: {values}, {speed:,.0f}/s, {left_s:.0f} s left"

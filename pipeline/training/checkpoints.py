@@ -1,7 +1,7 @@
 """Checkpoints of one training on disk: whole or absent, so a process may be killed at any moment.
 
 They live outside DVC's outputs (`Paths.cache`), in a folder named after the hash of all that the training
-depends on: another parameter, picture, line of code or kind of machine is another training.
+depends on. Another parameter, picture, line of code or kind of machine is another training.
 """
 
 import hashlib
@@ -46,7 +46,7 @@ class Checkpoints:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Wait while another process does the very same training; its result is then taken over."""
+        """Hold the lock of this training; wait while another process runs it. Its result is then used."""
         from filelock import FileLock, Timeout
 
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -62,7 +62,7 @@ class Checkpoints:
             lock.release()
 
     def save(self, state: Mapping[str, Any], arrays: Arrays) -> None:
-        """Replace the last checkpoint by this one, on the disk when this returns."""
+        """Replace the last checkpoint by this one, which is on the disk when this returns."""
         text = np.frombuffer(json.dumps(state).encode(), np.uint8)
         with written_whole(self.path) as temporary, temporary.open("wb") as file:
             np.savez(file, allow_pickle=False, **{_STATE: text}, **arrays)
@@ -70,7 +70,7 @@ class Checkpoints:
             os.fsync(file.fileno())
 
     def load(self) -> Checkpoint | None:
-        """The last checkpoint; None where there is none, or (with a warning) none that can be read."""
+        """The last checkpoint; None if there is none, or (with a warning) if it cannot be read."""
         try:
             with self.path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 state = json.loads(arrays[_STATE].tobytes())
@@ -82,7 +82,7 @@ class Checkpoints:
             return None
 
     def forget_others(self) -> None:
-        """Remove the checkpoints of all but the latest few trainings, and what was left half-written."""
+        """Remove the checkpoints of all but the latest N_KEPT trainings, and half-written files."""
         folders = sorted((p for p in self._folder.glob("*") if p.is_dir()), key=_age_ns, reverse=True)
         others = [folder for folder in folders if folder != self.path.parent]
         for old in others[N_KEPT - 1 :]:

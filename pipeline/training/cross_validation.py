@@ -1,7 +1,6 @@
-"""Cross-validation: every picture answered by a network that has not seen it, nor what it belongs to."""
+"""Cross-validation: each picture is answered by a network that has seen neither it nor its group."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +15,7 @@ from pipeline.training.trainer import Places, fit
 
 Float32 = npt.NDArray[np.float32]
 
-_VAL_SHARE = 10  # one in so many of the other folds' pictures chooses the weights
+_VAL_SHARE = 10  # one in so many pictures of the other folds chooses the weights
 
 
 class Fold(NamedTuple):
@@ -28,11 +27,12 @@ class Fold(NamedTuple):
 
 
 def cut_folds(y: Ints, groups: npt.NDArray[np.str_], *, n_folds: int, seed: int) -> Iterator[Fold]:
-    """Folds over whole groups, classes as even as groups allow; each picture is tested once.
+    """Folds over whole groups, with classes as even as groups allow; each picture is tested once.
 
     Args:
-        y: classes [n]. groups: what a fold never divides, such as a source [n].
-        seed: of which pictures validate; the folds themselves are the same for each seed.
+        y: classes [n].
+        groups: what a fold never divides, such as a source [n].
+        seed: chooses the validation pictures; the test folds are the same for every seed.
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
@@ -49,8 +49,8 @@ def answer_fold(
     """Class probabilities [len(fold.test), n_classes] by a network trained on the rest of a collection.
 
     Args:
-        part: all pictures of the collection; its `group` is what `train.group_weights` weighs alike.
-        features: the folder where those of a frozen backbone are kept; None: nowhere.
+        part: all pictures of the collection; `train.group_weights` weighs its groups alike.
+        features: the folder that keeps the features of a frozen backbone; None: they are not kept.
     """
     learnt, validated, tested = (
         Pictures((shards, choose_rows(part, index))) for index in (fold.train, fold.val, np.sort(fold.test))
@@ -71,11 +71,16 @@ def answer_fold(
 def choose_rows(part: Part, index: Ints) -> Part:
     """Some pictures of a part, in the order of the part."""
     chosen = np.sort(index)
-    return replace(
-        part,
-        ids=tuple(part.ids[i] for i in chosen),
-        shard=part.shard[chosen],
-        row=part.row[chosen],
-        y=part.y[chosen],
-        group=tuple(part.group[i] for i in chosen) if part.group else None,
+
+    def choose(words: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        return tuple(words[i] for i in chosen) if words else None
+
+    return Part(
+        tuple(part.ids[i] for i in chosen),
+        part.shard[chosen],
+        part.row[chosen],
+        part.y[chosen],
+        copy=None if part.copy is None else part.copy[chosen],
+        group=choose(part.group),
+        duplicate_group=choose(part.duplicate_group),
     )

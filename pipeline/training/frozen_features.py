@@ -1,8 +1,8 @@
-"""Features of a frozen backbone, computed once a picture and kept on disk by content.
+"""Features of a frozen backbone, computed once per picture and kept on disk by content.
 
 A feature is found by the sha256 of the picture's pixels, below a folder named after the hash of all that
-computes it: weights, precision, backend. So a new picture costs itself only, and nothing that changed is ever
-taken for what it was. The folder may be deleted at any time.
+computes it: weights, precision, backend. So only new pictures are computed, and a feature is never used after
+something it depends on has changed. The folder may be deleted at any time.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from pipeline.progress import track
 
 Floats = npt.NDArray[np.float32]
 
-_A_FILE = 512  # pictures; what a killed process loses at most
+_A_FILE = 512  # pictures per file; a killed process loses no more
 
 _log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class FeatureCache:
 
     Args:
         name: of the network; part of what identifies the backbone.
-        folder: of all features, of every backbone; None: nothing is kept.
+        folder: for the features of every backbone; None: nothing is kept.
     """
 
     def __init__(self, backbone: Any, *, name: str, folder: Path | None) -> None:
@@ -101,7 +101,7 @@ class FeatureCache:
 
 
 def hash_backbone(backbone: Any, name: str) -> str:
-    """A hash of all that a feature depends on but the picture."""
+    """A hash of all that a feature depends on besides the picture."""
     hashed = hashlib.sha256(repr((name, backbone.input_shape, sorted(describe_backend().items()))).encode())
     hashed.update(repr(sorted({layer.compute_dtype for layer in backbone.layers})).encode())
     for weight in backbone.get_weights():

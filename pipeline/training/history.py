@@ -1,4 +1,4 @@
-"""history.csv: a row an epoch, with the values that its curves are drawn from."""
+"""history.csv: one row per epoch, with the values that the curves are drawn from."""
 
 import csv
 from collections.abc import Sequence
@@ -13,18 +13,18 @@ Row = dict[str, float]  # "epoch" (from 1), and a value for each of CURVES
 
 
 def find_best_row(history: Sequence[Row], monitor: str) -> Row:
-    """The first epoch with the best value of what is monitored: the one whose weights were kept."""
+    """The first epoch with the best value of `monitor`: the one whose weights were kept."""
     sign = 1 if is_better_low(monitor) else -1
     return min(history, key=lambda row: sign * row[monitor])
 
 
 def is_better_low(monitor: str) -> bool:
-    """Whether less of it is better (a loss), or more (an accuracy)."""
+    """Whether a lower value is better (a loss), or a higher one (an accuracy)."""
     return monitor.endswith("loss")
 
 
 def write_history(history: Sequence[Row], path: Path) -> None:
-    """Write a line an epoch, values to six digits: the same history gives the same bytes."""
+    """Write one line per epoch, values to six digits: the same history gives the same bytes."""
     with written_whole(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(("epoch", *CURVES))
@@ -33,7 +33,7 @@ def write_history(history: Sequence[Row], path: Path) -> None:
 
 
 def read_history(path: Path) -> list[Row]:
-    """Read the rows back.
+    """Read the rows of history.csv.
 
     Raises:
         DataError: the file is missing, or holds something else.

@@ -23,8 +23,8 @@ def build_optimizer(
 
     Args:
         name: adam, adamax, adamw, muon (dense kernels by Muon, all else by AdamW), rmsprop, sgd (Nesterov).
-        learning_rate: the highest, reached after `n_warmup_steps`.
-        n_steps: of the whole training; where cosine and triangular reach 0.
+        learning_rate: the highest rate, reached after `n_warmup_steps`.
+        n_steps: of the whole training; at its end cosine and triangular reach 0.
         momentum: of rmsprop and sgd.
         weight_decay: of adamw, muon and sgd; decoupled, so a step takes `rate * weight_decay` of each kernel.
         ema: momentum of the moving average of weights; 0: none.
@@ -53,10 +53,10 @@ def build_optimizer(
 
 
 def build_schedule(schedule: str, *, learning_rate: float, n_steps: int, n_warmup_steps: int) -> Any:
-    """A number, or a `keras.optimizers.schedules.LearningRateSchedule` from 0 up to the rate and down again.
+    """A number, or a `keras.optimizers.schedules.LearningRateSchedule` that rises to the rate and falls again.
 
-    constant stays there; cosine (Loshchilov and Hutter 2017, arXiv:1608.03983) and triangular (Smith 2018,
-    arXiv:1803.09820) end at 0 after `n_steps`.
+    constant stays at the rate. cosine (Loshchilov and Hutter 2017, arXiv:1608.03983) and triangular (Smith
+    2018, arXiv:1803.09820) end at 0 after `n_steps`.
     """
     if schedule == "constant" and not n_warmup_steps:
         return learning_rate

@@ -1,8 +1,8 @@
-"""What the model may see beyond the originals: `augment` params, to a policy of Keras layers as plain data.
+"""The augmentation policy: what `augment` params mean, as a list of Keras layers in plain data.
 
-A policy is a list of class names and configurations of layers in `keras.layers`. The augment stage writes it
-as JSON and train builds it: what was previewed is what trains. Its entries are layers that alter pictures;
-MixUp and CutMix, which blend the pictures and labels of a batch; and AlternatingFlip, which is no layer:
+Each entry holds the class name and the configuration of a layer in `keras.layers`. The augment stage writes
+the policy as JSON and train builds it, so the previewed layers are those that train. Most entries alter
+single pictures. MixUp and CutMix blend the pictures and labels of a batch. AlternatingFlip is no layer:
 `Batches` does it.
 """
 
@@ -26,10 +26,10 @@ _MID_GREY = 127.5
 
 
 def build_policy(params: AugmentParams, *, channels: int) -> list[dict[str, Any]]:
-    """The layers for the knobs that are not zero, in the order in which they act; [] where all are.
+    """The layers for the knobs that are not zero, in the order in which they act; [] if all are zero.
 
-    Each is {"class_name": ..., "config": {...}} for pictures in 0..255. Every random layer has a seed of
-    its own: turning one knob changes no other's draws. Grey pictures have no `grayscale`.
+    Each is {"class_name": ..., "config": {...}} for pictures in 0..255. Every random layer has its own seed,
+    so one knob never changes another's draws. Grey pictures have no `grayscale`.
 
     Raises:
         ParamsError: `cutmix` is above 1, which Keras does not have.
@@ -76,7 +76,7 @@ def can_alter(policy: Policy) -> bool:
 
 
 def list_mixers(policy: Policy) -> list[str]:
-    """The class names of what blends the pictures of a batch."""
+    """The class names of the layers that blend the pictures of a batch."""
     return [entry["class_name"] for entry in policy if mixes(entry)]
 
 
@@ -86,12 +86,12 @@ def mixes(entry: Mapping[str, Any]) -> bool:
 
 
 def alters_pictures(entry: Mapping[str, Any]) -> bool:
-    """Whether an entry of a policy alters pictures, each for itself."""
+    """Whether an entry of a policy alters single pictures."""
     return entry["class_name"] not in (*_MIXERS, _ALTERNATING)
 
 
 def _list_geometry(params: AugmentParams) -> Switches:
-    # Beyond the edge its outermost pixels go on: black corners would be a sign of their own.
+    # Beyond an edge, its outermost pixels are repeated: black corners would be a clue of their own.
     edge = {"fill_mode": "nearest"}
     both = {"height_factor": params.shift, "width_factor": params.shift}
     return [

@@ -1,4 +1,4 @@
-"""The state of a training: what is done, what was best, and all that it takes to continue bit for bit."""
+"""The state of a training: the epochs done, the best weights, and all that it takes to continue bit for bit."""
 
 import logging
 import math
@@ -23,9 +23,10 @@ class TrainingState:
 
     Attributes:
         monitor: val_loss | val_accuracy: what "best" means.
-        on_epoch: called with each row, also with those that an earlier process has done.
+        on_epoch: called with each row, including those of an earlier process.
         checkpoints: where `save` writes; None: nowhere.
-        phase: the number of the phase (from 0); `phase_start`: epochs that were done before it.
+        phase: the number of the phase (from 0).
+        phase_start: how many epochs were done before the phase.
         is_done: whether the phase has had its last epoch.
         variables: of the training model and its optimizer when the phase was interrupted; [] at its
             beginning.
@@ -44,7 +45,7 @@ class TrainingState:
 
     @classmethod
     def load(cls, monitor: str, *, on_epoch: Callable[[Row], None], checkpoints: Checkpoints | None) -> Self:
-        """The state of the last checkpoint; a fresh one where there is none."""
+        """The state of the last checkpoint; a fresh one if there is none."""
         state = cls(monitor, on_epoch, checkpoints)
         found = checkpoints.load() if checkpoints else None
         if found is not None:
@@ -54,7 +55,7 @@ class TrainingState:
         return state
 
     def enter(self, number: int, model: Any) -> None:
-        """Begin a phase at the best weights of the one before; an interrupted one stays where it was."""
+        """Begin a phase with the best weights of the one before; an interrupted phase is left as it is."""
         if number == self.phase and self.variables:
             return
         self.phase, self.phase_start, self.is_done, self.variables = number, len(self.rows), False, []
@@ -62,13 +63,13 @@ class TrainingState:
             model.set_weights(self.best_weights)
 
     def restore(self, trained: Any) -> None:
-        """Put the values of an interrupted phase into all variables; at its beginning there are none."""
+        """Put the values of an interrupted phase into all variables; at its beginning, do nothing."""
         if self.variables:
             for variable, value in zip(_list_variables(trained), self.variables, strict=True):
                 variable.assign(value)
 
     def save(self, trained: Any, *, is_done: bool) -> None:
-        """Write a checkpoint: all variables (also of random draws), best weights, rows."""
+        """Write a checkpoint: all variables (those of random draws too), the best weights, the rows."""
         if self.checkpoints is None:
             return
         plain = {
@@ -89,7 +90,7 @@ class TrainingState:
         return value < self.best_value if is_better_low(self.monitor) else value > self.best_value
 
     def add(self, row: Row) -> None:
-        """Take an epoch as done."""
+        """Record a finished epoch."""
         self.rows.append(row)
         self.on_epoch(row)
 

@@ -1,7 +1,7 @@
-"""Training: phases of epochs, each checkpointed, so that a killed one continues where it was.
+"""Training in phases of epochs; each epoch is checkpointed, so a killed training continues where it was.
 
-A network that starts at random has one phase. One with weights from elsewhere has a first phase for its head,
-on features that are computed once, and may have a second that trains all of it.
+A network with random weights has one phase. A network with given weights first trains its head, on features
+that are computed once. A second phase may then train all of it.
 """
 
 import logging
@@ -47,7 +47,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Phase:
-    """Epochs with one network, one feed and one learning rate."""
+    """Epochs with one network, one collection and one learning rate."""
 
     network: Any  # to logits
     pictures: Collection
@@ -59,7 +59,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Places:
-    """Where a training keeps what outlives it; None: nowhere."""
+    """Where a training keeps what outlives it; None: it is not kept."""
 
     checkpoints: Checkpoints | None = None
     features: Path | None = None
@@ -76,18 +76,19 @@ def fit(
     places: Places = Places(),
     on_epoch: Callable[[Row], None] = lambda row: None,
 ) -> tuple[Any, list[Row]]:
-    """Train a network; the same arguments give the same weights on a CPU, also when it was interrupted.
+    """Train a network. On a CPU the same arguments give the same weights, interrupted or not.
 
-    Augmentation, class weights and label smoothing act on training batches; the model that comes back
-    holds none of them, and computes in float32 whatever it was trained in.
+    Augmentation, class weights and label smoothing act on training batches only. The returned model holds
+    none of them, and computes in float32 whatever it was trained in.
 
     Args:
         places: with checkpoints, a training that was killed continues after its last whole epoch.
-        on_epoch: called after every epoch with the row of its history, also for those that an earlier
-            process has done.
+        on_epoch: called after every epoch with the row of its history, and with the rows of an earlier
+            process.
 
     Returns:
-        The `keras.Model` with the weights of its best epoch, and a row an epoch (from 1): epoch, and CURVES.
+        The `keras.Model` with the weights of its best epoch, and one row per epoch (from 1): epoch and
+        CURVES.
 
     Raises:
         ModelError: no such network or weights, or the loss is no longer a number.
@@ -129,7 +130,7 @@ def list_phases(
     params: TrainParams,
     features: Path | None,
 ) -> list[Phase]:
-    """One phase, or the head's on features and that of fine-tuning."""
+    """One phase; or, with given weights, that of the head on features and that of fine-tuning."""
     whole = Phase(cut_to_logits(model), pictures, val, policy, params.epochs, params.learning_rate)
     if not (is_pretrainable(params.model) and params.weights):
         return [whole]
@@ -152,7 +153,7 @@ def run_phase(
     places: Places,
     n_replicas: int,
 ) -> None:
-    """The epochs of a phase that are still to do, from where the state is."""
+    """Run the epochs of a phase that are still to do, from the state."""
     fed, validated = feed(phase, params, first_epoch=len(state.rows), n_replicas=n_replicas)
     trained = compile_phase(phase, params, n_steps_an_epoch=len(fed))
     state.restore(trained)
@@ -166,7 +167,7 @@ def run_phase(
         initial_epoch=len(state.rows),
         epochs=last_epoch,
         verbose=0,
-        shuffle=False,  # `fed` does; Keras would shuffle its batches by Python's global generator
+        shuffle=False,  # `fed` shuffles; Keras would use Python's global generator
         callbacks=[
             EpochOrder(fed),
             EpochKeeper(state, model=model, optimizer=optimizer, last_epoch=last_epoch, patience=patience),
@@ -192,7 +193,7 @@ def feed(phase: Phase, params: TrainParams, *, first_epoch: int, n_replicas: int
 
 
 def compile_phase(phase: Phase, params: TrainParams, *, n_steps_an_epoch: int) -> TrainingModel:
-    """The training model of a phase with its optimizer, both with all their variables made."""
+    """The training model of a phase with its optimizer; all variables of both exist."""
     warmup_epochs = min(params.warmup_epochs, phase.n_epochs - 1)
     optimizer = build_optimizer(
         params.optimizer,
@@ -228,7 +229,7 @@ def compile_phase(phase: Phase, params: TrainParams, *, n_steps_an_epoch: int) -
 
 
 def choose_jit_for(policy: Policy) -> bool | str:
-    """What to give to `compile`; XLA takes neither geometry nor what draws from a gamma distribution."""
+    """The `jit_compile` for a policy: XLA has neither geometry nor draws from a gamma distribution."""
     cannot = any(entry["class_name"] in NOT_IN_XLA for entry in policy)
     wanted = choose_jit()
     return False if cannot and wanted is True else wanted

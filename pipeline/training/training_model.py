@@ -1,7 +1,8 @@
-"""What Keras fits: augmentation, label mixing and smoothing around a network, with its loss and its accuracy.
+"""What Keras fits: a network with augmentation, label mixing and smoothing, its loss and its accuracy.
 
-All of it acts in training only, in the batch, where the network computes; the network itself holds none.
-Backend-neutral Keras: the labels travel through the model, so that what mixes pictures mixes them too.
+All of this acts in training only, batch by batch, on the device of the network. The network itself holds none
+of it. It is backend-neutral Keras: the labels travel through the model, so what mixes pictures mixes their
+labels too.
 """
 
 from collections.abc import Sequence
@@ -16,23 +17,23 @@ LOGITS_ROW, TARGETS_ROW = 0, 1
 class TrainingModel(keras.Model):  # type: ignore[misc]
     """From {"pictures": [b, ...], "labels": [b, n_classes]} to float32 [b, 2, n_classes].
 
-    Row 0 of the output holds the logits, row 1 what they should say: in training mixed and smoothed labels.
+    Row 0 of the output holds the logits, row 1 their targets: the labels, in training mixed and smoothed.
 
     Args:
         network: a `keras.Model` from pictures (uint8) or features (float32) to logits [b, n_classes].
         augmenter: a `keras.Model`, uint8 to uint8; None: pictures as they are.
-        mixers: layers as MixUp and CutMix, called with {"images", "labels"}.
+        mixers: layers such as MixUp and CutMix, called with {"images", "labels"}.
     """
 
     def __init__(
         self, network: Any, *, augmenter: Any, mixers: Sequence[Any], label_smoothing: float
     ) -> None:
-        super().__init__(dtype="float32", name="training_model")  # labels are not to be cast to bfloat16
+        super().__init__(dtype="float32", name="training_model")  # labels must not be cast to bfloat16
         self.network, self.augmenter, self.mixers = network, augmenter, list(mixers)
         self.label_smoothing = label_smoothing
 
     def build(self, input_shape: Any) -> None:
-        """The network is built; what acts in training only would not be called by Keras' own build."""
+        """Build the mixers: Keras' own build calls nothing that acts in training only."""
         for mixer in self.mixers:
             mixer.build({"images": input_shape["pictures"], "labels": input_shape["labels"]})
 
@@ -56,7 +57,7 @@ class TrainingModel(keras.Model):  # type: ignore[misc]
 
 
 class CrossEntropy(keras.losses.Loss):  # type: ignore[misc]
-    """Cross-entropy of a training model's output; for the head one_vs_rest its mean over classes."""
+    """Cross-entropy of a training model's output; for the head one_vs_rest, its mean over classes."""
 
     def __init__(self, head: str) -> None:
         super().__init__(name="loss")
@@ -66,7 +67,7 @@ class CrossEntropy(keras.losses.Loss):  # type: ignore[misc]
         )
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        """Keras' forward pass: a loss a picture. The labels in `y_true` are those before mixing."""
+        """Keras' forward pass: one loss per picture. The labels in `y_true` are those before mixing."""
         return self._entropy(y_pred[:, TARGETS_ROW], y_pred[:, LOGITS_ROW], from_logits=True)
 
 

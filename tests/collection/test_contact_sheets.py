@@ -20,18 +20,19 @@ from pipeline.collection.contact_sheets import (
 from pipeline.collection.file_plan import File
 from pipeline.collection.shards import ShardWriter
 from pipeline.images.picture import THUMBNAIL_PX
+from pipeline.refusals import Refusal
 from pipeline.tables.clean_manifest import CLEAN_MANIFEST
 from pipeline.tables.parquet import build_table
 
 
-def drawn_at(path: Path) -> Uint8:
+def read_png(path: Path) -> Uint8:
     """A PNG as uint8 [height, width, 3]."""
     with Image.open(path) as image:
         return np.asarray(image.convert("RGB"))
 
 
-def away(reason: str, number: int) -> File:
-    return File(f"{number:064x}", f"x/{number}.png", "x", "", reason, "", ())
+def refuse(reason: str, number: int) -> File:
+    return File(f"{number:064x}", f"x/{number}.png", "x", "", Refusal(reason, ""), ())
 
 
 @pytest.mark.parametrize(
@@ -51,8 +52,8 @@ def test_sheet_names_are_safe_and_differ(labels: list[str], names: list[str]) ->
 
 
 def test_rare_reasons_come_on_the_sheet() -> None:
-    files = [away("duplicate", i) for i in range(300)] + [away("truncated", 400), away("dropped", 401)]
-    files += [File("f" * 64, "x/on.png", "x", "", "", "", (), at=0)]
+    files = [refuse("duplicate", i) for i in range(300)] + [refuse("truncated", 400), refuse("dropped", 401)]
+    files += [File("f" * 64, "x/on.png", "x", "", None, (), at=0)]
     chosen = choose_files(reversed(files))
     assert [file.reason for file in chosen] == ["truncated", *["duplicate"] * 46, "dropped"]
     assert [file.id for file in chosen[1:47]] == [file.id for file in files[:46]]
@@ -60,8 +61,8 @@ def test_rare_reasons_come_on_the_sheet() -> None:
 
 
 def test_more_failures_bring_no_file_in_that_had_no_thumbnail() -> None:
-    planned = [away("duplicate", i) for i in range(60)] + [away("too_small", 100 + i) for i in range(60)]
-    later = [*planned, *(away("corrupt", 200 + i) for i in range(60))]
+    planned = [refuse("duplicate", i) for i in range(60)] + [refuse("too_small", 100 + i) for i in range(60)]
+    later = [*planned, *(refuse("corrupt", 200 + i) for i in range(60))]
     before = {file.key for file in choose_files(planned)}
     assert {file.key for file in choose_files(later) if file.reason != "corrupt"} < before
 
@@ -86,7 +87,7 @@ def test_a_sheet_a_class_with_the_smallest_ids(
     def note(pictures: Uint8, captions: list[str], *, title: str, path: Path) -> None:
         drawn[path.name] = (pictures[:, 0, 0, 0].tolist(), captions, title)
 
-    monkeypatch.setattr(contact_sheets, "sheet", note)
+    monkeypatch.setattr(contact_sheets, "draw_sheet", note)
     draw_classes(collection[0], shards=collection[1], folder=tmp_path)
     odd, many = sorted(drawn)
     shades, captions, title = drawn[many]
@@ -101,22 +102,22 @@ def test_a_sheet_a_class_with_the_smallest_ids(
 def test_sheets_are_drawn_with_the_same_bytes_and_old_ones_go(
     collection: tuple[pa.Table, Path], tmp_path: Path
 ) -> None:
-    def drawn() -> dict[str, bytes]:
+    def draw() -> dict[str, bytes]:
         draw_classes(collection[0], shards=collection[1], folder=tmp_path)
         return {path.name: path.read_bytes() for path in tmp_path.glob("*.png")}
 
     (tmp_path / "class_gone.png").write_bytes(b"old")
     (tmp_path / "pairs.png").write_bytes(b"another's")
-    first = drawn()
+    first = draw()
     assert len(first) == 3
     assert first.pop("pairs.png") == b"another's"
-    assert drawn().items() >= first.items()
-    assert drawn_at(tmp_path / "class_many.png").shape[0] > 6 * 115
+    assert draw().items() >= first.items()
+    assert read_png(tmp_path / "class_many.png").shape[0] > 6 * 115
 
 
 def test_there_are_no_more_than_fifty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[str] = []
-    monkeypatch.setattr(contact_sheets, "sheet", lambda *_, path, **__: drawn.append(path.name))
+    monkeypatch.setattr(contact_sheets, "draw_sheet", lambda *_, path, **__: drawn.append(path.name))
     with ShardWriter(tmp_path / "shards", 1, (2, 2, 3), 1) as writer:
         writer.write(0, 0, np.zeros((2, 2, 3), np.uint8))
     common = dict.fromkeys(CLEAN_MANIFEST.names) | {"shard": 0, "row": 0}
@@ -129,11 +130,11 @@ def test_there_are_no_more_than_fifty(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_the_quarantine_is_drawn_with_and_without_pictures(tmp_path: Path) -> None:
     red = np.full((THUMBNAIL_PX, THUMBNAIL_PX, 3), (255, 0, 0), np.uint8)
-    files = [away("corrupt", 1), away("duplicate", 2)]
+    files = [refuse("corrupt", 1), refuse("duplicate", 2)]
     draw_quarantine(files, {"x/2.png": red}, tmp_path / "q.png")
-    pixels = drawn_at(tmp_path / "q.png").reshape(-1, 3)
+    pixels = read_png(tmp_path / "q.png").reshape(-1, 3)
     assert all(
         (pixels == colour).all(axis=1).sum() > 5000 for colour in ((255, 0, 0), draw_blank_tile(8)[0, 4])
     )
     draw_quarantine([], {}, tmp_path / "none.png")
-    assert drawn_at(tmp_path / "none.png").shape[0] < 100
+    assert read_png(tmp_path / "none.png").shape[0] < 100

@@ -43,23 +43,23 @@ def site(tmp_path: Path) -> Iterator[IdxSet]:
     (folder / "tiny.gz").write_bytes(PUBLISHED)
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,)).start()
-        yield tiny(f"http://127.0.0.1:{server.server_port}/")
+        yield make_set(f"http://127.0.0.1:{server.server_port}/")
         server.shutdown()
 
 
-def tiny(url: str, local: Path | None = None) -> IdxSet:
+def make_set(url: str, local: Path | None = None) -> IdxSet:
     checksums = Checksums(hashlib.md5(PUBLISHED).hexdigest(), hashlib.sha256(CONTENT).hexdigest())
     return IdxSet(title="Tiny", url=url, files={"tiny.gz": checksums}, local=local, advice="install tiny")
 
 
-def closed_port() -> int:
+def find_closed_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
 
 
-def everything_in(folder: Path) -> list[str]:
+def list_everything(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
 
 
@@ -88,32 +88,32 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     with pytest.raises(SourceError, match="already holds 'mine' and nothing is ever overwritten"):
         demos.fill("digits", tmp_path)
-    assert everything_in(tmp_path) == ["mine"]
+    assert list_everything(tmp_path) == ["mine"]
 
 
 def test_dot_files_do_not_count_and_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demos, "DEMOS", {"one": lambda folder: (folder / "a").mkdir()})
     (tmp_path / ".gitkeep").touch()
     demos.fill("one", tmp_path)
-    assert everything_in(tmp_path) == [".gitkeep", "a"]
+    assert list_everything(tmp_path) == [".gitkeep", "a"]
 
 
 def test_an_unknown_demo_names_those_there_are(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no demo 'mist'; allowed: digits, fashion-mnist, mnist"):
         demos.fill("mist", tmp_path / "raw")
-    assert everything_in(tmp_path) == []
+    assert list_everything(tmp_path) == []
 
 
 def test_a_demo_that_fails_half_way_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(folder: Path) -> None:
+    def interrupt(folder: Path) -> None:
         (folder / "0").mkdir()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(demos, "DEMOS", {"one": interrupted})
+    monkeypatch.setattr(demos, "DEMOS", {"one": interrupt})
     (tmp_path / ".gitkeep").touch()
     with pytest.raises(KeyboardInterrupt):
         demos.fill("one", tmp_path)
-    assert everything_in(tmp_path) == [".gitkeep"]
+    assert list_everything(tmp_path) == [".gitkeep"]
 
 
 def test_a_demo_killed_while_it_fetched_starts_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +121,7 @@ def test_a_demo_killed_while_it_fetched_starts_anew(tmp_path: Path, monkeypatch:
     (tmp_path / demos.UNFINISHED / "half").mkdir(parents=True)
     assert demos.is_empty(tmp_path)
     demos.fill("one", tmp_path)
-    assert everything_in(tmp_path) == ["a"]
+    assert list_everything(tmp_path) == ["a"]
 
 
 def test_a_demo_killed_while_it_moved_is_told(tmp_path: Path) -> None:
@@ -133,9 +133,9 @@ def test_a_demo_killed_while_it_moved_is_told(tmp_path: Path) -> None:
 
 def test_files_are_downloaded(site: IdxSet, tmp_path: Path) -> None:
     raw = tmp_path / "raw"
-    with demos.filled_whole(raw) as folder:
+    with demos.fill_whole(raw) as folder:
         demos.fetch(site, folder)
-    assert everything_in(raw) == ["tiny.gz"]
+    assert list_everything(raw) == ["tiny.gz"]
     assert (raw / "tiny.gz").read_bytes() == PUBLISHED
 
 
@@ -150,9 +150,9 @@ def test_a_wrong_checksum_is_refused(
     changed: dict[str, str], message: str, site: IdxSet, tmp_path: Path
 ) -> None:
     wrong = dataclasses.replace(site.files["tiny.gz"], **changed)
-    with pytest.raises(SourceError, match=message), demos.filled_whole(tmp_path / "raw") as folder:
+    with pytest.raises(SourceError, match=message), demos.fill_whole(tmp_path / "raw") as folder:
         demos.fetch(dataclasses.replace(site, files={"tiny.gz": wrong}), folder)
-    assert everything_in(tmp_path / "raw") == []
+    assert list_everything(tmp_path / "raw") == []
 
 
 # pooch leaves the connection of an HTTP error for the garbage collector to close.
@@ -168,7 +168,7 @@ def test_a_wrong_checksum_is_refused(
     ],
 )
 def test_a_failed_download_says_what_to_do(url: str, site: IdxSet, tmp_path: Path) -> None:
-    idx = tiny(url.format(closed_port=closed_port(), site=site.url))
+    idx = make_set(url.format(closed_port=find_closed_port(), site=site.url))
     with pytest.raises(SourceError) as caught:
         demos.fetch(idx, tmp_path)
     message = str(caught.value)
@@ -183,7 +183,7 @@ def test_an_installed_package_is_copied(tmp_path: Path) -> None:
     recompressed = gzip.compress(CONTENT, compresslevel=1, mtime=9)
     (tmp_path / "package").mkdir()
     (tmp_path / "package" / "tiny.gz").write_bytes(recompressed)
-    idx = tiny(f"http://127.0.0.1:{closed_port()}/", local=tmp_path / "package")
+    idx = make_set(f"http://127.0.0.1:{find_closed_port()}/", local=tmp_path / "package")
     demos.fetch(idx, tmp_path)
     assert (tmp_path / "tiny.gz").read_bytes() == recompressed
 
@@ -194,7 +194,7 @@ def test_an_installed_package_is_copied(tmp_path: Path) -> None:
 def test_a_damaged_package_is_told(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "package").mkdir()
     (tmp_path / "package" / "tiny.gz").write_bytes(content)
-    idx = tiny(f"http://127.0.0.1:{closed_port()}/", local=tmp_path / "package")
+    idx = make_set(f"http://127.0.0.1:{find_closed_port()}/", local=tmp_path / "package")
     with pytest.raises(SourceError, match="does not hold Tiny as published"):
         demos.fetch(idx, tmp_path)
 
@@ -204,7 +204,7 @@ def test_a_damaged_package_is_told(content: bytes, tmp_path: Path) -> None:
 )
 def test_debians_fashion_mnist_is_the_published_one(tmp_path: Path) -> None:
     demos.fill("fashion-mnist", tmp_path / "raw")
-    assert everything_in(tmp_path / "raw") == sorted(FASHION_MNIST.files)
+    assert list_everything(tmp_path / "raw") == sorted(FASHION_MNIST.files)
 
 
 @pytest.mark.parametrize("name", demos.DEMOS)

@@ -1,4 +1,4 @@
-"""verdicts: what becomes of each file: copies are settled, decisions obeyed, every file accounted for."""
+"""What becomes of each file: copies are settled, decisions obeyed, every file accounted for."""
 
 from typing import Any
 
@@ -8,11 +8,11 @@ import pytest
 from pipeline.collection.file_plan import File, explain_label, find_obstacle, find_unused, plan_files
 from pipeline.collection.overrides import Override
 from pipeline.errors import DataError
-from pipeline.refusals import OVERRULABLE, REASONS
+from pipeline.refusals import OVERRULABLE, REASONS, Refusal
 from pipeline.tables.raw_manifest import RAW_MANIFEST
 
 
-def manifest_row(key: str, image_id: str | None, source_split: str = "", reason: str = "") -> dict[str, Any]:
+def make_row(key: str, image_id: str | None, source_split: str = "", reason: str = "") -> dict[str, Any]:
     empty: dict[str, Any] = dict.fromkeys(RAW_MANIFEST.names)
     return empty | {
         "id": image_id,
@@ -25,15 +25,21 @@ def manifest_row(key: str, image_id: str | None, source_split: str = "", reason:
     }
 
 
-def planned(files: list[tuple[Any, ...]], *overrides: Override) -> dict[str, File]:
+def plan(files: list[tuple[Any, ...]], *overrides: Override) -> dict[str, File]:
     """The plan of (key, id, source_split, reason), in a source with the classes x, y, z and spare."""
-    table = pa.Table.from_pylist([manifest_row(*file) for file in files], schema=RAW_MANIFEST)
+    table = pa.Table.from_pylist([make_row(*file) for file in files], schema=RAW_MANIFEST)
     return plan_files(table, overrides, ("x", "y", "z", "spare"))
 
 
-def said(files: dict[str, File]) -> dict[str, str]:
+def describe(files: dict[str, File]) -> dict[str, str]:
     """Each file's class, or the reason why it is quarantined."""
     return {key: file.reason or f"as {file.label}" for key, file in files.items()}
+
+
+def explain(file: File) -> str:
+    """The detail of a file's refusal."""
+    assert file.refusal
+    return file.refusal.detail
 
 
 A, B = "a" * 64, "b" * 64
@@ -63,7 +69,7 @@ A, B = "a" * 64, "b" * 64
     ],
 )
 def test_copies(files: list[tuple[str, ...]], kept: set[str], reasons: set[str]) -> None:
-    table = pa.Table.from_pylist([manifest_row(*file) for file in files], schema=RAW_MANIFEST)
+    table = pa.Table.from_pylist([make_row(*file) for file in files], schema=RAW_MANIFEST)
     planned = plan_files(table)
     assert {key for key, file in planned.items() if not file.reason} == kept
     assert {file.reason for file in planned.values() if file.reason} == reasons
@@ -72,16 +78,14 @@ def test_copies(files: list[tuple[str, ...]], kept: set[str], reasons: set[str])
 
 def test_the_detail_of_a_copy_names_the_others() -> None:
     files = [("x/1", A), ("x/2", A), ("y/1", B), ("z/1", B)]
-    planned = plan_files(pa.Table.from_pylist([manifest_row(*file) for file in files], schema=RAW_MANIFEST))
-    assert planned["x/2"].detail == "the same bytes as x/1, which is kept"
-    assert planned["y/1"].detail == "the same bytes under labels that differ: y/1 (y), z/1 (z)"
+    planned = plan_files(pa.Table.from_pylist([make_row(*file) for file in files], schema=RAW_MANIFEST))
+    assert planned["x/2"].refusal == Refusal("duplicate", "the same bytes as x/1, which is kept")
+    assert explain(planned["y/1"]) == "the same bytes under labels that differ: y/1 (y), z/1 (z)"
 
 
 def test_two_files_of_one_key_are_an_error() -> None:
     with pytest.raises(DataError, match="two files have the key 'x/1'"):
-        plan_files(
-            pa.Table.from_pylist([manifest_row("x/1", A), manifest_row("x/1", B)], schema=RAW_MANIFEST)
-        )
+        plan_files(pa.Table.from_pylist([make_row("x/1", A), make_row("x/1", B)], schema=RAW_MANIFEST))
 
 
 BAD = ("x/1", A, "", "truncated")
@@ -110,7 +114,7 @@ BAD = ("x/1", A, "", "truncated")
             )
             for reason in ("too_small", "animated", "low_information")
         ),
-        pytest.param([("x/1", A)], (A, "x/1", "restore"), {"x/1": "as x"}, id="restore what goes on"),
+        pytest.param([("x/1", A)], (A, "x/1", "restore"), {"x/1": "as x"}, id="restore what is kept"),
         pytest.param(
             [("x/1", A, "", "too_small"), ("x/2", A, "", "too_small")],
             (A, "x/2", "restore"),
@@ -157,23 +161,23 @@ BAD = ("x/1", A, "", "truncated")
     ],
 )
 def test_decisions(files: list[tuple[Any, ...]], override: tuple[str, ...], expected: dict[str, str]) -> None:
-    found = planned(files, Override(*override))
-    assert said(found) == expected
+    found = plan(files, Override(*override))
+    assert describe(found) == expected
     on = [file.at for file in found.values() if not file.reason]
     assert sorted(on) == list(range(len(on)))
     assert all(file.at == -1 for file in found.values() if file.reason)
 
 
 def test_a_restored_file_is_marked_for_its_repairs() -> None:
-    found = planned([("x/1", A, "", "animated"), ("x/2", B)], Override(A, "", "restore"))
+    found = plan([("x/1", A, "", "animated"), ("x/2", B)], Override(A, "", "restore"))
     assert [file.is_restored for file in found.values()] == [True, False]
 
 
 def test_the_detail_names_the_note_and_the_file_that_was_chosen() -> None:
-    dropped = planned([("x/1", A)], Override(A, "x/1", "drop", note="blurry, twice"))
-    chosen = planned([("x/1", A), ("y/1", A)], Override(A, "y/1", "restore"))
-    assert dropped["x/1"].detail == "blurry, twice"
-    assert chosen["x/1"].detail == "the same bytes as y/1, restored as y"
+    dropped = plan([("x/1", A)], Override(A, "x/1", "drop", note="blurry, twice"))
+    chosen = plan([("x/1", A), ("y/1", A)], Override(A, "y/1", "restore"))
+    assert explain(dropped["x/1"]) == "blurry, twice"
+    assert explain(chosen["x/1"]) == "the same bytes as y/1, restored as y"
 
 
 @pytest.mark.parametrize(
@@ -218,12 +222,12 @@ def test_what_cannot_be_obeyed_is_an_error(
     files: list[tuple[Any, ...]], overrides: list[tuple[str, ...]], message: str
 ) -> None:
     with pytest.raises(DataError, match=f"^overrides.csv: {message}") as caught:
-        planned(files, *(Override(*override) for override in overrides))
+        plan(files, *(Override(*override) for override in overrides))
     assert "\n" not in str(caught.value)
 
 
 def test_unused_decisions_are_those_that_match_no_file() -> None:
-    files = planned([("x/1", A), ("x/2", None, "", "unreadable")])
+    files = plan([("x/1", A), ("x/2", None, "", "unreadable")])
     used = [Override(A, "renamed", "drop"), Override("", "x/2", "drop")]
     idle = [Override(B, "x/1", "drop"), Override("", "x/3", "drop")]
     assert find_unused(files, [*used, *idle]) == idle
@@ -232,7 +236,9 @@ def test_unused_decisions_are_those_that_match_no_file() -> None:
 @pytest.mark.parametrize("action", ["restore", "relabel"])
 def test_only_what_can_be_decoded_can_be_had_back(action: str) -> None:
     refused = {
-        reason for reason in REASONS if find_obstacle(File("a", "x/1", "x", "", reason, "detail", ()), action)
+        reason
+        for reason in REASONS
+        if find_obstacle(File("a", "x/1", "x", "", Refusal(reason, "detail"), ()), action)
     }
     assert refused == {*REASONS} - {*OVERRULABLE, "dropped", *(["duplicate"] if action == "relabel" else [])}
 

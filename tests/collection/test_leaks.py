@@ -25,7 +25,7 @@ EVEN: dict[str, Any] = {"train": 0.4, "val": 0.3, "test": 0.3}  # few groups rea
 N_REAL, N_OTHERS = 300, 200  # pictures with a planted copy, and without
 
 
-def drawing(number: int) -> Image.Image:
+def draw(number: int) -> Image.Image:
     """A picture of soft shapes, with lines and some noise."""
     rng = np.random.default_rng(number)
     low = Image.fromarray(rng.integers(0, 200, (9, 12, 3), dtype=np.uint8))
@@ -39,7 +39,7 @@ def drawings() -> dict[str, bytes]:
     found = {}
     for number in range(60):
         stream = io.BytesIO()
-        drawing(number).save(stream, "PNG")
+        draw(number).save(stream, "PNG")
         found[f"{'ab'[number % 2]}/{number // 4:02d}-{number % 4}.png"] = stream.getvalue()
     return found
 

@@ -13,7 +13,7 @@ N, N_COPIES = 3_000, 150
 Bytes = NDArray[np.uint8]
 
 
-def collection(max_distance: int, n_views: int = 3, seed: int = 0) -> tuple[Bytes, Bytes]:
+def make_collection(max_distance: int, n_views: int = 3, seed: int = 0) -> tuple[Bytes, Bytes]:
     """Random fingerprints and views [n, v, 32]; the last N_COPIES are near a view of one of the others."""
     rng = np.random.default_rng(seed)
     views = rng.integers(0, 256, (N, n_views, 32), dtype=np.uint8)
@@ -25,12 +25,12 @@ def collection(max_distance: int, n_views: int = 3, seed: int = 0) -> tuple[Byte
     return views[:, 0].copy(), views
 
 
-def linked(prints: Bytes, views: Bytes, max_distance: int, usable: NDArray[np.bool_] | None = None) -> Links:
+def link(prints: Bytes, views: Bytes, max_distance: int, usable: NDArray[np.bool_] | None = None) -> Links:
     usable = np.ones(len(prints), dtype=bool) if usable is None else usable
     return link_near(prints, usable, lambda start, stop: views[start:stop], max_distance=max_distance)
 
 
-def near_by_force(prints: Bytes, views: Bytes, max_distance: int) -> set[tuple[int, int]]:
+def find_by_force(prints: Bytes, views: Bytes, max_distance: int) -> set[tuple[int, int]]:
     own = np.unpackbits(prints, axis=1).astype(np.float32) * 2 - 1
     found = set()
     for view in range(views.shape[1]):
@@ -42,9 +42,9 @@ def near_by_force(prints: Bytes, views: Bytes, max_distance: int) -> set[tuple[i
 
 @pytest.mark.parametrize("max_distance", [3, 20, 31, 47])
 def test_all_near_pairs_and_no_others(max_distance: int) -> None:
-    prints, views = collection(max_distance)
-    links = linked(prints, views, max_distance)
-    expected = near_by_force(prints, views, max_distance)
+    prints, views = make_collection(max_distance)
+    links = link(prints, views, max_distance)
+    expected = find_by_force(prints, views, max_distance)
     assert len(expected) >= N_COPIES
     assert {
         (min(a, b), max(a, b)) for a, b in zip(links.a.tolist(), links.b.tolist(), strict=True)
@@ -58,38 +58,38 @@ def test_all_near_pairs_and_no_others(max_distance: int) -> None:
 
 
 def test_order_and_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    prints, views = collection(20)
-    links = linked(prints, views, 20)
-    monkeypatch.setattr(near_duplicates, "_cores", lambda: 5)
+    prints, views = make_collection(20)
+    links = link(prints, views, 20)
+    monkeypatch.setattr(near_duplicates, "_count_cores", lambda: 5)
     monkeypatch.setattr(near_duplicates, "_ROWS", 700)
     monkeypatch.setattr(near_duplicates, "_MANY", 10)
     monkeypatch.setattr(near_duplicates, "_CANDIDATES", 500)
-    again = linked(prints, views, 20)
+    again = link(prints, views, 20)
     for name in ("a", "b", "distance", "view"):
         assert (getattr(links, name) == getattr(again, name)).all()
     order = np.random.default_rng(1).permutation(N)
-    shuffled = linked(prints[order], views[order], 20)
+    shuffled = link(prints[order], views[order], 20)
     mine = find_components(N, links.a, links.b)
     theirs = find_components(N, order[shuffled.a], order[shuffled.b])
     assert (mine == theirs).all()
 
 
 def test_equal_fingerprints_are_linked_at_any_distance() -> None:
-    prints, views = collection(20)
+    prints, views = make_collection(20)
     prints[[5, 9]] = prints[2]
     views[[5, 9], 0] = prints[2]
-    links = linked(prints, views, 0)
+    links = link(prints, views, 0)
     assert list(zip(links.a, links.b, links.distance, strict=True)) == [(2, 5, 0), (2, 9, 0)]
 
 
 def test_what_is_not_usable_is_near_nothing() -> None:
     """Flat pictures have fingerprints that mean nothing: they must not chain the rest together."""
-    prints, views = collection(20)
+    prints, views = make_collection(20)
     usable = np.ones(N, dtype=bool)
     usable[N // 2 :] = False
     prints[~usable] = 0
     views[~usable] = 0
-    links = linked(prints, views, 20, usable)
+    links = link(prints, views, 20, usable)
     assert usable[links.a].all()
     assert usable[links.b].all()
 
@@ -98,7 +98,7 @@ def test_what_is_not_usable_is_near_nothing() -> None:
 def test_few_fingerprints(n: int) -> None:
     prints = np.zeros((n, 32), dtype=np.uint8)
     prints[1:, 0] = 1
-    links = linked(prints, prints[:, None], 31)
+    links = link(prints, prints[:, None], 31)
     assert list(zip(links.a, links.b, links.distance, strict=True)) == ([(0, 1, 1)] if n == 2 else [])
 
 
@@ -106,7 +106,7 @@ def test_a_crowd_makes_a_forest_of_nearest_links() -> None:
     """A chain 0-1-2-...: each picture one bit from the next is linked with its neighbours alone."""
     bits = np.tril(np.ones((40, 256), dtype=np.uint8), -1)
     prints = np.packbits(bits, axis=1)
-    links = linked(prints, prints[:, None], 31)
+    links = link(prints, prints[:, None], 31)
     assert list(zip(links.a, links.b, strict=True)) == [(i, i + 1) for i in range(39)]
     assert set(find_components(40, links.a, links.b)) == {0}
 

@@ -13,17 +13,18 @@ from pipeline.collection.partition import (
     deal_exactly,
     draw_numbers,
     find_group_names,
+    find_unlikely_shares,
 )
 from pipeline.errors import DataError
 
 SHARES = {"train": 0.7, "val": 0.15, "test": 0.15}
 
 
-def ids(n: int, start: int = 0) -> list[str]:
+def make_ids(n: int, start: int = 0) -> list[str]:
     return [hashlib.sha256(str(i).encode()).hexdigest() for i in range(start, start + n)]
 
 
-def deal(groups: list[str], source_splits: list[str] | None = None, *, seed: int = 0) -> pd.DataFrame:
+def deal_ids(groups: list[str], source_splits: list[str] | None = None, *, seed: int = 0) -> pd.DataFrame:
     given = pd.Series(source_splits or [""] * len(groups), dtype="str")
     return deal(pd.Series(groups, dtype="str"), given, shares=SHARES, seed=seed, folds=5)
 
@@ -33,7 +34,7 @@ def test_the_draw_is_fixed_for_ever() -> None:
     u, word = draw_numbers(["abc"], seed=0)
     assert u[0] == (int.from_bytes(digest[:8], "big") >> 11) / 2**53
     assert word[0] == int.from_bytes(digest[8:16], "big")
-    parts = deal(["a", "b", "f", "h", "m", "é"])
+    parts = deal_ids(["a", "b", "f", "h", "m", "é"])
     assert list(zip(parts["split"], parts["fold"], strict=True)) == [
         ("train", 1),
         ("train", 3),
@@ -45,14 +46,14 @@ def test_the_draw_is_fixed_for_ever() -> None:
 
 
 def test_shares_come_out_within_three_standard_errors() -> None:
-    parts = deal(ids(20_000))
+    parts = deal_ids(make_ids(20_000))
     for name, share in SHARES.items():
         deviation = np.sqrt(share * (1 - share) / len(parts))
         assert abs((parts["split"] == name).mean() - share) < 3 * deviation
 
 
 def test_folds_are_even_and_independent_of_the_split() -> None:
-    parts = deal(ids(20_000))
+    parts = deal_ids(make_ids(20_000))
     assert set(parts["fold"][parts["split"] == "test"]) == {-1}
     for split in ("train", "val"):
         folds = parts["fold"][parts["split"] == split]
@@ -62,13 +63,13 @@ def test_folds_are_even_and_independent_of_the_split() -> None:
 
 
 def test_adding_pictures_moves_none() -> None:
-    before = deal(ids(1_000))
-    after = deal(ids(100, start=5_000) + ids(1_000)).iloc[100:].reset_index(drop=True)
+    before = deal_ids(make_ids(1_000))
+    after = deal_ids(make_ids(100, start=5_000) + make_ids(1_000)).iloc[100:].reset_index(drop=True)
     pd.testing.assert_frame_equal(after, before)
 
 
 def test_another_seed_deals_anew() -> None:
-    same = (deal(ids(1_000))["split"] == deal(ids(1_000), seed=1)["split"]).mean()
+    same = (deal_ids(make_ids(1_000))["split"] == deal_ids(make_ids(1_000), seed=1)["split"]).mean()
     assert same == pytest.approx(0.7**2 + 2 * 0.15**2, abs=0.06)
 
 
@@ -100,7 +101,7 @@ def test_another_seed_deals_anew() -> None:
 def test_what_the_source_brings_stays(given: str, brought: set[str], expected: dict[str, float]) -> None:
     assert compute_chances(given, brought, SHARES) == pytest.approx(expected)
     placed = sorted(brought - {given})
-    parts = deal(ids(4_000 + len(placed)), [given] * 4_000 + placed).iloc[:4_000]
+    parts = deal_ids(make_ids(4_000 + len(placed)), [given] * 4_000 + placed).iloc[:4_000]
     for name, share in expected.items():
         assert (parts["split"] == name).mean() == pytest.approx(share, abs=0.025 if 0 < share < 1 else 0)
 
@@ -115,10 +116,29 @@ def test_what_the_source_brings_stays(given: str, brought: set[str], expected: d
     ],
 )
 def test_a_group_stays_together(members: list[str], expected: str) -> None:
-    lone, lone_splits = ids(3), ["train", "val", "test"]
-    parts = deal(["twins"] * len(members) + lone, members + lone_splits)
+    lone, lone_splits = make_ids(3), ["train", "val", "test"]
+    parts = deal_ids(["twins"] * len(members) + lone, members + lone_splits)
     assert set(parts["split"][: len(members)]) == {expected}
     assert parts["fold"][: len(members)].nunique() == 1
+
+
+def test_unlikely_shares_are_told() -> None:
+    """Members of a group fall together, so that a class of few large groups may be far off."""
+    ids = make_ids(2_000)
+    placed = pd.DataFrame({"id": ids, "group": ids, "class_index": np.arange(2_000) % 2, "source_split": ""})
+    parts = deal_ids(ids)
+    counts = pd.crosstab(placed["class_index"], parts["split"])[["train", "val", "test"]]
+    counts = counts.set_axis(["a", "b"])
+    assert find_unlikely_shares(placed, counts, SHARES) == []
+    counts.loc["a"] += np.array([-80, 80, 0])
+    n = counts.loc["a"]
+    expected = [
+        f"class 'a' has {n['train']:,} pictures in train, 700 were to be expected",
+        f"class 'a' has {n['val']:,} pictures in val, 150 were to be expected",
+    ]
+    assert find_unlikely_shares(placed, counts, SHARES) == expected
+    grouped = placed.assign(group=[f"g{i // 100}" for i in range(2_000)])
+    assert find_unlikely_shares(grouped, counts, SHARES) == []
 
 
 @pytest.mark.parametrize("column", ["split", "fold"])
@@ -145,7 +165,7 @@ def test_a_pattern_names_groups(pattern: str, expected: list[str]) -> None:
     assert find_group_names(keys, pattern) == expected
 
 
-def deal_exactly(groups: list[str], classes: list[int], given: list[str] | None = None) -> pd.DataFrame:
+def deal_ids_exactly(groups: list[str], classes: list[int], given: list[str] | None = None) -> pd.DataFrame:
     return deal_exactly(
         pd.Series(groups, dtype="str"),
         pd.Series(given or [""] * len(groups), dtype="str"),
@@ -158,7 +178,7 @@ def deal_exactly(groups: list[str], classes: list[int], given: list[str] | None 
 
 def test_exact_shares_are_within_one_picture_a_class() -> None:
     classes = [0] * 1_000 + [1] * 130 + [2] * 7
-    parts = deal_exactly(ids(len(classes)), classes)
+    parts = deal_ids_exactly(make_ids(len(classes)), classes)
     counts = pd.crosstab(np.array(classes), parts["split"])
     for name, share in SHARES.items():
         assert (counts[name] - share * np.bincount(classes)).abs().max() < 1
@@ -166,22 +186,22 @@ def test_exact_shares_are_within_one_picture_a_class() -> None:
 
 def test_exact_shares_hold_groups_of_all_sizes_and_classes_whole() -> None:
     rng = np.random.default_rng(0)
-    groups = [f"g{i}" for i in range(200) for _ in range(rng.integers(1, 12))] + ids(400)
+    groups = [f"g{i}" for i in range(200) for _ in range(rng.integers(1, 12))] + make_ids(400)
     classes = rng.integers(0, 3, len(groups)).tolist()
-    parts = deal_exactly(groups, classes)
+    parts = deal_ids_exactly(groups, classes)
     check_no_leak(pd.Series(groups, dtype="str"), parts)
     counts = pd.crosstab(np.array(classes), parts["split"], normalize="index")
     for name, share in SHARES.items():
         assert (counts[name] - share).abs().max() < 0.01
     order = rng.permutation(len(groups))
-    shuffled = deal_exactly([groups[i] for i in order], [classes[i] for i in order])
+    shuffled = deal_ids_exactly([groups[i] for i in order], [classes[i] for i in order])
     assert (shuffled["split"].to_numpy() == parts["split"].to_numpy()[order]).all()
 
 
 def test_exact_shares_leave_what_the_source_brings() -> None:
-    groups, given = ids(300), ["test"] * 50 + ["train"] * 250
+    groups, given = make_ids(300), ["test"] * 50 + ["train"] * 250
     groups[0] = groups[60] = "twins"
-    parts = deal_exactly(groups, [0] * 300, given)
+    parts = deal_ids_exactly(groups, [0] * 300, given)
     assert set(parts["split"][:50]) == {"test"}
     assert parts["split"][60] == "test"
     assert (parts["split"] == "val").sum() == pytest.approx(250 * 0.15 / 0.85, abs=1)

@@ -8,8 +8,9 @@ from PIL import Image
 
 from pipeline.collection.demos import encode_grey_png
 from pipeline.collection.overrides import Override, read_overrides, write_overrides
-from pipeline.collection.quarantine import State, counted, decide, find, listed, show, undo
+from pipeline.collection.quarantine import State, decide, describe_counts, find, list_files, show, undo
 from pipeline.errors import DataError
+from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.sources import open_source
 from pipeline.stages import validate
@@ -18,11 +19,12 @@ from pipeline.tables.quarantine import QUARANTINE
 from pipeline.tables.raw_manifest import RAW_MANIFEST
 
 WHITE = encode_grey_png([b"\xff" * 8] * 8)
+ParamsOf = Callable[..., Params]
 Look = Callable[[], State]
 
 
 @pytest.fixture
-def look(project: Paths, monkeypatch: pytest.MonkeyPatch) -> Look:
+def look(project: Paths, params_of: ParamsOf, monkeypatch: pytest.MonkeyPatch) -> Look:
     """`look()`: the state of a messy project, read again; validate has seen it once."""
     monkeypatch.setenv("DARKROOM_WORKERS", "1")
     for name, data in {
@@ -35,26 +37,25 @@ def look(project: Paths, monkeypatch: pytest.MonkeyPatch) -> Look:
     }.items():
         (project.raw / name).write_bytes(data)
     (project.raw / "empty").mkdir()
-    source = open_source(
-        project.raw, ignore=[".*"], class_names=[], csv_label_column="label", csv_image_hw=(2, 2)
-    )
-    limits = {"max_pixels": 10**6, "min_side_px": 4, "min_local_contrast": 0, "max_seconds": 5}
-    manifest = validate.manifest_of(source, formats=("PNG",), **limits)
+    limits = {"max_pixels": 10**6, "min_side_px": 4, "min_local_contrast": 0, "max_seconds_per_file": 5}
+    params = params_of(data={"ignore": [".*"]}, validate={"formats": ["PNG"]} | limits)
+    source = open_source(project.raw, params.data)
+    manifest = validate.build_manifest(source, params.validate_)
     write_table(manifest, project.raw_manifest)
-    write_table(validate.class_table(manifest, source.labels), project.raw_classes)
+    write_table(validate.count_classes(manifest, source.labels), project.raw_classes)
     return lambda: State.read(project)
 
 
-def id_of(state: State, key: str) -> str:
+def find_id(state: State, key: str) -> str:
     return str(state.undecided[key].id)
 
 
-def written(project: Paths) -> list[tuple[str, str, str]]:
+def read_written(project: Paths) -> list[tuple[str, str, str]]:
     return [(one.key, one.action, one.label) for one in read_overrides(project.overrides)]
 
 
 def test_what_is_quarantined_is_listed_before_clean_has_run(look: Look) -> None:
-    found = listed(look())
+    found = list_files(look())
     assert {file.key: file.reason for file in found} == {
         "circle/both.png": "conflicting_labels",
         "line/bad.png": "not_an_image",
@@ -64,21 +65,21 @@ def test_what_is_quarantined_is_listed_before_clean_has_run(look: Look) -> None:
         "stray.png": "no_label",
     }
     said = "6 files: conflicting_labels 2, not_an_image 1, duplicate 1, too_small 1, no_label 1"
-    assert counted(found) == said
-    assert [file.key for file in listed(look(), reason="conflicting_labels", label="square")] == [
+    assert describe_counts(found) == said
+    assert [file.key for file in list_files(look(), reason="conflicting_labels", label="square")] == [
         "square/both.png"
     ]
 
 
 def test_what_failed_only_in_clean_is_listed_too(look: Look, project: Paths) -> None:
     rows = [
-        {"id": id_of(look(), "line/1.png"), "key": "line/1.png", "reason": "corrupt"},
-        {"id": id_of(look(), "line/2.png"), "key": "line/2.png", "reason": "dropped"},  # taken back since
+        {"id": find_id(look(), "line/1.png"), "key": "line/1.png", "reason": "corrupt"},
+        {"id": find_id(look(), "line/2.png"), "key": "line/2.png", "reason": "dropped"},  # taken back since
         {"id": "0" * 64, "key": "line/3.png", "reason": "corrupt"},  # other bytes since
     ]
     filled = [row | {"label": "line", "source_split": "", "detail": ""} for row in rows]
     write_table(QUARANTINE.empty_table().from_pylist(filled, schema=QUARANTINE), project.quarantine)
-    keys = [file.key for file in listed(look(), label="line")]
+    keys = [file.key for file in list_files(look(), label="line")]
     assert keys == ["line/1.png", "line/bad.png", "line/copy.png", "line/small.png"]
 
 
@@ -87,7 +88,7 @@ def test_a_file_is_found_by_key_path_and_id(
 ) -> None:
     state = look()
     monkeypatch.chdir(project.root / "data")
-    bad = id_of(state, "line/bad.png")
+    bad = find_id(state, "line/bad.png")
     for word in (
         "line/bad.png",
         "raw/line/bad.png",
@@ -96,7 +97,7 @@ def test_a_file_is_found_by_key_path_and_id(
         bad[:9].upper(),
     ):
         assert [file.key for file in find(state, word)] == ["line/bad.png"], word
-    both = [file.key for file in find(state, id_of(state, "square/both.png"))]
+    both = [file.key for file in find(state, find_id(state, "square/both.png"))]
     assert sorted(both) == ["circle/both.png", "square/both.png"]
 
 
@@ -127,7 +128,7 @@ def test_the_start_of_several_ids_is_refused(look: Look, project: Paths) -> None
     [
         pytest.param("restore", ["line/small.png"], "", [("line/small.png", "restore", "")], id="restore"),
         pytest.param("restore", ["square/both.png"], "", [("square/both.png", "restore", "")], id="conflict"),
-        pytest.param("restore", ["line/1.png"], "", [], id="what goes on"),
+        pytest.param("restore", ["line/1.png"], "", [], id="what is kept"),
         pytest.param(
             "drop",
             ["line/2.png", "line/1.png", "line/2.png"],
@@ -151,7 +152,7 @@ def test_decisions_are_written_once(
     expected: list[tuple[str, str, str]],
 ) -> None:
     said = decide(look(), words, action=action, label=label, note="why\nso")
-    assert written(project) == expected
+    assert read_written(project) == expected
     assert ("`dvc repro` now runs clean" in said[-1]) == bool(expected)
     before = project.overrides.read_bytes() if expected else b""
     assert decide(look(), words, action=action, label=label)[-1].endswith("nothing changed")
@@ -162,21 +163,21 @@ def test_decisions_are_written_once(
 def test_an_opposite_decision_replaces_the_earlier(look: Look, project: Paths) -> None:
     decide(look(), ["line/1.png", "line/small.png"], action="drop")
     said = decide(look(), ["line/1.png", "line/small.png"], action="restore")
-    assert said[:2] == ["line/1.png: goes on as line", "line/small.png: goes on as line"]
-    assert written(project) == [("line/small.png", "restore", "")]
+    assert said[:2] == ["line/1.png: kept as line", "line/small.png: kept as line"]
+    assert read_written(project) == [("line/small.png", "restore", "")]
     decide(look(), ["line/small.png"], action="relabel", label="circle")
-    assert written(project) == [("line/small.png", "relabel", "circle")]
+    assert read_written(project) == [("line/small.png", "relabel", "circle")]
 
 
 def test_another_of_a_conflict_can_be_restored_instead(look: Look, project: Paths) -> None:
     decide(look(), ["square/both.png"], action="restore")
-    assert decide(look(), [id_of(look(), "circle/both.png")], action="drop")[0].startswith(
+    assert decide(look(), [find_id(look(), "circle/both.png")], action="drop")[0].startswith(
         "square/both.png: "
     )
     decide(look(), ["square/both.png"], action="restore")
     said = decide(look(), ["circle/both.png"], action="restore")
-    assert said[0] == "circle/both.png: goes on as circle"
-    assert written(project) == [("circle/both.png", "restore", "")]
+    assert said[0] == "circle/both.png: kept as circle"
+    assert read_written(project) == [("circle/both.png", "restore", "")]
 
 
 @pytest.mark.parametrize(
@@ -216,14 +217,14 @@ def test_what_cannot_be_is_refused_and_nothing_written(
 def test_an_id_that_stands_for_two_labels_must_be_a_key(look: Look) -> None:
     state = look()
     with pytest.raises(DataError, match=r"2 files under labels that differ: .*; name one by its key"):
-        decide(state, [id_of(state, "square/both.png")], action="restore")
+        decide(state, [find_id(state, "square/both.png")], action="restore")
 
 
 def test_undo_takes_out_and_says_what_is_then(look: Look, project: Paths) -> None:
     decide(look(), ["line/1.png", "line/2.png", "line/copy.png"], action="drop")
     said = undo(look(), ["line/1.png", "line/0.png"])
-    assert said[:2] == ["line/1.png: goes on as line", "line/0.png: goes on as line"]
-    assert written(project) == [("line/2.png", "drop", "")]
+    assert said[:2] == ["line/1.png: kept as line", "line/0.png: kept as line"]
+    assert read_written(project) == [("line/2.png", "drop", "")]
     assert undo(look(), ["line/1.png"])[-1].endswith("nothing changed")
     with pytest.raises(DataError, match="line/99 is no file"):
         undo(look(), ["line/99"])
@@ -235,9 +236,9 @@ def test_undo_takes_out_what_is_gone_and_what_cannot_be(look: Look, project: Pat
     with pytest.raises(DataError, match=r"line/bad.png cannot be restored"):
         decide(look(), ["line/1.png"], action="drop")
     undo(look(), ["line/bad.png"])
-    assert written(project) == [("was/here.png", "drop", "")]
+    assert read_written(project) == [("was/here.png", "drop", "")]
     undo(look(), ["was/here.png"])
-    assert written(project) == []
+    assert read_written(project) == []
 
 
 def test_show_draws_what_can_be_decoded_and_says_what_is_known(

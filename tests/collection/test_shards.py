@@ -13,17 +13,17 @@ SHAPE = (4, 3, 2)
 N, PER_SHARD = 25, 10
 
 
-def pictures(n: int = N) -> NDArray[np.uint8]:
+def make_pictures(n: int = N) -> NDArray[np.uint8]:
     return np.random.default_rng(0).integers(0, 256, (n, *SHAPE), np.uint8)
 
 
 def write(folder: Path, order: list[int] | NDArray[np.int64], n: int = N) -> None:
     with ShardWriter(folder, n, SHAPE, PER_SHARD) as writer:
         for i in order:
-            writer.write(*divmod(int(i), PER_SHARD), pictures(n)[i])
+            writer.write(*divmod(int(i), PER_SHARD), make_pictures(n)[i])
 
 
-def contents(folder: Path) -> dict[str, bytes]:
+def read_files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
@@ -31,9 +31,9 @@ def test_what_is_gathered_is_what_was_written(tmp_path: Path) -> None:
     write(tmp_path, list(range(N)))
     shards = Shards(tmp_path)
     at = np.random.default_rng(1).integers(0, N, 200)
-    assert (shards.gather(at // PER_SHARD, at % PER_SHARD) == pictures()[at]).all()
+    assert (shards.gather(at // PER_SHARD, at % PER_SHARD) == make_pictures()[at]).all()
     assert (len(shards), shards.picture_shape) == (N, SHAPE)
-    assert len(contents(tmp_path)) == 3
+    assert len(read_files(tmp_path)) == 3
 
 
 def test_gather_of_nothing_has_the_shape_of_a_picture(tmp_path: Path) -> None:
@@ -45,14 +45,14 @@ def test_gather_of_nothing_has_the_shape_of_a_picture(tmp_path: Path) -> None:
 def test_the_order_of_writing_changes_no_byte(tmp_path: Path) -> None:
     write(tmp_path / "a", list(range(N)))
     write(tmp_path / "b", np.random.default_rng(2).permutation(N))
-    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+    assert read_files(tmp_path / "a") == read_files(tmp_path / "b")
 
 
 def test_rows_never_written_stay_black_and_move_no_other(tmp_path: Path) -> None:
     write(tmp_path, [i for i in range(N) if i != 12])
     shards = Shards(tmp_path)
     assert not shards.gather(np.array([1]), np.array([2])).any()
-    assert (shards.gather(np.array([1]), np.array([3]))[0] == pictures()[13]).all()
+    assert (shards.gather(np.array([1]), np.array([3]))[0] == make_pictures()[13]).all()
 
 
 def test_no_pictures_make_one_empty_shard(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_no_pictures_make_one_empty_shard(tmp_path: Path) -> None:
 
 def test_numpy_reads_a_shard(tmp_path: Path) -> None:
     write(tmp_path, list(range(N)))
-    assert (np.load(tmp_path / "shard-00002.npy") == pictures()[20:]).all()
+    assert (np.load(tmp_path / "shard-00002.npy") == make_pictures()[20:]).all()
 
 
 def test_shards_of_an_earlier_run_are_replaced_and_not_edited(tmp_path: Path) -> None:
@@ -71,14 +71,14 @@ def test_shards_of_an_earlier_run_are_replaced_and_not_edited(tmp_path: Path) ->
     kept.hardlink_to(tmp_path / "shards" / "shard-00000.npy")
     before = kept.read_bytes()
     write(tmp_path / "shards", [1], n=2)
-    assert list(contents(tmp_path / "shards")) == ["shard-00000.npy"]
+    assert list(read_files(tmp_path / "shards")) == ["shard-00000.npy"]
     assert kept.read_bytes() == before
 
 
 def test_an_error_leaves_no_shard(tmp_path: Path) -> None:
     with pytest.raises(KeyError), ShardWriter(tmp_path, N, SHAPE, PER_SHARD):
         raise KeyError
-    assert contents(tmp_path) == {}
+    assert read_files(tmp_path) == {}
 
 
 @pytest.mark.parametrize(

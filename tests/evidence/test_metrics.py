@@ -1,20 +1,23 @@
-"""metrics: scores against scikit-learn, intervals against brute force, names that MLflow takes."""
+"""metrics: scores against scikit-learn, intervals against brute force."""
 
-import re
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from pipeline.evidence.metrics import (
     SCORES,
-    bootstrap,
+    Scores,
     count_confusions,
-    counts_of,
     log_loss,
+    score_answers,
     score_classes,
     score_overall,
 )
-from pipeline.labels import metric_name
+
+Ints = npt.NDArray[np.int64]
+Float64 = npt.NDArray[np.float64]
 
 CASES = [
     pytest.param([0, 1, 2, 2, 1, 0, 0], [0, 2, 2, 2, 1, 0, 1], 3, id="mixed"),
@@ -24,6 +27,18 @@ CASES = [
     pytest.param([0, 0, 1, 1], [0, 2, 1, 1], 3, id="predicted, not there"),
     pytest.param([0, 1], [0, 1], 4, id="neither there nor predicted"),
 ]
+
+
+def count_answers(y_true: Ints, y_pred: Ints, k: int) -> tuple[Float64, Float64, Float64]:
+    """Right answers, true and predicted ones, each a class [k]."""
+    right, true, pred = (np.bincount(y, minlength=k) for y in (y_true[y_true == y_pred], y_true, y_pred))
+    return right.astype(np.float64), true.astype(np.float64), pred.astype(np.float64)
+
+
+def score(y_true: Ints, y_pred: Ints, k: int, groups: Ints | None = None, **changed: Any) -> Scores:
+    """The scores of answers, by default with each picture a group of its own."""
+    how: dict[str, Any] = {"n_resamples": 500, "confidence": 0.95, "seed": 0} | changed
+    return score_answers(y_true, y_pred, np.arange(len(y_true)) if groups is None else groups, k, **how)
 
 
 @pytest.mark.parametrize(("y_true", "y_pred", "k"), CASES)
@@ -37,74 +52,120 @@ def test_as_scikit_learn(y_true: list[int], y_pred: list[int], k: int) -> None:
     precision, recall, f1, _ = oracle.precision_recall_fscore_support(
         true, pred, labels=range(k), zero_division=0
     )
-    mine = score_classes(*counts_of(matrix))
+    counts = count_answers(true, pred, k)
+    mine = score_classes(*counts)
     for name, theirs in (("precision", precision), ("f1", f1)):
         assert mine[name][is_known] == pytest.approx(theirs[is_known])
         assert np.isnan(np.delete(mine[name], is_known)).all()
     assert mine["recall"][np.unique(true)] == pytest.approx(recall[np.unique(true)])
-    overall = score_overall(*counts_of(matrix))
+    overall = score_overall(*counts)
     assert overall["accuracy"] == pytest.approx(oracle.accuracy_score(true, pred))
     assert overall["balanced_accuracy"] == pytest.approx(recall[np.unique(true)].mean())
     assert overall["macro_f1"] == pytest.approx(oracle.f1_score(true, pred, average="macro"))
     assert overall["macro_precision"] == pytest.approx(precision[is_known].mean())
-    for name, score in SCORES.items():
-        assert score(true, pred, k) == pytest.approx(overall[name])
+    for name, compute in SCORES.items():
+        assert compute(true, pred, k) == pytest.approx(overall[name])
+    scores = score(true, pred, k, n_resamples=100)
+    assert {name: one.value for name, one in scores.overall.items()} == {
+        name: pytest.approx(float(value)) for name, value in overall.items()
+    }
+    for name, values in mine.items():
+        found = [one.value for one in scores.of_classes[name]]
+        assert found == pytest.approx(values.tolist(), nan_ok=True)
 
 
-def answers(n: int, k: int, share_right: float) -> tuple[np.ndarray, np.ndarray]:
+def make_answers(n: int, k: int, share_right: float) -> tuple[Ints, Ints]:
+    """True and predicted classes [n], about so many of them alike."""
     rng = np.random.default_rng(0)
     y_true = rng.integers(0, k, n)
     return y_true, np.where(rng.random(n) < share_right, y_true, rng.integers(0, k, n))
 
 
-def test_bootstrap_as_resampling_pictures() -> None:
-    """Resampling the cells of the matrix gives the intervals that resampling pictures gives."""
-    y_true, y_pred = answers(300, 3, 0.8)
-    overall, a_class = bootstrap(
-        count_confusions(y_true, y_pred, 3), n_resamples=4000, confidence=0.9, seed=1
-    )
+@pytest.mark.parametrize("group_size", [pytest.param(1, id="single"), pytest.param(3, id="in groups")])
+def test_bootstrap_as_resampling_pictures(group_size: int) -> None:
+    """Drawing kinds of groups gives the intervals that drawing the groups themselves gives."""
+    y_true, y_pred = make_answers(300, 3, 0.8)
+    groups = np.random.default_rng(1).permutation(np.arange(300) // group_size)
+    scores = score(y_true, y_pred, 3, groups, n_resamples=4000, confidence=0.9, seed=1)
+    members = [np.flatnonzero(groups == group) for group in range(300 // group_size)]
     rng = np.random.default_rng(2)
     drawn = []
     for _ in range(4000):
-        i = rng.integers(0, 300, 300)
-        matrix = counts_of(count_confusions(y_true[i], y_pred[i], 3))
-        drawn.append((score_overall(*matrix)["macro_f1"], *score_classes(*matrix)["recall"]))
+        i = np.concatenate([members[j] for j in rng.integers(0, len(members), len(members))])
+        counts = count_answers(y_true[i], y_pred[i], 3)
+        drawn.append((score_overall(*counts)["macro_f1"], *score_classes(*counts)["recall"]))
     low, high = np.quantile(drawn, [0.05, 0.95], axis=0)
-    assert overall["macro_f1"] == pytest.approx((low[0], high[0]), abs=0.006)
-    assert a_class["recall"][0] == pytest.approx(low[1:], abs=0.015)
-    assert a_class["recall"][1] == pytest.approx(high[1:], abs=0.015)
+    assert scores.overall["macro_f1"][1:] == pytest.approx((low[0], high[0]), abs=0.006)
+    recall = scores.of_classes["recall"]
+    assert [one.low for one in recall] == pytest.approx(low[1:], abs=0.015)
+    assert [one.high for one in recall] == pytest.approx(high[1:], abs=0.015)
+
+
+def test_single_pictures_are_drawn_as_the_cells_of_the_matrix() -> None:
+    """With groups of one, the intervals are those of the same multinomial draws from the cells."""
+    y_true, y_pred = make_answers(300, 3, 0.8)
+    scores = score(y_true, y_pred, 3, seed=5)
+    matrix = count_confusions(y_true, y_pred, 3)
+    cells = np.random.default_rng(5).multinomial(300, matrix.ravel() / 300, size=500).reshape(-1, 3, 3)
+    right = np.einsum("rkk->rk", cells).astype(np.float64)
+    counts = right, cells.sum(axis=2).astype(np.float64), cells.sum(axis=1).astype(np.float64)
+    for name, values in score_overall(*counts).items():
+        ends = np.quantile(values, [0.025, 0.975])
+        assert scores.overall[name][1:] == pytest.approx(tuple(ends), abs=1e-12)
+    for name, values in score_classes(*counts).items():
+        ends = np.quantile(values, [0.025, 0.975], axis=0)
+        assert np.array(scores.of_classes[name])[:, 1:] == pytest.approx(ends.T, abs=1e-12)
 
 
 def test_bootstrap_is_repeatable_and_ordered() -> None:
-    y_true, y_pred = answers(200, 4, 0.7)
-    matrix = count_confusions(y_true, y_pred, 4)
-    first, first_class = bootstrap(matrix, n_resamples=500, confidence=0.95, seed=0)
-    again, again_class = bootstrap(matrix, n_resamples=500, confidence=0.95, seed=0)
+    y_true, y_pred = make_answers(200, 4, 0.7)
+    first, again = (score(y_true, y_pred, 4) for _ in range(2))
     assert first == again
-    assert all(np.array_equal(first_class[name], again_class[name]) for name in first_class)
-    assert bootstrap(matrix, n_resamples=500, confidence=0.95, seed=1)[0] != first
-    for name, value in score_overall(*counts_of(matrix)).items():
-        assert first[name][0] < value < first[name][1]
-    wide = bootstrap(matrix, n_resamples=500, confidence=0.99, seed=0)[0]["accuracy"]
-    assert wide[0] < first["accuracy"][0] < first["accuracy"][1] < wide[1]
+    assert score(y_true, y_pred, 4, seed=1).overall != first.overall
+    for name, value in score_overall(*count_answers(y_true, y_pred, 4)).items():
+        assert first.overall[name].value == pytest.approx(float(value))
+        assert first.overall[name].low < value < first.overall[name].high
+    wide, narrow = (one.overall["accuracy"] for one in (score(y_true, y_pred, 4, confidence=0.99), first))
+    assert wide.low < narrow.low < narrow.high < wide.high
 
 
 def test_bootstrap_in_several_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bounding memory changes how many resamples there are at a time, not how many there are."""
-    y_true, y_pred = answers(200, 4, 0.7)
-    matrix = count_confusions(y_true, y_pred, 4)
-    whole = bootstrap(matrix, n_resamples=500, confidence=0.95, seed=0)[0]
-    monkeypatch.setattr("pipeline.evidence.metrics._RESAMPLED_CELLS", 300)
-    assert bootstrap(matrix, n_resamples=500, confidence=0.95, seed=0)[0] == whole
+    y_true, y_pred = make_answers(200, 4, 0.7)
+    whole = score(y_true, y_pred, 4)
+    monkeypatch.setattr("pipeline.evidence.intervals._RESAMPLED_CELLS", 300)
+    assert score(y_true, y_pred, 4) == whole
 
 
 def test_bootstrap_of_a_rare_class() -> None:
     """A class of two pictures is missing from many resamples: they do not count as recall 0."""
-    matrix = np.array([[98, 0, 0], [0, 2, 0], [0, 0, 0]])
-    overall, a_class = bootstrap(matrix, n_resamples=500, confidence=0.95, seed=0)
-    assert a_class["recall"][0][:2].tolist() == [1, 1]
-    assert np.isnan(a_class["recall"][0][2])
-    assert overall["balanced_accuracy"] == (1, 1)
+    y = np.array([0] * 98 + [1] * 2)
+    scores = score(y, y, 3)
+    recall = scores.of_classes["recall"]
+    assert [one.low for one in recall[:2]] == [1, 1]
+    assert np.isnan(recall[2]).all()
+    assert scores.overall["balanced_accuracy"][1:] == (1, 1)
+
+
+def test_near_duplicates_widen_every_interval() -> None:
+    """Each picture there twice: as one group they say what one of them said, as two of two they say more."""
+    y_true, y_pred = (np.repeat(y, 2) for y in make_answers(100, 3, 0.7))
+    apart, together = score(y_true, y_pred, 3), score(y_true, y_pred, 3, np.arange(200) // 2)
+    once = score(y_true[::2], y_pred[::2], 3)
+    for name, narrow in apart.overall.items():
+        wide = together.overall[name]
+        assert wide.value == narrow.value
+        assert wide.high - wide.low > 1.2 * (narrow.high - narrow.low)
+        assert wide == pytest.approx(once.overall[name])
+
+
+def test_which_pictures_are_a_group_matters_and_not_its_number() -> None:
+    y_true, y_pred = make_answers(120, 3, 0.7)
+    groups = np.arange(120) // 3
+    order = np.random.default_rng(0).permutation(120)
+    scores = score(y_true, y_pred, 3, groups)
+    assert score(y_true[order], y_pred[order], 3, groups[order]) == scores
+    assert score(y_true, y_pred, 3, 1000 - 7 * groups) == scores
 
 
 def test_log_loss() -> None:
@@ -113,28 +174,3 @@ def test_log_loss() -> None:
     y_prob = np.array([[0.7, 0.3], [0.2, 0.8], [0.6, 0.4]], np.float32)
     assert log_loss(np.array([0, 1, 1]), y_prob) == pytest.approx(oracle([0, 1, 1], y_prob), rel=1e-5)
     assert log_loss(np.array([1]), np.array([[1.0, 0.0]])) == pytest.approx(-np.log(1e-7))
-
-
-@pytest.mark.parametrize(
-    ("parts", "expected"),
-    [
-        pytest.param(("class", "Photo", "recall"), "class/Photo/recall", id="plain"),
-        pytest.param(("Oak tree 2.1_b-c",), "Oak tree 2.1_b-c", id="all that is allowed"),
-        pytest.param(("a/b",), r"a_b-[0-9a-f]{8}", id="a slash"),
-        pytest.param(("Schéma (x)",), r"Sch_ma _x_-[0-9a-f]{8}", id="other characters"),
-        pytest.param(("..",), r"-[0-9a-f]{8}", id="a path"),
-        pytest.param(("",), r"-[0-9a-f]{8}", id="nothing"),
-        pytest.param(("x" * 300,), "x{100}-[0-9a-f]{8}", id="too long"),
-    ],
-)
-def test_metric_name(parts: tuple[str, ...], expected: str) -> None:
-    from mlflow.utils.validation import _validate_metric_name
-
-    name = metric_name(*parts)
-    assert re.fullmatch(expected, name)
-    _validate_metric_name(name)  # type: ignore[no-untyped-call]
-
-
-def test_metric_names_stay_different() -> None:
-    names = ["a/b", "a_b", "a b", "a:b", "ä", "ö", "", ".", "..", "x" * 300, "x" * 301]
-    assert len({metric_name(name) for name in names}) == len(names)

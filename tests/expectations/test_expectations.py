@@ -10,9 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline import expectations
 from pipeline.collection.shards import ShardWriter
 from pipeline.errors import DataError
+from pipeline.expectations.intake import check_intake, describe_intake
+from pipeline.expectations.page import write_docs
+from pipeline.expectations.ready import check_ready, describe_ready
 from pipeline.expectations.report import Report
 from pipeline.params import Params
 from pipeline.tables.clean_manifest import CLEAN_MANIFEST
@@ -41,7 +43,7 @@ READY = {
 }
 
 
-def row(number: int, label: str, **changes: Any) -> dict[str, Any]:
+def make_row(number: int, label: str, **changes: Any) -> dict[str, Any]:
     values: dict[str, Any] = {
         "id": f"{number:064d}",
         "key": f"{label}/{number}.png",
@@ -61,31 +63,31 @@ def row(number: int, label: str, **changes: Any) -> dict[str, Any]:
     return values | MEASURED | changes
 
 
-def good_rows() -> Rows:
-    return [row(i, "cat") for i in range(20)] + [row(i + 100, "fox") for i in range(10)]
+def make_rows() -> Rows:
+    return [make_row(i, "cat") for i in range(20)] + [make_row(i + 100, "fox") for i in range(10)]
 
 
-def replaced(start: int, stop: int, **changes: Any) -> Change:
+def replace_rows(start: int, stop: int, **changes: Any) -> Change:
     def change(rows: Rows) -> None:
         rows[start:stop] = [one | changes for one in rows[start:stop]]
 
     return change
 
 
-def cut(to: int) -> Change:
+def cut_rows(to: int) -> Change:
     def change(rows: Rows) -> None:
         del rows[to:]
 
     return change
 
 
-def intake(params_of: ParamsOf, rows: Rows, labels: tuple[str, ...] = ("cat", "fox")) -> Report:
-    manifest, classes = intake_tables(rows, labels)
+def hold_intake(params_of: ParamsOf, rows: Rows, labels: tuple[str, ...] = ("cat", "fox")) -> Report:
+    manifest, classes = make_intake_tables(rows, labels)
     section = params_of(validate=LIMITS).validate_
-    return expectations.check_intake(manifest, classes, section=section, formats=("PNG", "JPEG"))
+    return check_intake(manifest, classes, section=section, formats=("PNG", "JPEG"))
 
 
-def intake_tables(rows: Rows, labels: tuple[str, ...] = ("cat", "fox")) -> tuple[pa.Table, pa.Table]:
+def make_intake_tables(rows: Rows, labels: tuple[str, ...] = ("cat", "fox")) -> tuple[pa.Table, pa.Table]:
     n = {label: sum(r["label"] == label and r["verdict"] != "quarantined" for r in rows) for label in labels}
     classes = [
         {"label": label, "n_files": n[label], "n_readable": n[label], "share_of_largest": n[label] / 20}
@@ -95,7 +97,7 @@ def intake_tables(rows: Rows, labels: tuple[str, ...] = ("cat", "fox")) -> tuple
     return manifest, pa.Table.from_pylist(classes, schema=RAW_CLASSES)
 
 
-def holds(report: Report, critical: str, warning: str) -> None:
+def expect_failures(report: Report, critical: str, warning: str) -> None:
     """Each severity has a failure that matches its pattern, or none where the pattern is empty."""
     for severity, pattern in (("critical", critical), ("warning", warning)):
         failed = [str(one) for one in report.findings if not one.is_met and one.severity == severity]
@@ -106,88 +108,93 @@ def holds(report: Report, critical: str, warning: str) -> None:
 @pytest.mark.parametrize(
     ("change", "critical", "warning"),
     [
-        pytest.param(cut(30), "", "", id="good"),
-        pytest.param(replaced(0, 3, **AWAY), "", "", id="a tenth unreadable"),
+        pytest.param(cut_rows(30), "", "", id="good"),
+        pytest.param(replace_rows(0, 3, **AWAY), "", "", id="a tenth unreadable"),
         pytest.param(
-            replaced(0, 4, **AWAY),
+            replace_rows(0, 4, **AWAY),
             "At most 10.0% of the files .* got 4 of 30 .13.3%.: cat/0.png, .*, "
             "set by validate.max_unreadable_share",
             "",
             id="more unreadable",
         ),
         pytest.param(
-            replaced(0, 2, key="cat/x"), "path of its own.*got 2 of 30 not so: cat/x", "", id="keys"
+            replace_rows(0, 2, key="cat/x"), "path of its own.*got 2 of 30 not so: cat/x", "", id="keys"
         ),
         pytest.param(
-            replaced(0, 2, key="a\nb"), r"got 2 of 30 not so: a\\nb, a\\nb", "", id="one line for any key"
+            replace_rows(0, 2, key="a\nb"), r"got 2 of 30 not so: a\\nb, a\\nb", "", id="one line for any key"
         ),
         pytest.param(
-            replaced(0, 2, id="0" * 64), "", "same bytes.*got 2 of 30 not so: cat/0.png, ", id="copies"
+            replace_rows(0, 2, id="0" * 64), "", "same bytes.*got 2 of 30 not so: cat/0.png, ", id="copies"
         ),
-        pytest.param(replaced(0, 2, id=None, **AWAY), "", "", id="two files without bytes are no copies"),
-        pytest.param(replaced(0, 1, verdict="lost"), "kept, repaired or quarantined", "", id="verdict"),
+        pytest.param(replace_rows(0, 2, id=None, **AWAY), "", "", id="two files without bytes are no copies"),
+        pytest.param(replace_rows(0, 1, verdict="lost"), "kept, repaired or quarantined", "", id="verdict"),
         pytest.param(
-            replaced(0, 1, format="TGA"), "among PNG, JPEG.*cat/0.png TGA.*validate.formats", "", id="format"
+            replace_rows(0, 1, format="TGA"),
+            "among PNG, JPEG.*cat/0.png TGA.*validate.formats",
+            "",
+            id="format",
         ),
-        pytest.param(replaced(0, 1, brightness=1.5), "brightness lies in 0 to 1.0", "", id="brightness"),
-        pytest.param(replaced(0, 1, contrast=0.6), "contrast lies in", "", id="contrast"),
-        pytest.param(replaced(0, 1, share_white=-0.1), "share of white lies in", "", id="white"),
-        pytest.param(replaced(0, 1, entropy=9.0), "entropy lies in 0 to 8.0", "", id="entropy"),
-        pytest.param(replaced(0, 3, brightness=0.05), "", "", id="a tenth dark"),
+        pytest.param(replace_rows(0, 1, brightness=1.5), "brightness lies in 0 to 1.0", "", id="brightness"),
+        pytest.param(replace_rows(0, 1, contrast=0.6), "contrast lies in", "", id="contrast"),
+        pytest.param(replace_rows(0, 1, share_white=-0.1), "share of white lies in", "", id="white"),
+        pytest.param(replace_rows(0, 1, entropy=9.0), "entropy lies in 0 to 8.0", "", id="entropy"),
+        pytest.param(replace_rows(0, 3, brightness=0.05), "", "", id="a tenth dark"),
         pytest.param(
-            replaced(0, 4, brightness=0.05),
+            replace_rows(0, 4, brightness=0.05),
             "",
             "are dark .*got 4 of 30 .13.3%.: cat/0.png 0.05, .*"
             "set by validate.dark_below and validate.max_unusual_share",
             id="dark",
         ),
-        pytest.param(replaced(0, 4, sharpness=9.0), "", "are blurred.*validate.blurred_below", id="blurred"),
         pytest.param(
-            replaced(0, 4, jpeg_quality=9), "", "JPEGs of a quality below 30, got 4 of 4", id="jpeg"
+            replace_rows(0, 4, sharpness=9.0), "", "are blurred.*validate.blurred_below", id="blurred"
         ),
-        pytest.param(replaced(0, 4, width=300), "", "very long.*cat/0.png 6.25", id="long"),
         pytest.param(
-            replaced(0, 4, verdict="quarantined", reason="low_information"),
+            replace_rows(0, 4, jpeg_quality=9), "", "JPEGs of a quality below 30, got 4 of 4", id="jpeg"
+        ),
+        pytest.param(replace_rows(0, 4, width=300), "", "very long.*cat/0.png 6.25", id="long"),
+        pytest.param(
+            replace_rows(0, 4, verdict="quarantined", reason="low_information"),
             "",
             "blank or nearly so, got 4 of 30",
             id="blank",
         ),
         pytest.param(
-            replaced(0, 4, brightness=0.0, sharpness=0.0, width=9000, **AWAY),
+            replace_rows(0, 4, brightness=0.0, sharpness=0.0, width=9000, **AWAY),
             "cannot be used",
             "",
             id="what cannot be used is not called unusual too",
         ),
         pytest.param(
-            cut(24),
+            cut_rows(24),
             "at least 5 readable images, got 1 of 2 not so: fox 4 .*validate.min_images_per_class",
             "No class is smaller than 40.0%.*got 1 of 2 not so: fox 0.2",
             id="a rare class",
         ),
-        pytest.param(cut(27), "", "No class is smaller", id="imbalance only warns"),
+        pytest.param(cut_rows(27), "", "No class is smaller", id="imbalance only warns"),
     ],
 )
 def test_intake(params_of: ParamsOf, change: Change, critical: str, warning: str) -> None:
-    rows = good_rows()
+    rows = make_rows()
     change(rows)
-    holds(intake(params_of, rows), critical, warning)
+    expect_failures(hold_intake(params_of, rows), critical, warning)
 
 
 def test_one_class_is_not_enough(params_of: ParamsOf) -> None:
-    holds(intake(params_of, good_rows()[:20], ("cat",)), "at least two classes.*got 1 ", "")
+    expect_failures(hold_intake(params_of, make_rows()[:20], ("cat",)), "at least two classes.*got 1 ", "")
 
 
 def test_a_manifest_with_other_columns_is_refused(params_of: ParamsOf) -> None:
-    manifest, classes = intake_tables(good_rows())
+    manifest, classes = make_intake_tables(make_rows())
     section = params_of(validate=LIMITS).validate_
     other = manifest.append_column("extra", manifest.column("id"))
-    report = expectations.check_intake(other, classes, section=section, formats=("PNG",))
-    holds(report, "has the columns", "")
+    report = check_intake(other, classes, section=section, formats=("PNG",))
+    expect_failures(report, "has the columns", "")
 
 
-def ready_tables() -> dict[str, Any]:
+def make_ready_tables() -> dict[str, Any]:
     """30 files: 28 pictures of which 4 are in two groups, and 2 in quarantine."""
-    files = good_rows()
+    files = make_rows()
     kept = [
         one | {"group": one["id"], "shard": 0, "row": at, "pdq": bytes(32), "pdq_quality": 50}
         for at, one in enumerate(files[:19] + files[20:29])
@@ -197,25 +204,27 @@ def ready_tables() -> dict[str, Any]:
     return {"files": files, "kept": kept, "away": [files[19], files[29]], "shape": (6, 5, 3), "n": 28}
 
 
-def ready(params_of: ParamsOf, folder: Path, tables: dict[str, Any]) -> tuple[Report, tuple[pa.Table, ...]]:
+def hold_ready(
+    params_of: ParamsOf, folder: Path, tables: dict[str, Any]
+) -> tuple[Report, tuple[pa.Table, ...]]:
     with ShardWriter(folder, tables["n"], tables["shape"], max(tables["n"], 1)) as writer:
         for at in range(tables["n"]):
             writer.write(0, at, np.zeros(tables["shape"], np.uint8))
     section = params_of(clean={"image_hw": [6, 5], "ready": READY}).clean
     schemas = {"files": RAW_MANIFEST, "kept": CLEAN_MANIFEST, "away": QUARANTINE}
     made = tuple(pa.Table.from_pylist(tables[name], schema=schema) for name, schema in schemas.items())
-    return expectations.check_ready(*made, section=section, labels=("cat", "fox"), shards=folder), made
+    return check_ready(*made, section=section, labels=("cat", "fox"), shards=folder), made
 
 
-def changed(**changes: Any) -> Change:
+def change_tables(**changes: Any) -> Change:
     return lambda tables: tables.update(changes)
 
 
-def kept_changed(start: int, stop: int, **changes: Any) -> Change:
-    return lambda tables: replaced(start, stop, **changes)(tables["kept"])
+def change_kept(start: int, stop: int, **changes: Any) -> Change:
+    return lambda tables: replace_rows(start, stop, **changes)(tables["kept"])
 
 
-def lost(n: int) -> Change:
+def lose_pictures(n: int) -> Change:
     """The last `n` pictures of cat go to the quarantine instead."""
 
     def change(tables: dict[str, Any]) -> None:
@@ -227,7 +236,7 @@ def lost(n: int) -> Change:
     return change
 
 
-def thin(tables: dict[str, Any]) -> None:
+def thin_out(tables: dict[str, Any]) -> None:
     """Fox has six files, of which clean keeps four."""
     del tables["files"][26:], tables["kept"][23:]
     tables["away"] = [tables["files"][19], tables["files"][24], tables["files"][25]]
@@ -237,43 +246,50 @@ def thin(tables: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("change", "critical", "warning"),
     [
-        pytest.param(changed(), "", "", id="good"),
-        pytest.param(kept_changed(0, 2, id="x"), "same bytes, got 2 of 28", "", id="ids"),
+        pytest.param(change_tables(), "", "", id="good"),
+        pytest.param(change_kept(0, 2, id="x"), "same bytes, got 2 of 28", "", id="ids"),
         pytest.param(
-            kept_changed(0, 2, row=5), "place of its own.*got 3 of 28 not so: cat/0.png,", "", id="places"
+            change_kept(0, 2, row=5), "place of its own.*got 3 of 28 not so: cat/0.png,", "", id="places"
         ),
-        pytest.param(kept_changed(0, 1, label="dog"), "label of a class.*cat/0.png dog", "", id="label"),
-        pytest.param(kept_changed(0, 1, group=None), "in a group.*got 1 of 28", "", id="no group"),
-        pytest.param(changed(away=[]), "Kept and quarantined together.*got 2 ", "", id="files lost"),
-        pytest.param(changed(n=27), "shards hold a picture for every row.*got 1 ", "", id="too few pixels"),
-        pytest.param(changed(n=29), "", "", id="a row left by a file that failed after validate"),
+        pytest.param(change_kept(0, 1, label="dog"), "label of a class.*cat/0.png dog", "", id="label"),
+        pytest.param(change_kept(0, 1, group=None), "in a group.*got 1 of 28", "", id="no group"),
+        pytest.param(change_tables(away=[]), "Kept and quarantined together.*got 2 ", "", id="files lost"),
         pytest.param(
-            changed(shape=(5, 6, 3)),
+            change_tables(n=27), "shards hold a picture for every row.*got 1 ", "", id="too few pixels"
+        ),
+        pytest.param(change_tables(n=29), "", "", id="a row left by a file that failed after validate"),
+        pytest.param(
+            change_tables(shape=(5, 6, 3)),
             "are 6 x 5 x 3, got 1 of 1 not so: all files 5 x 6 x 3 .*clean.channels and clean.image_hw",
             "",
             id="shape",
         ),
         pytest.param(
-            lost(5), "At most 20.0%.*got 23.3% .*clean.ready.max_quarantined_share", "", id="much quarantined"
+            lose_pictures(5),
+            "At most 20.0%.*got 23.3% .*clean.ready.max_quarantined_share",
+            "",
+            id="much quarantined",
         ),
-        pytest.param(thin, "at least 5 pictures left.*fox 4 .*clean.ready.min", "smaller", id="a rare class"),
         pytest.param(
-            kept_changed(22, 28, group="i"), "", "holds more than 15.0%.*got 21.4%", id="a large group"
+            thin_out, "at least 5 pictures left.*fox 4 .*clean.ready.min", "smaller", id="a rare class"
         ),
-        pytest.param(kept_changed(4, 8, group="i"), "", "", id="near-duplicates within the limit"),
         pytest.param(
-            lambda tables: [kept_changed(at, at + 2, group=f"g{at}")(tables) for at in range(0, 20, 2)],
+            change_kept(22, 28, group="i"), "", "holds more than 15.0%.*got 21.4%", id="a large group"
+        ),
+        pytest.param(change_kept(4, 8, group="i"), "", "", id="near-duplicates within the limit"),
+        pytest.param(
+            lambda tables: [change_kept(at, at + 2, group=f"g{at}")(tables) for at in range(0, 20, 2)],
             "",
             "have a near-duplicate, got 78.6% .*clean.ready.max_near_duplicate_share",
             id="many near-duplicates",
         ),
         pytest.param(
-            kept_changed(0, 3, pdq_quality=3), "", "too plain.*got 3 of 28 .10.7%.: cat/0.png 3, ", id="plain"
+            change_kept(0, 3, pdq_quality=3), "", "too plain.*got 3 of 28 .10.7%.: cat/0.png 3, ", id="plain"
         ),
         pytest.param(
             lambda tables: (
-                kept_changed(0, 9, pdq_quality=0)(tables),
-                replaced(0, 9, width=31)(tables["files"]),
+                change_kept(0, 9, pdq_quality=0)(tables),
+                replace_rows(0, 9, width=31)(tables["files"]),
             ),
             "",
             "",
@@ -282,15 +298,15 @@ def thin(tables: dict[str, Any]) -> None:
     ],
 )
 def test_ready(params_of: ParamsOf, tmp_path: Path, change: Change, critical: str, warning: str) -> None:
-    tables = ready_tables()
+    tables = make_ready_tables()
     change(tables)
-    holds(ready(params_of, tmp_path / "shards", tables)[0], critical, warning)
+    expect_failures(hold_ready(params_of, tmp_path / "shards", tables)[0], critical, warning)
 
 
 def test_results_are_the_same_each_time_and_plain_json(params_of: ParamsOf, tmp_path: Path) -> None:
     written = []
     for name in ("a.json", "b.json"):
-        intake(params_of, good_rows()[:24]).write(tmp_path / name)
+        hold_intake(params_of, make_rows()[:24]).write(tmp_path / name)
         written.append((tmp_path / name).read_text())
     assert written[0] == written[1]
     assert list(json.loads(written[0])) == ["intake-classes", "intake-files"]
@@ -301,7 +317,7 @@ def test_results_are_the_same_each_time_and_plain_json(params_of: ParamsOf, tmp_
 def test_what_is_critical_stops_in_one_line_and_warnings_are_logged(
     params_of: ParamsOf, caplog: pytest.LogCaptureFixture
 ) -> None:
-    good, bad = intake(params_of, good_rows()[:27]), intake(params_of, good_rows()[:24])
+    good, bad = hold_intake(params_of, make_rows()[:27]), hold_intake(params_of, make_rows()[:24])
     good.enforce(docs=Path("docs/index.html"))
     assert "No class is smaller" in caplog.text
     with pytest.raises(DataError, match=r"Every class .*; because of x; see docs/index\.html") as caught:
@@ -309,33 +325,43 @@ def test_what_is_critical_stops_in_one_line_and_warnings_are_logged(
     assert "\n" not in str(caught.value)
 
 
-def pages(params_of: ParamsOf, rows: Rows, folder: Path) -> str:
+def render_page(params_of: ParamsOf, rows: Rows, folder: Path) -> str:
     (folder / "picture.png").write_bytes(b"\x89PNG")
-    report = intake(params_of, rows)
-    shown = expectations.intake_page(*intake_tables(rows), {"Sizes": folder / "picture.png"})
-    expectations.write_docs(report, shown, folder / "docs")
+    report = hold_intake(params_of, rows)
+    shown = describe_intake(*make_intake_tables(rows), {"Sizes": folder / "picture.png"})
+    write_docs(report, shown, folder / "docs")
     return (folder / "docs" / "index.html").read_text(encoding="utf-8")
+
+
+def find_suite(page: str) -> Path:
+    """The file in which a page says that its suite can be read."""
+    named: list[str] = re.findall(r"readable in\n<code>(.*?)</code>", page)
+    assert len(named) == 1
+    path = Path(__file__).parents[2] / named[0]
+    assert path.is_file()
+    return path
 
 
 def test_a_page_is_whole_in_itself_and_the_same_each_time(params_of: ParamsOf, tmp_path: Path) -> None:
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "stale.html").write_text("")
-    page = pages(params_of, good_rows(), tmp_path)
+    page = render_page(params_of, make_rows(), tmp_path)
     assert [path.name for path in (tmp_path / "docs").iterdir()] == ["index.html"]
-    assert pages(params_of, good_rows(), tmp_path) == page
+    assert render_page(params_of, make_rows(), tmp_path) == page
     assert not re.findall(r"https?://|@import|<script|<link|src=\"(?!data:)|url\(", page)
     assert page.count('src="data:image/png;base64,') == 1
     assert "Fit to go on: every expectation is met" in page
     assert page.count('<li class="met">') == 18
+    assert find_suite(page).name == "intake_suite.py"
 
 
 def test_a_page_says_what_was_expected_what_was_found_who_and_which_knob(
     params_of: ParamsOf, tmp_path: Path
 ) -> None:
-    rows = good_rows()[:24]
-    replaced(0, 4, **AWAY)(rows)
+    rows = make_rows()[:24]
+    replace_rows(0, 4, **AWAY)(rows)
     rows[0]["key"] = "cat/<b>&.png"
-    page = pages(params_of, rows, tmp_path)
+    page = render_page(params_of, rows, tmp_path)
     assert "Stopped: 2 critical expectations not met" in page
     assert "cat/&lt;b&gt;&amp;.png" in page
     assert "<b>&" not in page
@@ -354,16 +380,17 @@ def test_a_page_says_what_was_expected_what_was_found_who_and_which_knob(
 
 
 def test_the_page_of_clean_counts_what_goes_on(params_of: ParamsOf, tmp_path: Path) -> None:
-    tables = ready_tables()
+    tables = make_ready_tables()
     tables["away"] = [one | {"reason": "duplicate"} for one in tables["away"]]
-    report, made = ready(params_of, tmp_path / "shards", tables)
-    shown = expectations.ready_page(*made, labels=("cat", "fox"))
-    expectations.write_docs(report, shown, tmp_path / "docs")
+    report, made = hold_ready(params_of, tmp_path / "shards", tables)
+    shown = describe_ready(*made, labels=("cat", "fox"))
+    write_docs(report, shown, tmp_path / "docs")
     page = (tmp_path / "docs" / "index.html").read_text(encoding="utf-8")
     for what, n in (("Pictures that go on", 28), ("Quarantined", 2), ("Groups of near-duplicates", 2)):
         assert f"<dt>{what}</dt><dd>{n}</dd>" in page
     assert "2 duplicate" in page
     assert "<th>fox</th><td>10</td><td>9</td>" in page
+    assert find_suite(page).name == "ready_suite.py"
 
 
 def test_many_classes_show_the_smallest(params_of: ParamsOf, tmp_path: Path) -> None:
@@ -371,10 +398,8 @@ def test_many_classes_show_the_smallest(params_of: ParamsOf, tmp_path: Path) -> 
         {"label": f"c{i:03d}", "n_files": i, "n_readable": i, "share_of_largest": i / 300} for i in range(300)
     ]
     table = pa.Table.from_pylist(classes, schema=RAW_CLASSES)
-    manifest, _ = intake_tables(good_rows())
-    expectations.write_docs(
-        intake(params_of, good_rows()), expectations.intake_page(manifest, table, {}), tmp_path / "docs"
-    )
+    manifest, _ = make_intake_tables(make_rows())
+    write_docs(hold_intake(params_of, make_rows()), describe_intake(manifest, table, {}), tmp_path / "docs")
     page = (tmp_path / "docs" / "index.html").read_text(encoding="utf-8")
     assert "The 200 smallest of 300 classes" in page
     assert "c000" in page

@@ -22,10 +22,16 @@ import pytest
 from PIL import Image
 
 from benchmarks.bombs import BOMBS, gif_header, png
-from pipeline import images
 from pipeline.errors import DataError
-from pipeline.params import Params
+from pipeline.images.inspection import Inspection, inspect, inspect_item
+from pipeline.images.inspection import give_up as give_up_inspecting
+from pipeline.images.measures import measure_residues
+from pipeline.images.picture import Developed, develop_item
+from pipeline.images.picture import give_up as give_up_developing
+from pipeline.images.reading import REPAIRS
+from pipeline.params import Params, ValidateParams
 from pipeline.paths import Paths
+from pipeline.refusals import REASONS
 from pipeline.sources import open_source
 from pipeline.stages import clean, split, validate
 from pipeline.tables.clean_manifest import CLEAN_MANIFEST
@@ -35,9 +41,9 @@ from pipeline.tables.raw_manifest import RAW_MANIFEST
 from pipeline.tables.split import SPLIT
 from pipeline.tracking.runs import Untracked
 from pipeline.workers import ordered_map
+from tests.images.scenes import FORMATS, draw_noise, encode, make_recipe
 
 ParamsOf = Callable[..., Params]
-FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
 LOOK: dict[str, Any] = {
     "formats": FORMATS,
     "max_pixels": 1_000_000,
@@ -46,49 +52,51 @@ LOOK: dict[str, Any] = {
 }
 
 
-def encoded(image: Image.Image, kind: str = "PNG", **settings: Any) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, kind, **settings)
-    return stream.getvalue()
+def draw(seed: int, width: int = 16, height: int = 16, mode: str = "RGB") -> Image.Image:
+    return draw_noise(width, height, seed, mode)
 
 
-def noise(seed: int, width: int = 16, height: int = 16, mode: str = "RGB") -> Image.Image:
-    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
-    return Image.fromarray(pixels).convert(mode)
+def say_limits(params: Params, max_seconds: float) -> ValidateParams:
+    """What validate is told: LOOK, and how long a file may take."""
+    return params.validate_.model_copy(update=LOOK | {"max_seconds_per_file": max_seconds})
 
 
 def develop(paths: Paths, source: Path, params: Params) -> tuple[pa.Table, pa.Table, pa.Table]:
     """validate (without its expectations) and clean of a source: raw manifest, kept, quarantine."""
-    opened = open_source(source, ignore=[], class_names=[], csv_label_column="label", csv_image_hw=(2, 2))
-    manifest = validate.manifest_of(opened, **LOOK, max_seconds=5)
+    manifest = validate.build_manifest(open_source(source, params.data), say_limits(params, max_seconds=5))
     write_table(manifest, paths.raw_manifest)
     clean.main(params, paths, Untracked())
     kept, away = read_table(paths.clean_manifest, CLEAN_MANIFEST), read_table(paths.quarantine, QUARANTINE)
     assert sorted(kept["key"].to_pylist() + away["key"].to_pylist()) == manifest["key"].to_pylist()
-    assert set(away["reason"].to_pylist()) <= set(images.REASONS)
+    assert set(away["reason"].to_pylist()) <= set(REASONS)
     return read_table(paths.raw_manifest, RAW_MANIFEST), kept, away
 
 
-def by_key(table: pa.Table, column: str) -> dict[str, Any]:
+def map_keys(table: pa.Table, column: str) -> dict[str, Any]:
     return dict(zip(table["key"].to_pylist(), table[column].to_pylist(), strict=True))
+
+
+def explain(found: Inspection | Developed) -> str:
+    """The reason of its refusal, or ""."""
+    return found.refusal.reason if found.refusal else ""
 
 
 # --- each reason and each repair ---
 
 
-def rotated(seed: int) -> bytes:
+def make_rotated(seed: int) -> bytes:
     exif = Image.Exif()
     exif[0x0112] = 6
-    return encoded(noise(seed), "JPEG", exif=exif)
+    return encode(draw(seed), "JPEG", exif=exif)
 
 
-def transparent(seed: int) -> bytes:
-    image = noise(seed)
+def make_transparent(seed: int) -> bytes:
+    image = draw(seed)
     image.putalpha(Image.linear_gradient("L").resize(image.size))
-    return encoded(image)
+    return encode(image)
 
 
-WHOLE, TWICE = encoded(noise(1)), encoded(noise(2))
+WHOLE, TWICE = encode(draw(1)), encode(draw(2))
 BAD_FILES = {
     "a/text.png": (b"hello, world", "not_an_image"),
     "a/nothing.png": (b"", "empty"),
@@ -96,34 +104,34 @@ BAD_FILES = {
     "a/hole.png": (WHOLE[:100] + bytes(64) + WHOLE[164:], "corrupt"),
     "a/scan.pdf": (b"%PDF-1.4", "unsupported_format"),
     "a/bomb.png": (png(100_000, 100_000), "too_many_pixels"),
-    "a/dot.png": (encoded(noise(3, 3, 40)), "too_small"),
+    "a/dot.png": (encode(draw(3, 3, 40)), "too_small"),
     "a/film.gif": (
-        encoded(noise(4), "GIF", save_all=True, append_images=[noise(5), noise(6)]),
+        encode(draw(4), "GIF", save_all=True, append_images=[draw(5), draw(6)]),
         "animated",
     ),
-    "a/blank.png": (encoded(Image.new("RGB", (300, 200), "ivory")), "low_information"),
+    "a/blank.png": (encode(Image.new("RGB", (300, 200), "ivory")), "low_information"),
     "a/x_copy.png": (WHOLE, "duplicate"),
     "a/torn.png": (TWICE, "conflicting_labels"),
     "b/torn.png": (TWICE, "conflicting_labels"),
-    "stray.png": (encoded(noise(7)), "no_label"),
+    "stray.png": (encode(draw(7)), "no_label"),
 }
 REPAIRED = {
-    "a/named.jpg": (encoded(noise(10)), "wrong_extension"),
-    "a/turned.jpg": (rotated(11), "exif_rotation"),
-    "a/glass.png": (transparent(12), "alpha"),
-    "a/few.png": (encoded(noise(13).quantize(8)), "palette"),
-    "a/print.jpg": (encoded(noise(14, mode="CMYK"), "JPEG"), "cmyk"),
+    "a/named.jpg": (encode(draw(10)), "wrong_extension"),
+    "a/turned.jpg": (make_rotated(11), "exif_rotation"),
+    "a/glass.png": (make_transparent(12), "alpha"),
+    "a/few.png": (encode(draw(13).quantize(8)), "palette"),
+    "a/print.jpg": (encode(draw(14, mode="CMYK"), "JPEG"), "cmyk"),
     "a/deep.png": (
-        encoded(Image.fromarray(np.asarray(noise(15, mode="L")).astype(np.uint16) << 8)),
+        encode(Image.fromarray(np.asarray(draw(15, mode="L")).astype(np.uint16) << 8)),
         "sixteen_bit",
     ),
     "a/pages.tif": (
-        encoded(noise(16), "TIFF", save_all=True, append_images=[noise(17)]),
+        encode(draw(16), "TIFF", save_all=True, append_images=[draw(17)]),
         "multi_frame_first",
     ),
 }
-SOUND = {"a/whole.png": WHOLE, "b/one.jpg": encoded(noise(9), "JPEG")}
-SOUND |= {f"b/{seed}.png": encoded(noise(seed)) for seed in range(20, 24)}
+SOUND = {"a/whole.png": WHOLE, "b/one.jpg": encode(draw(9), "JPEG")}
+SOUND |= {f"b/{seed}.png": encode(draw(seed)) for seed in range(20, 24)}
 ALL = {key: data for key, (data, _) in (BAD_FILES | REPAIRED).items()} | SOUND
 
 
@@ -183,31 +191,33 @@ def test_every_reason_and_every_repair(
     params = params_of(data={"source": str(source), "ignore": []}, clean={"image_hw": [8, 8]})
     _, kept, away = develop(Paths(tmp_path / "project"), source, params)
     reasons = {key: reason for key, (_, reason) in BAD_FILES.items()} | SPECIAL
-    assert by_key(away, "reason") == reasons
+    assert map_keys(away, "reason") == reasons
     assert all(away["detail"].to_pylist())
     repairs = {key: [repair] for key, (_, repair) in REPAIRED.items()} | {key: [] for key in SOUND}
-    assert by_key(kept, "repairs") == repairs
-    assert set(reasons.values()) | {"dropped"} == set(images.REASONS), "dropped: by a person"
-    assert {repair for found in repairs.values() for repair in found} == set(images.REPAIRS)
+    assert map_keys(kept, "repairs") == repairs
+    assert set(reasons.values()) | {"dropped"} == set(REASONS), "dropped: by a person"
+    assert {repair for found in repairs.values() for repair in found} == set(REPAIRS)
 
 
-def film(n_frames: int) -> bytes:
+def make_film(n_frames: int) -> bytes:
     """A GIF of very many frames of a pixel each: counting them is slow."""
     frame = b"," + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\x02\x02\x4c\x01\x00"
     return gif_header(8, 8, 8).removesuffix(b";") + frame * n_frames + b";"
 
 
-def test_a_file_that_takes_too_long_is_unreadable_and_costs_no_other(tmp_path: Path) -> None:
-    source = in_zip(tmp_path / "in", SOUND | {"a/slow.gif": film(600_000), "a/quick.gif": film(3)})
-    opened = open_source(source, ignore=[], class_names=[], csv_label_column="label", csv_image_hw=(2, 2))
-    found = validate.manifest_of(opened, **LOOK, max_seconds=0.6)
-    reasons = by_key(found, "reason")
+def test_a_file_that_takes_too_long_is_unreadable_and_costs_no_other(
+    tmp_path: Path, params_of: ParamsOf
+) -> None:
+    source = in_zip(tmp_path / "in", SOUND | {"a/slow.gif": make_film(600_000), "a/quick.gif": make_film(3)})
+    params = params_of(data={"ignore": []})
+    found = validate.build_manifest(open_source(source, params.data), say_limits(params, max_seconds=0.6))
+    reasons = map_keys(found, "reason")
     assert {key: reason for key, reason in reasons.items() if reason} == SPECIAL | {
         "a/slow.gif": "unreadable",
         "a/quick.gif": "animated",
     }
-    assert by_key(found, "detail")["a/slow.gif"] == "reading it took longer than 0.6 s of computing time"
-    assert by_key(found, "n_bytes")["a/slow.gif"] > 10**6
+    assert map_keys(found, "detail")["a/slow.gif"] == "reading it took longer than 0.6 s of computing time"
+    assert map_keys(found, "n_bytes")["a/slow.gif"] > 10**6
 
 
 def test_clean_holds_files_to_the_same_time(tmp_path: Path, params_of: ParamsOf) -> None:
@@ -218,13 +228,13 @@ def test_clean_holds_files_to_the_same_time(tmp_path: Path, params_of: ParamsOf)
     with pytest.raises(DataError, match="unreadable"):
         develop(paths, source, params)
     away = read_table(paths.quarantine, QUARANTINE)
-    assert all("reading it took longer than" in by_key(away, "detail")[key] for key in SOUND)
+    assert all("reading it took longer than" in map_keys(away, "detail")[key] for key in SOUND)
 
 
 # --- low information ---
 
 
-def page(text: str = "", light: float = 0.0, shade: int = 240) -> bytes:
+def draw_page(text: str = "", light: float = 0.0, shade: int = 240) -> bytes:
     """A scanned page of 620 x 877 pixels: paper with noise, lit unevenly; `text` in one line at its foot."""
     from PIL import ImageDraw, ImageFont
 
@@ -232,32 +242,32 @@ def page(text: str = "", light: float = 0.0, shade: int = 240) -> bytes:
     paper = (shade + rng.normal(0, 6, (877, 620))) * (1 - light * np.linspace(0, 1, 620))
     image = Image.fromarray(np.clip(paper, 0, 255).astype(np.uint8))
     ImageDraw.Draw(image).text((300, 820), text, fill=40, font=ImageFont.load_default(14))
-    return encoded(image, "JPEG", quality=75)
+    return encode(image, "JPEG", quality=75)
 
 
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        pytest.param(page(), "low_information", id="a blank page"),
-        pytest.param(page(light=0.4), "low_information", id="a blank page, lit from one side"),
-        pytest.param(page(shade=8), "low_information", id="a black page"),
-        pytest.param(encoded(Image.new("RGB", (64, 64), "teal")), "low_information", id="one colour"),
-        pytest.param(page("One line of text on an empty page"), "", id="a line of text"),
-        pytest.param(page("7", light=0.1), "", id="a page number"),
-        pytest.param(encoded(Image.linear_gradient("L")), "", id="a shading from black to white"),
-        pytest.param(encoded(noise(0, 4, 4)), "", id="4 x 4 pixels"),
+        pytest.param(draw_page(), "low_information", id="a blank page"),
+        pytest.param(draw_page(light=0.4), "low_information", id="a blank page, lit from one side"),
+        pytest.param(draw_page(shade=8), "low_information", id="a black page"),
+        pytest.param(encode(Image.new("RGB", (64, 64), "teal")), "low_information", id="one colour"),
+        pytest.param(draw_page("One line of text on an empty page"), "", id="a line of text"),
+        pytest.param(draw_page("7", light=0.1), "", id="a page number"),
+        pytest.param(encode(Image.linear_gradient("L")), "", id="a shading from black to white"),
+        pytest.param(encode(draw(0, 4, 4)), "", id="4 x 4 pixels"),
     ],
 )
 def test_low_information(data: bytes, reason: str) -> None:
-    assert images.inspect(data, "x", **LOOK).reason == reason
-    assert images.inspect(data, "x", **LOOK | {"min_local_contrast": 0}).reason == ""
+    assert explain(inspect(data, "x", **LOOK)) == reason
+    assert inspect(data, "x", **LOOK | {"min_local_contrast": 0}).refusal is None
 
 
 def test_no_digit_has_low_information() -> None:
     from sklearn.datasets import load_digits
 
     pictures = (load_digits().images * (255 / 16)).astype(np.uint8)
-    assert min(images.residues(picture[..., None])["local_contrast"] for picture in pictures) > 0.5
+    assert min(measure_residues(picture[..., None])["local_contrast"] for picture in pictures) > 0.5
 
 
 # --- header bombs ---
@@ -268,14 +278,14 @@ def test_a_bomb_is_refused_before_it_takes_memory(name: str) -> None:
     import resource
 
     data, reason = BOMBS[name]
-    look = partial(images.inspect, data, "x", **LOOK | {"max_pixels": 200_000_000})
+    look = partial(inspect, data, "x", **LOOK | {"max_pixels": 200_000_000})
     look()  # what decoders load once is not counted
     resident_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     tracemalloc.start()
     found = look()
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert found.reason == reason
+    assert explain(found) == reason
     assert peak_bytes < 5 << 20
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - resident_kb < 20 << 10
 
@@ -300,14 +310,14 @@ def splice(data: bytearray, rng: random.Random) -> None:
     data[at : at + rng.randint(0, 20)] = rng.randbytes(rng.randint(0, 20))
 
 
-def mutations(n: int) -> Iterator[tuple[str, bytes]]:
+def make_mutations(n: int) -> Iterator[tuple[str, bytes]]:
     """Damaged files, the same for the same n: a third each bit flips, truncations, splices."""
     wholes: dict[str, list[bytes]] = {}
     for kind in KINDS:
-        wholes[kind] = [encoded(noise(seed, *size), kind) for seed, size in enumerate([(24, 24), (70, 50)])]
-    wholes["JPEG"].append(encoded(noise(3, 64, 64), "JPEG", progressive=True))
-    wholes["TIFF"] += [encoded(noise(4, 40, 40), "TIFF", compression=c) for c in ("tiff_lzw", "jpeg")]
-    wholes["WEBP"].append(encoded(noise(5, 40, 40), "WEBP", lossless=True))
+        wholes[kind] = [encode(draw(seed, *size), kind) for seed, size in enumerate([(24, 24), (70, 50)])]
+    wholes["JPEG"].append(encode(draw(3, 64, 64), "JPEG", progressive=True))
+    wholes["TIFF"] += [encode(draw(4, 40, 40), "TIFF", compression=c) for c in ("tiff_lzw", "jpeg")]
+    wholes["WEBP"].append(encode(draw(5, 40, 40), "WEBP", lossless=True))
     for i in range(n):
         rng = random.Random(i)
         kind, damage = KINDS[i % len(KINDS)], (flip, cut, splice)[i % 3]
@@ -317,32 +327,23 @@ def mutations(n: int) -> Iterator[tuple[str, bytes]]:
 
 
 def test_no_damage_crashes_or_goes_unnoticed() -> None:
-    look = partial(images.look, **LOOK | {"min_local_contrast": 0})
-    develop_one = partial(
-        images.develop,
-        image_hw=(8, 8),
-        channels=3,
-        fit="stretch",
-        resample="bicubic",
-        equalise=0,
-        formats=FORMATS,
-        max_pixels=LOOK["max_pixels"],
-    )
+    look = partial(inspect_item, **LOOK | {"min_local_contrast": 0})
+    develop_one = partial(develop_item, recipe=make_recipe(max_pixels=LOOK["max_pixels"]))
     limits: dict[str, Any] = {"n_bytes": lambda item: len(item[0]), "max_seconds": 5}
-    files = ((name, (data, name)) for name, data in mutations(N_MUTATIONS))
-    seen = dict(ordered_map(look, files, lost=images.unseen, **limits))
-    files_again = ((name, (data, True)) for name, data in mutations(N_MUTATIONS))
-    developed = dict(ordered_map(develop_one, files_again, lost=images.undeveloped, **limits))
+    files = ((name, (data, name)) for name, data in make_mutations(N_MUTATIONS))
+    seen = dict(ordered_map(look, files, lost=give_up_inspecting, **limits))
+    files_again = ((name, (data, True)) for name, data in make_mutations(N_MUTATIONS))
+    developed = dict(ordered_map(develop_one, files_again, lost=give_up_developing, **limits))
     assert len(seen) == len(developed) == N_MUTATIONS
-    for name, facts in seen.items():
+    for name, found in seen.items():
         picture = developed[name]
-        assert picture.id == facts.id, name
-        assert (picture.picture is None) == bool(picture.reason), name
-        if facts.reason != "too_small":
-            assert picture.reason == facts.reason, (name, facts.detail, picture.detail)
-    counts = Counter(facts.reason or "decoded" for facts in seen.values())
+        assert picture.id == found.id, name
+        assert (picture.picture is None) == bool(picture.refusal), name
+        if explain(found) != "too_small":
+            assert explain(picture) == explain(found), (name, found.refusal, picture.refusal)
+    counts = Counter(explain(found) or "decoded" for found in seen.values())
     print(f"{N_MUTATIONS:,} damaged files:", dict(counts.most_common()))  # noqa: T201 (with -s)
-    assert set(counts) - {"decoded"} <= set(images.REASONS)
+    assert set(counts) - {"decoded"} <= set(REASONS)
     assert counts["truncated"] > N_MUTATIONS / 10
     assert counts["decoded"] > N_MUTATIONS / 20
 
@@ -358,8 +359,8 @@ def test_the_awkward_files_of_the_world_are_all_accounted_for(tmp_path: Path, pa
     params = params_of(data={"source": str(tmp_path / "in.zip"), "ignore": []}, clean={"image_hw": [8, 8]})
     manifest, kept, away = develop(Paths(tmp_path / "project"), tmp_path / "in.zip", params)
     assert len(manifest) == len(kept) + len(away) == 482
-    seen = by_key(manifest, "reason")
-    later = {key: reason for key, reason in by_key(away, "reason").items() if reason != seen[key]}
+    seen = map_keys(manifest, "reason")
+    later = {key: reason for key, reason in map_keys(away, "reason").items() if reason != seen[key]}
     assert set(later.values()) <= {"duplicate", "conflicting_labels"}
     assert {"not_an_image", "truncated", "corrupt", "unsupported_format", "animated"} <= set(seen.values())
 
@@ -419,7 +420,7 @@ def test_odd_names_go_all_the_way(
 ) -> None:
     labels = (b"Photo", b"odd \xff\n label")
     files = {
-        label + b"/" + name: encoded(noise(len(NAMES) * i + j, 40, 40))
+        label + b"/" + name: encode(draw(len(NAMES) * i + j, 40, 40))
         for i, label in enumerate(labels)
         for j, name in enumerate(NAMES)
     }
@@ -439,12 +440,12 @@ def test_odd_names_are_listed_by_predict(tmp_path: Path, classifier_folder: Path
     from pipeline.serving.classifier import Classifier
     from pipeline.serving.predictions import find_files, predict_files, write_csv
 
-    files = {name: encoded(noise(i, 8, 8)) for i, name in enumerate(NAMES)}
+    files = {name: encode(draw(i, 8, 8)) for i, name in enumerate(NAMES)}
     folder, archive = named_folder(tmp_path / "in", files), named_zip(tmp_path / "packed", files)
     single = Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.png"))
     found = find_files([folder, archive, single])
     predictions = predict_files(found, Classifier.load(classifier_folder), top=1)
-    assert {one.reason for one in predictions} == {""}
+    assert {one.refusal for one in predictions} == {None}
     assert {one.file for one in predictions} == {
         *(f"{folder}/{name}" for name in NAMES.values()),
         *(f"{archive}/{name}" for name in NAMES.values()),

@@ -11,6 +11,7 @@ import pytest
 from pipeline.collection.demos import encode_grey_png
 from pipeline.errors import ImageError, ModelError
 from pipeline.images.picture import develop_item
+from pipeline.images.recipe import Recipe
 from pipeline.serving.classifier import Classifier
 from pipeline.serving.settings import Settings
 
@@ -25,12 +26,12 @@ def copy(classifier_folder: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(classifier_folder, tmp_path / "classifier"))
 
 
-def grey(shade: int) -> bytes:
+def draw_grey(shade: int) -> bytes:
     return encode_grey_png([bytes([shade] * 8)] * 8)
 
 
 def test_predicts(classifier: Classifier) -> None:
-    y_prob = classifier.predict_bytes([grey(250), grey(5)])
+    y_prob = classifier.predict_bytes([draw_grey(250), draw_grey(5)])
     assert classifier.class_names == ("light", "dark", "odd")
     assert y_prob.dtype == np.float32
     assert y_prob.argmax(axis=1).tolist() == [0, 1]
@@ -41,7 +42,7 @@ def test_bytes_and_pictures_agree(classifier: Classifier) -> None:
     shades = np.linspace(0, 255, 70).astype(np.uint8)
     pictures = shades[:, None, None, None] * np.ones((1, 8, 8, 1), np.uint8)
     assert np.array_equal(
-        classifier.predict_pictures(pictures), classifier.predict_bytes([grey(int(s)) for s in shades])
+        classifier.predict_pictures(pictures), classifier.predict_bytes([draw_grey(int(s)) for s in shades])
     )
 
 
@@ -57,21 +58,21 @@ def test_company_does_not_matter(classifier: Classifier, n: int) -> None:
 
 def test_a_picture_that_cannot_be_decoded(classifier: Classifier) -> None:
     with pytest.raises(ImageError):
-        classifier.predict_bytes([grey(1), b"not a picture"])
+        classifier.predict_bytes([draw_grey(1), b"not a picture"])
 
 
 def test_what_serves_is_equalised_as_what_was_trained(copy: Path) -> None:
     settings = json.loads((copy / "classifier.json").read_text())
-    how = {k: v for k, v in settings.items() if k not in ("class_names", "test_mirror")} | {"equalise": 20}
+    how = settings["recipe"] | {"equalise": 20}
     noisy = np.random.default_rng(0).integers(0, 256, (8, 8, 1), np.uint8)
     data = encode_grey_png([bytes(row) for row in noisy[..., 0].tolist()])
-    (copy / "classifier.json").write_text(json.dumps(settings | {"equalise": 20}))
+    (copy / "classifier.json").write_text(json.dumps(settings | {"recipe": how}))
     developed = Classifier.load(copy).develop(data)
-    assert (developed == develop_item((data, True), **how).picture).all()
+    assert (developed == develop_item((data, True), recipe=Recipe.from_json(how)).picture).all()
     assert not np.array_equal(developed, noisy)
 
 
-def lopsided(test_mirror: bool) -> Classifier:
+def build_lopsided(test_mirror: bool) -> Classifier:
     """It says how light the upper left quarter of an 8x8 picture is, and how dark."""
     import keras
 
@@ -82,13 +83,14 @@ def lopsided(test_mirror: bool) -> Classifier:
     where = np.zeros((8, 8))
     where[:4, :4] = 0.5
     model.layers[-1].set_weights([np.stack([where, -where], axis=-1).reshape(64, 2), np.array([-4.0, 4.0])])
-    settings = Settings(("light", "dark"), (8, 8), 1, "pad", "bicubic", 0, ("PNG",), 1000, test_mirror)
+    recipe = Recipe((8, 8), 1, "pad", "bicubic", equalise=0, formats=("PNG",), max_pixels=1000)
+    settings = Settings(("light", "dark"), recipe, test_mirror=test_mirror)
     return Classifier(model, settings)
 
 
 def test_mirror_image_counts_half() -> None:
     pictures = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 1)).astype(np.uint8)
-    plain, mirrored = lopsided(False), lopsided(True)
+    plain, mirrored = build_lopsided(False), build_lopsided(True)
     seen, mirror_image = (plain.predict_pictures(x) for x in (pictures, pictures[:, :, ::-1]))
     assert not np.allclose(seen, mirror_image, atol=0.01)
     y_prob = mirrored.predict_pictures(pictures)
@@ -98,11 +100,6 @@ def test_mirror_image_counts_half() -> None:
     assert np.array_equal(y_prob[7:8], mirrored.predict_pictures(pictures[7:8]))  # company does not matter
     assert np.array_equal(mirrored.without_mirror().predict_pictures(pictures), seen)
     assert mirrored.settings.test_mirror
-
-
-def test_settings_there_and_back() -> None:
-    settings = Settings(("a", "b"), (20, 30), 1, "pad", "bicubic", 75, ("JPEG",), 1000, True)
-    assert Settings.from_json(json.loads(json.dumps(settings.__dict__))) == settings
 
 
 def drop_model(folder: Path) -> None:

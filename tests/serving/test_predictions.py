@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.collection.demos import encode_grey_png
 from pipeline.errors import SourceError
+from pipeline.refusals import Refusal
 from pipeline.serving.classifier import Classifier
 from pipeline.serving.predictions import Prediction, find_files, predict_files, write_csv
 
@@ -27,53 +28,60 @@ def classifier(classifier_folder: Path) -> Classifier:
     return Classifier.load(classifier_folder)
 
 
-def as_folder(where: Path) -> Path:
+def write_folder(where: Path) -> Path:
     for name, data in FILES.items():
         (where / "scans" / name).parent.mkdir(parents=True, exist_ok=True)
         (where / "scans" / name).write_bytes(data)
     return where / "scans"
 
 
-def as_zip(where: Path) -> Path:
+def write_zip(where: Path) -> Path:
     with zipfile.ZipFile(where / "scans.zip", "w") as archive:
         for name, data in FILES.items():
             archive.writestr(name, data)
     return where / "scans.zip"
 
 
-def as_tar(where: Path) -> Path:
+def write_tar(where: Path) -> Path:
     with tarfile.open(where / "scans.tar.gz", "w:gz") as archive:
-        archive.add(as_folder(where), arcname=".")
+        archive.add(write_folder(where), arcname=".")
     return where / "scans.tar.gz"
 
 
-@pytest.mark.parametrize("make", [as_folder, as_zip, as_tar])
+@pytest.mark.parametrize(
+    "write",
+    [
+        pytest.param(write_folder, id="as_folder"),
+        pytest.param(write_zip, id="as_zip"),
+        pytest.param(write_tar, id="as_tar"),
+    ],
+)
 def test_every_file_of_a_place_is_there(
-    make: Callable[[Path], Path], tmp_path: Path, classifier: Classifier
+    write: Callable[[Path], Path], tmp_path: Path, classifier: Classifier
 ) -> None:
-    where = make(tmp_path)
+    where = write(tmp_path)
     white, black, cut, notes = predict_files(find_files([where]), classifier, top=1)
     for prediction, file, name in ((white, "a/white.png", "light"), (black, "b/black.png", "dark")):
         assert prediction.file == str(where / file)
         ((found, probability),) = prediction.classes
         assert found == name
         assert probability == pytest.approx(0.9997, abs=1e-4)
-        assert prediction.reason == ""
+        assert prediction.refusal is None
     assert cut.file == str(where / "b/cut.png")
-    assert cut.reason.startswith("truncated: ")
+    assert str(cut.refusal).startswith("truncated: ")
     assert notes.file == str(where / "notes.txt")
-    assert notes.reason.startswith("not_an_image: ")
+    assert str(notes.refusal).startswith("not_an_image: ")
     assert cut.classes == notes.classes == ()
 
 
 def test_single_files_keep_their_order(tmp_path: Path, classifier: Classifier) -> None:
-    folder = as_folder(tmp_path)
+    folder = write_folder(tmp_path)
     asked = [folder / "b/black.png", folder / "a/white.png"]
     assert [p.file for p in predict_files(find_files(asked), classifier, top=1)] == [str(p) for p in asked]
 
 
 def test_the_likeliest_classes_come_first(tmp_path: Path, classifier: Classifier) -> None:
-    (prediction,) = predict_files(find_files([as_folder(tmp_path) / "a"]), classifier, top=9)
+    (prediction,) = predict_files(find_files([write_folder(tmp_path) / "a"]), classifier, top=9)
     assert [name for name, _ in prediction.classes] == ["light", "dark", "odd"]
     probabilities = [p for _, p in prediction.classes]
     assert probabilities == sorted(probabilities, reverse=True)
@@ -93,7 +101,9 @@ def test_more_pictures_than_fit_in_memory_at_a_time(
 def test_a_damaged_archive_is_listed(tmp_path: Path, classifier: Classifier) -> None:
     (tmp_path / "scans.zip").write_bytes(b"PK no")
     (prediction,) = predict_files(find_files([tmp_path / "scans.zip"]), classifier, top=1)
-    assert prediction == Prediction(str(tmp_path / "scans.zip"), reason="unreadable: a damaged archive")
+    assert prediction == Prediction(
+        str(tmp_path / "scans.zip"), refusal=Refusal("unreadable", "a damaged archive")
+    )
 
 
 @pytest.mark.parametrize(
@@ -114,7 +124,10 @@ def test_a_place_without_files_is_an_error(name: str, message: str, tmp_path: Pa
     [
         pytest.param([], "file,reason,class,probability\n", id="none"),
         pytest.param(
-            [Prediction("a, b.png", (("x", 0.75), ("y", 0.25))), Prediction("c", reason="corrupt: ?")],
+            [
+                Prediction("a, b.png", (("x", 0.75), ("y", 0.25))),
+                Prediction("c", refusal=Refusal("corrupt", "?")),
+            ],
             "file,reason,class,probability,class_2,probability_2\n"
             '"a, b.png",,x,0.750000,y,0.250000\n'
             "c,corrupt: ?,,,,\n",

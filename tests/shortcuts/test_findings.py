@@ -1,4 +1,4 @@
-"""audit: files with a planted history are told apart; a common history takes that away from the pictures."""
+"""Findings: files with a planted history are told apart; a common history takes that away from pictures."""
 
 import io
 import zipfile
@@ -10,46 +10,52 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from pipeline import images
 from pipeline.collection.shards import Shards, ShardWriter
-from pipeline.shortcuts import audit
-from pipeline.shortcuts.audit import OF_FILES, OF_PICTURES
-from pipeline.shortcuts.findings import Findings, audit_collection, residual_facts
+from pipeline.images.inspection import Inspection, inspect
+from pipeline.images.measures import measure_residues
+from pipeline.images.picture import develop
+from pipeline.images.recipe import Recipe
+from pipeline.shortcuts.audit import OF_FILES, OF_PICTURES, audit_facts
+from pipeline.shortcuts.findings import Findings, audit_collection, measure_pictures
 from pipeline.tables.clean_manifest import CLEAN_MANIFEST
 from pipeline.tables.parquet import build_table
 from pipeline.tables.raw_manifest import RAW_MANIFEST
 
 N = 160
-FORMATS = ("JPEG", "PNG")
+FORMATS, MAX_PIXELS = ("JPEG", "PNG", "WEBP", "GIF"), 10**8
 SIDE = 32
 
 
-def scene(number: int) -> Image.Image:
+def look_at(data: bytes, name: str) -> Inspection:
+    limits: dict[str, Any] = {"max_pixels": MAX_PIXELS, "min_side_px": 4, "min_local_contrast": 0}
+    return inspect(data, name, formats=FORMATS, **limits)
+
+
+def draw_scene(number: int) -> Image.Image:
     """A picture that is like all others: smooth noise, of no class."""
     coarse = np.random.default_rng(number).integers(60, 200, (8, 8, 3), np.uint8)
     return Image.fromarray(coarse).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
 
 
-def file_of(number: int, quality: int) -> bytes:
+def make_file(number: int, quality: int) -> bytes:
     stream = io.BytesIO()
-    scene(number).save(stream, "JPEG", quality=quality)
+    draw_scene(number).save(stream, "JPEG", quality=quality)
     return stream.getvalue()
 
 
-def collection(folder: Path, equalise: int) -> Findings:
+def audit_histories(folder: Path, equalise: int) -> Findings:
     """Pictures of class 0 were compressed hard, those of class 1 hardly: nothing else differs."""
-    files = [file_of(i, (10, 95)[i % 2]) for i in range(N)]
-    settings: dict[str, Any] = {"formats": FORMATS, "max_pixels": 1_000_000}
-    how = {"image_hw": (SIDE, SIDE), "channels": 3, "fit": "stretch", "resample": "bicubic"}
+    files = [make_file(i, (10, 95)[i % 2]) for i in range(N)]
+    recipe = Recipe((SIDE, SIDE), 3, "stretch", "bicubic", equalise, FORMATS, MAX_PIXELS)
     facts, clean = [], []
     with ShardWriter(folder, N, (SIDE, SIDE, 3), N) as writer:
         for i, data in enumerate(files):
-            found = images.inspect(data, "x.jpg", min_side_px=4, min_local_contrast=0, **settings)
-            row = {name: getattr(found, name) for name in images.Facts.__dataclass_fields__}
+            found = look_at(data, "x.jpg")
+            row = {"id": found.id, **found.facts, "repairs": found.repairs, "reason": "", "detail": ""}
             facts.append(row | {"key": str(i), "label": "", "source_split": "", "verdict": "kept"})
             common = {"id": found.id, "key": str(i), "label": "", "source_split": "", "group": found.id}
             clean.append(common | {"shard": 0, "row": i, "repairs": [], "pdq": bytes(32), "pdq_quality": 0})
-            writer.write(0, i, images.canonical(data, equalise=equalise, **how, **settings))  # type: ignore[arg-type]
+            writer.write(0, i, develop(data, recipe))
     ids = [row["id"] for row in clean]
     placed = pd.DataFrame({"id": ids, "class_index": np.arange(N) % 2, "group": ids})
     tables = {
@@ -60,27 +66,27 @@ def collection(folder: Path, equalise: int) -> Findings:
 
 
 def test_equalise_takes_a_planted_compression_away(tmp_path: Path) -> None:
-    before, after = (collection(tmp_path / str(quality), quality) for quality in (0, 10))
+    before, after = (audit_histories(tmp_path / str(quality), quality) for quality in (0, 10))
     assert before.files == after.files
     assert before.files.accuracy == 1
     by_fact = {fact.fact: fact for fact in before.files.facts}
     assert by_fact["jpeg_quality"].sentence.endswith("in 100 % of cases, the others in 0 %")
     assert before.pictures.accuracy > 0.9
     assert after.pictures.accuracy < before.pictures.accuracy - 0.15
-    assert before.metrics()["residual_accuracy"] == before.pictures.accuracy
+    assert before.to_metrics()["residual_accuracy"] == before.pictures.accuracy
     assert before.apart is None
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_residual_facts_are_a_row_a_picture(channels: int, tmp_path: Path) -> None:
+def test_what_pictures_keep_is_a_row_a_picture(channels: int, tmp_path: Path) -> None:
     pictures = np.random.default_rng(0).integers(0, 256, (5, 9, 7, channels)).astype(np.uint8)
     with ShardWriter(tmp_path, 5, (9, 7, channels), 5) as writer:
         for i, picture in enumerate(pictures):
             writer.write(0, i, picture)
     rows = pd.DataFrame({"shard": 0, "row": [4, 0]})
-    found = residual_facts(Shards(tmp_path), rows)
+    found = measure_pictures(Shards(tmp_path), rows)
     assert list(found.columns) == list(OF_PICTURES)
-    assert found["brightness"][0] == pytest.approx(images.residues(pictures[4])["brightness"])
+    assert found["brightness"][0] == pytest.approx(measure_residues(pictures[4])["brightness"])
 
 
 @pytest.mark.slow
@@ -92,22 +98,14 @@ def test_what_facts_say_about_a_real_collection(repo: Path) -> None:
     rows = []
     with zipfile.ZipFile(archive) as files:
         for name in sorted(name for name in files.namelist() if not name.endswith("/")):
-            found = images.inspect(
-                files.read(name),
-                name,
-                formats=("JPEG", "PNG", "WEBP", "GIF"),
-                max_pixels=10**8,
-                min_side_px=4,
-                min_local_contrast=0,
-            )
-            row = {fact: getattr(found, fact) for fact in images.Facts.__dataclass_fields__}
-            rows.append(row | {"label": name.split("/")[-2]})
+            found = look_at(files.read(name), name)
+            rows.append({"id": found.id, **found.facts, "label": name.split("/")[-2]})
     table = pd.DataFrame(rows)
     y, names = pd.factorize(table["label"], sort=True)
     facts = table.assign(aspect=table["width"] / table["height"])[list(OF_FILES)]
-    found = audit.audit(facts, y, table["id"].tolist(), list(names))
-    assert found.chance == pytest.approx(0.2, abs=0.01)
-    assert found.accuracy == pytest.approx(0.895, abs=0.02)
+    audit = audit_facts(facts, y, table["id"].tolist(), list(names))
+    assert audit.chance == pytest.approx(0.2, abs=0.01)
+    assert audit.accuracy == pytest.approx(0.895, abs=0.02)
     assert audit.is_above(0.8)
     sentences = {fact.fact: fact.sentence for fact in audit.facts}
     assert sentences["format"] == "Sketch is PNG in 100 % of cases, the others in 18 %"

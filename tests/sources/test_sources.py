@@ -13,26 +13,32 @@ from typing import Any
 import pytest
 
 from pipeline.errors import DarkroomError, ParamsError, SourceError
+from pipeline.params import DataParams
 from pipeline.sources import Record, Source, open_source
 
 FILES = {"Photo/a.png": b"1", "Photo/deep/b.png": b"22", "Text/c d.png": b"333", "Text/10/é.png": b"4"}
 SPLIT = {"train/Photo/a": b"1", "train/Text/b": b"2", "test/Photo/c": b"3", "Valid/Text/d": b"4"}
 
 
-def opened(path: Path, **changes: Any) -> Source:
-    settings: dict[str, Any] = {
-        "ignore": [".*"],
-        "class_names": [],
-        "csv_label_column": "label",
-        "csv_image_hw": (2, 2),
-    }
-    return open_source(path, **settings | changes)
+def open_at(path: Path, **changes: Any) -> Source:
+    """The source at a path; `changes` are of `data` in params.yaml, or of its `csv`."""
+    csv = {"label_column": "label", "image_hw": [2, 2]}
+    data = {"source": str(path), "ignore": [".*"], "class_names": [], "classes": {}}
+    csv |= {name: changes.pop(name) for name in csv.keys() & changes.keys()}
+    return open_source(path, DataParams.model_validate(data | changes | {"csv": csv}))
 
 
-def records(source: Source) -> dict[str, Record]:
-    found = {record.key: record for record in source.records()}
+def read_records(source: Source) -> dict[str, Record]:
+    found = {record.key: record for record in source.stream_records()}
     assert len(found) == len(source)
     return found
+
+
+def list_refusals(source: Source) -> dict[str, str]:
+    """The reasons of the records that cannot be read, by key; each has a detail, and none has bytes."""
+    refused = {key: record for key, record in read_records(source).items() if record.refusal}
+    assert all(not record.data and record.refusal and record.refusal.detail for record in refused.values())
+    return {key: record.refusal.reason for key, record in refused.items() if record.refusal}
 
 
 def folder_of(path: Path, files: Mapping[str, bytes]) -> Path:
@@ -105,8 +111,8 @@ def test_same_files_give_same_records_whatever_holds_them(
     files: dict[str, bytes],
     places: dict[str, tuple[str, str]],
 ) -> None:
-    source = opened(make(tmp_path / "source", files), ignore=["__MACOSX/", ".*"])
-    found = records(source)
+    source = open_at(make(tmp_path / "source", files), ignore=["__MACOSX/", ".*"])
+    found = read_records(source)
     assert {key: (record.label, record.source_split) for key, record in found.items()} == places
     assert {key: record.data for key, record in found.items()} == files
     assert source.labels == ("Photo", "Text")
@@ -117,10 +123,10 @@ def test_same_files_give_same_records_whatever_holds_them(
 def test_picked_records_are_those_of_the_stream(
     tmp_path: Path, make: Callable[[Path, Mapping[str, bytes]], Path]
 ) -> None:
-    source = opened(make(tmp_path, {"a/1.png": b"1", "a/2.png": b"2", "b/1.png": b"3"}))
-    picked = list(source.picked({"b/1.png", "a/1.png", "gone"}))
+    source = open_at(make(tmp_path, {"a/1.png": b"1", "a/2.png": b"2", "b/1.png": b"3"}))
+    picked = list(source.pick_records({"b/1.png", "a/1.png", "gone"}))
     assert {record.key: record for record in picked} == {
-        key: record for key, record in records(source).items() if key != "a/2.png"
+        key: record for key, record in read_records(source).items() if key != "a/2.png"
     }
 
 
@@ -128,13 +134,13 @@ def test_labels_hold_empty_classes_in_natural_order(tmp_path: Path) -> None:
     root = folder_of(tmp_path, {"10/a": b"", "2/b": b"", "cat/c": b"", "readme.txt": b"hello"})
     (root / "Empty").mkdir()
     (root / ".git").mkdir()
-    source = opened(root)
+    source = open_at(root)
     assert source.labels == ("2", "10", "cat", "Empty")
-    assert records(source)["readme.txt"].label == ""
+    assert read_records(source)["readme.txt"].label == ""
 
 
 def test_an_empty_class_in_an_archive_is_a_class(tmp_path: Path) -> None:
-    assert opened(zip_of(tmp_path / "s", {"a/x": b"", "b/y": b"", "c/": b""})).labels == ("a", "b", "c")
+    assert open_at(zip_of(tmp_path / "s", {"a/x": b"", "b/y": b"", "c/": b""})).labels == ("a", "b", "c")
 
 
 @pytest.mark.parametrize(
@@ -156,13 +162,13 @@ def test_ignore_takes_gitignore_patterns_and_counts(
 ) -> None:
     files = {"a/x.png": b"", "a/x.txt": b"", "b/.hidden": b"", "b/skip/y.png": b""}
     junk = ["__MACOSX/", "all/.DS_Store"] if make is wrapped_zip_of else []
-    source = opened(make(tmp_path / "s", files), ignore=[*patterns, *junk])
-    assert set(records(source)) == left
+    source = open_at(make(tmp_path / "s", files), ignore=[*patterns, *junk])
+    assert set(read_records(source)) == left
     assert source.n_ignored == n_ignored + len(junk)
 
 
 def test_one_class_folder_in_an_archive_is_not_taken_for_a_wrapper(tmp_path: Path) -> None:
-    assert opened(zip_of(tmp_path / "s", {"Photo/a": b"", "Photo/b/c": b""})).labels == ("Photo",)
+    assert open_at(zip_of(tmp_path / "s", {"Photo/a": b"", "Photo/b/c": b""})).labels == ("Photo",)
 
 
 @pytest.mark.parametrize(
@@ -182,26 +188,26 @@ def test_any_file_name_is_read(tmp_path: Path, name: bytes, key: str) -> None:
     Path(os.fsdecode(os.fsencode(tmp_path / "in" / "A") + b"/" + name)).write_bytes(b"data")
     with tarfile.open(tmp_path / "in.tar", "w") as archive:
         archive.add(tmp_path / "in", arcname=".")
-    for source in (opened(tmp_path / "in"), opened(tmp_path / "in.tar")):
-        assert records(source)[f"A/{key}"].data == b"data"
+    for source in (open_at(tmp_path / "in"), open_at(tmp_path / "in.tar")):
+        assert read_records(source)[f"A/{key}"].data == b"data"
 
 
 def test_names_that_differ_in_case_are_two_files(tmp_path: Path) -> None:
-    found = records(opened(zip_of(tmp_path / "s", {"a/X.png": b"1", "a/x.png": b"2", "b/y": b""})))
+    found = read_records(open_at(zip_of(tmp_path / "s", {"a/X.png": b"1", "a/x.png": b"2", "b/y": b""})))
     assert found["a/X.png"].data + found["a/x.png"].data == b"12"
 
 
 def test_zip_names_without_the_utf8_mark_are_bytes_from_unix_and_code_page_437_from_dos() -> None:
-    from pipeline.sources.zips import _zip_name
+    from pipeline.sources.zips import _decode_name
 
     unix = zipfile.ZipInfo("caf├⌐.png")  # the UTF-8 bytes of é, read as code page 437
     unix.create_system = 3
     dos = zipfile.ZipInfo("Gemälde\\a.png")
     dos.create_system = 0
-    assert [_zip_name(unix), _zip_name(dos)] == ["café.png", "Gemälde/a.png"]
+    assert [_decode_name(unix), _decode_name(dos)] == ["café.png", "Gemälde/a.png"]
 
 
-def test_links_inside_are_followed_and_others_become_problems(tmp_path: Path) -> None:
+def test_links_inside_are_followed_and_others_are_refused(tmp_path: Path) -> None:
     root = folder_of(tmp_path / "in", {"A/real.png": b"data", "B/x.png": b"x"})
     (tmp_path / "secret.png").write_bytes(b"secret")
     (root / "A" / "inside.png").symlink_to("../B/x.png")
@@ -210,36 +216,34 @@ def test_links_inside_are_followed_and_others_become_problems(tmp_path: Path) ->
     (root / "A" / "loop.png").symlink_to("loop.png")
     (root / "B" / "dir").symlink_to("../A")
     (root / "elsewhere").symlink_to("/etc")
-    found = records(opened(root))
-    assert found["A/inside.png"].data == b"x"
-    problems = {key: record.problem for key, record in found.items() if record.problem}
-    assert problems == {
+    source = open_at(root)
+    assert read_records(source)["A/inside.png"].data == b"x"
+    assert list_refusals(source) == {
         "A/outside.png": "outside_source",
         "A/nothing.png": "unreadable",
         "A/loop.png": "unreadable",
         "B/dir": "special_file",
         "elsewhere": "outside_source",
     }
-    assert all(not found[key].data and found[key].detail for key in problems)
 
 
 def test_a_fifo_is_never_opened(tmp_path: Path) -> None:
     folder_of(tmp_path, {"A/x": b""})
     os.mkfifo(tmp_path / "A" / "pipe")
-    assert records(opened(tmp_path))["A/pipe"].problem == "special_file"
+    assert list_refusals(open_at(tmp_path)) == {"A/pipe": "special_file"}
 
 
 def test_a_file_that_goes_away_is_unreadable(tmp_path: Path) -> None:
-    source = opened(folder_of(tmp_path, {"A/x": b"1", "A/y": b"2"}))
+    source = open_at(folder_of(tmp_path, {"A/x": b"1", "A/y": b"2"}))
     (tmp_path / "A" / "x").unlink()
-    assert records(source)["A/x"].problem == "unreadable"
+    assert list_refusals(source) == {"A/x": "unreadable"}
 
 
 def test_a_file_too_large_to_hold_is_unreadable(tmp_path: Path) -> None:
     folder_of(tmp_path, {"A/x": b""})
     with (tmp_path / "A" / "huge").open("wb") as file:
         file.truncate(2 << 30)
-    assert records(opened(tmp_path))["A/huge"].problem == "unreadable"
+    assert list_refusals(open_at(tmp_path)) == {"A/huge": "unreadable"}
 
 
 def test_links_and_devices_in_a_tar(tmp_path: Path) -> None:
@@ -255,11 +259,10 @@ def test_links_and_devices_in_a_tar(tmp_path: Path) -> None:
             member = tarfile.TarInfo(name)
             member.type, member.linkname, member.size = kind, target, 4 if kind == tarfile.REGTYPE else 0
             archive.addfile(member, io.BytesIO(b"data"))
-    found = records(opened(tmp_path / "s.tar.gz"))
-    assert {key: record.problem or record.data for key, record in found.items()} == {
-        "A/file": b"data",
-        "A/hard": b"data",
-        "B/soft": b"data",
+    source = open_at(tmp_path / "s.tar.gz")
+    whole = {key: record.data for key, record in read_records(source).items() if not record.refusal}
+    assert whole == {"A/file": b"data", "A/hard": b"data", "B/soft": b"data"}
+    assert list_refusals(source) == {
         "B/out": "outside_source",
         "B/gone": "unreadable",
         "B/pipe": "special_file",
@@ -273,15 +276,17 @@ def test_links_in_a_zip(tmp_path: Path) -> None:
             info = zipfile.ZipInfo(name)
             info.external_attr = 0o120777 << 16
             archive.writestr(info, target)
-    found = records(opened(tmp_path / "s.zip"))
-    assert (found["A/in"].data, found["B/out"].problem) == (b"data", "outside_source")
+    source = open_at(tmp_path / "s.zip")
+    assert read_records(source)["A/in"].data == b"data"
+    assert list_refusals(source) == {"B/out": "outside_source"}
 
 
 def test_a_damaged_zip_member_is_unreadable_and_others_are_read(tmp_path: Path) -> None:
     path = zip_of(tmp_path / "s", {"A/x": b"first data", "B/y": b"other data"})
     path.write_bytes(path.read_bytes().replace(b"first data", b"FIRST DATA"))
-    found = records(opened(path))
-    assert (found["A/x"].problem, found["B/y"].data) == ("unreadable", b"other data")
+    source = open_at(path)
+    assert read_records(source)["B/y"].data == b"other data"
+    assert list_refusals(source) == {"A/x": "unreadable"}
 
 
 @pytest.mark.parametrize(
@@ -300,19 +305,22 @@ def test_a_damaged_tar_is_refused_and_not_taken_for_a_shorter_one(
     (tmp_path / "s.tgz").write_bytes(gzip.compress(path.read_bytes()))
     for damaged in (path, tmp_path / "s.tgz"):
         with pytest.raises(SourceError, match="cannot be read"):
-            opened(damaged)
+            open_at(damaged)
 
 
 # --- tables of pixels ---
 
 
-def idx(values: bytes, *dims: int) -> bytes:
+def make_idx(values: bytes, *dims: int) -> bytes:
     return bytes([0, 0, 8, len(dims)]) + struct.pack(f">{len(dims)}I", *dims) + values
 
 
 PIXELS = bytes(range(12))
-TRAIN = {"train-images-idx3-ubyte": idx(PIXELS, 3, 2, 2), "train-labels-idx1-ubyte": idx(b"\1\0\1", 3)}
-TEST = {"t10k-images-idx3-ubyte": idx(PIXELS[:4], 1, 2, 2), "t10k-labels-idx1-ubyte": idx(b"\0", 1)}
+TRAIN = {
+    "train-images-idx3-ubyte": make_idx(PIXELS, 3, 2, 2),
+    "train-labels-idx1-ubyte": make_idx(b"\1\0\1", 3),
+}
+TEST = {"t10k-images-idx3-ubyte": make_idx(PIXELS[:4], 1, 2, 2), "t10k-labels-idx1-ubyte": make_idx(b"\0", 1)}
 PGM = b"P5\n2 2\n255\n"
 
 
@@ -331,8 +339,8 @@ def test_idx_pairs(
     make: Callable[[Path, Mapping[str, bytes]], Path],
     dress: Callable[[Mapping[str, bytes]], dict[str, bytes]],
 ) -> None:
-    source = opened(make(tmp_path / "s", dress(TRAIN | TEST)), class_names=["off", "on", "none"])
-    assert [(r.key, r.label, r.source_split, r.data) for r in source.records()] == [
+    source = open_at(make(tmp_path / "s", dress(TRAIN | TEST)), class_names=["off", "on", "none"])
+    assert [(r.key, r.label, r.source_split, r.data) for r in source.stream_records()] == [
         ("test/00000", "off", "test", PGM + PIXELS[:4]),
         ("train/00000", "on", "train", PGM + PIXELS[:4]),
         ("train/00001", "off", "train", PGM + PIXELS[4:8]),
@@ -342,8 +350,8 @@ def test_idx_pairs(
 
 
 def test_a_single_idx_pair_has_no_split_and_numbers_for_names(tmp_path: Path) -> None:
-    source = opened(folder_of(tmp_path, TRAIN | {"readme": b""}))
-    assert {record.source_split for record in source.records()} == {""}
+    source = open_at(folder_of(tmp_path, TRAIN | {"readme": b""}))
+    assert {record.source_split for record in source.stream_records()} == {""}
     assert (source.labels, source.n_ignored) == (("0", "1"), 1)
 
 
@@ -357,18 +365,18 @@ def test_a_csv_of_pixels(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "x.csv").write_bytes(CSV)
     for path in (tmp_path / "x.csv", tmp_path / "y.csv.gz", tmp_path / "in"):
-        source = opened(path)
-        assert [(r.key, r.label, r.source_split, r.data) for r in source.records()] == [
+        source = open_at(path)
+        assert [(r.key, r.label, r.source_split, r.data) for r in source.stream_records()] == [
             ("rows/00000", "1", "", PGM + bytes([0, 1, 2, 3])),
             ("rows/00001", "10", "", PGM + bytes([255, 5, 6, 7])),
         ]
         assert (len(source), source.labels, source.declared_formats) == (2, ("1", "10"), ("PPM",))
-        assert [record.key for record in source.picked({"rows/00001"})] == ["rows/00001"]
+        assert [record.key for record in source.pick_records({"rows/00001"})] == ["rows/00001"]
 
 
 def test_a_training_and_a_test_csv_are_the_sources_own_split(tmp_path: Path) -> None:
-    source = opened(folder_of(tmp_path, {"my_train.csv": CSV, "my_test.csv": CSV_TEST}))
-    found = records(source)
+    source = open_at(folder_of(tmp_path, {"my_train.csv": CSV, "my_test.csv": CSV_TEST}))
+    found = read_records(source)
     assert {key: record.source_split for key, record in found.items()} == {
         "train/00000": "train",
         "train/00001": "train",
@@ -381,7 +389,7 @@ def test_a_pixel_out_of_range_is_found_while_streaming(tmp_path: Path) -> None:
     for bad in (b"256", b"-1", b"x", b"", b"1.5"):
         (tmp_path / "x.csv").write_bytes(CSV.replace(b"255", bad))
         with pytest.raises(SourceError, match=r"x\.csv.*0 to 255"):
-            list(opened(tmp_path / "x.csv").records())
+            list(open_at(tmp_path / "x.csv").stream_records())
 
 
 Make = Callable[[Path], Path]
@@ -410,6 +418,9 @@ def empty_folders(path: Path) -> Path:
 
 CASES = [
     pytest.param(lambda path: path / "gone", {}, r"gone does not exist.*allowed: a folder", id="no source"),
+    pytest.param(
+        lambda path: path.parent / ("x" * 300), {}, "x (cannot be read|does not exist)", id="no possible path"
+    ),
     pytest.param(in_folder({".gitkeep": b""}), {}, "holds no images.*darkroom demo", id="empty folder"),
     pytest.param(empty_folders, {}, "class folders A but no file", id="folders without files"),
     pytest.param(in_folder({"x.png": b""}), {}, "1 files.*no class folders", id="no class folders"),
@@ -433,25 +444,25 @@ CASES = [
         in_folder(TRAIN | {"train-images-idx3-ubyte": b"\0\0\x0d\3"}), {}, "starts with 00000d03", id="magic"
     ),
     pytest.param(
-        in_folder(TRAIN | {"train-images-idx3-ubyte": idx(PIXELS[:-1], 3, 2, 2)}),
+        in_folder(TRAIN | {"train-images-idx3-ubyte": make_idx(PIXELS[:-1], 3, 2, 2)}),
         {},
         "12 bytes and has 11",
         id="IDX too short",
     ),
     pytest.param(
-        in_folder(TRAIN | {"train-labels-idx1-ubyte": idx(b"\0\0\0\0", 3)}),
+        in_folder(TRAIN | {"train-labels-idx1-ubyte": make_idx(b"\0\0\0\0", 3)}),
         {},
         "3 bytes and has 4",
         id="IDX too long",
     ),
     pytest.param(
-        in_folder(TRAIN | {"train-labels-idx1-ubyte": idx(b"\0\0", 2)}),
+        in_folder(TRAIN | {"train-labels-idx1-ubyte": make_idx(b"\0\0", 2)}),
         {},
         "3 images and .* 2 labels",
         id="IDX counts",
     ),
     pytest.param(
-        in_folder({"train-images-idx3-ubyte.gz": b"no gzip", "train-labels-idx1-ubyte": idx(b"", 0)}),
+        in_folder({"train-images-idx3-ubyte.gz": b"no gzip", "train-labels-idx1-ubyte": make_idx(b"", 0)}),
         {},
         "no labels",
         id="IDX without labels",
@@ -465,8 +476,8 @@ CASES = [
         id="IDX gzip cut",
     ),
     pytest.param(in_folder(TRAIN), {"class_names": ["one"]}, "0 to 1, but.*1 names", id="too few names"),
-    pytest.param(in_file("x.csv", CSV), {"csv_label_column": "y"}, "no column 'y'.*label, p1", id="no label"),
-    pytest.param(in_file("x.csv", CSV), {"csv_image_hw": (2, 3)}, "5 columns.*make 7", id="columns"),
+    pytest.param(in_file("x.csv", CSV), {"label_column": "y"}, "no column 'y'.*label, p1", id="no label"),
+    pytest.param(in_file("x.csv", CSV), {"image_hw": [2, 3]}, "5 columns.*make 7", id="columns"),
     pytest.param(in_file("x.csv", CSV + b"1,2,3\n"), {}, "x.csv.*columns", id="a short row"),
     pytest.param(in_file("x.csv", CSV.replace(b"10", b"cat")), {}, "'cat'", id="label is no number"),
     pytest.param(in_file("x.csv", CSV.splitlines()[0] + b"\n"), {}, "no rows", id="only a header"),
@@ -481,6 +492,6 @@ def test_a_source_that_cannot_be_used_says_so_in_one_line(
 ) -> None:
     path = make(tmp_path / "source")
     with pytest.raises((SourceError, ParamsError), match=message) as caught:
-        opened(path, **settings)
+        open_at(path, **settings)
     assert isinstance(caught.value, DarkroomError)
     assert "\n" not in str(caught.value)

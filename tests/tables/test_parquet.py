@@ -1,15 +1,18 @@
 """Tables: the same rows give the same bytes, and what is read is what was promised."""
 
+import importlib
+import pkgutil
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
+from pipeline import tables
 from pipeline.errors import DataError
-from pipeline.tables import parquet
 from pipeline.tables.extra import EXTRA
 from pipeline.tables.parquet import build_table, read_table, write_table
+from pipeline.tables.raw_manifest import RAW_MANIFEST
 from pipeline.tables.split import SPLIT
 
 ROWS: list[dict[str, Any]] = [
@@ -17,7 +20,20 @@ ROWS: list[dict[str, Any]] = [
     {"id": "a", "class_name": "y", "class_index": 1, "split": "test", "fold": -1},
     {"id": "B", "class_name": "é", "class_index": 2, "split": "val", "fold": 0},
 ]
-SCHEMAS = {name: value for name, value in vars(parquet).items() if isinstance(value, pa.Schema)}
+
+
+def find_schemas() -> dict[str, pa.Schema]:
+    """The schemas by name: each file of the room but `parquet` has one, called as the file is."""
+    found: dict[str, pa.Schema] = {}
+    for module in pkgutil.iter_modules(tables.__path__, "pipeline.tables."):
+        here = vars(importlib.import_module(module.name))
+        own = {name: value for name, value in here.items() if isinstance(value, pa.Schema)}
+        assert list(own) == [module.name.rpartition(".")[2].upper()] * bool(own)
+        found |= own
+    return found
+
+
+SCHEMAS = find_schemas()
 
 
 def test_rows_come_sorted_by_code_point() -> None:
@@ -36,6 +52,17 @@ def test_pandas_leaves_no_trace_in_the_bytes(tmp_path: Path) -> None:
     through = pa.Table.from_pandas(table.to_pandas(), schema=SPLIT, preserve_index=False)
     write_table(through, tmp_path / "2.parquet")
     assert (tmp_path / "1.parquet").read_bytes() == (tmp_path / "2.parquet").read_bytes()
+
+
+def test_the_columns_of_validates_manifest_stay_where_they_are() -> None:
+    """They follow from the table of facts, whose order may change; what is on disk may not."""
+    place, verdict = ["id", "key", "label", "source_split"], ["verdict", "reason", "detail", "repairs"]
+    first = ["n_bytes", "format", "width", "height", "mode", "exif_orientation", "n_frames"]
+    header = ["n_bands", "jpeg_quality", "subsampling", "has_exif", "dpi"]
+    measures = ["sharpness", "entropy", "colourfulness", "share_white"]
+    border = ["border_brightness", "border_tint", "border_spread", "local_contrast"]
+    names = [*place, *first, "brightness", "contrast", *header, *measures, *border, *verdict]
+    assert RAW_MANIFEST.names == names
 
 
 @pytest.mark.parametrize("name", SCHEMAS)

@@ -1,4 +1,4 @@
-"""feed: parts of the split, gathered from shards of one or two folders, as batches."""
+"""batches: what Keras is fed, picture by picture: their order, their labels, their weights, their sides."""
 
 import hashlib
 from collections.abc import Callable
@@ -9,14 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.collection.pictures import Part, Pictures, cut_into_runs, read_extra, read_part
+from pipeline.collection.pictures import Part, Pictures, read_extra, read_part
 from pipeline.collection.shards import ShardWriter
-from pipeline.errors import DataError
 from pipeline.paths import Paths
-from pipeline.tables.clean_manifest import CLEAN_MANIFEST
 from pipeline.tables.extra import EXTRA
-from pipeline.tables.parquet import read_table, write_table
-from pipeline.tables.split import SPLIT
+from pipeline.tables.parquet import write_table
 from pipeline.training.batches import Batches, shuffle_epoch, weigh_pictures
 from pipeline.training.frozen_features import Features
 
@@ -32,55 +29,23 @@ def project(develop: Develop, tmp_path: Path) -> Paths:
     return develop(tmp_path, pictures, y, ["train"] * 9 + ["val"] * 3, ["a", "b"])
 
 
-def part_of(project: Paths, split: str) -> Part:
+def read_split(project: Paths, split: str) -> Part:
     return read_part(split, split_path=project.split, manifest_path=project.clean_manifest)
 
 
-def shown(pictures: Any) -> list[int]:
+def read_numbers(pictures: Any) -> list[int]:
     return [int(value) for value in pictures[:, 0, 0, 0]]
 
 
-def test_read_part(project: Paths) -> None:
-    train, val, test = (part_of(project, name) for name in ("train", "val", "test"))
-    assert train.ids == tuple(f"id-{i:03d}" for i in range(9))
-    assert val.y.tolist() == [1, 0, 0]
-    assert len(test) == 0
-
-
-def test_a_picture_that_clean_has_dropped(project: Paths) -> None:
-    table = read_table(project.clean_manifest, CLEAN_MANIFEST)
-    write_table(table.slice(2), project.clean_manifest)
-    with pytest.raises(DataError, match=r"2 train pictures are not in .*, the first is id-000"):
-        part_of(project, "train")
-
-
-def test_a_row_that_the_shards_do_not_hold(project: Paths) -> None:
-    part = part_of(project, "train")
-    lost = Part(part.ids, part.shard, part.row + 5, part.y)
-    with pytest.raises(DataError, match="do not belong together"):
-        Pictures((project.shards, lost)).gather(np.arange(9))
-
-
-def with_extra(project: Paths) -> Pictures:
+def add_extra(project: Paths) -> Pictures:
     rows = [{"id": "id-000", "copy": k, "class_index": 1, "shard": 0, "row": k} for k in range(2)]
     write_table(pa.Table.from_pylist(rows, schema=EXTRA), project.extra / "manifest.parquet")
     with ShardWriter(project.extra, 2, (4, 4, 1), 2) as writer:
         for row in range(2):
             writer.write(0, row, np.full((4, 4, 1), 100 + row, np.uint8))
-    return Pictures((project.shards, part_of(project, "train")), (project.extra, read_extra(project.extra)))
-
-
-def test_gather_over_two_folders(project: Paths) -> None:
-    pictures = with_extra(project)
-    assert len(pictures) == 11
-    assert shown(pictures.gather(np.array([10, 0, 9, 3]))) == [101, 0, 100, 3]
-    assert pictures.y[[10, 0, 9, 1]].tolist() == [1, 1, 1, 0]
-    assert pictures.gather(np.arange(0)).shape == (0, 4, 4, 1)
-
-
-def test_no_extra_folder(project: Paths) -> None:
-    with pytest.raises(DataError, match="does not exist"):
-        read_extra(project.extra)
+    return Pictures(
+        (project.shards, read_split(project, "train")), (project.extra, read_extra(project.extra))
+    )
 
 
 @pytest.mark.parametrize(
@@ -106,18 +71,6 @@ def test_picture_weights(y: str, groups: str, by: str, expected: list[float]) ->
     assert weights.tolist() == pytest.approx(expected)
 
 
-def test_groups_are_those_of_the_split(project: Paths) -> None:
-    """Copies are in the group of their original; pictures of no group stand alone."""
-    rows = read_table(project.split, SPLIT).to_pandas()
-    rows["group"] = ["scans" if id_ in ("id-000", "id-004") else id_ for id_ in rows["id"]]
-    write_table(pa.Table.from_pandas(rows, schema=SPLIT, preserve_index=False), project.split)
-    groups = with_extra(project).groups
-    assert groups[0] == groups[4] == groups[9] == groups[10]  # the last two are copies of the first
-    assert len(set(groups)) == 8
-    part = part_of(project, "train")
-    assert len(set(Pictures((project.shards, Part(part.ids, part.shard, part.row, part.y))).groups)) == 9
-
-
 def test_epoch_order() -> None:
     first = shuffle_epoch(50, seed=1, epoch=0)
     assert sorted(first) == list(range(50))
@@ -126,21 +79,16 @@ def test_epoch_order() -> None:
     assert not np.array_equal(first, shuffle_epoch(50, seed=2, epoch=0))
 
 
-def test_chunks() -> None:
-    assert [index.tolist() for index in cut_into_runs(5, 2)] == [[0, 1], [2, 3], [4]]
-    assert list(cut_into_runs(0, 2)) == []
-
-
 def test_batches(project: Paths) -> None:
-    pictures = with_extra(project)
+    pictures = add_extra(project)
     weights = np.where(pictures.y == 1, 2, 0.5).astype(np.float32)
     fed = Batches(pictures, n_classes=2, batch_size=4, weights=weights, shuffle_seed=3)
     epochs = []
-    for got in epochs_of(fed, 2):
+    for got in run_epochs(fed, 2):
         assert [len(x) for x, _, _ in got] == [4, 4, 3]
-        epochs.append([value for x, _, _ in got for value in shown(x)])
+        epochs.append([value for x, _, _ in got for value in read_numbers(x)])
         for x, y, weight in got:
-            expected = [1 if value % 3 == 0 or value >= 100 else 0 for value in shown(x)]
+            expected = [1 if value % 3 == 0 or value >= 100 else 0 for value in read_numbers(x)]
             assert y.argmax(axis=1).tolist() == expected
             assert (y.sum(axis=1) == 1).all()
             assert weight.tolist() == [2 if c else 0.5 for c in expected]
@@ -148,7 +96,7 @@ def test_batches(project: Paths) -> None:
     assert sorted(epochs[0]) == sorted(epochs[1]) == [*range(9), 100, 101]
 
 
-def sides(pictures: Any) -> dict[int, str]:
+def find_sides(pictures: Any) -> dict[int, str]:
     """Which way pictures point: their number is in their middle, and a dark column on the left or right."""
     return {int(p[1, 1, 0]): "left" if p[0, 0, 0] == 255 else "right" for p in pictures}
 
@@ -156,7 +104,7 @@ def sides(pictures: Any) -> dict[int, str]:
 @pytest.fixture
 def pointing(project: Paths) -> Pictures:
     """Nine pictures that point left, and two copies of the first that do too."""
-    train = part_of(project, "train")
+    train = read_split(project, "train")
     rows = [{"id": "id-000", "copy": k, "class_index": 1, "shard": 0, "row": k} for k in (0, 1)]
     write_table(pa.Table.from_pylist(rows, schema=EXTRA), project.extra / "manifest.parquet")
     for folder, numbers in ((project.shards, range(N)), (project.extra, range(100, 102))):
@@ -168,10 +116,10 @@ def pointing(project: Paths) -> Pictures:
     return Pictures((project.shards, train), (project.extra, read_extra(project.extra)))
 
 
-def epochs_of(fed: Any, n: int) -> list[list[Any]]:
+def run_epochs(fed: Batches, n: int, *, first: int = 0) -> list[list[Any]]:
     """The batches of some epochs as (pictures, labels, weights), asked for as Keras does."""
     epochs = []
-    for epoch in range(fed.epoch, fed.epoch + n):
+    for epoch in range(first, first + n):
         fed.set_epoch(epoch)
         got = [fed[i] for i in range(len(fed))]
         assert all(x["labels"] is y for x, y, _ in got)
@@ -179,13 +127,13 @@ def epochs_of(fed: Any, n: int) -> list[list[Any]]:
     return epochs
 
 
-def sides_of(epoch: list[Any]) -> dict[int, str]:
-    return {number: side for x, _, _ in epoch for number, side in sides(x).items()}
+def list_sides(epoch: list[Any]) -> dict[int, str]:
+    return {number: side for x, _, _ in epoch for number, side in find_sides(x).items()}
 
 
 def test_pictures_are_mirrored_in_every_other_epoch(pointing: Pictures) -> None:
     fed = Batches(pointing, n_classes=2, batch_size=4, shuffle_seed=3, mirrored=True)
-    first, second, third, fourth = map(sides_of, epochs_of(fed, 4))
+    first, second, third, fourth = map(list_sides, run_epochs(fed, 4))
     assert len(first) == 11
     assert (first, second) == (third, fourth)
     assert all(first[number] != second[number] for number in first)
@@ -197,30 +145,33 @@ def test_pictures_are_mirrored_in_every_other_epoch(pointing: Pictures) -> None:
 
 def test_without_mirroring_all_stay(pointing: Pictures) -> None:
     fed = Batches(pointing, n_classes=2, batch_size=4, shuffle_seed=3)
-    assert {side for epoch in epochs_of(fed, 2) for side in sides_of(epoch).values()} == {"left"}
+    assert {side for epoch in run_epochs(fed, 2) for side in list_sides(epoch).values()} == {"left"}
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
 @pytest.mark.parametrize("first_epoch", [1, 2, 5])
 def test_a_later_first_epoch(pointing: Pictures, first_epoch: int, mirrored: bool) -> None:
-    """What goes on after a checkpoint sees what it would have seen."""
+    """What continues after a checkpoint sees what it would have seen."""
     how: dict[str, Any] = {"n_classes": 2, "batch_size": 4, "shuffle_seed": 3, "mirrored": mirrored}
-    undisturbed = epochs_of(Batches(pointing, **how), 7)[first_epoch:]
-    resumed = epochs_of(Batches(pointing, **how, first_epoch=first_epoch), 7 - first_epoch)
+    undisturbed = run_epochs(Batches(pointing, **how), 7)[first_epoch:]
+    fed = Batches(pointing, **how, first_epoch=first_epoch)
+    at_once = [fed[i][0]["pictures"] for i in range(len(fed))]
+    assert all(np.array_equal(a, b[0]) for a, b in zip(at_once, undisturbed[0], strict=True))
+    resumed = run_epochs(fed, 7 - first_epoch, first=first_epoch)
     for expected, got in zip(undisturbed, resumed, strict=True):
         for one, other in zip(expected, got, strict=True):
             assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
 def test_the_shards_are_not_mirrored(pointing: Pictures) -> None:
-    epochs_of(Batches(pointing, n_classes=2, batch_size=4, mirrored=True), 1)
-    assert set(sides(pointing.gather(np.arange(11))).values()) == {"left"}
+    run_epochs(Batches(pointing, n_classes=2, batch_size=4, mirrored=True), 1)
+    assert set(find_sides(pointing.gather(np.arange(11))).values()) == {"left"}
 
 
 def test_batches_in_order_and_of_even_size(project: Paths) -> None:
-    fed = Batches(Pictures((project.shards, part_of(project, "train"))), n_classes=2, batch_size=8)
-    (got,) = epochs_of(fed, 1)
-    assert [shown(x) for x, _, _ in got] == [[0, 1, 2, 3, 4], [5, 6, 7, 8]]
+    fed = Batches(Pictures((project.shards, read_split(project, "train"))), n_classes=2, batch_size=8)
+    (got,) = run_epochs(fed, 1)
+    assert [read_numbers(x) for x, _, _ in got] == [[0, 1, 2, 3, 4], [5, 6, 7, 8]]
     assert (got[0][2] == 1).all()
 
 
@@ -238,10 +189,10 @@ def test_batches_that_devices_share(
     project: Paths, multiple_of: int, batch_size: int, sizes: list[int]
 ) -> None:
     """Nine pictures, each at least once, those that come twice the first of the epoch."""
-    pictures = Pictures((project.shards, part_of(project, "train")))
+    pictures = Pictures((project.shards, read_split(project, "train")))
     fed = Batches(pictures, n_classes=2, batch_size=batch_size, shuffle_seed=1, multiple_of=multiple_of)
-    (got,) = epochs_of(fed, 1)
+    (got,) = run_epochs(fed, 1)
     assert [len(x) for x, _, _ in got] == sizes
-    seen = [value for x, _, _ in got for value in shown(x)]
+    seen = [value for x, _, _ in got for value in read_numbers(x)]
     assert sorted(seen[:9]) == list(range(9))
     assert seen[9:] == seen[: len(seen) - 9]

@@ -85,7 +85,7 @@ def test_one_at_a_time(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None
     """The second waits until the first, here killed, is gone."""
     caplog.set_level(logging.INFO)
     code = (
-        "import sys, time; from pathlib import Path; from pipeline.checkpoints import Checkpoints\n"
+        "import sys, time; from pathlib import Path; from pipeline.training.checkpoints import Checkpoints\n"
         "with Checkpoints(Path(sys.argv[1]), 'a').alone(): print('in', flush=True); time.sleep(60)"
     )
     first = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)

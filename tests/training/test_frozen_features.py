@@ -1,4 +1,4 @@
-"""features: each picture's are computed once, found by what it shows, and lost only to damage."""
+"""frozen_features: each picture's are computed once, found by what it shows, and lost only to damage."""
 
 import logging
 from pathlib import Path
@@ -17,10 +17,10 @@ N = 7
 @pytest.fixture
 def pictures(tmp_path: Path) -> Pictures:
     """Picture i shows the number i everywhere; the last is the first again."""
-    return made(tmp_path / "shards", [*range(N - 1), 0])
+    return make_pictures(tmp_path / "shards", [*range(N - 1), 0])
 
 
-def made(folder: Path, numbers: list[int]) -> Pictures:
+def make_pictures(folder: Path, numbers: list[int]) -> Pictures:
     with ShardWriter(folder, len(numbers), (4, 4, 1), 100) as writer:
         for row, number in enumerate(numbers):
             writer.write(0, row, np.full((4, 4, 1), number, np.uint8))
@@ -28,7 +28,7 @@ def made(folder: Path, numbers: list[int]) -> Pictures:
     return Pictures((folder, Part(tuple(map(str, place)), place * 0, place, place % 2)))
 
 
-def backbone(scale: float = 1.0) -> Any:
+def build_backbone(scale: float = 1.0) -> Any:
     """Two features: the mean grey level, and its half; both times `scale`."""
     import keras
 
@@ -55,7 +55,7 @@ class Counted:
 
 
 def test_features(pictures: Pictures, tmp_path: Path) -> None:
-    found = FeatureCache(backbone(), name="two", folder=tmp_path / "kept").of(pictures, "training")
+    found = FeatureCache(build_backbone(), name="two", folder=tmp_path / "kept").read(pictures, "training")
     assert found.gather(np.array([3, 6, 1])).tolist() == [[3, 1.5], [0, 0], [1, 0.5]]
     assert found.gather(np.array([3])).dtype == np.float32
     assert (len(found), found.picture_shape) == (N, (2,))
@@ -66,29 +66,31 @@ def test_only_what_is_new_is_computed(
     pictures: Pictures, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    counted = Counted(backbone())
+    counted = Counted(build_backbone())
     cache = FeatureCache(counted, name="two", folder=tmp_path / "kept")
-    first = cache.of(pictures, "training")
+    first = cache.read(pictures, "training")
     assert counted.n == N - 2  # the picture of zeros is not counted, and comes twice
-    again = FeatureCache(counted, name="two", folder=tmp_path / "kept").of(pictures, "training")
+    again = FeatureCache(counted, name="two", folder=tmp_path / "kept").read(pictures, "training")
     assert counted.n == N - 2
     assert np.array_equal(first.gather(np.arange(N)), again.gather(np.arange(N)))
-    more = cache.of(made(tmp_path / "more", [5, 9, 3, 11]), "validation")
+    more = cache.read(make_pictures(tmp_path / "more", [5, 9, 3, 11]), "validation")
     assert counted.n == N
     assert more.gather(np.arange(4))[:, 0].tolist() == [5, 9, 3, 11]
     assert caplog.messages[-1] == "features of 4 validation pictures: 2 are known"
 
 
 def test_without_a_folder(pictures: Pictures, tmp_path: Path) -> None:
-    counted = Counted(backbone())
+    counted = Counted(build_backbone())
     cache = FeatureCache(counted, name="two", folder=None)
     for _ in range(2):
-        cache.of(pictures, "training")
+        cache.read(pictures, "training")
     assert counted.n == 2 * (N - 2)
 
 
 def test_no_pictures(tmp_path: Path) -> None:
-    found = FeatureCache(backbone(), name="two", folder=tmp_path / "kept").of(made(tmp_path, []), "training")
+    found = FeatureCache(build_backbone(), name="two", folder=tmp_path / "kept").read(
+        make_pictures(tmp_path, []), "training"
+    )
     assert found.gather(np.arange(0)).shape == (0, 2)
 
 
@@ -96,23 +98,23 @@ def test_no_pictures(tmp_path: Path) -> None:
 def test_a_damaged_file(
     n_bytes: int, pictures: Pictures, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    counted = Counted(backbone())
+    counted = Counted(build_backbone())
     cache = FeatureCache(counted, name="two", folder=tmp_path / "kept")
-    whole = cache.of(pictures, "training")
+    whole = cache.read(pictures, "training")
     (file,) = (tmp_path / "kept").rglob("*.npz")
     file.write_bytes(file.read_bytes()[:n_bytes])
-    again = cache.of(pictures, "training")
+    again = cache.read(pictures, "training")
     assert "its features are computed again" in caplog.text
     assert counted.n == 2 * (N - 2)
     assert np.array_equal(whole.gather(np.arange(N)), again.gather(np.arange(N)))
 
 
 def test_a_backbone_is_known_by_what_it_computes() -> None:
-    assert hash_backbone(backbone(), "two") == hash_backbone(backbone(), "two")
+    assert hash_backbone(build_backbone(), "two") == hash_backbone(build_backbone(), "two")
     others = {
-        hash_backbone(backbone(), "two"),
-        hash_backbone(backbone(2.0), "two"),
-        hash_backbone(backbone(), "other"),
+        hash_backbone(build_backbone(), "two"),
+        hash_backbone(build_backbone(2.0), "two"),
+        hash_backbone(build_backbone(), "other"),
     }
     assert len(others) == 3
 

@@ -60,7 +60,7 @@ def test_a_constant_rate_is_a_number() -> None:
     assert build_schedule("constant", learning_rate=0.5, n_steps=9, n_warmup_steps=0) == 0.5
 
 
-def after_steps(name: str, gradient: float, n_steps: int = 1, **changed: Any) -> tuple[Any, list[float]]:
+def apply_steps(name: str, gradient: float, n_steps: int = 1, **changed: Any) -> tuple[Any, list[float]]:
     """An optimizer after steps on a kernel, a bias and a batch norm's gamma, all of ones; their means."""
     import keras
 
@@ -76,20 +76,20 @@ def after_steps(name: str, gradient: float, n_steps: int = 1, **changed: Any) ->
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_step_goes_down(name: str) -> None:
-    _, means = after_steps(name, 1.0, weight_decay=0.0)
+    _, means = apply_steps(name, 1.0, weight_decay=0.0)
     assert max(means) < 1
 
 
 @pytest.mark.parametrize("name", ["adamw", "muon", "sgd"])
 def test_kernels_decay_and_nothing_else(name: str) -> None:
-    _, (kernel, bias, gamma) = after_steps(name, 0.0)
+    _, (kernel, bias, gamma) = apply_steps(name, 0.0)
     assert kernel == pytest.approx(1 - 0.01 * 0.1)
     assert (bias, gamma) == (1, 1)
 
 
 def test_the_average_lags_behind() -> None:
     """0.98 after two steps; the average of 0.99 and 0.98 at momentum 0.9, begun with the first."""
-    optimizer, (kernel, *_) = after_steps("sgd", 1.0, n_steps=2, ema=0.9, momentum=0.0, weight_decay=0.0)
+    optimizer, (kernel, *_) = apply_steps("sgd", 1.0, n_steps=2, ema=0.9, momentum=0.0, weight_decay=0.0)
     average = float(np.mean(optimizer._model_variables_moving_average[0]))
     assert kernel == pytest.approx(0.98)
     assert average == pytest.approx(0.9 * 0.99 + 0.1 * 0.98)

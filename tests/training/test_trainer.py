@@ -1,5 +1,6 @@
 """trainer: the same weights each time, also when a training was broken off anywhere."""
 
+import functools
 import os
 import subprocess
 import sys
@@ -42,10 +43,10 @@ def _device() -> None:
 
 @pytest.fixture(scope="module")
 def collections(tmp_path_factory: pytest.TempPathFactory) -> list[Pictures]:
-    return made(tmp_path_factory.mktemp("pictures"), (16, 16, 1))
+    return make_collections(tmp_path_factory.mktemp("pictures"), (16, 16, 1))
 
 
-def made(root: Path, shape: tuple[int, int, int]) -> list[Pictures]:
+def make_collections(root: Path, shape: tuple[int, int, int]) -> list[Pictures]:
     """48 pictures of three shades to learn from, and 12 to validate with."""
     rng = np.random.default_rng(0)
     found = []
@@ -68,20 +69,12 @@ def train(collections: list[Pictures], params_of: ParamsOf) -> Callable[..., tup
         passed = {name: named.pop(name) for name in ("places", "on_epoch") if name in named}
         params = params_of(train=SMALL | named, augment=STILL | (augment or {}))
         policy = build_policy(params.augment, channels=1)
-        return fit(
-            *collections,
-            image_hw=(16, 16),
-            channels=1,
-            n_classes=3,
-            policy=policy,
-            params=params.train,
-            **passed,
-        )
+        return fit(*collections, n_classes=3, policy=policy, params=params.train, **passed)
 
     return train
 
 
-def same(mine: Any, theirs: Any) -> bool:
+def are_same(mine: Any, theirs: Any) -> bool:
     return all(np.array_equal(a, b) for a, b in zip(mine.get_weights(), theirs.get_weights(), strict=True))
 
 
@@ -99,7 +92,7 @@ KINDS = [
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_broken_off_and_gone_on(
+def test_broken_off_and_continued(
     kind: dict[str, Any], train: Callable[..., tuple[Any, list[Row]]], tmp_path: Path
 ) -> None:
     """Broken off in the second and again in the third epoch, it ends with the bits of one that was not."""
@@ -110,10 +103,10 @@ def test_broken_off_and_gone_on(
             train(**kind, places=places, on_epoch=stop_after(n_epochs))
     heard: list[Row] = []
     resumed, rows_again = train(**kind, places=places, on_epoch=heard.append)
-    assert same(whole, resumed)
+    assert are_same(whole, resumed)
     assert rows == rows_again == heard
     again, rows_again = train(**kind, places=places, on_epoch=stop_after(4))
-    assert same(whole, again)
+    assert are_same(whole, again)
     assert rows == rows_again
 
 
@@ -134,7 +127,7 @@ def test_one_that_stopped_early_stays_so(train: Callable[..., tuple[Any, list[Ro
     assert len(rows) < 30
     again, rows_again = train(**kind, places=places)
     assert rows == rows_again
-    assert same(whole, again)
+    assert are_same(whole, again)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -195,20 +188,20 @@ def test_frozen_then_fine_tuned(
 ) -> None:
     """Two phases, broken off in each; the features are computed once a picture, whatever happens."""
     caplog.set_level("INFO")
-    train, val = made(tmp_path, (32, 32, 1))
+    train, val = make_collections(tmp_path, (32, 32, 1))
     section = {"model": APPLICATION, "weights": weights, "epochs": 2, "fine_tune_epochs": 2}
     params = params_of(train=SMALL | section, augment=STILL | {"flip": "horizontal"})
-    shape: dict[str, Any] = {"image_hw": (32, 32), "channels": 1, "n_classes": 3, "params": params.train}
-    shape["policy"] = build_policy(params.augment, channels=1)
-    whole, rows = fit(train, val, **shape)
+    how: dict[str, Any] = {"n_classes": 3, "params": params.train}
+    how["policy"] = build_policy(params.augment, channels=1)
+    whole, rows = fit(train, val, **how)
     assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
     places = Places(Checkpoints(tmp_path / "checkpoints", "a"), features=tmp_path / "features")
     for n_epochs in (2, 3, 4):
         with pytest.raises(Stopped):
-            fit(train, val, **shape, places=places, on_epoch=stop_after(n_epochs))
-    resumed, rows_again = fit(train, val, **shape, places=places)
+            fit(train, val, **how, places=places, on_epoch=stop_after(n_epochs))
+    resumed, rows_again = fit(train, val, **how, places=places)
     assert rows == rows_again
-    assert same(whole, resumed)
+    assert are_same(whole, resumed)
     said = [message for message in caplog.messages if "are known" in message]
     assert (
         said[:4]
@@ -248,65 +241,83 @@ def test_knobs_are_those_of_the_params(params_of: ParamsOf) -> None:
     assert vars(knobs) == section
 
 
+# Trains on so many devices, for each number given; in one process, since importing a backend takes longer.
 IN_A_PROCESS = """
 import sys
 from functools import partial
 from pathlib import Path
-root, n_devices = Path(sys.argv[1]), int(sys.argv[2])
-sys.path.insert(0, sys.argv[3])
+root, repo, numbers = Path(sys.argv[1]), sys.argv[2], [int(n) for n in sys.argv[3:]]
+sys.path.insert(0, repo)
 import keras
-if keras.backend.backend() == "tensorflow" and n_devices > 1:
+is_tensorflow = keras.backend.backend() == "tensorflow"
+if is_tensorflow:
     import tensorflow as tf
-    several = [tf.config.LogicalDeviceConfiguration()] * n_devices
+    several = [tf.config.LogicalDeviceConfiguration()] * max(numbers)
     tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], several)
-from pipeline.backend import device
-device.set_up_device()
-if n_devices > 1:
-    name = "CPU:" if keras.backend.backend() == "tensorflow" else "cpu:"
-    device.replicas = partial(device.replicas, [f"{name}{i}" for i in range(n_devices)])
+from pipeline.backend.device import set_up_device, share_batches
+set_up_device()
 import numpy as np
-from pipeline.augmentations import policy_of
-from pipeline.checkpoints import Checkpoints
 from pipeline.params import Params
-from pipeline.trainer import Places, fit
+from pipeline.training import trainer
+from pipeline.training.checkpoints import Checkpoints
+from pipeline.training.policy import build_policy
 from tests.conftest import values_with
-from tests.test_trainer import SMALL, STILL, made
-train, val = made(root, (16, 16, 1))
+from tests.training.test_trainer import SMALL, STILL, make_collections
+train, val = make_collections(root, (16, 16, 1))
 section = SMALL | {"epochs": 8, "learning_rate": 0.01, "batch_size": 15, "ema": 0.5}
 values = values_with(train=section, augment=STILL | {"rotation": 0.02, "mixup": 0.1})
 params = Params.model_validate(values)
-how = {"image_hw": (16, 16), "channels": 1, "n_classes": 3, "params": params.train}
-how |= {"policy": policy_of(params.augment, channels=1), "places": Places(Checkpoints(root, "a"))}
-model, rows = fit(train, val, **how)
-assert rows[-1]["val_accuracy"] > 0.8, rows
-again, rows_again = fit(train, val, **how)
-assert rows == rows_again
-model.save(root / "model.keras")
-np.save(root / "y_prob.npy", np.asarray(model(val.gather(np.arange(12)))))
+how = {"n_classes": 3, "params": params.train, "policy": build_policy(params.augment, channels=1)}
+for n in numbers:
+    devices = [f"{'CPU' if is_tensorflow else 'cpu'}:{i}" for i in range(n)]
+    trainer.share_batches = partial(share_batches, devices) if n > 1 else share_batches
+    places = trainer.Places(Checkpoints(root, f"on {n}"))
+    model, rows = trainer.fit(train, val, **how, places=places)
+    assert rows[-1]["val_accuracy"] > 0.8, rows
+    again, rows_again = trainer.fit(train, val, **how, places=places)
+    assert rows == rows_again
+    model.save(root / f"{n}.keras")
+    np.save(root / f"{n}.npy", np.asarray(model(val.gather(np.arange(12)))))
 """
+
+Elsewhere = Callable[..., Path]
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Elsewhere:
+    """`elsewhere("jax", 1, 2)`: the folder with what a process of its own trained, once for all tests."""
+
+    @functools.cache
+    def train(backend: str, *numbers: int) -> Path:
+        folder = tmp_path_factory.mktemp(backend)
+        env = {**os.environ, "KERAS_BACKEND": backend, "DARKROOM_DEVICE": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"}
+        env["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={max(numbers)}"
+        env["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # compiling takes longer than all that is computed
+        repo = str(Path(__file__).resolve().parents[2])
+        command = [sys.executable, "-c", IN_A_PROCESS, str(folder), repo, *map(str, numbers)]
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return folder
+
+    return train
 
 
 @pytest.mark.parametrize(
-    ("backend", "n_devices"),
+    ("backend", "numbers", "n_devices"),
     [
-        pytest.param("jax", 1, id="JAX"),
-        pytest.param("jax", 2, id="JAX, two devices"),
-        pytest.param("tensorflow", 2, id="TensorFlow, two devices"),
+        pytest.param("jax", (1, 2), 1, id="JAX"),
+        pytest.param("jax", (1, 2), 2, id="JAX, two devices"),
+        pytest.param("tensorflow", (2,), 2, id="TensorFlow, two devices"),
     ],
 )
 def test_another_backend_or_several_devices(
-    backend: str, n_devices: int, collections: list[Pictures], tmp_path: Path
+    backend: str, numbers: tuple[int, ...], n_devices: int, collections: list[Pictures], elsewhere: Elsewhere
 ) -> None:
-    """In a process of its own it learns, is saved, and answers alike here. 10 to 20 s each."""
+    """In a process of its own it learns, is saved, and answers alike here. 10 to 20 s each process."""
     import keras
 
-    env = {**os.environ, "KERAS_BACKEND": backend, "DARKROOM_DEVICE": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    env["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={n_devices}"
-    repo = str(Path(__file__).resolve().parents[2])
-    command = [sys.executable, "-c", IN_A_PROCESS, str(tmp_path), str(n_devices), repo]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    model = keras.saving.load_model(tmp_path / "model.keras", compile=False)
-    y_prob: npt.NDArray[np.float32] = np.load(tmp_path / "y_prob.npy")
+    folder = elsewhere(backend, *numbers)
+    model = keras.saving.load_model(folder / f"{n_devices}.keras", compile=False)
+    y_prob: npt.NDArray[np.float32] = np.load(folder / f"{n_devices}.npy")
     val = collections[1]
     assert np.asarray(model(val.gather(np.arange(12)))) == pytest.approx(y_prob, abs=1e-4)

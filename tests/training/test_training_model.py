@@ -1,4 +1,4 @@
-"""trainee: augmentation, mixing and smoothing act in training only; loss and accuracy are the textbook's."""
+"""training_model: alters, mixes and smooths in training only; loss and accuracy are the textbook's."""
 
 from typing import Any
 
@@ -11,8 +11,8 @@ LOGITS = np.array([[2.0, 0.0, -1.0], [0.5, 1.0, 0.0]], np.float32)
 LABELS = np.eye(3, dtype=np.float32)[[0, 2]]
 
 
-def made(**changed: Any) -> Any:
-    """A trainee of a network that sums up each of three pixels' channels."""
+def build(**changed: Any) -> Any:
+    """A training model of a network that sums up each of three pixels' channels."""
     import keras
 
     pictures = keras.Input((1, 3, 1), dtype="uint8")
@@ -20,22 +20,22 @@ def made(**changed: Any) -> Any:
     return TrainingModel(network, **{"augmenter": None, "mixers": [], "label_smoothing": 0.0} | changed)
 
 
-def batch(n: int = 4) -> dict[str, Any]:
+def make_batch(n: int = 4) -> dict[str, Any]:
     pictures = np.arange(3 * n, dtype=np.uint8).reshape(n, 1, 3, 1)
     return {"pictures": pictures, "labels": np.eye(3, dtype=np.float32)[np.arange(n) % 3]}
 
 
 @pytest.mark.parametrize("training", [False, True])
 def test_plain(training: bool) -> None:
-    fed = batch()
-    y = np.asarray(made()(fed, training=training))
+    fed = make_batch()
+    y = np.asarray(build()(fed, training=training))
     assert y[:, 0].tolist() == fed["pictures"].reshape(4, 3).tolist()
     assert y[:, 1].tolist() == fed["labels"].tolist()
 
 
 def test_smoothing_in_training_only() -> None:
-    fed = batch()
-    model = made(label_smoothing=0.3)
+    fed = make_batch()
+    model = build(label_smoothing=0.3)
     assert np.asarray(model(fed, training=True))[0, 1] == pytest.approx([0.8, 0.1, 0.1])
     assert np.asarray(model(fed, training=False))[0, 1].tolist() == [1, 0, 0]
 
@@ -45,8 +45,8 @@ def test_augmentation_in_training_only() -> None:
 
     pictures = keras.Input((1, 3, 1), dtype="uint8")
     mirror = keras.Model(pictures, keras.ops.flip(pictures, axis=2))
-    fed = batch()
-    model = made(augmenter=mirror)
+    fed = make_batch()
+    model = build(augmenter=mirror)
     assert np.asarray(model(fed, training=True))[0, 0].tolist() == [2, 1, 0]
     assert np.asarray(model(fed, training=False))[0, 0].tolist() == [0, 1, 2]
 
@@ -59,7 +59,7 @@ def test_mixing_mixes_labels_alike() -> None:
     pictures = np.zeros((n, 1, 3, 1), np.uint8)
     pictures[np.arange(n), 0, np.arange(n) % 3] = 255
     fed: dict[str, Any] = {"pictures": pictures, "labels": np.eye(3, dtype=np.float32)[np.arange(n) % 3]}
-    model = made(mixers=[keras.layers.MixUp(alpha=1.0, seed=3, dtype="float32")])
+    model = build(mixers=[keras.layers.MixUp(alpha=1.0, seed=3, dtype="float32")])
     y = np.asarray(model(fed, training=True))
     assert y[:, 0] / 255 == pytest.approx(y[:, 1], abs=0.01)
     assert not np.array_equal(y[:, 1], fed["labels"])

@@ -15,25 +15,25 @@ from pipeline.errors import ParamsError
 from pipeline.workers import WORKERS_VARIABLE, ordered_map, worker_count
 
 
-def numbered(n: int) -> Iterator[tuple[str, int]]:
+def number_items(n: int) -> Iterator[tuple[str, int]]:
     return ((f"ticket {i}", i) for i in range(n))
 
 
-def size(_: object) -> int:
+def measure(_: object) -> int:
     return 1
 
 
 @pytest.mark.parametrize("n_workers", [1, 2, 3])
 @pytest.mark.parametrize("n", [0, 1, 64, 1000])
 def test_results_come_in_order_with_their_tickets(n_workers: int, n: int) -> None:
-    results = ordered_map(math.sqrt, numbered(n), n_bytes=size, n_workers=n_workers)
+    results = ordered_map(math.sqrt, number_items(n), n_bytes=measure, n_workers=n_workers)
     assert list(results) == [(f"ticket {i}", math.sqrt(i)) for i in range(n)]
 
 
 def test_work_is_done_in_other_processes() -> None:
     getpid = functools.partial(eval, "__import__('os').getpid()")
     items = ((i, {"i": i}) for i in range(40))
-    pids = {pid for _, pid in ordered_map(getpid, items, n_bytes=size, chunk_items=1, n_workers=2)}
+    pids = {pid for _, pid in ordered_map(getpid, items, n_bytes=measure, chunk_items=1, n_workers=2)}
     assert os.getpid() not in pids
     assert len(pids) == 2
 
@@ -62,7 +62,7 @@ def test_reading_ahead_is_bounded(item_bytes: int, chunk_items: int) -> None:
 def test_a_bug_in_the_function_comes_back(n_workers: int) -> None:
     items = ((i, 5 - i) for i in range(100))
     with pytest.raises(ValueError, match="math domain error") as caught:
-        list(ordered_map(math.sqrt, items, n_bytes=size, n_workers=n_workers))
+        list(ordered_map(math.sqrt, items, n_bytes=measure, n_workers=n_workers))
     assert "Traceback" in caught.value.__notes__[0]
 
 
@@ -72,7 +72,7 @@ def test_a_fault_of_the_source_comes_back() -> None:
         raise OSError("disk")
 
     with pytest.raises(OSError, match="disk"):
-        list(ordered_map(math.sqrt, items(), n_bytes=size, n_workers=2))
+        list(ordered_map(math.sqrt, items(), n_bytes=measure, n_workers=2))
 
 
 # What may happen to a worker at item 3: code that `eval` runs there, and what is said of the item.
@@ -93,7 +93,7 @@ def test_what_ends_a_worker_costs_one_item(code: str, words: str, n_workers: int
     results = ordered_map(
         work,
         items,
-        n_bytes=size,
+        n_bytes=measure,
         chunk_items=8,
         n_workers=n_workers,
         max_seconds=0.05,
@@ -110,7 +110,7 @@ def test_what_ends_a_worker_costs_one_item(code: str, words: str, n_workers: int
 def test_every_item_of_a_chunk_may_be_lost() -> None:
     work = functools.partial(eval, "__import__('os').abort()")
     items: list[tuple[int, dict[str, int]]] = [(i, {}) for i in range(4)]
-    lost = ordered_map(work, items, n_bytes=size, n_workers=1, lost=lambda _, why: why)
+    lost = ordered_map(work, items, n_bytes=measure, n_workers=1, lost=lambda _, why: why)
     assert [why[-9:] for _, why in lost] == ["(SIGABRT)"] * 4
 
 
@@ -119,20 +119,20 @@ def test_time_is_for_an_item_and_not_for_a_chunk() -> None:
         eval, "[t() for t in [__import__('time').process_time] for _ in range(10**5)][-1]"
     )
     items: list[tuple[int, dict[str, int]]] = [(i, {}) for i in range(20)]
-    times = [t for _, t in ordered_map(busy, items, n_bytes=size, n_workers=1, max_seconds=0.4)]
+    times = [t for _, t in ordered_map(busy, items, n_bytes=measure, n_workers=1, max_seconds=0.4)]
     assert times[-1] > 0.5
     assert all(isinstance(t, float) for t in times)
 
 
 def test_a_worker_that_dies_is_an_error_where_nothing_may_be_lost() -> None:
     with pytest.raises(RuntimeError, match="ended its process with 3"):
-        list(ordered_map(os._exit, [("a", 3)], n_bytes=size, n_workers=2))
+        list(ordered_map(os._exit, [("a", 3)], n_bytes=measure, n_workers=2))
 
 
 def test_a_worker_that_cannot_start_loses_no_item(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.executable", "/bin/false")
     with pytest.raises(RuntimeError, match="ended with 1 at its start"):
-        list(ordered_map(abs, [("a", 3)], n_bytes=size, n_workers=1, lost=lambda _, why: 0))
+        list(ordered_map(abs, [("a", 3)], n_bytes=measure, n_workers=1, lost=lambda _, why: 0))
 
 
 def test_large_items_and_answers_pass() -> None:
@@ -144,7 +144,7 @@ def test_large_items_and_answers_pass() -> None:
 
 def test_no_process_outlives_the_map_however_long_its_work() -> None:
     items = ((i, 0 if i == 0 else 60) for i in range(10))
-    results = ordered_map(time.sleep, items, n_bytes=size, chunk_items=1, n_workers=2)
+    results = ordered_map(time.sleep, items, n_bytes=measure, chunk_items=1, n_workers=2)
     next(results)
     children = psutil.Process().children()
     assert len(children) >= 2
@@ -154,11 +154,18 @@ def test_no_process_outlives_the_map_however_long_its_work() -> None:
     assert not [child for child in children if child.is_running() and child.status() != "zombie"]
 
 
-def test_workers_hold_no_library_that_their_function_does_not_need() -> None:
+@pytest.mark.parametrize(
+    "needed",
+    ["math", "pipeline.images.inspection", "pipeline.images.picture"],
+    ids=["none", "look", "develop"],
+)
+def test_workers_hold_no_library_that_their_function_does_not_need(needed: str) -> None:
+    """Each takes 0.1 s and 10 MB or more in every worker."""
+    libraries = "{'pyarrow', 'pandas', 'pydantic', 'ruamel.yaml', 'PIL'}"
     loaded = functools.partial(
-        eval, "{'pyarrow', 'pandas', 'pydantic', 'PIL'} & {*__import__('sys').modules}"
+        eval, f"__import__({needed!r}) and {libraries} & {{*__import__('sys').modules}}"
     )
-    assert list(ordered_map(loaded, [("", {})], n_bytes=size, n_workers=2)) == [("", set())]
+    assert list(ordered_map(loaded, [("", {})], n_bytes=measure, n_workers=2)) == [("", set())]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,133 @@
+"""cross_validation: folds over whole groups, and answers by networks that have not seen the picture."""
+
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from pipeline.backend.device import set_up_device
+from pipeline.collection.pictures import Part, Pictures
+from pipeline.collection.shards import ShardWriter
+from pipeline.params import Params, TrainParams
+from pipeline.training import cross_validation
+from pipeline.training.cross_validation import Fold, answer_fold, choose_rows, cut_folds
+from pipeline.training.trainer import Places
+
+Ints = npt.NDArray[np.int64]
+N = 24
+
+
+def make_collection(n: int = 120, n_sources: int = 15) -> tuple[Ints, npt.NDArray[np.str_]]:
+    """Classes and sources of pictures; every source has pictures of one class only, as scans do."""
+    rng = np.random.default_rng(0)
+    source = rng.integers(0, n_sources, n)
+    return source % 3, np.array([f"source {i}" for i in source])
+
+
+@pytest.fixture
+def part(tmp_path: Path) -> Part:
+    """Two dozen pictures, picture i of shade 10 i and class i % 3, from the last row of the shard up."""
+    with ShardWriter(tmp_path, N, (8, 8, 1), N) as writer:
+        for i in range(N):
+            writer.write(0, N - 1 - i, np.full((8, 8, 1), 10 * i, np.uint8))
+    ids = tuple(f"id-{i:02d}" for i in range(N))
+    where = np.zeros(N, np.int64), N - 1 - np.arange(N)
+    return Part(ids, *where, np.arange(N) % 3, group=tuple(f"scan {i // 2}" for i in range(N)))
+
+
+@pytest.fixture
+def params(params_of: Callable[..., Params]) -> TrainParams:
+    small = {"model": "conv1", "epochs": 1, "batch_size": 8, "precision": "float32"}
+    return params_of(train=small).train
+
+
+@pytest.mark.parametrize("n_folds", [2, 5])
+def test_each_picture_is_tested_once_and_no_group_is_divided(n_folds: int) -> None:
+    y, groups = make_collection()
+    folds = list(cut_folds(y, groups, n_folds=n_folds, seed=0))
+    assert len(folds) == n_folds
+    assert sorted(np.concatenate([fold.test for fold in folds])) == list(range(len(y)))
+    for fold in folds:
+        assert sorted(np.concatenate(fold)) == list(range(len(y)))
+        assert len(fold.val) == (len(fold.train) + len(fold.val)) // 10
+        seen = set(groups[np.concatenate([fold.train, fold.val])])
+        assert not seen & set(groups[fold.test])
+        shares = np.bincount(y[fold.test], minlength=3) / len(fold.test)
+        assert shares == pytest.approx(np.bincount(y) / len(y), abs=0.25)
+
+
+def test_the_seed_chooses_who_validates_and_nothing_else() -> None:
+    y, groups = make_collection()
+    first, again, other = (list(cut_folds(y, groups, n_folds=3, seed=seed)) for seed in (0, 0, 1))
+    for one, same, another in zip(first, again, other, strict=True):
+        assert all(np.array_equal(a, b) for a, b in zip(one, same, strict=True))
+        assert np.array_equal(one.test, another.test)
+        assert set(one.val) != set(another.val)
+
+
+def test_rows_are_chosen_whole(part: Part) -> None:
+    """All that a part says of its pictures goes with them, in the order of the part."""
+    whole = Part(
+        *(part.ids, part.shard, part.row, part.y, np.arange(N), part.group),
+        duplicate_group=tuple(f"twin {i // 3}" for i in range(N)),
+    )
+    chosen = choose_rows(whole, np.array([7, 2, 11]))
+    for field in fields(Part):
+        expected = [getattr(whole, field.name)[i] for i in (2, 7, 11)]
+        assert list(getattr(chosen, field.name)) == expected, field.name
+    assert choose_rows(Part(part.ids, part.shard, part.row, part.y), np.array([3])).group is None
+
+
+class Shade:
+    """A network that answers with how light a picture is, and how dark."""
+
+    output_shape = (None, 2)
+
+    def predict_on_batch(self, pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        light = pictures[:, 0, 0, 0] / np.float32(255)
+        return np.stack([light, 1 - light], axis=1)
+
+
+def test_answers_come_in_the_order_of_the_fold(
+    part: Part, params: TrainParams, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the network learns from the other pictures alone."""
+    heard: dict[str, Any] = {}
+
+    def fit(learnt: Pictures, validated: Pictures, **named: Any) -> tuple[Any, list[Any]]:
+        heard.update(named, shown=[list_shades(learnt), list_shades(validated)], groups=learnt.groups)
+        return Shade(), []
+
+    monkeypatch.setattr(cross_validation, "fit", fit)
+    order = np.random.default_rng(0).permutation(N)
+    fold = Fold(order[:14], order[14:17], order[17:])
+    policy = [{"class_name": "RandomFlip", "config": {}}]
+    how: dict[str, Any] = {"policy": policy, "params": params, "features": tmp_path / "features"}
+    y_prob = answer_fold(tmp_path, part, fold, **how)
+    assert y_prob[:, 0] == pytest.approx(10 * fold.test / 255)
+    assert (y_prob.dtype, y_prob.shape) == (np.float32, (7, 2))
+    assert heard["shown"] == [sorted(10 * fold.train), sorted(10 * fold.val)]
+    assert len(set(heard["groups"])) == len({i // 2 for i in fold.train})
+    assert (heard["n_classes"], heard["policy"], heard["params"]) == (3, policy, params)
+    assert heard["places"] == Places(features=tmp_path / "features")
+
+
+def list_shades(pictures: Pictures) -> list[int]:
+    """The shade of each picture."""
+    return [int(shade) for shade in pictures.gather(np.arange(len(pictures)))[:, 0, 0, 0]]
+
+
+def test_a_fold_is_answered_by_a_trained_network(part: Part, params: TrainParams, tmp_path: Path) -> None:
+    set_up_device()  # the same bits each time need it
+    fold = Fold(np.arange(0, 12), np.arange(12, 18), np.arange(18, N))
+    how: dict[str, Any] = {"policy": (), "params": params, "features": None}
+    y_prob = answer_fold(tmp_path, part, fold, **how)
+    assert (y_prob.dtype, y_prob.shape) == (np.float32, (6, 3))
+    assert y_prob.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    assert np.array_equal(answer_fold(tmp_path, part, fold, **how), y_prob)
+    backwards = fold._replace(test=fold.test[::-1])
+    assert np.array_equal(answer_fold(tmp_path, part, backwards, **how), y_prob[::-1])
