@@ -122,7 +122,7 @@ class SplitParams(Section):
         except re.error as error:
             raise ValueError(f"not a regular expression ({error}), got {pattern!r}") from None
         if pattern and compiled.fullmatch(""):
-            raise ValueError(f"it matches the empty text, so every key; got {pattern!r}")
+            raise ValueError(f"it matches the empty text, and so every key, got {pattern!r}")
         return pattern
 
     @model_validator(mode="after")

@@ -13,7 +13,7 @@ _log = logging.getLogger(__name__)
 
 
 def track(items: Iterable[T], *, total: int | None, what: str) -> Iterator[T]:
-    """Yield `items` and show the progress: `what` is the title, `total` the number of items (None: unknown)."""
+    """Yield `items` and show the progress under the title `what`; `total` items (None: not known)."""
     return _bar(items, total, what) if sys.stderr.isatty() else _lines(items, total, what)
 
 

@@ -241,7 +241,7 @@ def test_a_class_map_reruns_split_and_what_follows(clone: Clone) -> None:
 @pytest.mark.parametrize(
     ("stage", "code", "said"),
     [
-        pytest.param("split", 0, "split goes on untracked", id="a data stage goes on"),
+        pytest.param("split", 0, "split continues untracked", id="a data stage goes on"),
         pytest.param(
             "train", 1, "ERROR train: MLflow at http://127.0.0.1:9 cannot be used", id="train stops"
         ),

@@ -43,7 +43,7 @@ def set_up_device() -> str:
     )
     if choice == "gpu" and n_gpus == 0:
         raise ModelError(
-            f"{VARIABLE}=gpu, and Keras on {keras.backend.backend()} sees no GPU; install a driver and"
+            f"{VARIABLE}=gpu, but Keras on {keras.backend.backend()} sees no GPU; install a driver and"
             " `pip install darkroom[gpu]`, or set it to auto or cpu"
         )
     _log.info("computing on %s", f"{n_gpus} GPU(s)" if n_gpus else "the CPU")

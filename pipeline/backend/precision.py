@@ -28,7 +28,9 @@ def warn_where_emulated(precision: str) -> None:
     """Log a warning if this machine only emulates a Keras dtype policy."""
     is_emulated = {"mixed_bfloat16": not _computes_bfloat16(), "mixed_float16": not list_gpus()}
     if is_emulated.get(precision, False):
-        _log.warning("train.precision: this machine only emulates %s, which is slow; auto is not", precision)
+        _log.warning(
+            "train.precision: this machine only emulates %s, which is slow; set it to auto", precision
+        )
 
 
 @contextmanager

@@ -31,7 +31,9 @@ def main() -> None:
 @app.command()
 def demo(
     name: Annotated[str, typer.Argument(help="digits, fashion-mnist or mnist")],
-    if_empty: Annotated[bool, typer.Option("--if-empty", help="Do nothing if there is something.")] = False,
+    if_empty: Annotated[
+        bool, typer.Option("--if-empty", help="Do nothing if data/raw is not empty.")
+    ] = False,
 ) -> None:
     """Fill an empty data/raw with a public data set."""
     from pipeline.collection import demos
@@ -44,12 +46,12 @@ def demo(
     console = make_console()
     console.print(f"{name} is in {raw}", soft_wrap=True)
     if demos.PARAMS[name]:
-        console.print(f"In params.yaml, this suits it:\n\n{demos.PARAMS[name]}\n", soft_wrap=True)
+        console.print(f"These lines of params.yaml suit it:\n\n{demos.PARAMS[name]}\n", soft_wrap=True)
 
 
 @app.command()
 def summary() -> None:
-    """Say what the last run came to: how good, what was decided, where to look."""
+    """Show the result of the last run: how good the model is, what was decided, where to look."""
     from pipeline.cli.summary import summarise
     from pipeline.paths import Paths, project_root
 

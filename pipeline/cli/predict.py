@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 def predict(
     files: Annotated[list[Path], typer.Argument(help="Images; or folders, .zip or .tar files of images.")],
     model: Annotated[
-        Path | None, typer.Option(help="A classifier's folder; the last run's if not given.")
+        Path | None, typer.Option(help="The folder of a classifier; by default that of the last run.")
     ] = None,
-    top: Annotated[int, typer.Option(min=1, help="How many classes to show a file.")] = 1,
+    top: Annotated[int, typer.Option(min=1, help="How many classes to show per file.")] = 1,
     csv: Annotated[Path | None, typer.Option(help="Write a CSV file instead of a table.")] = None,
 ) -> None:
-    """Say what class images are of. A file that cannot be decoded is listed with the reason."""
+    """Predict the class of images. A file that cannot be decoded is shown with the reason."""
     from pipeline.backend.device import set_up_device
     from pipeline.paths import Paths, project_root
     from pipeline.serving.classifier import Classifier

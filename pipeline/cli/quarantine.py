@@ -11,14 +11,15 @@ if TYPE_CHECKING:
     from pipeline.collection.quarantine import State
 
 app = typer.Typer(
-    help="See the files that are not kept and why, and decide about them: data/overrides.csv, kept in git.",
+    help="See the files that are not kept and why, and decide about them. Decisions are in "
+    "data/overrides.csv, which belongs in git.",
     no_args_is_help=True,
 )
 
 Files = Annotated[
     list[str], typer.Argument(help="Keys (paths in the source), ids, or the first digits of ids.")
 ]
-Note = Annotated[str, typer.Option(help="Why, for people.")]
+Note = Annotated[str, typer.Option(help="The reason, for people who read the file.")]
 
 
 @app.command("list")
@@ -27,7 +28,7 @@ def list_quarantined(
     label: Annotated[str | None, typer.Option(help="Only files of this class folder.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write a CSV file instead of a table.")] = None,
 ) -> None:
-    """List the files that are not kept, with the reason, as decided until now."""
+    """List the files that are not kept, with the reason, under the decisions so far."""
     from rich.table import Table
 
     from pipeline.collection import quarantine
@@ -50,9 +51,11 @@ def list_quarantined(
 @app.command()
 def show(
     files: Files,
-    png: Annotated[Path | None, typer.Option(help="Where to draw them; data/shown.png if not given.")] = None,
+    png: Annotated[
+        Path | None, typer.Option(help="The PNG file to write; by default data/shown.png.")
+    ] = None,
 ) -> None:
-    """Draw files, of the quarantine or not, on a sheet, and print all that validate found out about them."""
+    """Draw files, quarantined or not, on a sheet, and print all that validate found about them."""
     from pipeline.collection import quarantine
 
     state = _read_state()
@@ -65,7 +68,7 @@ def show(
 
 @app.command()
 def restore(files: Files, note: Note = "") -> None:
-    """Keep quarantined files after all; of files with the same bytes and several labels, this one."""
+    """Keep quarantined files after all. Of files with the same bytes and several labels, keep this one."""
     _decide(files, "restore", note=note)
 
 
@@ -81,13 +84,13 @@ def relabel(
     to: Annotated[str, typer.Option(help="The class folder that they belong to.")],
     note: Note = "",
 ) -> None:
-    """Give files another class; also those in no class folder, or with several labels."""
+    """Give files another class, even if they are in no class folder or have several labels."""
     _decide(files, "relabel", label=to, note=note)
 
 
 @app.command()
 def undo(files: Files) -> None:
-    """Take back what was decided about files."""
+    """Remove the decisions about files."""
     from pipeline.collection import quarantine
 
     make_console().print("\n".join(quarantine.undo(_read_state(), files)), soft_wrap=True)

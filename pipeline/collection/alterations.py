@@ -45,8 +45,8 @@ def choose_rare_copies(
         copies += [(turns[k % len(turns)], k // len(turns)) for k in range(n_wanted - len(turns))]
     if copies and not can_alter:
         raise ParamsError(
-            f"augment.fill_rare_to is {params.fill_rare_to:g}, and no other knob of augment alters these"
-            " pictures: the copies would be exact; set one, such as augment.rotation, or 0 here"
+            f"augment.fill_rare_to is {params.fill_rare_to:g}, but no other knob of augment alters these "
+            "pictures, so the copies would be exact; set one, such as augment.rotation, or set this to 0"
         )
     return sorted(copies)
 

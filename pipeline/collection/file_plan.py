@@ -105,7 +105,7 @@ def find_obstacle(file: File, action: str) -> str:
         return f"it is {detail}" if action == "restore" else ""
     if reason not in OVERRULABLE:
         allowed = ", ".join(OVERRULABLE)
-        return f"it is {reason} ({detail}); only {allowed} can be overruled: repair the file itself"
+        return f"it is {reason} ({detail}), and only {allowed} can be overruled; repair the file itself"
     if not file.label and action == "restore":
         return "it lies in no class folder; say which with `darkroom quarantine relabel --to LABEL`"
     return ""
@@ -148,8 +148,8 @@ def _find_decisions(
         other = by_id.get(image_id) if image_id else None
         if other:
             raise DataError(
-                f"overrides.csv: {override.key} and {other.key} are the same picture and decided twice "
-                f"({override.action}, {other.action}); take one of the two lines out"
+                f"overrides.csv: {override.key} and {other.key} are the same picture, and it is decided "
+                f"twice ({override.action}, {other.action}); remove one of the two lines"
             )
         if image_id:
             by_id[image_id] = override

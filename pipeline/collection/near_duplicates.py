@@ -131,7 +131,7 @@ def _search(own: Words, rows: Ints, read_views: ReadViews, max_distance: int) ->
 
 
 def count_tables(key_bits: int, max_distance: int) -> int:
-    """How many tables with keys of `key_bits` random bits find all near pairs but _MISSED of the farthest."""
+    """How many tables with keys of `key_bits` random bits find all but _MISSED of the farthest near pairs."""
     shared = math.comb(N_BITS - max_distance, key_bits) / math.comb(N_BITS, key_bits)
     return math.ceil(math.log(_MISSED) / math.log1p(-shared))
 

@@ -53,8 +53,8 @@ def read_overrides(path: Path) -> list[Override]:
         override = _parse(cells, f"{path.name} line {number}")
         if earlier := found.get(override.id or override.key):
             raise DataError(
-                f"{path.name} line {number}: {override.key or override.id} is decided before "
-                f"({earlier.action}); one line a picture is allowed: take one of the two out"
+                f"{path.name} line {number}: {override.key or override.id} is decided on an earlier "
+                f"line ({earlier.action}); one line per picture is allowed, so remove one of the two"
             )
         found[override.id or override.key] = override
     return list(found.values())
@@ -89,22 +89,24 @@ def _read_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
             if tuple(header) != COLUMNS:
                 raise DataError(
                     f"{path.name} line 1: the columns must be {','.join(COLUMNS)} (with commas), got "
-                    f"{','.join(header)[:80] or 'nothing'}; put that line right"
+                    f"{','.join(header)[:80] or 'nothing'}; correct that line"
                 )
             yield from ((lines.line_num, cells) for cells in lines if cells)
     except (csv.Error, UnicodeDecodeError) as error:
-        raise DataError(f"{path.name} is no CSV in UTF-8: {one_line(error)}; restore it from git") from None
+        raise DataError(
+            f"{path.name} is not a CSV file in UTF-8: {one_line(error)}; restore it from git"
+        ) from None
 
 
 def _parse(cells: list[str], where: str) -> Override:
     if len(cells) != len(COLUMNS):
         raise DataError(
-            f"{where}: {len(COLUMNS)} columns are allowed ({','.join(COLUMNS)}), got {len(cells)}; quote "
-            "a text that has commas in it"
+            f"{where}: {len(COLUMNS)} columns are allowed ({','.join(COLUMNS)}), got {len(cells)}; put a "
+            "text with commas in quotes"
         )
     override = Override(*(cells[0].strip().lower(), cells[1], *(cell.strip() for cell in cells[2:])))
     if fault := _find_fault(override):
-        raise DataError(f"{where}, {fault}; correct the line or take it out")
+        raise DataError(f"{where}, {fault}; correct the line or remove it")
     return override
 
 
@@ -113,7 +115,7 @@ def _find_fault(override: Override) -> str:
     if override.id and not _ID.fullmatch(override.id):
         return f"id: 64 hexadecimal digits or nothing are allowed, got {override.id!r}"
     if not override.id and not override.key:
-        return "key: it must say which file, by id or key, got neither"
+        return "key: an id or a key must name the file, got neither"
     if override.action not in ACTIONS:
         hint = nearest(override.action, ACTIONS)
         return f"action: {', '.join(ACTIONS)} are allowed, got {override.action!r}{hint}"

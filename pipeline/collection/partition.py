@@ -167,7 +167,7 @@ def find_unlikely_shares(
         off = np.abs(counts[part].to_numpy() - expected) > 3 * deviation + 0.5
         found += [
             f"class {counts.index[i]!r} has {counts[part].iloc[i]:,} pictures in {part}, {expected[i]:,.0f} "
-            "were to be expected"
+            "were expected"
             for i in np.flatnonzero(off)
         ]
     return found

@@ -140,11 +140,11 @@ def find(state: State, word: str) -> list[File]:
         found = [file for file in files.values() if (file.id or "").startswith(word.lower())]
         if len({file.id for file in found}) > 1:
             raise DataError(
-                f"{word} begins the ids of {len({f.id for f in found})} pictures; give more of it"
+                f"the ids of {len({f.id for f in found})} pictures begin with {word}; give more digits"
             )
         if found:
             return found
-    raise DataError(f"{word} is no file of the source{_suggest_key(word, files)}; give a key or an id")
+    raise DataError(f"{word} is not a file of the source{_suggest_key(word, files)}; give a key or an id")
 
 
 def _suggest_key(word: str, keys: Mapping[str, File]) -> str:
@@ -193,7 +193,8 @@ def undo(state: State, words: Sequence[str]) -> list[str]:
         files = [] if about else find(state, word)
         gone += about or [Override(file.id or "", file.key, "drop") for file in files]
     overrides = remove_decisions(state.overrides, gone)
-    # Written before `plan_files`, which raises where another decision is wrong: this one is right all the same.
+    # Written before `plan_files`, which raises if another decision is wrong: this change is right all the
+    # same.
     written = _write_changes(state, overrides)
     after = plan_files(state.manifest, overrides, state.labels)
     return [*(f"{one.key}: {_describe(after[one.key])}" for one in gone if one.key in after), written]
@@ -231,7 +232,9 @@ def _find_one(state: State, word: str, action: str) -> File:
     found = find(state, word)
     if action == "restore" and len({file.label for file in found}) > 1:
         keys = ", ".join(f"{file.key} ({file.label or 'no class'})" for file in found)
-        raise DataError(f"{word} is {len(found)} files under labels that differ: {keys}; name one by its key")
+        raise DataError(
+            f"{word} names {len(found)} files under different labels: {keys}; name one by its key"
+        )
     return min(found, key=lambda file: (state.files[file.key].refusal is not None, file.key))
 
 
@@ -245,7 +248,9 @@ def _drop_repeats(wanted: Sequence[Override]) -> list[Override]:
     for one in wanted:
         other = found.setdefault(one.id or one.key, one)
         if other is not one and one.action == "restore":
-            raise DataError(f"{other.key} and {one.key} have the same bytes; one of them can be restored")
+            raise DataError(
+                f"{other.key} and {one.key} have the same bytes; only one of them can be restored"
+            )
     return list(found.values())
 
 
@@ -268,10 +273,10 @@ def _write_changes(state: State, overrides: list[Override]) -> str:
     """Write the decisions if they changed; returns what to do next."""
     name = state.paths.overrides.relative_to(state.paths.root)
     if set(overrides) == set(state.overrides):
-        return f"{name} says so already: nothing changed"
+        return f"{name} already says so; nothing was changed"
     write_overrides(overrides, state.paths.overrides)
     n = f"{len(overrides)} decision{'s' * (len(overrides) != 1)}"
-    return f"{name} holds {n}; `dvc repro` now runs clean and what follows, but not validate"
+    return f"{name} holds {n}; `dvc repro` now runs clean and the stages after it, but not validate"
 
 
 def _describe(file: File, *, in_full: bool = True) -> str:

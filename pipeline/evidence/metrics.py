@@ -17,7 +17,7 @@ from pipeline.evidence.intervals import Interval, draw_kinds, find_ends
 
 Ints = npt.NDArray[np.integer[Any]]
 Float64 = npt.NDArray[np.float64]
-Counts = tuple[Float64, Float64, Float64]  # pictures answered right, true pictures, predicted pictures: each [..., k]
+Counts = tuple[Float64, Float64, Float64]  # right answers, true and predicted pictures, each [..., k]
 Score = Callable[[Ints, Ints, int], float]
 
 

@@ -37,7 +37,7 @@ def hold_against(
 
     Args:
         named_by: the column that names an offender.
-        is_complete: name every offender; else the first 20.
+        is_complete: whether to name every offender, or only the first 20.
     """
     import great_expectations as gx
 
@@ -58,7 +58,7 @@ def hold_against(
 
 
 def name_knobs(stage: str, section: Any, *names: str) -> dict[str, Any]:
-    """What sets the limit, {"params": {"validate.max_pixels": 1000}}: names as in params.yaml."""
+    """The knobs that set a limit, named as in params.yaml: {"params": {"validate.max_pixels": 1000}}."""
     found = {}
     for name in names:
         value = section
@@ -79,7 +79,7 @@ def drop_volatile(value: Any) -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Great Expectations logs each step; its results say the same."""
+    """Silence the log of Great Expectations, which reports each step; the results say the same."""
     log = logging.getLogger("great_expectations")
     before = log.level
     log.setLevel(logging.ERROR)

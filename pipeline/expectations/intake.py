@@ -1,4 +1,4 @@
-"""What validate saw, held to the suite `intake`: tables in, a report and its page out. Nothing is written."""
+"""Validate's tables, checked against the suite `intake`: a report and its page. Nothing is written."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,17 +14,18 @@ from pipeline.images.facts import FACTS
 from pipeline.params import ValidateParams
 from pipeline.tables.parquet import count_values
 
-# Of what is quarantined these are null: it is not looked at twice.
+# These are null for quarantined files, which are not looked at twice.
 _MEASURES = tuple(fact.name for fact in FACTS if fact.dtype == "float32" or fact.name == "jpeg_quality")
 
 
 def check_intake(
     manifest: pa.Table, classes: pa.Table, *, section: ValidateParams, formats: Sequence[str]
 ) -> Report:
-    """Hold what validate saw to the suite `intake`.
+    """Check what validate saw against the suite `intake`.
 
     Args:
-        manifest: of schema RAW_MANIFEST; classes: of schema RAW_CLASSES.
+        manifest: of schema RAW_MANIFEST.
+        classes: of schema RAW_CLASSES.
         formats: what `format` may be; null where a file has no readable header.
     """
     context = new_context()
@@ -48,28 +49,29 @@ def check_intake(
 
 
 def describe_intake(manifest: pa.Table, classes: pa.Table, pictures: Mapping[str, Path]) -> Contents:
-    """Of validate's tables; `pictures` are PNG files by their headings."""
+    """The page about validate's tables; `pictures` are PNG files by heading."""
     verdicts = count_values(manifest.column("verdict"))
     names = {"kept": "Kept as they are", "repaired": "Repaired", "quarantined": "Cannot be used"}
     return Contents(
         title="Intake: the images as they came",
-        question="What validate saw in every file. Is this collection fit to go on?",
+        question="What validate found in every file. Is this collection fit to use?",
         facts=[
             ("Files", f"{len(manifest):,}"),
             ("Classes", f"{len(classes):,}"),
             *((said, f"{verdicts[verdict]:,}") for verdict, said in names.items()),
         ],
         reasons=count_reasons(manifest),
-        class_columns=["class", "files", "can be used", "against the largest"],
+        class_columns=["class", "files", "can be used", "share of the largest"],
         classes=[tuple(row.values()) for row in classes.to_pylist()],
         pictures=pictures,
     )
 
 
 def _build_files(manifest: pa.Table) -> pa.Table:
-    """The manifest with plain columns only, and `aspect`: the longer side against the shorter.
+    """The manifest with plain columns only, and `aspect`: the longer side divided by the shorter.
 
-    Measures and aspect are null where a file cannot be used: what is quarantined is not looked at twice.
+    Measures and aspect are null for files that cannot be used, because quarantined files are not looked at
+    twice.
     """
     usable = pc.not_equal(manifest.column("verdict"), "quarantined")
     flat = _replace_column(manifest, "repairs", pc.binary_join(manifest.column("repairs"), ", "))

@@ -1,8 +1,9 @@
 """The suite `intake`, to be read: what a collection must be like after validate.
 
-There is one list a table, since Great Expectations looks at one table at a time. Where a `critical`
-expectation is not met the stage stops; a `warning` is logged and the chain continues. The description is what
-people read, in the log and in the Data Docs. `meta` names the knobs in params.yaml that set what is allowed.
+There is one list per table, since Great Expectations looks at one table at a time. If a `critical`
+expectation is not met, the stage stops. A `warning` is logged, and the chain continues. The description is
+what people read, in the log and in the Data Docs. `meta` names the knobs in params.yaml that set what is
+allowed.
 """
 
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from pipeline.tables.raw_manifest import RAW_MANIFEST
 
 
 def expect_of_files(section: ValidateParams, formats: Sequence[str]) -> Expectations:
-    """Over validate's manifest, a row a file; measures are those of the files that can be used."""
+    """Over validate's manifest, one row per file; measures are those of the files that can be used."""
     import great_expectations.expectations as gxe
 
     return [
@@ -79,7 +80,7 @@ def _expect_sane_measures() -> Expectations:
 
 
 def _expect_usual_images(section: ValidateParams) -> Expectations:
-    """How many images may be unusual: one share for each way to be so."""
+    """How many images may be unusual: the same share for each way to be so."""
     import great_expectations.expectations as gxe
 
     usual = 1 - section.max_unusual_share
@@ -129,7 +130,7 @@ def _expect_usual_images(section: ValidateParams) -> Expectations:
 
 
 def expect_of_classes(section: ValidateParams) -> Expectations:
-    """Over validate's class table, a row a class folder."""
+    """Over validate's class table, one row per class folder."""
     import great_expectations.expectations as gxe
 
     return [

@@ -1,7 +1,7 @@
 """The Data Docs: one page, whole in itself, that a person can read without a network.
 
-Great Expectations' own site is not used: it takes its style, scripts and icons from the web, is a list of
-bare words without them, and differs on every run. Everything here comes from its results.
+The site of Great Expectations itself is not used. It loads its style, scripts and icons from the web, is a
+list of bare words without them, and differs on every run. This page is made from the same results.
 """
 
 import base64
@@ -22,8 +22,8 @@ from pipeline.tables.parquet import count_values
 _MAX_ROWS = 200  # classes on a page
 _VERDICTS = {
     "stopped": "Stopped: {n} critical expectation{s} not met",
-    "warned": "Fit to go on, with {n} warning{s}",
-    "passed": "Fit to go on: every expectation is met",
+    "warned": "Fit to use, with {n} warning{s}",
+    "passed": "Fit to use: every expectation is met",
 }
 _STATES = {
     "met": ("&#10003;", "met"),
@@ -38,9 +38,9 @@ class Contents:
 
     Attributes:
         facts: (what, number) in words, for the top of the page.
-        reasons: why files do not go on, and how many.
-        classes: rows of a table, the first column the class, the last its share (0..1) of the largest.
-        pictures: PNG files by what they show.
+        reasons: why files are not used, and how many.
+        classes: rows of a table: the first column is the class, the last its share (0..1) of the largest.
+        pictures: PNG files by heading.
     """
 
     title: str
@@ -53,7 +53,7 @@ class Contents:
 
 
 def write_docs(report: Report, contents: Contents, docs: Path) -> None:
-    """Write `index.html` into the folder `docs`, made anew: the same bytes for the same report."""
+    """Write `index.html` into the folder `docs`, which is made anew: the same bytes for the same report."""
     shutil.rmtree(docs, ignore_errors=True)
     with written_whole(docs / "index.html") as temporary:
         temporary.write_text("\n".join(_render(report, contents)) + "\n", encoding="utf-8")
@@ -71,7 +71,7 @@ def _render(report: Report, contents: Contents) -> Iterator[str]:
     yield "</dl>"
     if contents.reasons:
         said = ", ".join(f"{n:,} {escape(reason)}" for reason, n in contents.reasons)
-        yield f"<p>Why files do not go on: {said}.</p>"
+        yield f"<p>Why files are not used: {said}.</p>"
     yield "<h2>What was expected</h2>"
     yield '<ul class="findings">'
     # What is not met comes first, and what is critical before warnings.
@@ -126,12 +126,12 @@ def _format_value(value: Any) -> str:
 
 
 def _render_offenders(finding: Finding) -> Iterator[str]:
-    """Names and values, open where the expectation is not met."""
+    """Names and values, unfolded if the expectation is not met."""
     if not finding.offenders:
         return
     n_more = finding.n_offenders - len(finding.offenders)
     first = f", the first {len(finding.offenders)}" if n_more else ""
-    yield f"<details{'' if finding.is_met else ' open'}><summary>Which{first}</summary><ul>"
+    yield f"<details{'' if finding.is_met else ' open'}><summary>Offenders{first}</summary><ul>"
     for name, value in finding.offenders:
         yield f"<li>{escape(name)}{f' <em>{escape(value)}</em>' if value else ''}</li>"
     yield "</ul></details>"
@@ -156,7 +156,7 @@ def _render_classes(contents: Contents) -> Iterator[str]:
 
 
 def count_reasons(table: pa.Table) -> list[tuple[str, int]]:
-    """Why files do not go on, the commonest first."""
+    """Why files are not used, with counts, the most common reason first."""
     found = count_values(table.column("reason"))
     del found[""]
     return sorted(found.items(), key=lambda one: (-one[1], one[0]))

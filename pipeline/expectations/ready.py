@@ -1,4 +1,4 @@
-"""What clean made, held to the suite `ready`: tables in, a report and its page out. Nothing is written."""
+"""Clean's tables, checked against the suite `ready`: a report and its page. Nothing is written."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,10 +26,12 @@ def check_ready(
     labels: Sequence[str],
     shards: Path,
 ) -> Report:
-    """Hold what clean made to the suite `ready`.
+    """Check what clean made against the suite `ready`.
 
     Args:
-        manifest: of schema RAW_MANIFEST; kept: of CLEAN_MANIFEST; away: of QUARANTINE.
+        manifest: of schema RAW_MANIFEST.
+        kept: of schema CLEAN_MANIFEST.
+        away: of schema QUARANTINE.
         labels: the class folders of the source.
         shards: the folder that holds the pixels.
     """
@@ -53,27 +55,27 @@ def check_ready(
 
 
 def describe_ready(manifest: pa.Table, kept: pa.Table, away: pa.Table, *, labels: Sequence[str]) -> Contents:
-    """Of clean's tables; `labels` are the class folders of the source."""
+    """The page about clean's tables; `labels` are the class folders of the source."""
     sizes = [n for n in count_values(kept.column("group")).values() if n > 1]
     return Contents(
-        title="Ready: the pictures that go on",
-        question="What clean made of the files. Is this collection ready to be split and learned?",
+        title="Ready: the pictures that are kept",
+        question="What clean made of the files. Is this collection ready to be split and trained on?",
         facts=[
             ("Files", f"{len(manifest):,}"),
             ("Classes", f"{len(labels):,}"),
-            ("Pictures that go on", f"{len(kept):,}"),
+            ("Pictures that are kept", f"{len(kept):,}"),
             ("Quarantined", f"{len(away):,}"),
             ("Groups of near-duplicates", f"{len(sizes):,}"),
             ("Pictures in them", f"{sum(sizes):,}"),
         ],
         reasons=count_reasons(away),
-        class_columns=["class", "files", "go on", "against the largest"],
+        class_columns=["class", "files", "kept", "share of the largest"],
         classes=[tuple(row.values()) for row in _count_classes(kept, manifest, labels).to_pylist()],
     )
 
 
 def _build_pictures(kept: pa.Table, manifest: pa.Table) -> pa.Table:
-    """Clean's manifest with `fingerprint_quality`, null for what is too small to have a fingerprint."""
+    """Clean's manifest with `fingerprint_quality`, null for pictures too small to have a fingerprint."""
     at = pc.index_in(kept.column("key"), value_set=manifest.column("key"))
     sides = pc.min_element_wise(manifest.column("width"), manifest.column("height"))
     is_large = pc.greater_equal(pc.take(sides, at), _MIN_SIDE_PX)
@@ -85,10 +87,10 @@ def _build_pictures(kept: pa.Table, manifest: pa.Table) -> pa.Table:
 def _build_sums(
     kept: pa.Table, away: pa.Table, manifest: pa.Table, *, n_pixels: int, picture_shape: Sequence[int]
 ) -> pa.Table:
-    """One row: what does not add up, and what share of the collection is what.
+    """One row: what does not add up, the shape of the pictures, and shares of the collection.
 
     Args:
-        n_pixels, picture_shape: pictures in the shards, and the shape of each.
+        n_pixels, picture_shape: the number of pictures in the shards, and the shape of each.
     """
     passed = manifest.filter(pc.not_equal(manifest.column("verdict"), "quarantined")).column("key")
     n_lost = pc.sum(pc.is_in(passed, value_set=away.column("key"))).as_py() or 0
@@ -97,7 +99,7 @@ def _build_sums(
     row = {
         "what": "all files",
         "n_unaccounted": len(manifest) - len(kept) - len(away),
-        # More is no fault: a file that fails after validate leaves its row empty.
+        # More pixels are no fault: a file that fails after validate leaves its row empty.
         "n_without_pixels": max(len(kept) - n_pixels, 0),
         "shape": " x ".join(map(str, picture_shape)),
         "share_quarantined": n_lost / max(len(passed), 1),
@@ -108,7 +110,7 @@ def _build_sums(
 
 
 def _count_classes(kept: pa.Table, manifest: pa.Table, labels: Sequence[str]) -> pa.Table:
-    """A row a class: its files, the pictures left of it, and these against the largest class's."""
+    """One row per class: its files, the pictures left of it, and these divided by the largest class's."""
     n_files, n_kept = (count_values(table.column("label")) for table in (manifest, kept))
     largest = max((n_kept[label] for label in labels), default=0)
     columns = {

@@ -1,6 +1,6 @@
 """The suite `ready`, to be read: what a collection must be like after clean.
 
-As in `intake_suite.py`: one list a table; critical stops the stage, a warning does not.
+As in `intake_suite.py`, there is one list per table. Critical stops the stage, a warning does not.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from pipeline.params import CleanParams
 
 
 def expect_of_pictures(section: CleanParams, labels: Sequence[str]) -> Expectations:
-    """Over clean's manifest, a row a picture that goes on."""
+    """Over clean's manifest, one row per kept picture."""
     import great_expectations.expectations as gxe
 
     plain = section.ready.max_plain_share
@@ -46,7 +46,7 @@ def expect_of_pictures(section: CleanParams, labels: Sequence[str]) -> Expectati
 
 
 def expect_of_sums(section: CleanParams) -> Expectations:
-    """Over one row of totals; a column's maximum is then its value."""
+    """Over one row of totals, so that a column's maximum is its value."""
     import great_expectations.expectations as gxe
 
     limits = section.ready
@@ -109,7 +109,7 @@ def _expect_few_near_duplicates(section: CleanParams) -> Expectations:
 
 
 def expect_of_classes(section: CleanParams) -> Expectations:
-    """Over a row a class: what is left of it."""
+    """Over one row per class: what is left of it."""
     import great_expectations.expectations as gxe
 
     limits = section.ready

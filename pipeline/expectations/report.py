@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 Severity = Literal["critical", "warning"]
 
 _N_NAMED = 5  # offenders that a message names
-_N_LISTED = 20  # and a page
+_N_LISTED = 20  # offenders that a page names
 _MUTE = ("id", "key", "verdict", "reason")  # columns whose values say no more than the expectation does
 
 
@@ -67,24 +67,24 @@ class Report:
             temporary.write_text(text + "\n", encoding="utf-8")
 
     def enforce(self, *, docs: Path, because: str = "") -> None:
-        """Log what is a warning.
+        """Log the warnings, and stop if a critical expectation is not met.
 
         Args:
             docs: the page to look at, from the project's folder.
-            because: what may have caused it, after the expectations.
+            because: a possible cause, which follows the expectations in the message.
 
         Raises:
-            DataError: a critical expectation is not met; all of them in one line.
+            DataError: a critical expectation is not met; all of them are in one line.
         """
         for finding in self.failed("warning"):
             _log.warning("%s", finding)
         if critical := self.failed("critical"):
             said = "; ".join(map(str, critical))
-            raise DataError(f"{said}{because}; see {docs} and repair the source or the params")
+            raise DataError(f"{said}{because}; see {docs}, then repair the source or change params.yaml")
 
 
 def build_report(name: str, results: Mapping[str, dict[str, Any]]) -> Report:
-    """Results of Great Expectations by suite, as `engine.hold_against` gives them, in words."""
+    """The results of Great Expectations by suite, from `engine.hold_against`, in words."""
     findings = (_build_finding(suite, one) for suite, result in results.items() for one in result["results"])
     return Report(name, {suite: drop_volatile(result) for suite, result in results.items()}, tuple(findings))
 
@@ -106,7 +106,7 @@ def _build_finding(suite: str, result: dict[str, Any]) -> Finding:
 
 
 def _say_found(config: dict[str, Any], found: dict[str, Any]) -> str:
-    """What an expectation met, in words; nulls are not looked at, but where null is what is checked."""
+    """What was found, in words. Nulls are left out, unless the expectation is about nulls."""
     if "element_count" in found:
         n_missing = 0 if config["type"].endswith("_not_be_null") else found.get("missing_count", 0)
         return _say_how_many(found["unexpected_count"], found["element_count"] - n_missing, config["kwargs"])
@@ -118,14 +118,14 @@ def _say_found(config: dict[str, Any], found: dict[str, Any]) -> str:
 
 
 def _say_how_many(n_bad: int, n_all: int, kwargs: dict[str, Any]) -> str:
-    """An expectation of most values says what some are; one of all values, what each is."""
+    """A count in words: with its share if only most values must be so, otherwise with what each value is."""
     if kwargs.get("mostly", 1) < 1:
         return f"{n_bad:,} of {n_all:,} ({n_bad / max(n_all, 1):.1%})"
-    return f"{n_bad:,} of {n_all:,} not so" if n_bad else f"all {n_all:,}" if n_all else "none to look at"
+    return f"{n_bad:,} of {n_all:,} not so" if n_bad else f"all {n_all:,}" if n_all else "nothing to check"
 
 
 def _name_offenders(column: str, found: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Name and value of who is not as expected; no value where it would say nothing."""
+    """Name and value of each offender; the value is "" if it would say nothing."""
     named_by = found.get("unexpected_index_column_names", [""])[0]
     for row in found.get("partial_unexpected_index_list", [])[:_N_LISTED]:
         value = row[column] if column in row and column not in _MUTE else None
@@ -133,7 +133,7 @@ def _name_offenders(column: str, found: dict[str, Any]) -> Iterator[tuple[str, s
 
 
 def _escape_breaks(name: str) -> str:
-    """A name as it is, but for line breaks and the like: those as Python writes them."""
+    """A name in which line breaks and the like are escaped as Python writes them."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in name)
 
 

@@ -1,1 +1,1 @@
-"""Numbers and pictures, to PNG files; one file a picture, so that a change of one re-runs its stage alone."""
+"""Figures as PNG files, one module per figure, so that a change of one re-runs its own stage alone."""

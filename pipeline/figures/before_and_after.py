@@ -16,7 +16,7 @@ from pipeline.figures.tiles import (
 
 
 def draw_before_and_after(originals: Uint8, altered: Uint8, *, title: str, path: Path) -> None:
-    """A row a picture: the original on the left, its altered versions beside it.
+    """Draw one row per picture: the original on the left, its altered versions beside it.
 
     Args:
         originals: uint8 [n, height, width, channels], n at least 1.

@@ -1,4 +1,4 @@
-"""Boxes of a measure a class, as sizes.png and measures.png show them."""
+"""Boxes of a measure per class, as sizes.png and measures.png show them."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)  # what a box shows
 LEGEND = "box: middle half; orange: median; line: from 5 % to 95 %"
 _MAX_TICKS = 6
-_ROOM = 1.4  # around the values of a logarithmic axis, as a factor
+_ROOM = 1.4  # space around the values of a logarithmic axis, as a factor
 
 
 class BoxPanel(NamedTuple):
-    """One measure: its QUANTILES a class [k, 5] (nan: no picture), on a scale that may be logarithmic."""
+    """One measure: its QUANTILES per class [k, 5] (nan: no picture), on a linear or logarithmic scale."""
 
     title: str
     quantiles: Floats
@@ -25,7 +25,7 @@ class BoxPanel(NamedTuple):
 
 
 def draw_boxes(axes: "Axes", panel: BoxPanel, class_names: Sequence[str]) -> None:
-    """Boxes from quantiles, drawn together: matplotlib's own would take 5 ms each."""
+    """Draw boxes from quantiles, all together: matplotlib's own would take 5 ms each."""
     quantiles = np.maximum(panel.quantiles, 1) if panel.is_log else panel.quantiles
     at = np.flatnonzero(~np.isnan(quantiles).any(axis=1))
     p5, p25, p50, p75, p95 = quantiles[at].T

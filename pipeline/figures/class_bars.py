@@ -1,4 +1,4 @@
-"""class_f1.png: a score a class with its interval."""
+"""class_f1.png: one score per class with its interval."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from pipeline.figures.drawing import BLUE, Floats, name_ticks, new_figure, save,
 def draw_class_bars(
     values: Floats, lows: Floats, highs: Floats, class_names: Sequence[str], *, what: str, path: Path
 ) -> None:
-    """A horizontal bar a class (value in 0..1, nan: none) with its interval, the first class on top."""
+    """Draw one bar per class (value in 0..1, nan: none) with its interval, the first class on top."""
     k = len(class_names)
     figure = new_figure(7, min(40.0, 1.2 + 0.3 * k))
     axes = figure.add_subplot()

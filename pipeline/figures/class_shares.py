@@ -30,7 +30,7 @@ _COLORS = (BLUE, ORANGE, TEAL, GREY)
 def draw_class_shares(
     counts: Ints, class_names: Sequence[str], part_names: Sequence[str], *, title: str, path: Path
 ) -> None:
-    """A bar a class, divided into parts, with counts and percentages beside it; all classes on top.
+    """Draw one bar per class, divided into parts, with counts and percentages beside it; all classes on top.
 
     Args:
         counts: whole numbers [k, parts]. Of more than MAX_CLASSES, the smallest are shown.
@@ -61,7 +61,7 @@ def _stack_bars(axes: "Axes", counts: Ints, part_names: Sequence[str]) -> None:
 
 
 def _write_counts(axes: "Axes", counts: Ints, total: Ints, part_names: Sequence[str]) -> None:
-    """The numbers as a table, a line a class level with its bar; above them all classes together."""
+    """Write the numbers as a table: one line per class beside its bar, and all classes together above."""
     axes.set_xlim(0, 1)
     axes.set_axis_off()
     n_columns = len(part_names) + 1

@@ -1,4 +1,4 @@
-"""confusion.png: what was predicted of each class."""
+"""confusion.png: what was predicted for each class."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def draw_confusion(matrix: Ints, class_names: Sequence[str], path: Path) -> None:
-    """A confusion matrix [k, k]: rows the true class, columns the predicted, coloured by share of a row."""
+    """Draw a confusion matrix [k, k]: rows the true class, columns the predicted, coloured by row share."""
     k = len(class_names)
     side = min(14.0, 3.4 + 0.45 * k)
     figure = new_figure(side + 0.8, side)

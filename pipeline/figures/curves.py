@@ -7,10 +7,10 @@ from pipeline.figures.drawing import BLUE, GREY, ORANGE, new_figure, save, simpl
 
 
 def draw_curves(history: Sequence[Mapping[str, float]], *, best_epoch: int, path: Path) -> None:
-    """Loss and accuracy by epoch, for training and validation; the best epoch is marked.
+    """Draw loss and accuracy by epoch, for training and validation; the best epoch is marked.
 
     Args:
-        history: a row an epoch, each with epoch, loss, val_loss, accuracy and val_accuracy.
+        history: one row per epoch, each with epoch, loss, val_loss, accuracy and val_accuracy.
     """
     from matplotlib.ticker import MaxNLocator
 

@@ -1,7 +1,7 @@
-"""What all figures share: a figure, its axes and names on them, and how it becomes a file.
+"""What all figures share: how a figure is made, how classes are named on its axes, how it is saved.
 
-Drawn without pyplot's global state: the same input gives the same bytes. Text is drawn as it is ("$" in a
-class name is a dollar sign); the file names no software and no time. matplotlib lives in this room only.
+Nothing uses pyplot's global state, so the same input gives the same bytes. Text is drawn as it is ("$" in a
+class name is a dollar sign). The file names no software and no time. Only this package uses matplotlib.
 """
 
 import math
@@ -41,17 +41,19 @@ def shorten(text: str, n_characters: int = _NAME) -> str:
 
 
 def new_figure(width_in: float, height_in: float, *, is_constrained: bool = True) -> "Figure":
+    """An empty figure at DPI; with `is_constrained`, matplotlib arranges its axes when it is saved."""
     from matplotlib.figure import Figure
 
     return Figure((width_in, height_in), dpi=DPI, layout="constrained" if is_constrained else None)
 
 
 def save(figure: "Figure", path: Path, *, compress_level: int = 6) -> None:
+    """Write a figure as a whole PNG file: the same figure gives the same bytes."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     FigureCanvasAgg(figure)
     with written_whole(path) as temporary, warnings.catch_warnings():
-        # Letters that the font lacks become boxes: no reason to stop, or to fill the log.
+        # Letters that the font lacks become boxes. That is no reason to stop, or to fill the log.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(
             temporary,
@@ -75,12 +77,13 @@ def name_ticks(axes: "Axes", class_names: Sequence[str], *, both: bool) -> None:
 
 
 def simplify_axes(axes: "Axes") -> None:
+    """Remove the upper and the right frame line, and draw a faint grid behind the data."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="both", alpha=0.25)
     axes.set_axisbelow(True)
 
 
 def choose_classes(score: Floats | Ints) -> list[int]:
-    """Which classes are shown, in their order: those of the highest score, the first of equals."""
+    """At most MAX_CLASSES classes to show, in their order: the highest scores, the first of equals."""
     best = np.argsort(-np.asarray(score, dtype=float), kind="stable")[:MAX_CLASSES]
     return sorted(int(i) for i in best)

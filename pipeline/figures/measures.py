@@ -12,7 +12,7 @@ _PANELS_A_ROW = 3
 
 
 def draw_measures(panels: Sequence[BoxPanel], class_names: Sequence[str], *, title: str, path: Path) -> None:
-    """A panel a measure, a box a class: the middle half, its median, and a line from 5 % to 95 %."""
+    """Draw one panel per measure, with one box per class: middle half, median, line from 5 % to 95 %."""
     shown = choose_classes(np.zeros(len(class_names)))
     names = [class_names[i] for i in shown]
     n_rows = -(-len(panels) // _PANELS_A_ROW)
@@ -27,7 +27,7 @@ def draw_measures(panels: Sequence[BoxPanel], class_names: Sequence[str], *, tit
         if number % _PANELS_A_ROW == 0:
             name_ticks(axes, names, both=False)
         else:
-            axes.set_yticks([])  # of 500 ticks each would take 5 ms
+            axes.set_yticks([])  # 500 of them would take 5 ms each
             lines = {"color": "#b0b0b0", "alpha": 0.25, "linewidth": 0.8, "zorder": 0.5}
             axes.hlines(range(len(names)), 0, 1, transform=axes.get_yaxis_transform(), **lines)
     note = "" if len(shown) == len(class_names) else f" (first {len(shown)} of {len(class_names):,} classes)"

@@ -30,7 +30,7 @@ def draw_sheet(
     n_columns: int = 8,
     tile_in: float = TILE_IN,
 ) -> None:
-    """Pictures [n, height, width, channels] in rows, each with a caption of one or two lines under it.
+    """Draw pictures [n, height, width, channels] in rows, each with a caption of one or two lines under it.
 
     A picture is `tile_in` inches wide, at 100 pixels an inch. With n = 0 the sheet is its title alone.
     """

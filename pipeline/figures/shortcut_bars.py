@@ -10,7 +10,7 @@ from pipeline.figures.drawing import BLUE, GREY, RED, new_figure, save, simplify
 
 
 class ShortcutPanel(NamedTuple):
-    """One audit as bars: a value (0..1) a fact, the most telling first, and lines to hold them against."""
+    """One audit as bars: a value (0..1) per fact, the most telling first, and two lines for comparison."""
 
     title: str
     names: Sequence[str]
@@ -20,7 +20,7 @@ class ShortcutPanel(NamedTuple):
 
 
 def draw_shortcut_bars(panels: Sequence[ShortcutPanel], path: Path) -> None:
-    """A panel an audit: how well each fact alone predicts the class, against all facts and chance."""
+    """Draw one panel per audit: how well each fact alone predicts the class, against all facts and chance."""
     n_bars = max(1, *(len(panel.names) for panel in panels))
     figure = new_figure(5.2 * len(panels), 1.6 + 0.28 * n_bars)
     for number, panel in enumerate(panels):

@@ -21,17 +21,17 @@ from pipeline.figures.drawing import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_N_BINS = 48  # of a side, in the histogram
+_N_BINS = 48  # per side of the histogram
 
 
 def draw_sizes(
     width_px: Ints, height_px: Ints, long_side: Floats, class_names: Sequence[str], path: Path
 ) -> None:
-    """How often each width x height occurs, and beside it the longer side a class.
+    """Draw how often each width x height occurs, and beside it the longer side per class.
 
     Args:
         width_px, height_px: of every picture, the same length, which may be 0.
-        long_side: QUANTILES a class [k, 5], in pixels; nan: no picture.
+        long_side: QUANTILES per class [k, 5], in pixels; nan: no picture.
     """
     shown = choose_classes(np.zeros(len(class_names)))
     figure = new_figure(11, max(4.6, 1.4 + 0.24 * len(shown)))
@@ -45,7 +45,7 @@ def draw_sizes(
 
 
 def _draw_histogram(axes: "Axes", width_px: Ints, height_px: Ints) -> None:
-    """Width against height, on logarithmic scales of the same range, darker where more images are."""
+    """Draw width against height, on logarithmic scales of one range, darker where more images are."""
     from matplotlib.colors import LogNorm
 
     low, high = find_range(np.concatenate([width_px, height_px]))

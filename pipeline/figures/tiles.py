@@ -1,4 +1,4 @@
-"""Pictures as tiles on a figure, many of them quickly."""
+"""Pictures as tiles on a figure, fast for many of them."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -18,11 +18,11 @@ Box = tuple[float, float, float, float]  # left, bottom, width, height
 TILE_IN = 1.15  # a picture on a sheet, inches
 GAP = 0.04  # between tiles, as a share of one
 MARGIN_IN = 0.1
-COMPRESS_LEVEL = 1  # pictures hardly compress, and 6 takes a third of a sheet's time
+COMPRESS_LEVEL = 1  # pictures hardly compress, and level 6 takes a third of a sheet's time
 
 
 def add_canvas(figure: "Figure") -> "Axes":
-    """One invisible pair of axes over the whole figure, in inches: a pair a picture would take 10 ms each."""
+    """One invisible pair of axes over the whole figure, in inches: a pair per picture would take 10 ms."""
     width_in, height_in = figure.get_size_inches()
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_xlim(0, width_in)
@@ -47,7 +47,7 @@ def add_tile(axes: "Axes", picture: Uint8, box_in: Box) -> None:
 
 
 def frame_tiles(axes: "Axes", boxes_in: Sequence[Box]) -> None:
-    """A thin line around each tile, all at once: a white page on white paper would have no end."""
+    """Draw a thin line around each tile, all at once: white pages need an edge on white paper."""
     from matplotlib.collections import PolyCollection
 
     corners = [
@@ -58,5 +58,5 @@ def frame_tiles(axes: "Axes", boxes_in: Sequence[Box]) -> None:
 
 
 def find_aspect(pictures: Uint8) -> float:
-    """Height against width, within what a sheet can show."""
+    """Height divided by width, within what a sheet can show."""
     return float(np.clip(pictures.shape[1] / pictures.shape[2], 0.4, 2.5))

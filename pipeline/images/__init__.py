@@ -1,1 +1,1 @@
-"""Bytes of an image file, to facts about it, its picture, or its fingerprint. Pillow lives here only."""
+"""From the bytes of an image file to facts, a picture or a fingerprint. Only this package uses Pillow."""

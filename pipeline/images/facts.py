@@ -1,7 +1,8 @@
 """The facts of a picture, each once: name, type, words, and where it counts.
 
-From this table follow the manifest's columns, the ranges that `intake` checks, the panels of measures.png,
-and what the shortcut audit asks and says. A new fact is a line here and the code that measures it.
+The manifest's columns, the ranges that `intake` checks, the panels of measures.png, and the questions and
+sentences of the shortcut audit all follow from this table. A new fact is a line here and the code that
+measures it.
 """
 
 from typing import NamedTuple
@@ -12,16 +13,16 @@ class Fact(NamedTuple):
 
     Attributes:
         name: the column of the manifest, and the key of what `inspect` or `measure_residues` gives.
-        dtype: the column's type, by Arrow's name; "" where it is no column: derived from others, or a
-            residue, which only a developed picture has.
-        word: in figures and reports; "" where the shortcut audit does not ask for it.
+        dtype: the column's type, by Arrow's name; "" for a fact without a column: one derived from others, or
+            a residue, which only a developed picture has.
+        word: its name in figures and reports; "" if the shortcut audit does not use it.
         more, less: half-sentences of the audit, in which {} is a value or a threshold. Without `less` the
-            fact is a word and not a number, and `more` says that it is so.
+            fact is a word, not a number, and `more` states its value.
         axis: the heading of its panel in measures.png; "": it has none.
         is_log: whether that panel is logarithmic.
-        highest: what `intake` allows beside 0 as the lowest; None: any value.
-        of_file: what a file says before anyone looks at the picture.
-        of_picture: what is left in the developed picture.
+        highest: `intake` allows values from 0 to this; None: any value.
+        of_file: whether a file gives it away before the picture is looked at.
+        of_picture: whether it is left in the developed picture.
     """
 
     name: str
@@ -36,8 +37,8 @@ class Fact(NamedTuple):
     of_picture: bool = False
 
 
-# In the order in which the shortcut audit asks for those of files. Lengths are in pixels; brightness,
-# contrast and the like are shares of full scale (`images/measures.py` says how each is measured).
+# Facts of files are in the order in which the shortcut audit asks for them. Lengths are in pixels;
+# brightness, contrast and the like are shares of full scale (`images/measures.py` says how each is measured).
 FACTS = (
     Fact("format", "string", "file format", "is {}", of_file=True),
     Fact("n_bytes", "int64", "file size", "is larger than {} bytes", "is smaller than {} bytes",

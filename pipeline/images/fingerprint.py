@@ -1,8 +1,8 @@
-"""Perceptual fingerprints: PDQ of a picture, and of what copies are usually made of it.
+"""Perceptual fingerprints: PDQ of a picture, and of the copies that are usually made of it.
 
-PDQ (Facebook 2019, "The TMK+PDQF Video-Hashing Algorithm and the PDQ Image-Hashing Algorithm"): 256 bits,
-whether each of 16 x 16 low frequencies of a 64 x 64 luma picture is above their median. Two fingerprints
-of one picture differ in some bits of 256, those of unrelated pictures in about 128.
+PDQ (Facebook 2019, "The TMK+PDQF Video-Hashing Algorithm and the PDQ Image-Hashing Algorithm") has 256 bits.
+Each says whether one of 16 x 16 low frequencies of a 64 x 64 luma picture is above their median. Two
+fingerprints of one picture differ in some bits of 256, those of unrelated pictures in about 128.
 """
 
 import functools
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 GRID_PX = 128  # side of the picture that all views are cut from
 _CELLS = 64  # side of what PDQ transforms
-_MIN_SIDE_PX = 32  # of a picture whose fingerprint says something
+_MIN_SIDE_PX = 32  # the shortest side of a picture whose fingerprint is useful
 _FREQUENCIES = 16
 # Parts of a side that crops keep: all, 95 % at five places, 90 %; and the pairs of them, vertical first.
 _SHARES = ((0.0, 1.0), *((i / 80, 0.95 + i / 80) for i in range(5)), (0.05, 0.95))
 _CROPS = (*((v, h) for v in range(6) for h in range(6) if (v, h) != (0, 0)), (6, 6))
 _GAINS = (1.1, 1.2, 1.3, 1.4)  # darker copies keep their fingerprint; brighter ones lose what turns white
-_WHITE, _MAX_WHITE = 255, 0.9  # share of white, above which receipts were near other pages of text
-# What each view of a fingerprint stands for: b is near view i of a, so b looks like a after ... .
+_WHITE, _MAX_WHITE = 255, 0.9  # above this share of white, receipts were near other pages of text
+# What each view stands for: if b is near view i of a, b looks like a after VIEWS[i].
 VIEWS = (
     "upright",
     "mirrored",
@@ -70,9 +70,10 @@ def is_small(size: tuple[int, int]) -> bool:
 
 
 def shrink(image: "Image", box: tuple[float, float, float, float] | None) -> "Image":
-    """An image (mode L or RGB) as RGB of GRID_PX x GRID_PX; `box`: the part that is the picture.
+    """An image (mode L or RGB) as RGB of GRID_PX x GRID_PX; `box` is the part that is the picture.
 
-    Bilinear, not box: a copy of another size or half a pixel off then keeps a fine drawing's frequencies.
+    The filter is bilinear, not box. A copy of another size, or half a pixel off, then keeps a fine drawing's
+    frequencies.
     """
     from PIL import Image
 
@@ -80,9 +81,9 @@ def shrink(image: "Image", box: tuple[float, float, float, float] | None) -> "Im
 
 
 def _view_prints(grid: "Image") -> NDArray[np.uint8]:
-    """PDQ of each view, uint8 [v, 32], without the view being drawn: crops are linear, turns are signs."""
+    """PDQ of each view, uint8 [v, 32], without drawing it: crops are linear, turns change signs only."""
     kernels = _build_kernels().reshape(-1, GRID_PX)
-    # Whole numbers below 2^53 throughout: exact in any order of sums.
+    # All are whole numbers below 2^53, so sums are exact in any order.
     channels = np.asarray(grid).transpose(2, 0, 1).reshape(3, -1)
     luma = _compute_luma(channels, 1.0)
     every = (kernels @ luma) @ kernels.T
@@ -104,13 +105,13 @@ def _turn(frequencies: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _brighten(channels: NDArray[np.uint8], luma: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-    """The luma of brighter copies; as it is where nearly all would turn white, as in any such picture."""
+    """The luma of brighter copies; unchanged if nearly all turns white, since such pictures look alike."""
     brighter = [_compute_luma(channels, gain) for gain in _GAINS]
     return [one if (one == _WHITE).mean() <= _MAX_WHITE else luma for one in brighter]
 
 
 def _compute_luma(channels: NDArray[np.uint8], gain: float) -> NDArray[np.float64]:
-    """Luma as Pillow's "L" of a picture, uint8 [3, GRID_PX * GRID_PX], made brighter by `gain`."""
+    """Luma as in Pillow's mode "L" of a picture, uint8 [3, GRID_PX * GRID_PX], made brighter by `gain`."""
     red, green, blue = (np.take(*pair) for pair in zip(_tabulate_luma(gain), channels, strict=True))
     luma = (red + green + blue + 0x8000) >> 16
     return np.asarray(luma.reshape(GRID_PX, GRID_PX), dtype=np.float64)
@@ -135,7 +136,7 @@ def _quantise(frequencies: NDArray[Any]) -> NDArray[np.uint8]:
 def _build_kernels() -> NDArray[np.float64]:
     """For each of _SHARES the matrix [16, GRID_PX] that shrinks this part to 64 cells and transforms them.
 
-    Rounded to whole numbers, so that what they give is the same on every machine.
+    Its values are rounded to whole numbers, so the products are the same on every machine.
     """
     i, j = np.arange(1, _FREQUENCIES + 1)[:, None], np.arange(_CELLS)[None]
     cosines = np.cos(np.pi / (2 * _CELLS) * i * (2 * j + 1))

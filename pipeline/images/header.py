@@ -1,4 +1,4 @@
-"""What a file's header says beside its size: how it was compressed, and what travels with the pixels."""
+"""What a file's header says besides its size: how it was compressed, and what travels with the pixels."""
 
 import functools
 import math
@@ -29,9 +29,9 @@ _STANDARD_LUMINANCE = (
 
 
 def read_header_facts(image: "Image") -> dict[str, Any]:
-    """n_bands, jpeg_quality, subsampling, has_exif and dpi of an opened image; None where it has none.
+    """n_bands, jpeg_quality, subsampling, has_exif and dpi of an opened image; None for what it lacks.
 
-    To be asked before decoding. `subsampling` is None for grey JPEGs and other formats.
+    Call this before decoding. `subsampling` is None for grey JPEGs and other formats.
     """
     return {
         "n_bands": len(image.getbands()),
@@ -45,8 +45,8 @@ def read_header_facts(image: "Image") -> dict[str, Any]:
 def estimate_quality(table: "list[int]") -> int:
     """The quality 1..100 whose luminance table in libjpeg has the sum nearest to that of `table` [64].
 
-    Exact for tables that libjpeg made (jpeg_set_quality in its jcparam.c, which is followed here); an
-    estimate for others. The sum as a key is that of ImageMagick's JPEGGetQuality (coders/jpeg.c).
+    It is exact for tables that libjpeg made (jpeg_set_quality in its jcparam.c, which is followed here), and
+    an estimate for others. ImageMagick's JPEGGetQuality (coders/jpeg.c) uses the same sum.
     """
     return int(np.abs(_sum_tables() - sum(table)).argmin()) + 1
 
@@ -88,7 +88,7 @@ def _has_exif(image: "Image") -> bool:
 
 
 def _find_dpi(image: "Image") -> float | None:
-    """Horizontal dots an inch, where the header states one that can be (1 is how a TIFF says none)."""
+    """Horizontal dots per inch; None if the header states no possible value (1 is how a TIFF says none)."""
     try:
         dpi = float(image.info["dpi"][0])
     except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError, OverflowError):

@@ -1,4 +1,4 @@
-"""One cheap look at an image file: its header, one decode, measures."""
+"""One cheap look at an image file: its header, one decode, its measures."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ from pipeline.refusals import Refusal
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_MEASURE_SIDE_PX = 64  # a JPEG is measured at the scale whose sides are still at least this
+_MEASURE_SIDE_PX = 64  # a JPEG is measured at the smallest scale whose sides are still at least this
 _EXTENSIONS = {
     ".jpg": "JPEG",
     ".jpeg": "JPEG",
@@ -56,11 +56,11 @@ class Inspection:
 
     Attributes:
         id: the sha256 (hex) of its bytes.
-        facts: by the names of `facts.FACTS`; what could not be found out is not there. Sizes are in pixels as
-            the header states them. Measures are of the picture with alpha on white, at a scale whose shorter
-            side is 64 to 127 pixels (a smaller picture: its own).
+        facts: by the names of `facts.FACTS`; a fact that is not known is absent. Sizes are in pixels as the
+            header states them. Measures are of the picture with alpha on white, at a scale whose shorter side
+            is 64 to 127 pixels (a smaller picture: its own).
         repairs: some of REPAIRS.
-        refusal: why the file cannot be used; None where it can.
+        refusal: why the file cannot be used; None if it can.
     """
 
     id: str
@@ -80,8 +80,8 @@ def inspect(
 ) -> Inspection:
     """Look at a file once: header, one decode (a JPEG's at reduced scale, to its last byte), measures.
 
-    Never raises on a bad file: `refusal` says what is wrong, beside the facts found until then.
-    `name` is only held against the format (repair wrong_extension).
+    A bad file raises nothing: `refusal` says what is wrong, beside the facts found so far. `name` is only
+    compared with the format (repair wrong_extension).
     """
     image_id = hashlib.sha256(data).hexdigest()
     facts: dict[str, Any] = {"n_bytes": len(data)}
@@ -117,7 +117,7 @@ def inspect_item(item: tuple[bytes, str], **settings: Any) -> Inspection:
 
 
 def give_up(item: tuple[bytes, str], why: str) -> Inspection:
-    """What is left to say of a file (bytes, name) that its decoder could not come back from."""
+    """What is known of a file (bytes, name) whose decoder crashed or took too long."""
     data = item[0]
     refusal = Refusal("unreadable", why)
     return Inspection(hashlib.sha256(data).hexdigest(), {"n_bytes": len(data)}, refusal=refusal)

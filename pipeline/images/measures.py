@@ -5,11 +5,11 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-_WHITE = 240  # luma from here on is paper or background
+_WHITE = 240  # luma from here on counts as paper or background
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
 _LEVELS = np.arange(256) / 255
 _GRID_PX = 8  # the blocks of JPEG
-_NEAR_PX = 4  # apart: two sides of a line, but no more than a step of a shading
+_NEAR_PX = 4  # apart: far enough to span a line, near enough for only a small step of a shading
 
 
 def measure(picture: NDArray[np.uint8]) -> dict[str, float]:
@@ -17,8 +17,8 @@ def measure(picture: NDArray[np.uint8]) -> dict[str, float]:
 
     Returns:
         brightness, contrast: mean and standard deviation of luma / 255.
-        local_contrast: the largest difference, in any channel, / 255, of pixels 4 apart in a row or column:
-            a word on a page gives 0.1 and more, uneven light on an empty one 0.02.
+        local_contrast: the largest difference / 255, in any channel, between pixels 4 apart in a row or
+            column. A word on a page gives 0.1 and more, uneven light on an empty page 0.02.
         sharpness: variance of the Laplacian of luma (0..255; Pech-Pacheco et al. 2000).
         entropy: of the histogram of luma, in bits, 0..8.
         colourfulness: M3 of Hasler and Suesstrunk (2003), 0 for grey to about 110.
@@ -50,10 +50,10 @@ def measure_residues(picture: NDArray[np.uint8]) -> dict[str, float]:
     """What `measure` says of a developed picture, and what its making may have left in it.
 
     Returns:
-        blockiness: how much luma steps on the lines of the 8 x 8 grid more than elsewhere, as a share
-            of the mean step (after Wang, Bovik and Evans 2000); 0 where there is none.
-        content_aspect: width / height of what lies inside a plain white frame: padding keeps the
-            original's aspect.
+        blockiness: how much more luma steps on the lines of the 8 x 8 grid than elsewhere, as a share of the
+            mean step (after Wang, Bovik and Evans 2000); 0 where there is none.
+        content_aspect: width / height of what lies inside a plain white frame: padding keeps the original's
+            aspect.
     """
     luma = _compute_luma(picture.transpose(2, 0, 1).astype(np.float32))
     steps = [_measure_grid_excess(luma), _measure_grid_excess(luma.T)]
@@ -64,7 +64,7 @@ def measure_residues(picture: NDArray[np.uint8]) -> dict[str, float]:
 
 
 def _compute_luma(planes: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Luma 0..255 of planes [1 or 3, height, width], whole numbers: grey measures the same in colour."""
+    """Luma 0..255 of planes [1 or 3, height, width], in whole numbers: grey measures the same in colour."""
     if len(planes) == 1:
         return np.asarray(planes[0])
     return np.asarray(np.rint(_LUMA[0] * planes[0] + _LUMA[1] * planes[1] + _LUMA[2] * planes[2]))
@@ -116,7 +116,7 @@ def _measure_colourfulness(planes: NDArray[np.float32]) -> float:
 
 
 def _measure_grid_excess(luma: NDArray[np.float32]) -> float:
-    """Mean step of luma across the grid's columns less the mean step elsewhere, against the mean of all."""
+    """Mean step of luma across the grid's columns minus that elsewhere, divided by the mean of all steps."""
     steps = np.abs(np.diff(luma, axis=1)).mean(axis=0)
     is_line = np.arange(1, len(steps) + 1) % _GRID_PX == 0
     if not is_line.any() or not steps.any():

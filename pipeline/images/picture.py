@@ -31,7 +31,7 @@ Wanted = bool | Literal["thumbnail"]
 
 THUMBNAIL_PX = 112  # the side of a thumbnail on a contact sheet
 
-_GREY, _FRAME_PX = (214, 214, 214), 2  # around a thumbnail: a blank white picture must show, too
+_GREY, _FRAME_PX = (214, 214, 214), 2  # around a thumbnail, so that a blank white picture is visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Developed:
 
 @dataclass(frozen=True, slots=True)
 class _Decoded:
-    """A decoded file: opaque L or RGB, `box` the part that is the picture (None: all), not yet upright."""
+    """A decoded file, opaque L or RGB, not yet upright; `box` is the part that is the picture (None: all)."""
 
     flat: "Image"
     box: tuple[float, float, float, float] | None
@@ -66,9 +66,9 @@ class _Decoded:
 def develop(data: bytes, recipe: Recipe) -> NDArray[np.uint8]:
     """The picture of an encoded image: uint8 [height, width, channels], C-contiguous.
 
-    EXIF rotation is applied, transparency is composited on white, 16 bits are scaled to 8, CMYK and palettes
-    are converted, and of several pages the first is taken. The result is then stretched, padded with white or
-    cropped to `image_hw` with an antialiasing filter. With `equalise` from 1 to 100 it finally passes once
+    EXIF rotation is applied. Transparency is composited on white. 16 bits are scaled to 8. CMYK and palettes
+    are converted. Of several pages the first is taken. The result is then stretched, padded with white or
+    cropped to `image_hw`, with an antialiasing filter. With `equalise` from 1 to 100 it finally passes once
     through JPEG at that quality, so that all pictures have the same history.
 
     Raises:
@@ -78,9 +78,9 @@ def develop(data: bytes, recipe: Recipe) -> NDArray[np.uint8]:
 
 
 def develop_item(item: tuple[bytes, Wanted], *, recipe: Recipe, first_frame: bool = False) -> Developed:
-    """Id, picture and fingerprint of (bytes, what is wanted of them), as workers call it.
+    """Id, picture and fingerprint of an item (bytes, what is wanted of them), as workers call it.
 
-    With `first_frame`, an animation is its first frame. Where "thumbnail" is wanted, the picture is one.
+    With `first_frame`, an animation is its first frame. If "thumbnail" is wanted, the picture is a thumbnail.
     """
     data, wanted = item
     image_id = hashlib.sha256(data).hexdigest()
@@ -97,7 +97,7 @@ def develop_item(item: tuple[bytes, Wanted], *, recipe: Recipe, first_frame: boo
 
 
 def give_up(item: tuple[bytes, Wanted], why: str) -> Developed:
-    """What is left of a file (bytes, what is wanted of them) that its decoder could not come back from."""
+    """What is known of an item (bytes, what is wanted of them) whose decoder crashed or took too long."""
     return Developed(hashlib.sha256(item[0]).hexdigest(), refusal=Refusal("unreadable", why))
 
 
@@ -186,7 +186,8 @@ def _decode(data: bytes, recipe: Recipe, *, first_frame: bool = False) -> _Decod
     if not first_frame:
         check_frames(image, n_frames)
     orientation, small = find_orientation(image), is_small(image.size)
-    # Twice the target keeps 45 dB against a full decode, at 2.5x the speed; a fingerprint needs its grid.
+    # Decoding at twice the target keeps 45 dB against a full decode, at 2.5x the speed. A fingerprint needs
+    # its grid.
     height, width = (max(2 * side, GRID_PX) for side in recipe.image_hw)
     target = (height, width) if (orientation or 1) >= SIDEWAYS else (width, height)
     box = reduce_decode(image, "L" if recipe.channels == 1 else "RGB", target)

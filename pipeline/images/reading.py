@@ -1,6 +1,6 @@
-"""Opening a file through an allow-list of decoders, refusing what must not be decoded, and flattening it.
+"""Opening a file with allowed decoders only, refusing what must not be decoded, and flattening it.
 
-Pillow lives in this room only. Nothing here keeps state: the same bytes give the same facts and pixels in a
+Only this package uses Pillow. Nothing here keeps state: the same bytes give the same facts and pixels in a
 stage, in `darkroom predict` and in the served model. The number of pixels is checked from the header, before
 memory is taken. Any fault of a file is an `ImageError`.
 """
@@ -22,7 +22,7 @@ from pipeline.errors import ImageError, ParamsError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# What was put right on the way to a canonical picture: all repairs there are.
+# All repairs: what may be put right on the way to a canonical picture.
 REPAIRS = (
     "wrong_extension",
     "exif_rotation",
@@ -33,7 +33,7 @@ REPAIRS = (
     "multi_frame_first",
 )
 
-# Pillow raises all of these on damaged files, so the calls under `translate_faults` are to Pillow alone.
+# Pillow raises all of these on damaged files, so only calls to Pillow stand under `translate_faults`.
 _BAD_FILE = (
     OSError,
     EOFError,
@@ -92,7 +92,7 @@ def check_formats(formats: Sequence[str]) -> None:
 
 @contextmanager
 def translate_faults() -> Iterator[None]:
-    """What Pillow raises on a bad file, as an ImageError."""
+    """Turn what Pillow raises on a bad file into an ImageError."""
     from PIL import Image
 
     try:
@@ -110,15 +110,15 @@ def translate_faults() -> Iterator[None]:
 
 
 def open_image(data: bytes, formats: Sequence[str], max_pixels: int) -> "Image":
-    """The header of a file, by the allowed decoders only."""
+    """Open a file by its header, with the allowed decoders only; raises ImageError."""
     from PIL import Image, UnidentifiedImageError
 
     if not data:
         raise ImageError("empty", "the file has no bytes")
     if "WEBP" in formats and _is_cut_webp(data):
         raise ImageError("truncated", "its header promises more bytes than there are")
-    # Set on each call because filters are scoped (pytest, catch_warnings). Pillow refuses what has more than
-    # twice its limit, a WebP before its decoder takes memory for the canvas; `check_size` does it exactly.
+    # Set on each call, because filters are scoped (pytest, catch_warnings). Pillow refuses more than twice
+    # its limit, a WebP before its decoder takes memory for the canvas. `check_size` does it exactly.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, (max_pixels + 1) // 2
     try:
@@ -132,12 +132,12 @@ def open_image(data: bytes, formats: Sequence[str], max_pixels: int) -> "Image":
 
 
 def _is_cut_webp(data: bytes) -> bool:
-    """Whether a WebP's header promises more bytes than there are; the decoder says no more than "failed"."""
+    """Whether a WebP's header promises more bytes than there are; its decoder would only say "failed"."""
     return data[8:12] == b"WEBP" and int.from_bytes(data[4:8], "little") + 8 > len(data)
 
 
 def _explain_unidentified(data: bytes, formats: Sequence[str]) -> ImageError:
-    """Why no allowed decoder opens a file: it is of another format, damaged at its start, or no image."""
+    """Why no allowed decoder opens a file: it has another format, is damaged at its start, or is no image."""
     said = next((name for at, magic, name in _MAGIC if data[at : at + len(magic)] == magic), None)
     if said in formats:
         return ImageError("corrupt", f"it starts as a {said} and cannot be opened")
@@ -147,7 +147,7 @@ def _explain_unidentified(data: bytes, formats: Sequence[str]) -> ImageError:
 
 
 def _ask_pillow(data: bytes, formats: Sequence[str]) -> str | None:
-    """The format by Pillow's other plugins, header only: nothing is decoded."""
+    """The format by Pillow's other plugins, from the header only: nothing is decoded."""
     from PIL import Image
 
     Image.init()
@@ -162,11 +162,12 @@ def _ask_pillow(data: bytes, formats: Sequence[str]) -> str | None:
 
 
 def name_format(image: "Image") -> str:
-    """Pillow's name; a JPEG with further pictures in it (MPO) is a JPEG."""
+    """Pillow's name of the format; a JPEG with further pictures in it (MPO) is a JPEG."""
     return "JPEG" if image.format == "MPO" else str(image.format)
 
 
 def check_size(image: "Image", max_pixels: int, min_side_px: int) -> None:
+    """Raise ImageError if the header states more than `max_pixels`, or a side under `min_side_px`."""
     width, height = image.size
     if width * height > max_pixels:
         raise _refuse_pixels(width * height, max_pixels)
@@ -179,6 +180,7 @@ def _refuse_pixels(n_pixels: int, max_pixels: int) -> ImageError:
 
 
 def count_frames(image: "Image") -> int:
+    """The number of frames or pages; the image is left at its first. Raises ImageError."""
     with translate_faults():
         n_frames = int(getattr(image, "n_frames", 1))
         if n_frames > 1:
@@ -187,12 +189,13 @@ def count_frames(image: "Image") -> int:
 
 
 def check_frames(image: "Image", n_frames: int) -> None:
+    """Raise ImageError for an animation; several pages, as in a TIFF, are allowed."""
     if n_frames > 1 and image.format in _MOVING:
         raise ImageError("animated", f"{n_frames} frames")
 
 
 def find_orientation(image: "Image") -> int | None:
-    """EXIF orientation 1..8, None where there is none. To be asked before decoding: a TIFF forgets it."""
+    """EXIF orientation 1..8; None without one. Call this before decoding, in which a TIFF loses it."""
     if image.format == "PNG":
         with translate_faults():
             image.load()  # the EXIF of a PNG may lie behind its pixels
@@ -205,7 +208,7 @@ def find_orientation(image: "Image") -> int | None:
 
 
 def reduce_decode(image: "Image", mode: str, size: tuple[int, int]) -> Box | None:
-    """Let libjpeg decode at 1/2, 1/4 or 1/8 where both sides stay at least `size`; other formats: nothing.
+    """Let libjpeg decode at 1/2, 1/4 or 1/8 if both sides stay at least `size`; leave other formats alone.
 
     Returns the box of the picture in what will be decoded (its last column and row may be cut), or None.
     """
@@ -215,7 +218,7 @@ def reduce_decode(image: "Image", mode: str, size: tuple[int, int]) -> Box | Non
 
 
 def flatten(image: "Image") -> tuple["Image", list[str]]:
-    """Decode to mode L or RGB with nothing transparent, and the repairs that took."""
+    """The image decoded to mode L or RGB with nothing transparent, and the repairs that were made."""
     from PIL import Image
 
     with translate_faults():
@@ -237,8 +240,8 @@ def flatten(image: "Image") -> tuple["Image", list[str]]:
 def _scale_to_eight_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
     """Grey values of any depth as uint8: full scale is 16 bits, 8 bits or 1.0, whichever holds them all.
 
-    16-bit modes are always taken as full-scale 16 bits; what fits no scale is stretched from its
-    minimum to its maximum.
+    16-bit modes always count as full-scale 16 bits. Values that fit no scale are stretched from their minimum
+    to their maximum.
     """
     if values.dtype.kind == "u":
         return (values >> 8).astype(np.uint8)

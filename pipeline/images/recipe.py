@@ -35,7 +35,7 @@ class Recipe:
 
     @classmethod
     def from_params(cls, section: "CleanParams", *, formats: tuple[str, ...], max_pixels: int) -> Self:
-        """The recipe of `clean`, for decoders that may do so much."""
+        """The recipe of `clean`, with the decoders and the number of pixels that are allowed."""
         return cls(
             section.image_hw,
             section.channels,
@@ -48,7 +48,7 @@ class Recipe:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:
-        """The recipe that `dataclasses.asdict` and JSON made these values of.
+        """The recipe from the JSON of its `dataclasses.asdict`.
 
         Raises:
             TypeError: keys are missing or unknown.

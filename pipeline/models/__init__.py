@@ -1,8 +1,8 @@
-"""The registry of networks: `build_model("compact", ...)`. One file a family, each with its source.
+"""The registry of networks: `build_model("compact", ...)`. One file per family, each with its source.
 
-A network of our own gives `features(pictures, knobs) -> tensor` and `MIN_SIDE_PX`, the shortest side it can
-take; one with weights from elsewhere gives `backbone(...)`, a `keras.Model` from pictures to features. What
-all share (uint8 in, a head, class probabilities out) is here.
+A network of our own gives `features(pictures, knobs) -> tensor`, and `MIN_SIDE_PX`, the shortest side that it
+can take. A network with weights from elsewhere gives `backbone(...)`, a `keras.Model` from pictures to
+features. What all share is here: uint8 in, a head, class probabilities out.
 """
 
 from collections.abc import Callable, Mapping
@@ -30,6 +30,8 @@ _AS_PUBLISHED = Knobs()
 
 
 class Family(NamedTuple):
+    """How a network of our own makes features of pictures, and the shortest side that it can take."""
+
     features: Callable[[Any, Knobs], Any]
     min_side_px: int
 
@@ -59,21 +61,21 @@ def build_model(
     """A `keras.Model` from uint8 pictures [batch, height, width, channels] to float32 [batch, n_classes].
 
     Each row of the output sums to 1. Scaling the pictures is part of the model. Initial weights come from
-    Keras' global seed (`keras.utils.set_random_seed`); layers compute in Keras' global dtype policy.
+    Keras' global seed (`keras.utils.set_random_seed`). Layers compute in Keras' global dtype policy.
 
     Args:
         name: a key of FAMILIES, "efficientnet_lite0", or "keras.applications.<Name>".
-        head: softmax; sigmoid, one unit for the second of two classes; one_vs_rest, a sigmoid a class,
+        head: softmax; sigmoid, one unit for the second of two classes; one_vs_rest, one sigmoid per class,
             whose answers are divided by their sum, as scikit-learn's OneVsRestClassifier does.
         weights: for the networks with a backbone: "imagenet", a path, or None; others begin at random.
 
     Raises:
-        ModelError: no network of that name, pictures too small for it, a head for another number of
-            classes, or weights that cannot be had.
+        ModelError: no network of that name, pictures too small for it, a head for another number of classes,
+            or weights that cannot be loaded.
     """
     if head == "sigmoid" and n_classes != 2:
         raise ModelError(
-            f"train.head: sigmoid is for two classes, got {n_classes}; say softmax or one_vs_rest, or merge"
+            f"train.head: sigmoid is for two classes, got {n_classes}; set softmax or one_vs_rest, or merge"
             " classes in data.classes"
         )
     import keras
@@ -137,9 +139,10 @@ def _build_backbone(name: str, *, image_hw: tuple[int, int], channels: int, weig
 
 
 def _keep_statistics(backbone: Any) -> None:
-    """Make batch norms use the statistics they came with, in fine-tuning too; frozen is what they heed.
+    """Make batch norms use the statistics they came with, in fine-tuning too, by freezing them.
 
-    Keras 3 hands an outer `training=True` on to a model that was called with `training=False`.
+    Nothing else stops them: Keras 3 hands an outer `training=True` on to a model that was called with
+    `training=False`.
     """
     import keras
 
@@ -157,7 +160,7 @@ def _build_head(n_features: int, n_classes: int, *, head: Head, knobs: Knobs) ->
 
 
 def _add_logits(x: Any, n_classes: int, *, head: Head, knobs: Knobs) -> Any:
-    """Logits [batch, n_classes]; of a sigmoid's one unit z they are (0, z), whose softmax is the sigmoid."""
+    """Logits [batch, n_classes]. A sigmoid's one unit z gives (0, z), whose softmax is the sigmoid."""
     import keras
 
     n_units = 1 if head == "sigmoid" else n_classes

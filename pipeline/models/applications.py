@@ -1,8 +1,8 @@
 """Any network of `keras.applications`, by the name "keras.applications.<Name>", as the features of a picture.
 
-Each family wants its pictures scaled in its own way. That way is found by asking its `preprocess_input` what
-it makes of single channels, and built into the network, so that uint8 pictures go in whatever the family.
-Sources and parameter counts: https://keras.io/api/applications/
+Each family needs its pictures scaled in its own way. The way is found by passing single channels to its
+`preprocess_input`, and is built into the network. So every family takes uint8 pictures. Sources and parameter
+counts: https://keras.io/api/applications/
 """
 
 from collections.abc import Callable
@@ -19,9 +19,9 @@ PREFIX = "keras.applications."
 
 
 class Scaling(NamedTuple):
-    """What a family makes of a picture: channels in another order, times `scale`, plus `offset`."""
+    """How a family scales a picture: channels in another order, times `scale`, plus `offset`."""
 
-    is_reversed: bool  # blue, green, red
+    is_reversed: bool  # to blue, green, red
     scale: tuple[float, float, float]
     offset: tuple[float, float, float]
 
@@ -29,15 +29,16 @@ class Scaling(NamedTuple):
 def backbone(name: str, *, image_hw: tuple[int, int], channels: int, weights: str | None) -> Any:
     """A `keras.Model` named "backbone": uint8 [batch, height, width, channels] to float32 [batch, n].
 
-    Grey pictures are shown as grey colour pictures.
+    Grey pictures become colour pictures of three equal channels.
 
     Args:
         name: such as "keras.applications.MobileNetV2".
-        weights: "imagenet" (Keras downloads them), a path to .weights.h5 or .keras of this model or to
-            an .h5 of Keras' own without the top, or None (at random).
+        weights: "imagenet" (Keras downloads them), a path to .weights.h5 or .keras of this model or to an .h5
+            of Keras' own without the top, or None (at random).
 
     Raises:
-        ModelError: no such network, pictures too small for it, or weights that cannot be had or do not fit.
+        ModelError: no such network, pictures too small for it, or weights that cannot be loaded or do not
+            fit.
     """
     import keras
 
@@ -85,7 +86,7 @@ def scaling_of(module: ModuleType) -> Scaling:
     """The scaling of a family: what its `preprocess_input` makes of black, and of single channels of 1."""
     probes = np.concatenate([np.zeros((1, 3)), np.eye(3)]).astype(np.float32).reshape(4, 1, 1, 3)
     black, *single = np.asarray(module.preprocess_input(probes.copy())).reshape(4, 3)
-    gains = np.array(single) - black  # a row an input channel, a column an output channel
+    gains = np.array(single) - black  # one row per input channel, one column per output channel
     is_reversed = not gains[0, 0]
     scale = gains[::-1].diagonal() if is_reversed else gains.diagonal()
     return Scaling(is_reversed, _three(scale), _three(black))

@@ -1,10 +1,10 @@
 """The default: a small residual network that trains in minutes on two CPU cores.
 
-A stem that looks at the whole picture (a convolution, with max-pool from 40 pixels on, and a stride too from
-80 on); then stages that halve the side and double the filters (a convolution, max-pool, and one residual
-convolution) until the side is at most 4; global average pooling and dropout. Own design on the blocks of He
-et al. 2016 (arXiv:1603.05027); the pool before the batch norm as in Jordan 2024 (arXiv:2404.00498). What its
-parts bring is in docs/benchmarks.md.
+A stem looks at the whole picture: a convolution, with a max-pool from 40 pixels on, and a stride too from 80
+on. Each stage then halves the side and doubles the filters: a convolution, a max-pool and one residual
+convolution. Stages follow until the side is at most 4. Global average pooling and dropout come last. The
+design is our own, on the blocks of He et al. 2016 (arXiv:1603.05027), with the pool before the batch norm as
+in Jordan 2024 (arXiv:2404.00498). docs/benchmarks.md says what its parts bring.
 Parameters: 293,882 for 32x32x3 and 10 classes, 293,237 for 128x128x3 and 5; at most 256 filters.
 """
 
@@ -15,8 +15,8 @@ from pipeline.models.knobs import Knobs
 MIN_SIDE_PX = 4
 _N_FILTERS, _MAX_FILTERS = 16, 256  # of the stem, of any stage
 _MEDIUM_PX, _LARGE_PX = 40, 80  # sides from which the stem halves the picture, and quarters it
-_LAST_SIDE_PX = 4  # stages go on until the shorter side is at most this
-_MOMENTUM = 0.9  # small collections have few steps an epoch: Keras' 0.99 lags epochs behind
+_LAST_SIDE_PX = 4  # stages follow until the shorter side is at most this
+_MOMENTUM = 0.9  # small collections have few steps per epoch: Keras' 0.99 lags epochs behind
 
 
 def features(pictures: Any, knobs: Knobs) -> Any:
@@ -36,7 +36,7 @@ def features(pictures: Any, knobs: Knobs) -> Any:
 
 
 def _convolved(x: Any, own: int, knobs: Knobs, *, stride: int = 1, pools: bool = False) -> Any:
-    """Convolution, max-pool, batch norm, activation: pooled first, the other two have a quarter to do."""
+    """Convolution, max-pool, batch norm, activation; the pool comes early, so the last two do a quarter."""
     from keras import layers
 
     layer = knobs.conv(

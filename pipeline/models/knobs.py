@@ -6,11 +6,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Knobs:
-    """A network's changes, and the layers of `keras.layers` that obey them.
+    """The changes to a network, and the layers of `keras.layers` that obey them.
 
-    `filters` and `units` are those of a network's first convolution and first dense (or recurrent) layer;
-    its other layers keep their proportion. `dropout` is the rate of every dropout layer. `kernel_l2` is
-    a penalty on kernels, not on biases.
+    `filters` and `units` are those of a network's first convolution and first dense (or recurrent) layer. Its
+    other layers keep their proportion. `dropout` is the rate of every dropout layer. `kernel_l2` is a penalty
+    on kernels, not on biases.
     """
 
     filters: int | None = None
@@ -24,7 +24,7 @@ class Knobs:
         return own if self.filters is None else max(1, round(own * self.filters / first))
 
     def n_units(self, own: int, *, first: int) -> int:
-        """The units of a layer, in the same way."""
+        """The units of a layer that was published with `own`, in a network whose first has `first`."""
         return own if self.units is None else max(1, round(own * self.units / first))
 
     def rate(self, own: float) -> float:

@@ -1,9 +1,9 @@
 """Weights in PyTorch's stream format (before 1.6), read without PyTorch and without running what is in it.
 
 Five pickles follow each other: a magic number, the protocol, facts about the system, the state dict, and the
-keys of its storages; then, for each key in turn, an int64 count and so many little-endian values. The
-unpickler admits an ordered dict, a rebuilt tensor and the kinds of storage, nothing else: a pickle may call
-anything.
+keys of its storages. Then, for each key in turn, come an int64 count and so many little-endian values. A
+pickle may call anything. So the unpickler admits an ordered dict, a rebuilt tensor and the kinds of storage,
+nothing else.
 """
 
 import math
@@ -34,7 +34,7 @@ STORAGES = {
 }
 
 
-# What a damaged or hostile pickle can make of the unpickler and of NumPy.
+# What the unpickler and NumPy may raise on a damaged or hostile pickle.
 _DAMAGE = (
     *(pickle.UnpicklingError, EOFError, OSError, MemoryError, OverflowError, RecursionError, ImportError),
     *(ValueError, TypeError, KeyError, IndexError, AttributeError),

@@ -105,8 +105,9 @@ def _find_common(challenger: Exam, champion: Exam | None) -> tuple[Ints, Ints, s
     nothing = np.zeros(0, np.int64)
     if set(champion.class_names) != set(challenger.class_names):
         obstacle = (
-            f"the champion sorts into {', '.join(champion.class_names)}, this model into "
-            f"{', '.join(challenger.class_names)}: not comparable; set promote.model_name to keep both"
+            f"the champion has the classes {', '.join(champion.class_names)}, this "
+            f"model {', '.join(challenger.class_names)}, so they cannot be compared; set promote.model_name "
+            "to keep both"
         )
         return nothing, nothing, obstacle
     _, mine, theirs = np.intersect1d(challenger.ids, champion.ids, return_indices=True)

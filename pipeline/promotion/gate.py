@@ -89,8 +89,8 @@ def decide(
     elif n_common < min_common_images:
         verdict = "HOLD"
         reasons = (
-            f"only {n_common} test images in common with the {against}, "
-            f"promote.min_common_images asks for {min_common_images}",
+            f"only {n_common} test images are in common with the {against}, "
+            f"and promote.min_common_images requires {min_common_images}",
         )
     elif gain <= min_gain:
         verdict = "HOLD"

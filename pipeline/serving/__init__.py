@@ -1,1 +1,1 @@
-"""A trained classifier at work: on bytes, on files, and as the model that MLflow serves."""
+"""A trained classifier in use: on bytes, on files, and as the model that MLflow serves."""

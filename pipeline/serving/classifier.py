@@ -1,4 +1,4 @@
-"""A trained classifier at work, for evaluation, `darkroom predict` and the served model alike.
+"""A trained classifier in use, the same for evaluation, `darkroom predict` and the served model.
 
 Pictures are answered in batches of one fixed size (`backend/inference.py` says what that promises).
 """
@@ -61,7 +61,7 @@ class Classifier:
         return cls(model, settings)
 
     def without_mirror(self) -> Self:
-        """The same network with answers of each picture alone, whatever `test_mirror` says."""
+        """The same network, answering each picture without its mirror image, whatever `test_mirror` says."""
         return type(self)(self._model, replace(self.settings, test_mirror=False))
 
     def predict_bytes(self, encoded: Sequence[bytes]) -> Float32:

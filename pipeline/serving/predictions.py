@@ -1,4 +1,4 @@
-"""What a classifier says of files outside the collection: single images, folders, archives."""
+"""A classifier's predictions of files outside the collection: single images, folders, archives."""
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,7 +23,7 @@ NamedPicture = tuple[str, npt.NDArray[np.uint8]]
 
 @dataclass(frozen=True)
 class Prediction:
-    """One file: its likeliest classes with their probabilities, falling; or why there are none."""
+    """One file: its most likely classes with their probabilities, in falling order; or why there are none."""
 
     file: str
     classes: tuple[tuple[str, float], ...] = ()
@@ -32,7 +32,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Files:
-    """The files at one path that was asked about; `container` is None where it cannot be read."""
+    """The files at one path that was asked about; `container` is None if it cannot be read."""
 
     path: Path
     container: Container | None
@@ -63,9 +63,9 @@ def find_files(paths: Sequence[Path]) -> list[Files]:
 
 
 def predict_files(found: Iterable[Files], classifier: Classifier, *, top: int) -> list[Prediction]:
-    """A prediction a file, with at most `top` classes; by name within each of the paths.
+    """One prediction per file, with at most `top` classes; sorted by name within each of the paths.
 
-    A file that cannot be read or decoded is there with its reason.
+    A file that cannot be read or decoded has a prediction too, with the reason.
     """
     return [
         prediction
@@ -75,7 +75,7 @@ def predict_files(found: Iterable[Files], classifier: Classifier, *, top: int) -
 
 
 def write_csv(predictions: Sequence[Prediction], path: Path) -> None:
-    """A line a file: file, reason, class, probability, class_2, probability_2 and so on."""
+    """Write one line per file: file, reason, class, probability, class_2, probability_2 and so on."""
     n_classes = max((len(prediction.classes) for prediction in predictions), default=0)
     header = ["file", "reason", "class", "probability"]
     header += [f"{name}_{i}" for i in range(2, n_classes + 1) for name in ("class", "probability")]
@@ -117,7 +117,7 @@ def _predict(files: Files, classifier: Classifier, top: int) -> Iterator[Predict
 
 
 def _develop(name: str, content: Content, classifier: Classifier) -> NamedPicture | Prediction:
-    """A file's picture under its name; or, where there is none, its prediction with the reason."""
+    """A file's picture under its name; or, if there is none, its prediction with the reason."""
     if content.refusal:
         return Prediction(name, refusal=content.refusal)
     try:

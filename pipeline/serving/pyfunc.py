@@ -1,8 +1,9 @@
 """The registered model: the file that MLflow stores, loads and serves (models from code).
 
-Input, in a list, an array or the first column of a DataFrame: encoded pictures (bytes, or base64 text as
-`mlflow models serve` receives them), paths, or uint8 arrays of any size (h, w, c). Output: a DataFrame
-with `class`, `probability` and one column of probabilities a class, a row a picture, in the order given.
+The input is a list, an array or the first column of a DataFrame. It holds encoded pictures (bytes, or base64
+text as `mlflow models serve` receives them), paths, or uint8 arrays of any size (h, w, c). The output is a
+DataFrame with one row per picture, in the order given: `class`, `probability` and one column of probabilities
+per class.
 """
 
 import base64
@@ -21,15 +22,17 @@ from pipeline.serving.classifier import Classifier
 class ImageClassifier(PythonModel):
     """Decoding, EXIF rotation, resizing, the network and the class names in one: what was evaluated."""
 
-    # MLflow takes type hints of `predict` for a schema, and no schema holds bytes, paths and arrays alike;
-    # without hints it warns at every load, unless told so. Should the name go, only the warning returns.
+    # MLflow takes type hints of `predict` for a schema, and no schema holds bytes, paths and arrays alike.
+    # Without hints it warns at every load, unless this is set. If MLflow drops the name, only the warning
+    # returns.
     _skip_type_hint_validation = True
 
     def load_context(self, context: Any) -> None:
+        """Load the classifier folder, which is the model's artifact "classifier"."""
         self.classifier = Classifier.load(Path(context.artifacts["classifier"]))
 
     def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
-        """Raises ImageError, naming the reason, for a picture that cannot be decoded."""
+        """The answers, one row per picture; raises ImageError, with the reason, if one cannot be decoded."""
         y_prob = self.classifier.predict_bytes([_encode(item) for item in _list_items(model_input)])
         names = self.classifier.class_names
         table = pd.DataFrame(y_prob, columns=list(names))

@@ -27,7 +27,7 @@ class Settings:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:
-        """Raises ValueError or TypeError where keys are missing or unknown."""
+        """The settings from their JSON. Raises ValueError or TypeError if keys are missing or unknown."""
         if values.keys() != {field.name for field in fields(cls)}:
             raise ValueError(f"its keys are {', '.join(sorted(values))}")
         recipe = Recipe.from_json(values["recipe"])

@@ -57,7 +57,9 @@ def _check_kind(path: Path) -> None:
     try:
         is_folder, is_file = path.is_dir(), path.is_file()
     except OSError as error:
-        raise SourceError(f"the source {path} cannot be read: {summarise(error)}; get a whole copy") from None
+        raise SourceError(
+            f"the source {path} cannot be read: {summarise(error)}; get a complete copy"
+        ) from None
     if not is_folder and not is_file:
         raise SourceError(f"the source {path} does not exist; set data.source in params.yaml; {LAYOUTS}")
     if is_file and not is_archive_name(path.name) and not path.name.lower().endswith((".csv", ".csv.gz")):
@@ -78,7 +80,11 @@ def _list(container: Container, ignored: GitIgnoreSpec) -> Listing:
     folders = frozenset(folder for folder in container.folders if not ignored.match_file(f"{folder}/"))
     prefix = find_wrapper(entries, folders) if container.is_archive else ""
     if prefix:
-        _log.info("%s: everything lies in the folder %s, which is left out", container.where.name, prefix)
+        _log.info(
+            "%s: all files lie in the folder %s, which is left out of their keys",
+            container.where.name,
+            prefix,
+        )
         inside = (folder.removeprefix(prefix) for folder in folders if folder.startswith(prefix))
         folders = frozenset(folder for folder in inside if not ignored.match_file(f"{folder}/"))
         entries = [entry for entry in entries if not ignored.match_file(entry.name.removeprefix(prefix))]

@@ -1,8 +1,8 @@
-"""What every container of files is: names, sizes and bytes; nothing is unpacked, moved or changed.
+"""What every container of files is: names, sizes and bytes. Nothing is unpacked, moved or changed.
 
-A name is the path inside the container with "/", the same in every kind of container: one line of UTF-8,
-in which a backslash, a control character and a byte that is not UTF-8 are written as \\xNN. A link is
-followed when it ends at a file inside, and never outside.
+A name is the path inside the container with "/", the same in every kind of container. It is one line of
+UTF-8, in which a backslash, a control character and a byte that is not UTF-8 are written as \\xNN. A link is
+followed if it ends at a file inside the container, and never outside.
 """
 
 import os
@@ -33,7 +33,7 @@ DAMAGED = (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, tarf
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A file by name; `handle` is what its container finds it by, `refusal` why it cannot be read."""
+    """A file by name; `handle` is how its container finds it, `refusal` why it cannot be read."""
 
     name: str
     n_bytes: int
@@ -99,18 +99,19 @@ def _as_bytes(found: re.Match[str]) -> str:
 
 
 def summarise(error: BaseException) -> str:
-    """What went wrong, in one line: tarfile lists all it has tried."""
+    """The first line of an error, since tarfile lists all that it has tried; its type if it says nothing."""
     return (str(error) or type(error).__name__).splitlines()[0].rstrip(":")
 
 
 def make_entry(name: str, n_bytes: int, handle: object, is_file: bool) -> Entry:
+    """The entry of an archive's member; a member that is no regular file gets a refusal."""
     if is_file:
         return Entry(name, n_bytes, handle)
     return Entry(name, 0, handle, Refusal("special_file", "a device, socket or fifo, not a file"))
 
 
 def follow_link(name: str, target: str | None, files: dict[str, Entry]) -> Entry:
-    """The entry of a link: its target's bytes under the link's name. `target` None: outside."""
+    """The entry of a link: its target's bytes under the link's name. A `target` of None leads outside."""
     if target is None:
         return Entry(name, 0, None, Refusal("outside_source", "a link that leads outside the source"))
     if target not in files:
@@ -119,6 +120,7 @@ def follow_link(name: str, target: str | None, files: dict[str, Entry]) -> Entry
 
 
 def resolve_link(name: str, target: str) -> str | None:
+    """The name that a link at `name` leads to; None if that is outside the container."""
     path = os.path.normpath(os.path.join(os.path.dirname(name), target))  # noqa: PTH118, PTH120
     return None if path == ".." or path.startswith(("/", "../")) else path
 
@@ -127,8 +129,8 @@ def clean_member_name(name: str, where: Path) -> str:
     """The name of an archive's member without "." parts.
 
     Raises:
-        SourceError: the name is absolute or climbs with "..": an archive that tries to write
-            elsewhere is not trusted in any of its members.
+        SourceError: the name is absolute or climbs with "..". An archive that tries to write elsewhere is not
+            trusted in any of its members.
     """
     parts = name.replace("\\", "/").split("/")
     if ".." in parts or parts[0] == "" or (len(parts[0]) == _DRIVE and parts[0][1] == ":"):
@@ -141,10 +143,10 @@ def clean_member_name(name: str, where: Path) -> str:
 
 @contextmanager
 def translate_damage(where: Path) -> Iterator[None]:
-    """Damage to an archive, met while its members are read, in the user's words."""
+    """Turn damage to an archive, met while its members are read, into a SourceError."""
     try:
         yield
     except DAMAGED as error:
         raise SourceError(
-            f"the archive {where} cannot be read: {summarise(error)}; get a whole copy"
+            f"the archive {where} cannot be read: {summarise(error)}; get a complete copy"
         ) from None

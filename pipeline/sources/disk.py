@@ -25,6 +25,7 @@ class Folder(Container):
                 yield Content(entry, b"", Refusal("unreadable", str(error.strerror)))
 
     def open(self, entry: Entry) -> AbstractContextManager[IO[bytes]]:
+        """A binary stream of one file; raises OSError."""
         return Path(entry.handle).open("rb")
 
 
@@ -63,7 +64,7 @@ def list_folder(path: Path) -> Folder:
 
 
 def _make_entry(item: os.DirEntry[str], name: str, root: str) -> Entry:
-    """An entry for what is not a folder; decided by `stat` alone, because opening a fifo would hang."""
+    """An entry for what is not a folder, decided by `stat` alone, because opening a fifo would hang."""
     entry = Entry(name, 0, item.path)
     if item.is_symlink() and not Path(os.path.realpath(item.path)).is_relative_to(root):
         return replace(entry, refusal=Refusal("outside_source", "a link that leads outside the source"))

@@ -11,10 +11,10 @@ from pipeline.sources.records import SPLITS, Listing, Record, Source
 def read_class_folders(listing: Listing) -> Source:
     """Records labelled by their first folder; deeper folders are part of the key.
 
-    Where the top level is train/ and at least one of val/ and test/, the class is the folder below.
+    If the top level is train/ and at least one of val/ and test/, the class is the folder below.
 
     Raises:
-        SourceError: no file at all, no class folder, or split folders mixed with others.
+        SourceError: there is no file, no class folder, or split folders lie beside others.
     """
     has_split = _has_own_split(listing)
     found = {label for folder in _list_folders(listing) if (label := _locate(folder, has_split)[0])}
@@ -89,7 +89,7 @@ def _is_archive(name: str) -> bool:
 
 
 def find_wrapper(entries: list[Entry], folders: frozenset[str]) -> str:
-    """The one folder, with "/", around everything in an archive, where no file lies directly in it; or ""."""
+    """The one folder, with "/", that holds all of an archive in sub-folders; "" if there is none."""
     names = [entry.name for entry in entries]
     tops = {name.partition("/")[0] for name in (*names, *folders)}
     if len(tops) != 1 or not names:

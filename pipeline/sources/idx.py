@@ -29,7 +29,7 @@ _CHUNK_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Pair:
-    """An IDX file of images and the one of their labels; `role` is train | val | test | "" by their names."""
+    """An IDX file of images and that of their labels; `role` is train | val | test | "" by their names."""
 
     role: str
     name: str
@@ -38,7 +38,7 @@ class Pair:
 
 
 def find_idx_pairs(listing: Listing) -> list[Pair]:
-    """The IDX pairs in a listing, at any depth; none is an empty list.
+    """The IDX pairs in a listing, at any depth; [] if there are none.
 
     Raises:
         SourceError: a file lacks its partner, or two pairs have the same role.
@@ -64,7 +64,7 @@ def read_idx(listing: Listing, pairs: Sequence[Pair], class_names: Sequence[str]
     """The pictures of IDX pairs.
 
     Raises:
-        SourceError: wrong magic number or length, counts that differ, or too few class names.
+        SourceError: a wrong magic number or length, counts that differ, or too few class names.
     """
     labels = {pair.role: _read_labels(listing, pair.labels) for pair in pairs}
     shapes = {pair.role: _read_shape(listing, pair.images, 3) for pair in pairs}
@@ -72,7 +72,7 @@ def read_idx(listing: Listing, pairs: Sequence[Pair], class_names: Sequence[str]
         if (n := shapes[pair.role][0]) != len(labels[pair.role]):
             raise SourceError(
                 f"{listing.name(pair.images)} in {listing.where} has {n:,} images and "
-                f"{listing.name(pair.labels)} {len(labels[pair.role]):,} labels; they must be a pair"
+                f"{listing.name(pair.labels)} {len(labels[pair.role]):,} labels; their numbers must be equal"
             )
     names = name_numbers(
         {int(x) for values in labels.values() for x in np.unique(values)}, class_names, listing
@@ -109,14 +109,14 @@ def _index_by_name(listing: Listing, pattern: re.Pattern[str]) -> dict[str, Entr
 
 
 def _read_shape(listing: Listing, entry: Entry, n_dims: int) -> tuple[int, ...]:
-    """The shape in an IDX header of unsigned bytes, after holding the whole file to it."""
+    """The shape in an IDX header of unsigned bytes, checked against the length of the whole file."""
     with open_entry(listing, entry) as stream:
         shape = _read_header(listing, entry, stream, n_dims)
         n_bytes = sum(len(chunk) for chunk in iter(lambda: stream.read(_CHUNK_BYTES), b""))
     if n_bytes != math.prod(shape):
         raise SourceError(
             f"{listing.name(entry)} in {listing.where} says {' x '.join(map(str, shape))} = "
-            f"{math.prod(shape):,} bytes and has {n_bytes:,}; get a whole copy"
+            f"{math.prod(shape):,} bytes but holds {n_bytes:,}; get a complete copy"
         )
     return shape
 
@@ -137,7 +137,7 @@ def _read_labels(listing: Listing, entry: Entry) -> NDArray[np.uint8]:
     with open_entry(listing, entry) as stream:
         labels = np.frombuffer(stream.read()[8:], dtype=np.uint8)
     if not labels.size:
-        raise SourceError(f"{listing.name(entry)} in {listing.where} has no labels; get a whole copy")
+        raise SourceError(f"{listing.name(entry)} in {listing.where} has no labels; get a complete copy")
     return labels
 
 

@@ -12,7 +12,7 @@ _ZIP, _TAR = (".zip",), (".tar", ".tar.gz", ".tgz")
 
 
 def open_container(path: Path) -> Container:
-    """The files of a folder, a .zip or a .tar(.gz); any other file as a container of itself.
+    """The files of a folder, a .zip or a .tar(.gz); any other file is a container of itself.
 
     Raises:
         SourceError: it is damaged, or cannot be listed.
@@ -25,7 +25,9 @@ def open_container(path: Path) -> Container:
             return list_zip(path)
         return list_tar(path) if name.endswith(_TAR) else wrap_file(path)
     except DAMAGED as error:
-        raise SourceError(f"the source {path} cannot be read: {summarise(error)}; get a whole copy") from None
+        raise SourceError(
+            f"the source {path} cannot be read: {summarise(error)}; get a complete copy"
+        ) from None
 
 
 def is_archive_name(name: str) -> bool:

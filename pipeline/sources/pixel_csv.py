@@ -1,4 +1,4 @@
-"""The layout CSV: a header, a label column, and a column a pixel, row by row (as Kaggle's Fashion-MNIST)."""
+"""The layout CSV: a header, a label column, one column per pixel, row by row (as Kaggle's Fashion-MNIST)."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -22,7 +22,7 @@ _BLOCK_BYTES = 8 << 20  # read at a time; a row must fit
 
 
 def find_csv_tables(listing: Listing) -> dict[str, Entry]:
-    """CSV files by their part (train | val | test, or "" for a single file); none where there are folders.
+    """CSV files by their part (train | val | test, or "" for a single file); none if there are folders.
 
     Raises:
         SourceError: several CSV files whose names do not say which is for training and which for test.
@@ -48,11 +48,11 @@ def read_csv(
     label_column: str,
     image_hw: tuple[int, int],
 ) -> Source:
-    """The pictures of CSV tables: a header, a label column, and a column a pixel, row by row.
+    """The pictures of CSV tables: a header, a label column, and one column per pixel, row by row.
 
     Raises:
-        SourceError: no label column, a wrong number of columns, no rows, a label that is no whole
-            number, too few class names. A pixel that is not 0..255 is found while streaming.
+        SourceError: no label column, a wrong number of columns, no rows, a label that is no whole number, or
+            too few class names. A pixel that is not 0..255 is found while streaming.
     """
     columns = {part: _read_columns(listing, file, label_column, image_hw) for part, file in tables.items()}
     numbers: set[int] = set()
@@ -78,7 +78,7 @@ def read_csv(
 def _read_columns(
     listing: Listing, file: Entry, label_column: str, image_hw: tuple[int, int]
 ) -> tuple[str, ...]:
-    """The names of a CSV's columns, held to what a table of pixels has."""
+    """The names of a CSV's columns, checked against what a table of pixels has."""
     with open_entry(listing, file) as stream:
         line = stream.readline(_BLOCK_BYTES).decode("utf-8-sig", "replace")
     columns = line.strip().replace('"', "").split(",")

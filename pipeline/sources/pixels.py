@@ -1,7 +1,7 @@
 """What tables of pixels have in common: rows as PGM bytes, numbered labels, parts named by the file.
 
-A row becomes a record whose bytes are a binary PGM, so that everything downstream meets encoded
-pictures only. Labels are numbers; `class_names` names them.
+A row becomes a record whose bytes are a binary PGM, so later stages read encoded pictures only. Labels are
+numbers; `class_names` names them.
 """
 
 import gzip
@@ -34,7 +34,7 @@ def build_source(
     labels: Sequence[str],
     n_records: int,
 ) -> Source:
-    """The source that a stream of rows makes; files beside its tables count as ignored."""
+    """The source of a stream of rows; files beside its tables count as ignored."""
     others = sorted(listing.name(entry) for entry in listing.entries if entry not in used)
     if others:
         _log.info("%s: %d files beside the tables are left out: %s", listing.where, len(others), others[:5])
@@ -42,7 +42,7 @@ def build_source(
 
 
 def find_role(name: str, *, anywhere: bool = False) -> str:
-    """Which part of the data a file's name says it is: at its end, or anywhere in it."""
+    """Which part a file's name says it is (train | val | test | ""): at its end, or anywhere in it."""
     said = [
         role for word, role in _ROLES if (word in name.lower() if anywhere else name.lower().endswith(word))
     ]
@@ -86,10 +86,11 @@ def open_entry(listing: Listing, entry: Entry) -> Iterator[IO[bytes]]:
                 yield stream
     except DAMAGED as error:
         raise SourceError(
-            f"{listing.name(entry)} in {listing.where} cannot be read: {summarise(error)}; get a whole copy"
+            f"{listing.name(entry)} in {listing.where} cannot be read: {summarise(error)}; "
+            "get a complete copy"
         ) from None
 
 
 def list_labels(names: dict[int, str], class_names: Sequence[str]) -> tuple[str, ...]:
-    """All labels: those given by name, in their order and with those that no row has; or those found."""
+    """All labels: `class_names` in their order, even those without a row; without names, those found."""
     return tuple(dict.fromkeys(class_names)) or tuple(sorted(set(names.values()), key=sort_naturally))

@@ -1,4 +1,4 @@
-"""What a source gives, whatever its kind: a stream of records, and the names of its classes."""
+"""What a source of any kind gives: a stream of records, and the names of its classes."""
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
@@ -14,8 +14,8 @@ SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "
 class Record:
     """A raw image file, or a reason why it cannot be read.
 
-    `key` is its path inside the source, `label` its class ("" in no class folder), `source_split` train | val
-    | test | "" as the source says, `data` its bytes, as found; where there is a `refusal`, it is empty.
+    `key` is its path inside the source. `label` is its class ("" in no class folder). `source_split` is train
+    | val | test | "", as the source says. `data` is its bytes as found, empty if there is a `refusal`.
     """
 
     key: str
@@ -29,8 +29,8 @@ class Record:
 class Source:
     """A collection of raw images, listed but not read.
 
-    `labels` holds every class, those without a file too, in natural order. `declared_formats` names
-    the Pillow formats that the source itself makes (pixel tables come as PGM), to be allowed as well.
+    `labels` holds every class in natural order, even those without a file. `declared_formats` names the
+    Pillow formats that the source itself makes (pixel tables come as PGM), which must then be allowed too.
     """
 
     where: Path
@@ -53,7 +53,7 @@ class Source:
         return self.stream()
 
     def pick_records(self, keys: Collection[str]) -> Iterator[Record]:
-        """The records of some keys; where a record is a file of its own, no other file is read.
+        """The records of some keys; if each record is a file of its own, no other file is read.
 
         Raises:
             SourceError: the source as a whole is damaged.
@@ -75,7 +75,9 @@ class Listing:
 
     @property
     def where(self) -> Path:
+        """The path of the source."""
         return self.container.where
 
     def name(self, entry: Entry) -> str:
+        """The name of an entry below `prefix`: the key of its record."""
         return entry.name.removeprefix(self.prefix)

@@ -23,7 +23,7 @@ from pipeline.sources.containers import (
 
 @dataclass(frozen=True)
 class Tar(Container):
-    """A tar, compressed or not; an entry's handle is the number of its member. Read as a stream."""
+    """A tar, compressed or not, read as a stream; an entry's handle is the number of its member."""
 
     def _read(self, entries: Sequence[Entry]) -> Iterator[Content]:
         wanted: dict[int, list[Entry]] = {}
@@ -38,6 +38,7 @@ class Tar(Container):
 
     @contextmanager
     def open(self, entry: Entry) -> Iterator[IO[bytes]]:
+        """A binary stream of one member, which is found by reading the tar from its start."""
         with tarfile.open(self.where) as archive:
             member = next(m for i, m in enumerate(_iterate_members(archive)) if i == entry.handle)
             stream = archive.extractfile(member)
@@ -49,7 +50,9 @@ class Tar(Container):
 def list_tar(path: Path) -> Tar:
     """All members of a tar, which is read through once.
 
-    Raises SourceError: see `clean_member_name`; and what is in DAMAGED.
+    Raises:
+        SourceError: as `clean_member_name`.
+        Exception: one of DAMAGED.
     """
     files: dict[str, Entry] = {}
     links: list[tuple[str, str | None]] = []
@@ -75,7 +78,7 @@ def _iterate_members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
     """Members in order, each forgotten after its turn: tarfile would keep all of them in memory.
 
     Raises:
-        tarfile.ReadError: the archive goes on with something that is no member; tarfile would end there.
+        tarfile.ReadError: what follows the last member is no end of a tar; tarfile would stop without a word.
     """
     while (member := archive.next()) is not None:
         yield member

@@ -1,7 +1,7 @@
 """Zips, read in place: member by member, never unpacked.
 
-The standard library holds 1 kB a member for as long as a zip is open. Here its listing goes by one member
-at a time, and what reading needs of each is kept in 35 bytes.
+The standard library holds 1 kB per member for as long as a zip is open. Here each member of the listing is
+passed on once, and 35 bytes of it are kept for reading.
 """
 
 import stat
@@ -34,7 +34,7 @@ _IS_UTF8 = 0x800  # the flag of a member whose name is UTF-8
 
 
 class _Members:
-    """Where members lie and how they are packed; in place of the library's list, and hears of each."""
+    """In place of the library's list: keeps where members lie and how they are packed, and passes each on."""
 
     def __init__(self, hear: Callable[[zipfile.ZipInfo], None]) -> None:
         self._hear = hear
@@ -60,7 +60,7 @@ class _Members:
         return self._offsets[number]
 
     def info(self, number: int, name: str) -> zipfile.ZipInfo:
-        """What the library reads a member by; `name` as its own header has it."""
+        """What the library needs to read a member; `name` is the one in the member's own header."""
         info = zipfile.ZipInfo(name)
         info.orig_filename = name  # ZipInfo cuts names at a NUL, the check against the header does not
         info.header_offset, info.file_size = self._offsets[number], self._sizes[number]
@@ -70,7 +70,7 @@ class _Members:
 
 
 class _Unlisted(zipfile.ZipFile):
-    """A zip whose listing is given to `members`, or not read where there are none."""
+    """A zip whose listing goes to `members`, or is not read if there are none."""
 
     def __init__(self, path: Path, members: _Members | None = None) -> None:
         self._members = members
@@ -107,6 +107,7 @@ class Zip(Container):
 
     @contextmanager
     def open(self, entry: Entry) -> Iterator[IO[bytes]]:
+        """A binary stream of one member."""
         with (
             _Unlisted(self.where) as archive,
             self.where.open("rb") as headers,
@@ -125,7 +126,12 @@ class Zip(Container):
 
 
 def list_zip(path: Path) -> Zip:
-    """All members of a zip. Raises SourceError: see `clean_member_name`; and what is in DAMAGED."""
+    """All members of a zip.
+
+    Raises:
+        SourceError: as `clean_member_name`.
+        Exception: one of DAMAGED.
+    """
     files: dict[str, Entry] = {}
     links: list[tuple[str, zipfile.ZipInfo]] = []
     entries: list[Entry] = []
@@ -153,7 +159,7 @@ def list_zip(path: Path) -> Zip:
 
 
 def _decode_name(info: zipfile.ZipInfo) -> str:
-    """The name as text: without the UTF-8 mark, names from Unix are bytes, those from DOS code page 437."""
+    """The name as text. Without the UTF-8 mark, names from Unix are bytes, names from DOS code page 437."""
     if info.create_system == 0:
         return info.filename.replace("\\", "/")
     if info.flag_bits & _IS_UTF8:

@@ -3,12 +3,12 @@
 Reads   data/clean/manifest.parquet and shards/, data/split/split.parquet (training part) and classes.json;
         with `imperfect`, the test part too.
 Writes  data/augment/policy.json (Keras layers; applied batch by batch in training), extra/ (altered training
-        pictures: copies for rare classes, imperfect copies), imperfect/ (an imperfect copy of each test
-        picture; only evaluate reads it, training never sees it), figures/ (a sheet a class, imperfect.png).
-        extra/ and imperfect/ hold manifest.parquet and shards, also when there are none.
+        pictures: copies for rare classes, imperfect copies), imperfect/ (one imperfect copy per test
+        picture; only evaluate reads it, training never sees it), figures/ (a sheet of every class,
+        imperfect.png). extra/ and imperfect/ hold manifest.parquet and shards, even without a picture.
 Run     python -m pipeline.stages.augment
-Cost    importing Keras where the policy has layers (about 8 s), 0.2 s a class for its sheet, 20 ms a copy for
-        a rare class, and an imperfect copy 0.05 ms (28x28, grey) to 3 ms (128x128, colour).
+Cost    importing Keras if the policy has layers (about 8 s), 0.2 s per class for its sheet, 20 ms per copy
+        for a rare class, and 0.05 ms (28x28, grey) to 3 ms (128x128, colour) per imperfect copy.
 """
 
 import logging
@@ -96,7 +96,7 @@ def set_up_layers(policy: Policy) -> Sequence[Any]:
 
 
 def write_imperfect_test(params: Params, paths: Paths, shards: Shards) -> int:
-    """Write an imperfect copy of every test picture, none where `imperfect` is 0; returns how many."""
+    """Write an imperfect copy of every test picture, none if `imperfect` is 0; returns how many."""
     test = Part((), *np.empty((3, 0), np.int64))
     if params.augment.imperfect:
         test = read_part("test", split_path=paths.split, manifest_path=paths.clean_manifest)
@@ -165,10 +165,10 @@ def preview(
     layers: Sequence[Any],
     folder: Path,
 ) -> None:
-    """A sheet a class: its first training pictures by id, and what the policy makes of them.
+    """Draw one sheet per class: its first training pictures by id, and what the policy makes of them.
 
-    Every second altered one is mirrored where pictures alternate; what mixes pictures is named, not shown.
-    Sheets of classes that are no more are removed; beyond 60 classes, the others have none.
+    With an alternating flip, every second altered picture is mirrored. Layers that mix pictures are named,
+    not shown. Old sheets are removed first. Only the first 60 classes get a sheet.
     """
     not_shown = " and ".join(list_mixers(policy))
     folder.mkdir(parents=True, exist_ok=True)
@@ -189,7 +189,7 @@ def preview(
 
 
 def preview_imperfect(copies: Copies, part: Part, shards: Shards, *, seed: int, path: Path) -> None:
-    """A sheet of the first imperfect training copies by id, each beside its original."""
+    """Draw a sheet of the first imperfect training copies by id, each beside its original."""
     ids = [id_ for id_, _ in copies[:_N_IMPERFECT]]
     position = {id_: i for i, id_ in enumerate(part.ids)}
     at = [position[id_] for id_ in ids]
@@ -197,7 +197,7 @@ def preview_imperfect(copies: Copies, part: Part, shards: Shards, *, seed: int, 
     pairs = np.stack([originals, make_imperfect(originals, ids, seed=seed)], axis=1)
     draw_sheet(
         pairs.reshape(-1, *shards.picture_shape),
-        ["original", "make_imperfect"] * len(ids),
+        ["original", "imperfect"] * len(ids),
         title=f"Imperfect copies: {len(ids)} of {len(copies):,} ({len(part):,} training pictures)",
         path=path,
     )

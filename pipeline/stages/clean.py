@@ -2,14 +2,14 @@
 
 Reads   data/validate/manifest.parquet, data/overrides.csv (what people decided), data.source once more
         (nothing there is changed)
-Writes  data/clean/manifest.parquet (a row a picture that is kept, sorted by key), shards/ (their pixels,
-        uint8), quarantine.parquet (a row a file that is not, sorted by key), pairs.parquet (a row a link
-        between near-duplicates, sorted by ids), figures/ (pairs.png: the least alike of them; a contact
-        sheet of every class, class_<name>.png, and of the quarantine, quarantine.png), expectations.json and
-        docs/ (what the suite `ready` found: open index.html)
+Writes  data/clean/manifest.parquet (one row per kept picture, sorted by key), shards/ (their pixels,
+        uint8), quarantine.parquet (one row per file that is not kept, sorted by key), pairs.parquet (one
+        row per link between near-duplicates, sorted by ids), figures/ (pairs.png: the least similar of
+        them; a contact sheet of every class, class_<name>.png, and of the quarantine, quarantine.png),
+        expectations.json and docs/ (the result of the suite `ready`: open index.html)
 Run     python -m pipeline.stages.clean
-Cost    one decode and resize a file in DARKROOM_WORKERS processes; memory does not grow with their
-        number (about 0.5 kB a file for the tables); disk: height x width x channels bytes a picture
+Cost    one decode and resize per file in DARKROOM_WORKERS processes; memory does not grow with their
+        number (about 0.5 kB per file for the tables); disk: height x width x channels bytes per picture
 
 `collection/file_plan.py` says what becomes of copies and of files that a person decided about.
 Near-duplicates are all kept, as one group, which is named by its smallest id.
@@ -58,13 +58,13 @@ _log = logging.getLogger(__name__)
 
 Uint8 = NDArray[np.uint8]
 
-_ANSWER_BYTES = 4 << 20  # of pictures that a worker makes before it hands them over
+_ANSWER_BYTES = 4 << 20  # of pictures that a worker makes before it returns them
 _MUCH_LARGER = 4
 _OF_READY = ["key", "label", "verdict", "width", "height"]  # of validate's manifest; ids take most room
 
 
 class Work(NamedTuple):
-    """What the workers are told: how to develop, whether animations are a frame, how long to take."""
+    """What workers need to know: the recipe, whether an animation is its first frame, the time per file."""
 
     recipe: Recipe
     first_frame: bool
@@ -77,12 +77,12 @@ def develop_all(
     """Write picture and fingerprint of every planned file to its row.
 
     Returns:
-        Files of which more is known now: those that failed, with the reason, and those that validate
-        looked at no further and a person restored, with their repairs. And thumbnails, by key, of the
-        quarantined files that the contact sheet shows, where they can be decoded.
+        changed: files by key of which more is known now. They failed, and have the reason; or a person
+            restored them although validate had stopped looking at them, and they have their repairs.
+        thumbnails: by key, of the quarantined files that the contact sheet shows, if they can be decoded.
 
     Raises:
-        SourceError: the source is not what the manifest says any more.
+        SourceError: the source has changed since validate.
     """
     waiting = set(files)
     changed: dict[str, File] = {}
@@ -108,7 +108,7 @@ def develop_all(
 
 
 def plan_work(params: Params, manifest: pa.Table, files: Mapping[str, File]) -> Work:
-    """How to develop; a decoder may do no more than the files took that are kept."""
+    """What workers need to know. A decoder may do no more than the kept files needed in validate."""
     formats = {*manifest.column("format").to_pylist()} - {None}
     columns = (manifest.column(name).to_pylist() for name in ("key", "width", "height", "n_frames"))
     rows = [row for row in zip(*columns, strict=True) if files[row[0]].at >= 0]
@@ -123,7 +123,7 @@ def plan_work(params: Params, manifest: pa.Table, files: Mapping[str, File]) -> 
 
 
 def main(params: Params, paths: Paths, run: Run) -> Metrics:
-    """Plan what becomes of each file, develop, write, and stop where the collection is not ready."""
+    """Plan what becomes of each file, develop, write, and stop if the collection is not ready."""
     manifest = read_table(paths.raw_manifest, RAW_MANIFEST)
     run.log_dataset("raw", paths.raw_manifest, context="clean")
     _warn_if_small(manifest, params.clean)
@@ -143,7 +143,7 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     _check(files, len(manifest), len(kept) + len(away), paths)
     decided = {"n_overrides": len(overrides), "n_overrides_unused": len(idle)}
     metrics = {**_measure(files), **measure_groups(kept), **decided}
-    del files, source  # before Great Expectations comes: 30 MB where there are 50,000 files
+    del files, source  # before Great Expectations is imported: 30 MB for 50,000 files
     draw_pairs(pairs, kept, shards=paths.shards, path=paths.figures("clean") / "pairs.png")
     draw_classes(kept, shards=paths.shards, folder=paths.figures("clean"))
     draw_quarantine(gone, thumbnails, paths.figures("clean") / "quarantine.png")
@@ -179,7 +179,7 @@ def _develop(files: Mapping[str, File], source: Source, work: Work) -> Iterator[
 
 
 def _report_change(what: str) -> SourceError:
-    return SourceError(f"the source changed since validate: {what}; run `dvc repro` to look at it again")
+    return SourceError(f"the source has changed since validate: {what}; run `dvc repro` to validate it again")
 
 
 def _sort_repairs(repairs: set[str]) -> tuple[str, ...]:
@@ -189,7 +189,7 @@ def _sort_repairs(repairs: set[str]) -> tuple[str, ...]:
 def _make_pictures(
     files: dict[str, File], source: Source, work: Work, section: CleanParams, paths: Paths
 ) -> tuple[dict[str, File], pa.Table, pa.Table, dict[str, Uint8]]:
-    """Write the shards; what is known of the files now, clean's manifest, the pairs, the thumbnails."""
+    """Write the shards; returns the files as they are now, clean's manifest, the pairs, the thumbnails."""
     n = sum(file.at >= 0 for file in files.values())
     shape = work.recipe.picture_shape
     with Fingerprints(paths.stage("clean"), n, len(VIEWS)) as prints:
@@ -209,8 +209,8 @@ def _make_pictures(
 def _warn_if_unused(idle: Sequence[Override], overrides: Sequence[Override]) -> None:
     if idle:
         _log.warning(
-            "%d of %d decisions in data/overrides.csv are about no file of the source, or about bytes that "
-            "changed since, such as %s; `darkroom quarantine undo` takes them out",
+            "%d of %d decisions in data/overrides.csv match no file of the source, or a file whose bytes "
+            "have changed, such as %s; remove them with `darkroom quarantine undo`",
             len(idle),
             len(overrides),
             idle[0].key or idle[0].id,
@@ -218,12 +218,12 @@ def _warn_if_unused(idle: Sequence[Override], overrides: Sequence[Override]) -> 
 
 
 def _warn_if_small(manifest: pa.Table, section: CleanParams) -> None:
-    """Say so where the developed picture keeps little of what most originals show."""
+    """Log a warning if developed pictures keep little of the detail of most originals."""
     sides = [max(size) for size in _list_sizes(manifest)]
     if sides and median(sides) > _MUCH_LARGER * max(section.image_hw):
         _log.warning(
-            "clean.image_hw is %s and the median picture %d pixels: fine detail is lost; a larger "
-            "clean.image_hw (128, 128 or more for scans) keeps it",
+            "clean.image_hw is %s, and the longer side of the median picture has %d pixels, so fine detail "
+            "is lost; set a larger clean.image_hw (128, 128 or more for scans)",
             list(section.image_hw),
             median(sides),
         )

@@ -3,11 +3,11 @@
 Reads   data/train/classifier/ and history.csv, data/clean/manifest.parquet and shards/,
         data/split/split.parquet and classes.json (the test part; the training part for the majority guess),
         data/augment/imperfect/.
-Writes  data/evaluate/predictions.parquet (by image id), confusion.csv (a row a test picture, for `dvc
+Writes  data/evaluate/predictions.parquet (by image id), confusion.csv (one row per test picture, for `dvc
         plots`), figures/ (confusion.png, class_f1.png, curves.png, sheet_right.png, sheet_wrong.png).
 Run     python -m pipeline.stages.evaluate; DARKROOM_DEVICE=auto|cpu|gpu
 Cost    importing Keras (about 8 s), then some 3,000 pictures a second at 32x32 on two CPU cores. With
-        train.test_mirror half as many, and one pass more without it. Imperfect pictures: one pass more.
+        train.test_mirror it is half as many, and one pass more without it. Imperfect pictures: one pass more.
 """
 
 import csv
@@ -126,14 +126,14 @@ def score(test: Part, y_pred: Ints, n_classes: int, params: EvaluateParams) -> S
 
 
 def number_groups(test: Part) -> Ints:
-    """Which test pictures look alike, as numbers [n]; a picture without near-duplicates is one by itself."""
+    """The number of each test picture's group of near-duplicates [n]; without any, a group by itself."""
     return np.unique(np.array(test.duplicate_group or test.ids), return_inverse=True)[1]
 
 
 def score_unmirrored(
     classifier: Classifier, pictures: Pictures, test: Part, params: EvaluateParams
 ) -> dict[str, float]:
-    """The accuracy without the mirror image, where `train.test_mirror` adds it; otherwise nothing."""
+    """The accuracy without the mirror image, if `train.test_mirror` adds it; otherwise nothing."""
     if not classifier.settings.test_mirror:
         return {}
     y_prob = predict(classifier.without_mirror(), pictures)
@@ -146,7 +146,7 @@ def score_imperfect(
     """The accuracy on imperfect copies of the test pictures, and on both together; nothing without copies.
 
     Args:
-        is_right: whether the answer to each test picture itself is right.
+        is_right: whether the answer to each test picture itself is right [n].
 
     Raises:
         DataError: the folder holds copies of other pictures.
@@ -169,8 +169,8 @@ def measure_accuracy(
     """An accuracy with its interval, as flat metrics.
 
     Args:
-        right: the share of right answers for each test picture [n]. Whole pictures are resampled, never one
-            answer to a picture without the other: two answers to one picture say less than those to two.
+        right: the share of right answers for each test picture [n]. Whole groups of pictures are resampled,
+            with all their answers: two answers to one picture say less than answers to two.
     """
     found = bound_mean(
         right.astype(np.float64),
@@ -183,7 +183,7 @@ def measure_accuracy(
 
 
 def flatten_classes(scores: Scores, class_names: Sequence[str], support: Ints) -> dict[str, float]:
-    """The class scores as flat metrics, "class/<name>/<score>"; what is not defined is left out."""
+    """The class scores as flat metrics, "class/<name>/<score>"; undefined scores are left out."""
     flat: dict[str, float] = {}
     for index, name in enumerate(class_names):
         flat[metric_name("class", name, "support")] = int(support[index])
@@ -194,7 +194,7 @@ def flatten_classes(scores: Scores, class_names: Sequence[str], support: Ints) -
 
 
 def write_predictions(test: Part, y_prob: Float32, path: Path) -> None:
-    """Schema PREDICTIONS, sorted by id."""
+    """Write predictions.parquet, of schema PREDICTIONS, sorted by id."""
     y_pred = y_prob.argmax(axis=1)
     columns = (test.ids, test.y.tolist(), y_pred.tolist(), y_prob.tolist())
     rows = (dict(zip(PREDICTIONS.names, row, strict=True)) for row in zip(*columns, strict=True))
@@ -202,7 +202,7 @@ def write_predictions(test: Part, y_prob: Float32, path: Path) -> None:
 
 
 def write_confusion(y_true: Ints, y_pred: Ints, class_names: Sequence[str], path: Path) -> None:
-    """A row a test picture, actual and predicted class by name, for `dvc plots --template confusion`."""
+    """Write the actual and the predicted class of each test picture, for `dvc plots --template confusion`."""
     with written_whole(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(("actual", "predicted"))
@@ -210,13 +210,13 @@ def write_confusion(y_true: Ints, y_pred: Ints, class_names: Sequence[str], path
 
 
 def draw_f1(scores: Scores, class_names: Sequence[str], path: Path) -> None:
-    """F1 with its interval a class."""
+    """Draw one bar of F1 with its interval per class."""
     values, lows, highs = np.array(scores.of_classes["f1"]).T
     draw_class_bars(values, lows, highs, class_names, what="F1 and its interval", path=path)
 
 
 def draw_training(history: Path, monitor: str, path: Path) -> None:
-    """The curves of the training, with the epoch whose weights were kept."""
+    """Draw the curves of the training, with the epoch whose weights were kept."""
     rows = read_history(history)
     draw_curves(rows, best_epoch=int(find_best_row(rows, monitor)["epoch"]), path=path)
 
@@ -224,7 +224,7 @@ def draw_training(history: Path, monitor: str, path: Path) -> None:
 def draw_sheets(
     pictures: Pictures, y_prob: Float32, class_names: Sequence[str], *, n: int, folder: Path
 ) -> None:
-    """A sheet of wrong answers, the most confident first, and one of right answers, the first by id."""
+    """Draw a sheet of wrong answers, the most confident first, and one of right answers, the first by id."""
     y_pred, confidence = y_prob.argmax(axis=1), y_prob.max(axis=1)
     wrong = np.flatnonzero(y_pred != pictures.y)
     right = np.flatnonzero(y_pred == pictures.y)

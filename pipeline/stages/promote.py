@@ -3,8 +3,8 @@
 Reads   dvc.lock, every stage's metrics and pictures, data/train/classifier,
         data/evaluate/predictions.parquet, the registry.
 Writes  data/promote/decision.json; a row in MLflow; a model version; the alias `champion` on PROMOTE.
-Run     always (DVC may have restored everything else from its cache); a state that MLflow already holds
-        whole changes nothing, and its decision is written again as it was made.
+Run     always (DVC may have restored everything else from its cache). If MLflow already holds the whole
+        state, nothing changes, and its decision is written again as it was made.
 Cost    about 10 s for a new state, mostly importing MLflow and copying the model; well under 1 s otherwise.
 """
 
@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 
 def main(params: Params, paths: Paths, run: Run) -> Metrics:
-    """Find the state's row, or make it; write its decision down either way."""
+    """Find the state's row, or make it; write its decision either way."""
     lineage = Lineage(paths)
     state = lineage.hash_state()
     lineage.check_files()
@@ -66,7 +66,7 @@ def _complete(params: Params, paths: Paths, lineage: Lineage, state: str) -> dic
 
 
 def _fill(row: Tracked, params: Params, paths: Paths) -> None:
-    """All that the stages left on disk, so that the row is whole also when every stage came from cache."""
+    """Log all that the stages left on disk, so the row is whole even if every stage came from cache."""
     row.log_params(flatten(params.model_dump(by_alias=True)))
     for stage in UPSTREAM:
         row.log_metrics({f"{stage}/{name}": value for name, value in _read_metrics(paths, stage).items()})
@@ -108,7 +108,7 @@ def _link_stages(
 
 
 def _rebuild(client: "MlflowClient", stage: str, entry: str, params: Params, paths: Paths) -> str:
-    """A stage's run from the files it left, where its own cannot be found (another server, or none then)."""
+    """Rebuild a stage's run from its files, if its own is not found (another server, or none then)."""
     tags = {STAGE_TAG: stage, ENTRY_TAG: entry, "rebuilt": "true"}
     run = create_run(client, paths.root, stage, tags=tags)
     run.log_params(flatten({stage: params.section(stage).model_dump()}))
@@ -122,7 +122,7 @@ def _rebuild(client: "MlflowClient", stage: str, entry: str, params: Params, pat
 def _examine(
     client: "MlflowClient", row: Tracked, params: PromoteParams, paths: Paths, lineage: Lineage
 ) -> dict[str, Any]:
-    """Log and register the model, and hold it against the champion."""
+    """Log and register the model, and compare it with the champion."""
     with translate_errors():
         before = registry.find_champion(client, params.model_name)
         version = registry.register_version(
@@ -157,7 +157,7 @@ def _read_metrics(paths: Paths, stage: str) -> dict[str, float]:
 
 
 def _measure(decision: Mapping[str, Any]) -> dict[str, float]:
-    """The numbers of a decision; the same names whatever was decided, so that rows compare."""
+    """The numbers of a decision; their names are the same for every verdict, so rows can be compared."""
     numbers = {name: decision[name] for name in ("challenger", "reference", "gain", "n_common")}
     return numbers | {"promoted": int(decision["verdict"] == "PROMOTE")}
 

@@ -1,20 +1,20 @@
-"""split: who is trained on, who chooses the weights, and who is tested on; and what class each picture has.
+"""split: who is trained on, who chooses the weights, who is tested on; and what class each picture has.
 
 Reads   data/clean/manifest.parquet, shards/; data/validate/manifest.parquet
-Writes  data/split/split.parquet (a row a picture, sorted by id), data/split/classes.json (the class names
-        in the order of the model's outputs), shortcuts.json and figures/shortcuts.png (how well facts that
-        should not matter predict the class), figures/classes.png (the classes in each split)
+Writes  data/split/split.parquet (one row per picture, sorted by id), classes.json (the class names in the
+        order of the model's outputs), shortcuts.json and figures/shortcuts.png (how well facts that should
+        not matter predict the class), figures/classes.png (the classes in each split)
 Run     python -m pipeline.stages.split
 Cost    about 10 s for 1,000,000 pictures, and up to 30 s for the audit, which looks at 10,000 at most
 
-Each picture's group is dealt by its own hash (`collection/partition.py`), so that the shares come out near
-`split.train/val/test`, not exactly at them (`split.exact` turns that round). A group is what clean found to
-be near-duplicates, and what `split.group_by` names alike; groups that share a picture are one. A new picture
-can so join two groups: then, and only then, members of a group that was dealt already may move.
+Each group is dealt by a hash of its own name (`collection/partition.py`). So the shares come out near
+`split.train/val/test`, not exactly at them; `split.exact` prefers exact shares. A group is what clean found
+to be near-duplicates, and what `split.group_by` gives the same name. Groups that share a picture are one. So
+a new picture can join two groups: then, and only then, members of a group that was dealt already may move.
 
-What the source itself divides stays as it is: its test set is
-the test set, its validation set the validation set, and only what it does not bring is cut from its
-training part. Pictures that the source does not place are dealt by the shares, whatever it does with others.
+What the source itself divides stays as it is. Its test set is the test set, its validation set the
+validation set, and only what it lacks is cut from its training part. Pictures that the source does not place
+are dealt by the shares, whatever it does with others.
 """
 
 import json
@@ -65,17 +65,16 @@ def split_pictures(
     class_names: Sequence[str],
     split: SplitParams,
 ) -> pd.DataFrame:
-    """The pictures with their class and their place: `clean`'s columns, and those of SPLIT.
+    """The pictures with their class and their place: the columns of `clean`, and those of SPLIT.
 
-    The column `group` is then what was held together, the near-duplicates merged with `split.group_by`.
+    The column `group` then holds the near-duplicates merged with the names of `split.group_by`.
 
     Args:
-        clean: a row a picture, with the columns id, key, label, source_split and group of CLEAN_MANIFEST.
+        clean: one row per picture, with the columns id, key, label, source_split and group of CLEAN_MANIFEST.
         classes, class_names: as `index_classes` takes them.
 
     Raises:
-        ParamsError, DataError: as `index_classes`; or an id comes twice; or a class has no picture
-            in one of train, val and test.
+        ParamsError, DataError: as `index_classes`; or an id comes twice.
     """
     if not clean["id"].is_unique:
         twice = clean["id"][clean["id"].duplicated()].iloc[0]
@@ -99,8 +98,8 @@ def split_pictures(
 def merge_groups(clean: pd.DataFrame, group_by: str) -> "pd.Series[str]":
     """What must stay together: near-duplicates, and what `group_by` names alike, merged where they meet.
 
-    A merged group is called after the smallest of its names, so that new pictures under a name move none;
-    one without names keeps its own.
+    A merged group takes the smallest of its names, so new pictures under a name move none. A group without a
+    name keeps its own.
     """
     if not group_by:
         return clean["group"]
@@ -108,7 +107,7 @@ def merge_groups(clean: pd.DataFrame, group_by: str) -> "pd.Series[str]":
     name_of, names = pd.factorize(pd.Series(find_group_names(clean["key"], group_by), dtype="str"), sort=True)
     is_named = np.asarray(names[name_of] != "")
     called = np.array([f"group_by:{name}" for name in names], dtype=object)
-    # Names first: a component is then known by its smallest name, where it has one.
+    # Names come first: a component is then known by its smallest name, if it has one.
     edges = name_of[is_named].astype(np.int64), len(names) + group_of[is_named].astype(np.int64)
     found = find_components(len(names) + len(groups), *edges)[len(names) + group_of]
     label = np.concatenate([called, np.asarray(groups, dtype=object)])
@@ -122,11 +121,14 @@ def count_classes(placed: pd.DataFrame, names: list[str]) -> pd.DataFrame:
 
 
 def check_every_class_everywhere(counts: pd.DataFrame, n_groups: Sequence[int], split: SplitParams) -> None:
-    """Raise DataError where a class has no picture in one of train, val and test; `n_groups` a class."""
+    """Raise DataError if a class lacks pictures in train, val or test; `n_groups` is its number of groups."""
     for (name, row), n in zip(counts.iterrows(), n_groups, strict=True):
         missing = [part for part in SPLITS if row[part] == 0]
         if missing:
-            whole = f"; near-duplicates and split.group_by make them {n} group{'s'[: n > 1]}, never divided"
+            whole = (
+                f"; near-duplicates and split.group_by join them into {n} group{'s'[: n > 1]}, and a group "
+                "is never divided"
+            )
             raise DataError(
                 f"class {name!r}: none of its pictures ({row.sum()}) is in {' or '.join(missing)} "
                 f"(split.train/val/test: {split.train:g}/{split.val:g}/{split.test:g})"
@@ -136,7 +138,7 @@ def check_every_class_everywhere(counts: pd.DataFrame, n_groups: Sequence[int], 
 
 
 def describe_counts(counts: pd.DataFrame) -> str:
-    """The counts and shares as a table of text, a line a class; the smallest classes where there are many."""
+    """The counts and shares as a table of text, one line per class; if there are many, the smallest ones."""
     total = counts.sum(axis=1)
     shown = (
         total.sort_values(kind="stable").index[:MAX_TABLE_ROWS]
@@ -179,7 +181,7 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     unlikely = find_unlikely_shares(placed, counts, _list_shares(params.split))
     if unlikely:
         _log.warning(
-            "%d of %d class shares are more than three standard errors off (%.1f would be by chance): %s",
+            "%d of %d class shares are more than three standard errors off (%.1f are expected by chance): %s",
             len(unlikely),
             counts.size,
             0.0027 * counts.size,
@@ -213,14 +215,15 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
 
 
 def _count_unnamed(placed: pd.DataFrame, group_by: str) -> int:
-    """How many keys `split.group_by` finds nothing in (0 where it is off), said in the log."""
+    """How many keys `split.group_by` finds nothing in (0 if it is off); logs a warning about them."""
     if not group_by:
         return 0
     is_unnamed = np.array([not name for name in find_group_names(placed["key"], group_by)])
     if is_unnamed.any():
         first = placed["key"][is_unnamed].min()
         _log.warning(
-            "split.group_by %r finds nothing in %d of %d keys, such as %r; only near-duplicates group them",
+            "split.group_by %r matches nothing in %d of %d keys, such as %r; these pictures are grouped by "
+            "near-duplicates alone",
             group_by,
             is_unnamed.sum(),
             len(placed),
@@ -230,12 +233,12 @@ def _count_unnamed(placed: pd.DataFrame, group_by: str) -> int:
 
 
 def _report(findings: Findings, limit: float) -> None:
-    """Say what the facts give away; a warning with the remedy where that is too much."""
+    """Log what the facts give away; warn, with the remedy, if that is too much."""
     files, pictures = findings.files, findings.pictures
     apart = f" ({findings.apart.accuracy:.1%} on groups never seen)" if findings.apart else ""
     said = (
-        f"file facts alone predict the class of {files.accuracy:.1%}{apart}, chance is {files.chance:.1%}; "
-        f"what the developed pictures keep of them, {pictures.accuracy:.1%}"
+        f"file facts alone predict the class of {files.accuracy:.1%} of the pictures{apart}, by chance "
+        f"{files.chance:.1%}; facts left in the developed pictures predict {pictures.accuracy:.1%}"
     )
     if not files.is_above(limit):
         _log.info("Shortcuts: %s", said)
@@ -247,8 +250,8 @@ def _report(findings: Findings, limit: float) -> None:
         files.join_sentences(_N_SENTENCES),
     )
     _log.warning(
-        "A model can learn these shortcuts, and a test set of the same sources cannot tell: keep sources "
-        "apart with split.group_by, give all pictures one history with clean.equalise, or add sources"
+        "A model can learn these shortcuts, and a test set of the same sources does not show it. Keep "
+        "sources apart with split.group_by, give all pictures one history with clean.equalise, or add sources"
     )
 
 

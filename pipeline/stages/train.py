@@ -2,7 +2,7 @@
 
 Reads   data/clean/manifest.parquet and shards/, data/split/split.parquet and classes.json,
         data/augment/policy.json and extra/; checkpoints and features of an earlier run, in .darkroom/.
-Writes  data/train/classifier/ (model.keras, classifier.json), history.csv (a row an epoch);
+Writes  data/train/classifier/ (model.keras, classifier.json), history.csv (one row per epoch);
         live metrics `curve/...` and the packaged model in MLflow;
         .darkroom/ (checkpoints after each epoch, features of a frozen backbone, logs of TensorBoard).
 Run     python -m pipeline.stages.train; DARKROOM_DEVICE=auto|cpu|gpu, DARKROOM_CACHE
@@ -44,7 +44,7 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
         cache=paths.cache,
         on_epoch=log_curves,
     )
-    # Each knob by name in dvc.yaml, so that a threshold of clean that changes no pixel trains nothing again.
+    # dvc.yaml names each of these knobs, so a threshold of clean that changes no pixel retrains nothing.
     recipe = Recipe.from_params(
         params.clean, formats=params.validate_.formats, max_pixels=params.validate_.max_pixels
     )

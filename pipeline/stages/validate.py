@@ -1,11 +1,11 @@
 """validate: look at every raw image once, and say whether the collection is fit for what follows.
 
 Reads   data.source, every byte once; nothing there is changed
-Writes  data/validate/manifest.parquet (a row a file, sorted by key), classes.parquet (a row a class),
+Writes  data/validate/manifest.parquet (one row per file, sorted by key), classes.parquet (one row per class),
         expectations.json (the results), docs/ (Data Docs: open index.html), figures/ (sizes, measures)
 Run     python -m pipeline.stages.validate
-Cost    one cheap decode a file in DARKROOM_WORKERS processes; memory does not grow with their number
-        (about 0.5 kB a file for the manifest); plus about 8 s for Great Expectations and 2 s for figures
+Cost    one cheap decode per file in DARKROOM_WORKERS processes; memory does not grow with their number
+        (about 0.5 kB per file for the manifest); plus about 8 s for Great Expectations and 2 s for figures
 
 A file marked `kept` or `repaired` here reaches clean, which drops exact copies.
 """
@@ -41,10 +41,9 @@ _NO_FACTS = dict.fromkeys(fact.name for fact in FACTS if fact.dtype)
 
 
 def build_manifest(source: Source, section: ValidateParams) -> pa.Table:
-    """A row a record of the source, of schema RAW_MANIFEST, sorted by key.
+    """One row per record of the source, of schema RAW_MANIFEST, sorted by key.
 
-    A file that takes longer than `max_seconds_per_file` of computing time, or crashes its decoder, is
-    unreadable.
+    A file is unreadable if it takes longer than `max_seconds_per_file` of CPU time, or crashes its decoder.
 
     Raises:
         SourceError: the source as a whole is damaged.
@@ -87,7 +86,7 @@ def count_classes(manifest: pa.Table, labels: Sequence[str]) -> pa.Table:
 
 
 def main(params: Params, paths: Paths, run: Run) -> Metrics:
-    """Inspect the source, write what was found, and stop where it is not fit."""
+    """Inspect the source, write what was found, and stop if the collection is not fit."""
     section: ValidateParams = params.validate_
     check_formats(section.formats)
     source = open_source(paths.source(params.data.source), params.data)
@@ -114,7 +113,7 @@ def _list_formats(formats: Sequence[str], source: Source) -> tuple[str, ...]:
 
 
 def _build_row(record: Record, found: Inspection) -> dict[str, Any]:
-    """A manifest row; what could not be read at all has no id."""
+    """One row of the manifest; a file that could not be read at all has no id."""
     row = _NO_FACTS | {"id": found.id, **found.facts, "repairs": found.repairs}
     row |= {"key": record.key, "label": record.label, "source_split": record.source_split}
     refusal = record.refusal or found.refusal
@@ -129,7 +128,7 @@ def _build_row(record: Record, found: Inspection) -> dict[str, Any]:
 
 
 def _explain_refusals(manifest: pa.Table) -> str:
-    """The commonest reasons why files cannot be used, as the end of an error."""
+    """The most common reasons why files cannot be used, as the end of an error."""
     reasons = count_values(manifest.column("reason"))
     del reasons[""]
     said = ", ".join(f"{reason} {n}" for reason, n in reasons.most_common(_N_REASONS_SAID))

@@ -23,7 +23,7 @@ _ROW_GROUP = 1 << 15  # rows that are encoded at a time
 def build_table(rows: Iterable[Mapping[str, Any]], schema: pa.Schema, *, sort_by: str) -> pa.Table:
     """Rows as a table of `schema`, sorted by one column (by code point, ascending).
 
-    There may be very many rows. So few at a time are Python objects, and no table is held twice.
+    There may be very many rows, so only a few at a time are Python objects, and no table is held twice.
     """
     waiting = iter(rows)
     batches = []

@@ -1,9 +1,9 @@
 """The MLflow server or database: where it is, whether it answers, and its two experiments.
 
-`darkroom` holds one row per distinct dvc.lock state and nothing else, so that every row compares with every
-other; `darkroom-stages` holds a run per stage execution, linked from the rows. The server is
-`MLFLOW_TRACKING_URI`, or mlflow/mlflow.db in the project; `MLFLOW_EXPERIMENT_NAME` renames the pair. MLflow
-is imported inside functions: it costs seconds.
+`darkroom` holds one row per distinct dvc.lock state and nothing else, so every row can be compared with every
+other. `darkroom-stages` holds one run per execution of a stage, linked from the rows. The server is
+`MLFLOW_TRACKING_URI`, or mlflow/mlflow.db in the project. `MLFLOW_EXPERIMENT_NAME` renames the pair. MLflow
+is imported inside functions, because the import takes seconds.
 """
 
 import logging
@@ -26,7 +26,7 @@ _LOCK_TIMEOUT_S = 600
 
 
 def resolve_uri(root: Path) -> str:
-    """`MLFLOW_TRACKING_URI`, or mlflow/mlflow.db of the project; a SQLite path always made absolute."""
+    """`MLFLOW_TRACKING_URI`, or mlflow/mlflow.db of the project; a SQLite path is made absolute."""
     uri = os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow/mlflow.db"
     if uri.startswith("sqlite:///"):
         return f"sqlite:///{Paths(root).home / uri.removeprefix('sqlite:///')}"
@@ -48,8 +48,8 @@ def name_experiments() -> tuple[str, str]:
 def connect(root: Path) -> "MlflowClient":
     """A client of the tracking server or database, which exists and answers when this returns.
 
-    A fresh SQLite database is created under a lock: of three processes that first touch one
-    together, two crash in MLflow's migration.
+    A new SQLite database is created under a lock: if three processes first open one together, two crash in
+    MLflow's migration.
 
     Raises:
         TrackingError: it cannot be reached, or refuses.
@@ -95,19 +95,19 @@ def find_experiment(client: "MlflowClient", root: Path, name: str) -> str:
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """Turn what MLflow raises when it is away or refuses into a TrackingError of one line."""
+    """Turn what MLflow raises when it is unreachable or refuses into a TrackingError of one line."""
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
     except (MlflowException, SQLAlchemyError) as error:
-        raise TrackingError(f"MLflow does not do as asked: {one_line(error)}") from None
+        raise TrackingError(f"MLflow failed or refused: {one_line(error)}") from None
 
 
 @contextmanager
 def lock(root: Path, what: str) -> Iterator[None]:
-    """One process at a time, beside a local database; a server sees to itself."""
+    """Let one process at a time use a local database; a server needs no lock."""
     from filelock import FileLock
 
     database = find_database(root)
@@ -130,7 +130,7 @@ def _probe(uri: str) -> None:
     try:
         urllib.request.urlopen(f"{address}/health", timeout=_PROBE_TIMEOUT_S).close()  # noqa: S310 (http only)
     except urllib.error.HTTPError:
-        return  # it answers; whether it accepts us, MLflow finds out
+        return  # it answers; MLflow finds out whether it accepts us
     except (OSError, ValueError) as error:
         raise TrackingError(_explain_away(uri, error)) from None
 

@@ -1,11 +1,11 @@
-"""What a dvc.lock state is, as numbers: the hash of a stage's lock entry, and of the whole chain.
+"""The hashes of a dvc.lock state: of a stage's lock entry, and of the whole chain.
 
-A stage knows its entry before DVC has written it: the same md5s, over the same files, as dvc.lock will
-hold a moment later. So a run that carries the hash can be found again from dvc.lock alone, also after
-DVC restored the stage from its cache and nothing ran.
+A stage knows its entry before DVC has written it, from the same md5s of the same files that dvc.lock will
+hold a moment later. So a run that carries the hash can be found again from dvc.lock alone, even after DVC
+restored the stage from its cache and nothing ran.
 
-Left out of an entry, on purpose: the md5 of the image source (the manifest, an output, already holds the
-sha256 of every file in it, and hashing the source again would read all of it).
+The md5 of the image source is left out of an entry on purpose. The manifest, an output, already holds the
+sha256 of every file in it, and hashing the source again would read all of it.
 """
 
 import hashlib
@@ -78,8 +78,9 @@ class Lineage:
         return _index_md5s(self._find_entry(stage).get("outs", []))
 
     def hash_state(self) -> str:
-        """The hash of the whole state that `promote` speaks of: six entries, and its own command,
-        parameters and code. Two equal states are the same row in MLflow.
+        """The hash of the whole state that promote decides about. Equal states are the same row in MLflow.
+
+        It covers the entries of the six other stages, and promote's own command, parameters and code.
 
         Raises:
             PromotionError: dvc.lock is missing or lacks a stage.
@@ -88,10 +89,10 @@ class Lineage:
         return _hash(entries | {"promote": self.list_inputs("promote")})
 
     def check_files(self) -> None:
-        """Hold the files in the workspace to dvc.lock (all but folders: nothing here reads those).
+        """Check the files in the workspace against dvc.lock (folders are left out: nothing here reads those).
 
         Raises:
-            PromotionError: a file is not the one dvc.lock speaks of, so a row would describe another model.
+            PromotionError: a file is not the one in dvc.lock, so a row would describe another model.
         """
         for stage in UPSTREAM:
             for path, md5 in self.list_outs(stage).items():
@@ -99,7 +100,7 @@ class Lineage:
                     raise PromotionError(f"{path} is not what dvc.lock recorded for {stage}; run `dvc repro`")
 
     def list_inputs(self, stage: str) -> dict[str, Any]:
-        """What a stage's lock entry will hold but its outputs: command, parameters, md5s of dependencies.
+        """What a stage's lock entry will hold besides outputs: command, parameters, md5s of dependencies.
 
         Raises:
             OSError: a dependency does not exist.
@@ -114,7 +115,7 @@ class Lineage:
 
     @cached_property
     def _known(self) -> dict[str, str]:
-        """Outputs that DVC has hashed already: those of the stages before the one that is running."""
+        """Outputs that DVC has hashed already: those of the stages before the running one."""
         import os
 
         running = os.environ.get("DVC_STAGE")
@@ -157,7 +158,7 @@ def _list_outs(spec: Mapping[str, Any]) -> list[Any]:
 
 
 def _find_path(out: Any) -> str:
-    """An output is a path, or a mapping of one path to its options."""
+    """The path of an output, which is a path or a mapping of one path to its options."""
     return str(next(iter(out))) if isinstance(out, Mapping) else str(out)
 
 
@@ -166,7 +167,7 @@ def _index_md5s(items: list[dict[str, Any]]) -> dict[str, str]:
 
 
 def _is_template(dep: str) -> bool:
-    """The image source is the one dependency that params.yaml fills in."""
+    """Whether a dependency is the image source, the only one that params.yaml fills in."""
     return dep.startswith("${")
 
 

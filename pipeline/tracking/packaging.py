@@ -1,4 +1,4 @@
-"""A classifier folder as an MLflow model: the package travels with it."""
+"""A classifier folder as an MLflow model, with the package inside it."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ from pathlib import Path
 def log_model(run_id: str, folder: Path) -> str:
     """Log a classifier folder under a run as a pyfunc that takes encoded pictures; returns its model URI.
 
-    The package itself travels with the model (`code_paths`), so that decoding and resizing are what they
-    were in training; requirements are the installed versions (inferring them would take 20 s).
+    The package itself travels with the model (`code_paths`), so decoding and resizing are what they were in
+    training. Requirements are the installed versions; inferring them would take 20 s.
     """
     import mlflow
 

@@ -1,6 +1,6 @@
 """The model registry: versions, the alias `champion`, and which state each version came from.
 
-Aliases and tags only; MLflow's registry stages are deprecated.
+Only aliases and tags are used; MLflow's registry stages are deprecated.
 """
 
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ def find_champion(client: "MlflowClient", model_name: str) -> Version | None:
     except MlflowException as error:
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return None
-        raise PromotionError(f"the registry does not say who is champion of {model_name}: {error}") from None
+        raise PromotionError(f"the registry cannot name the champion of {model_name}: {error}") from None
     version = _read_version(found)
     if not version.run_id:
         raise PromotionError(
@@ -55,7 +55,8 @@ def register_version(
     """The version of a model, registered unless the registry holds this very model already.
 
     Args:
-        model_uri: what `packaging.log_model` returned. model_md5: DVC's md5 of the classifier folder.
+        model_uri: what `packaging.log_model` returned.
+        model_md5: DVC's md5 of the classifier folder.
         run_id: the row that it belongs to.
     """
     from mlflow.exceptions import MlflowException

@@ -1,4 +1,4 @@
-"""One row in MLflow per distinct dvc.lock state: found, made whole, or absent."""
+"""One row in MLflow per distinct dvc.lock state: whole, or absent."""
 
 import json
 import sqlite3
@@ -39,13 +39,13 @@ def find_runs(client: "MlflowClient", *, row: bool, tag: str, value: str) -> lis
 
 @contextmanager
 def open_row(client: "MlflowClient", root: Path, name: str, state: str) -> Iterator[Tracked]:
-    """The one row of a dvc.lock state: whole and FINISHED on a clean exit, gone on an exception.
+    """The one row of a dvc.lock state: whole and FINISHED on a clean exit, removed on an exception.
 
-    Left-overs of a try that was killed are removed first. On a local database one process at a time
-    completes a row, since the row also decides who is champion.
+    What a killed try left is removed first. On a local database one process at a time completes a row, since
+    the row also decides who is champion.
 
     Raises:
-        TrackingError: MLflow is away or refuses.
+        TrackingError: MLflow is unreachable or refuses.
     """
     with translate_errors(), lock(root, "promote"):
         for stale in find_runs(client, row=True, tag=STATE_TAG, value=state):
@@ -54,20 +54,20 @@ def open_row(client: "MlflowClient", root: Path, name: str, state: str) -> Itera
         try:
             yield row
         except BaseException:
-            with suppress(Exception):  # the first error is the one to hear about
+            with suppress(Exception):  # the first error is the one to report
                 client.delete_run(row.run_id)
             raise
         row.finish("FINISHED")
 
 
 def read_decision(root: Path, state: str) -> dict[str, Any] | None:
-    """The decision in the finished row of a state; None where there is no such row.
+    """The decision in the finished row of a state; None if there is no such row.
 
-    On a local database this asks SQLite itself: importing MLflow would take most of the time of a
-    `dvc repro` that has nothing to do. Whatever is unusual there is left to MLflow.
+    On a local database this asks SQLite itself: importing MLflow would take most of the time of a `dvc repro`
+    that has nothing to do. Anything unusual there is left to MLflow.
 
     Raises:
-        TrackingError: the server is away.
+        TrackingError: the server is unreachable.
     """
     database = find_database(root)
     if database is not None:

@@ -1,4 +1,4 @@
-"""What a stage says to MLflow: an open run, or one that goes nowhere."""
+"""How a stage logs to MLflow: an open run, or one that goes nowhere."""
 
 import hashlib
 import json
@@ -23,15 +23,15 @@ _log = logging.getLogger(__name__)
 STAGE_TAG = "dvc.stage"
 ENTRY_TAG = "dvc.lock_entry"
 
-_CODE = (".", ":!dvc.lock", ":!data")  # what git may differ in only where code or params do
+_CODE = (".", ":!dvc.lock", ":!data")  # paths in which a difference from git is one of code or params
 _PARAMS_A_CALL, _METRICS_A_CALL = 100, 1000  # MLflow's limits
 
 
 class Run(Protocol):
-    """What a stage may say to its MLflow run. Every method is safe to call when the server is away."""
+    """What a stage may log to its MLflow run. Every method is safe to call without a server."""
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Log numbers live, in one batch; names without the stage's name, "/" between parts."""
+        """Log numbers as they come, in one batch; names omit the stage's name and have "/" between parts."""
 
     def log_artifact(self, path: Path, folder: str = "") -> None:
         """Log a file, or a folder with all it holds, under `folder` of the run's artifacts."""
@@ -43,30 +43,35 @@ class Run(Protocol):
         """Log a classifier folder as an MLflow model that takes encoded pictures."""
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
-        """Say something about the run in words."""
+        """Describe the run in words, as MLflow tags."""
 
 
 class Untracked:
-    """A run that goes nowhere: for tests, and for data stages while the tracking server is away."""
+    """A run that goes nowhere: for tests, and for data stages while the tracking server is unreachable."""
 
-    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None: ...
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Do nothing."""
 
-    def log_artifact(self, path: Path, folder: str = "") -> None: ...
+    def log_artifact(self, path: Path, folder: str = "") -> None:
+        """Do nothing."""
 
-    def log_dataset(self, name: str, path: Path, context: str) -> None: ...
+    def log_dataset(self, name: str, path: Path, context: str) -> None:
+        """Do nothing."""
 
-    def log_classifier(self, folder: Path) -> None: ...
+    def log_classifier(self, folder: Path) -> None:
+        """Do nothing."""
 
-    def set_tags(self, tags: Mapping[str, str]) -> None: ...
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Do nothing."""
 
 
 @dataclass
 class Tracked:
     """An open MLflow run.
 
-    Once the server stops answering, a stage's run says so and goes quiet: hours of training are worth
-    more than their curve, and `promote` rebuilds a lost run from the files. A row (`is_strict`) is whole
-    or not at all: it raises TrackingError.
+    Once the server stops answering, a stage's run warns once and logs no more. Hours of training are worth
+    more than their curve, and promote rebuilds a lost run from the files. A row (`is_strict`) is whole or not
+    at all, so it raises TrackingError.
     """
 
     client: "MlflowClient"
@@ -75,6 +80,7 @@ class Tracked:
     is_lost: bool = field(default=False, init=False)
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """As `Run.log_metrics`, in calls of at most 1,000 metrics."""
         import time
 
         from mlflow.entities import Metric
@@ -86,6 +92,7 @@ class Tracked:
             self._say(self.client.log_batch, self.run_id, metrics=part)
 
     def log_params(self, params: Mapping[str, Any]) -> None:
+        """Log values as text, in calls of at most 100."""
         from mlflow.entities import Param
 
         batch = [Param(name, str(value)) for name, value in params.items()]
@@ -94,10 +101,12 @@ class Tracked:
             self._say(self.client.log_batch, self.run_id, params=part)
 
     def log_artifact(self, path: Path, folder: str = "") -> None:
+        """As `Run.log_artifact`."""
         log = self.client.log_artifacts if path.is_dir() else self.client.log_artifact
         self._say(log, self.run_id, str(path), folder or None)
 
     def log_dataset(self, name: str, path: Path, context: str) -> None:
+        """As `Run.log_dataset`; the URI is relative to the project, so it is the same on every machine."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
         with path.open("rb") as file:
@@ -107,9 +116,11 @@ class Tracked:
         self._say(self.client.log_inputs, self.run_id, datasets=[tagged])
 
     def log_classifier(self, folder: Path) -> None:
+        """As `Run.log_classifier`, with the package inside the model."""
         self._say(log_model, self.run_id, folder)
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
+        """As `Run.set_tags`, with one call per tag."""
         for key, value in tags.items():
             self._say(self.client.set_tag, self.run_id, key, value)
 
@@ -128,7 +139,9 @@ class Tracked:
             if self.is_strict:
                 raise TrackingError(f"MLflow stopped answering: {one_line(error)}") from None
             self.is_lost = True
-            _log.warning("tracking stopped answering; the work goes on without it: %s", one_line(error))
+            _log.warning(
+                "the tracking server stopped answering; the work continues without it: %s", one_line(error)
+            )
 
 
 def create_run(
@@ -144,17 +157,17 @@ def create_run(
 def open_stage_run(root: Path, stage: str, params: Mapping[str, Any], *, required: bool) -> Iterator[Run]:
     """The run of one stage: FINISHED on a clean exit, FAILED on an exception, KILLED on Ctrl+C.
 
-    With `required=False` a server that is away is a warning, and the stage goes on untracked.
+    With `required=False` an unreachable server is a warning, and the stage continues untracked.
 
     Raises:
-        TrackingError: the server is away and `required`.
+        TrackingError: the server is unreachable and `required`.
     """
     try:
         run = create_run(connect(root), root, stage, tags={STAGE_TAG: stage})
     except TrackingError as error:
         if required:
             raise
-        _log.warning("%s; %s goes on untracked, and promote will rebuild its run", error, stage)
+        _log.warning("%s; %s continues untracked, and promote will rebuild its run", error, stage)
         yield Untracked()
         return
     run.log_params(params)

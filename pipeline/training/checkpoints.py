@@ -54,7 +54,7 @@ class Checkpoints:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            _log.info("another process does this very training: waiting for it")
+            _log.info("another process runs the same training: waiting for it")
             lock.acquire()
         try:
             yield
@@ -78,7 +78,9 @@ class Checkpoints:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            _log.warning("%s cannot be read (%s): training starts anew", self.path, one_line(error))
+            _log.warning(
+                "%s cannot be read (%s): training starts from the beginning", self.path, one_line(error)
+            )
             return None
 
     def forget_others(self) -> None:

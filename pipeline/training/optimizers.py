@@ -53,7 +53,7 @@ def build_optimizer(
 
 
 def build_schedule(schedule: str, *, learning_rate: float, n_steps: int, n_warmup_steps: int) -> Any:
-    """A number, or a `keras.optimizers.schedules.LearningRateSchedule` that rises to the rate and falls again.
+    """A number, or a Keras `LearningRateSchedule` that rises from 0 to the rate and then falls.
 
     constant stays at the rate. cosine (Loshchilov and Hutter 2017, arXiv:1608.03983) and triangular (Smith
     2018, arXiv:1803.09820) end at 0 after `n_steps`.

@@ -1,4 +1,4 @@
-"""The state of a training: the epochs done, the best weights, and all that it takes to continue bit for bit."""
+"""The state of a training: the epochs done, the best weights, and what it takes to continue bit for bit."""
 
 import logging
 import math

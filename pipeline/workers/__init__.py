@@ -1,14 +1,14 @@
 """An ordered map in worker processes, with a bounded window: memory does not grow with the work.
 
 Workers are plain `python -m pipeline.workers` processes that read pickled chunks from a pipe. Unlike
-multiprocessing's, they never import the parent's main module (a stage, with all its libraries), so they
-start in 0.2 s and hold only what the mapped function needs; and they end when their pipe does, whatever
-becomes of the parent. The function must live in an importable module other than `__main__`.
+multiprocessing's, they never import the parent's main module (a stage, with all its libraries). So they start
+in 0.2 s and hold only what the mapped function needs. They end when their pipe closes, whatever becomes of
+the parent. The function must live in an importable module other than `__main__`.
 
-An item whose work kills its worker (a decoder that crashes, memory that runs out) or takes too long costs
-that item alone: the worker is replaced, and the items of its chunk are done again one at a time. So an item
-is given up only when it fails twice, the second time alone in its process. Time is computing time of the
-worker, which a busy machine does not change; work that waits ends after 20 times as much by the clock.
+An item may kill its worker (a decoder that crashes, memory that runs out) or take too long. That costs this
+item alone: the worker is replaced, and the items of its chunk are done again one at a time. So an item is
+given up only when it fails twice, the second time alone in its process. The limit is CPU time, so load does
+not change the result. Work that waits ends after 20 times as much time by the clock.
 """
 
 import os
@@ -26,9 +26,9 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 WORKERS_VARIABLE = "DARKROOM_WORKERS"
-_MAX_DEFAULT = 8  # one reader feeds no more, and each takes 50 MB
+_MAX_DEFAULT = 8  # one reader keeps no more of them busy, and each takes 50 MB
 _CHUNK_BYTES = 4 << 20
-_CHUNKS_AHEAD = 2  # a worker
+_CHUNKS_AHEAD = 2  # per worker
 
 
 def worker_count() -> int:
@@ -62,17 +62,18 @@ def ordered_map(
         items: the ticket says whose result it is; it stays in this process.
         n_bytes: the size of an item; a chunk ends at 4 MiB or at `chunk_items` items.
         n_workers: processes; None: see `worker_count`.
-        max_seconds: of computing time for an item; None: no end.
-        lost: makes the result of an item that killed its workers, or took too long, from the item and
-            the reason in words; None: that is an error.
+        max_seconds: of CPU time for an item; None: no limit.
+        lost: makes the result of an item that killed its workers, or took too long, from the item and the
+            reason in words; None: that is an error.
 
     Raises:
         Exception: whatever `function` raised, with the worker's traceback as a note.
-        WorkerDiedError: a worker could not start; or died, and there is no `lost`.
+        RuntimeError: a worker could not start.
+        WorkerDiedError: a worker died, and there is no `lost`.
     """
     n_workers = n_workers or worker_count()
     chunks = _chunks(items, n_bytes, chunk_items)
-    threads = ThreadPoolExecutor(n_workers)  # one a worker, to pass chunks and results through its pipes
+    threads = ThreadPoolExecutor(n_workers)  # one per worker, to pass chunks and results through its pipes
     workers: list[Worker] = []
     try:
         workers += [Worker(function, max_seconds) for _ in range(n_workers)]
@@ -119,7 +120,7 @@ def _results(
 
 
 def _done(worker: Worker, chunk: list[T], lost: Callable[[T, str], Any] | None) -> list[Any]:
-    """The results of a chunk, whatever it does to its worker: then item by item."""
+    """The results of a chunk; if it kills its worker, its items are done one at a time."""
     try:
         return worker.call(chunk)
     except WorkerDiedError:

@@ -1,4 +1,4 @@
-"""What runs in a worker process: answers to chunks of items."""
+"""The program of a worker process: it answers chunks of items."""
 
 import os
 import pickle
@@ -16,11 +16,11 @@ from pipeline.workers.process import CLOCK_FACTOR
 def _serve() -> None:
     """Answer chunks from stdin on stdout until stdin ends."""
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash is answered for, and leaves no file
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash is reported by the parent, and leaves no file
     for number in (signal.SIGPROF, signal.SIGALRM):
-        signal.signal(number, signal.SIG_DFL)  # which ends the process, in the midst of C code as well
+        signal.signal(number, signal.SIG_DFL)  # the default ends the process, even inside C code
     function, max_seconds = pickle.load(requests)
-    # Nothing else may reach the answers; and C libraries (libtiff) print a line for each damaged file.
+    # Nothing else may reach the answers, and C libraries (libtiff) print a line for each damaged file.
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
@@ -63,7 +63,7 @@ def _timed(function: Callable[[Any], Any], item: Any, max_seconds: float | None)
 
 
 def _set_alarms(seconds: float) -> None:
-    """End this process after so many seconds of computing, or 20 times as many by the clock; 0: do not."""
+    """End this process after so many seconds of CPU time, or 20 times as many by the clock; 0: never."""
     signal.setitimer(signal.ITIMER_PROF, seconds)
     signal.setitimer(signal.ITIMER_REAL, seconds * CLOCK_FACTOR)
 

@@ -1,4 +1,4 @@
-"""One worker process as its parent sees it: started, fed, watched, replaced."""
+"""One worker process, as its parent sees it: started, given work, watched, replaced."""
 
 import os
 import pickle
@@ -10,17 +10,17 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-CLOCK_FACTOR = 20  # seconds by the clock for each of computing time: a busy machine must not decide
+CLOCK_FACTOR = 20  # seconds by the clock per second of CPU time: load must not decide
 
 _KEPT_BYTES = 32 << 20  # of freed memory that a worker keeps for its next file
 
 
 class WorkerDiedError(RuntimeError):
-    """A worker process ended before it answered; says why."""
+    """A worker process ended before it answered; the message says why."""
 
 
 class Worker:
-    """One process, replaced after it died, and the two pipes to it; one chunk at a time."""
+    """One process, replaced after it died, and the two pipes to it; it takes one chunk at a time."""
 
     def __init__(self, function: Callable[[Any], Any], max_seconds: float | None) -> None:
         self._task = (function, max_seconds)
@@ -62,7 +62,7 @@ class Worker:
 
     def _start(self) -> None:
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-        # A process a core is enough: BLAS threads beside it, which wait spinning, made clean 5x slower.
+        # One process per core is enough: BLAS threads beside it, which wait spinning, made clean 5x slower.
         environment |= dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         # glibc gives arrays of 128 kB back to the system each time, which doubled the time of a fingerprint.
         environment |= dict.fromkeys(("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"), str(_KEPT_BYTES))
@@ -77,11 +77,11 @@ class Worker:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, process_group=0
             )
-        with suppress(BrokenPipeError):  # it is told when it should be ready
+        with suppress(BrokenPipeError):  # `_wait_until_ready` reports it
             self._send(self._task)
 
     def _wait_until_ready(self) -> None:
-        """Raise RuntimeError where the process cannot even start: that is no item's fault."""
+        """Raise RuntimeError if the process cannot even start: no item is at fault."""
         try:
             self._is_ready = bool(pickle.load(self._process.stdout))  # type: ignore[arg-type]
         except (EOFError, pickle.UnpicklingError):

@@ -14,8 +14,8 @@ from pipeline.backend import device
 from pipeline.backend.device import set_up_device
 from pipeline.errors import ModelError
 
-# Trains on one, then on two virtual CPUs, for each number of pictures given: 48 in 3 batches, or 47 in batches
-# of 16, 16, 15. What was found, or the error, is a line of JSON each.
+# Trains on one, then on two virtual CPUs, for each number of pictures given: 48 in 3 batches, or 47 in
+# batches of 16, 16, 15. What was found, or the error, is a line of JSON each.
 TRAINING = """
 import json, sys, tempfile
 import numpy as np
@@ -101,7 +101,7 @@ def test_a_gpu_that_is_not_there(has_gpu: bool, monkeypatch: pytest.MonkeyPatch)
     if has_gpu:
         pytest.skip("this machine has a GPU")
     monkeypatch.setenv("DARKROOM_DEVICE", "gpu")
-    with pytest.raises(ModelError, match="DARKROOM_DEVICE=gpu, and Keras on tensorflow sees no GPU"):
+    with pytest.raises(ModelError, match="DARKROOM_DEVICE=gpu, but Keras on tensorflow sees no GPU"):
         set_up_device()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.cli.summary import summary_of
+from pipeline.cli.summary import summarise
 from pipeline.errors import DataError
 from pipeline.paths import Paths
 
@@ -21,7 +21,7 @@ DECISION = {
 }
 
 
-def run_of(root: Path, metrics: Any = METRICS, decision: Any = DECISION) -> Paths:
+def write_run(root: Path, metrics: Any = METRICS, decision: Any = DECISION) -> Paths:
     paths = Paths(root)
     for path, values in ((paths.metrics("evaluate"), metrics), (paths.decision, decision)):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -30,11 +30,11 @@ def run_of(root: Path, metrics: Any = METRICS, decision: Any = DECISION) -> Path
 
 
 def test_a_run_in_a_few_lines(tmp_path: Path) -> None:
-    paths = run_of(tmp_path)
+    paths = write_run(tmp_path)
     for folder in (paths.figures("evaluate"), paths.figures("augment"), paths.data_docs):
         folder.mkdir(parents=True)
     (paths.data_docs / "index.html").touch()
-    assert summary_of(paths) == {
+    assert summarise(paths) == {
         "Test accuracy": "97.2% (95.0% to 98.9%), on 1,270 pictures",
         "Promotion": "PROMOTE darkroom version 3: accuracy 0.9724 beats 0.9; floors passed",
         "Pictures": "data/augment/figures/, data/evaluate/figures/",
@@ -44,21 +44,21 @@ def test_a_run_in_a_few_lines(tmp_path: Path) -> None:
 
 
 def test_both_data_reports_are_named(tmp_path: Path) -> None:
-    paths = run_of(tmp_path)
+    paths = write_run(tmp_path)
     for folder in (paths.data_docs, paths.ready_docs):
         folder.mkdir(parents=True)
         (folder / "index.html").touch()
     said = "data/validate/docs/index.html, data/clean/docs/index.html"
-    assert summary_of(paths)["Data report"] == said
+    assert summarise(paths)["Data report"] == said
 
 
 def test_what_the_shortcut_audit_found_is_a_line(tmp_path: Path) -> None:
-    paths = run_of(tmp_path)
+    paths = write_run(tmp_path)
     found = {"metadata_accuracy": 0.975, "metadata_chance": 0.2, "residual_accuracy": 1}
     paths.metrics("split").parent.mkdir(parents=True)
     paths.metrics("split").write_text(json.dumps(found), encoding="utf-8")
     said = "file facts alone 97.5%, developed pictures' facts 100.0% (chance 20.0%)"
-    assert summary_of(paths)["Shortcuts"] == said
+    assert summarise(paths)["Shortcuts"] == said
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_what_the_shortcut_audit_found_is_a_line(tmp_path: Path) -> None:
 def test_what_is_missing_is_left_out(
     metrics: Any, decision: Any, heading: str, text: str, tmp_path: Path
 ) -> None:
-    assert summary_of(run_of(tmp_path, metrics, decision))[heading] == text
+    assert summarise(write_run(tmp_path, metrics, decision))[heading] == text
 
 
 @pytest.mark.parametrize(
@@ -84,13 +84,13 @@ def test_what_is_missing_is_left_out(
     ],
 )
 def test_before_a_run_it_says_what_to_run(missing: Path, name: str, tmp_path: Path) -> None:
-    run_of(tmp_path)
+    write_run(tmp_path)
     (tmp_path / missing).unlink()
     with pytest.raises(DataError, match=f"^{re.escape(name)} does not exist; run `make run` first$"):
-        summary_of(Paths(tmp_path))
+        summarise(Paths(tmp_path))
 
 
 @pytest.mark.parametrize("text", ["{", "[]"])
 def test_a_damaged_file_is_told(text: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"metrics\.json is damaged; run `dvc repro`"):
-        summary_of(run_of(tmp_path, text))
+        summarise(write_run(tmp_path, text))

@@ -186,7 +186,7 @@ def test_the_detail_names_the_note_and_the_file_that_was_chosen() -> None:
         pytest.param(
             [BAD],
             [(A, "x/1", "restore")],
-            "x/1 cannot be restored: it is truncated .as found.; only",
+            "x/1 cannot be restored: it is truncated .as found., and only",
             id="bad",
         ),
         pytest.param(
@@ -213,7 +213,7 @@ def test_the_detail_names_the_note_and_the_file_that_was_chosen() -> None:
         pytest.param(
             [("x/1", A), ("x/2", A)],
             [(A, "x/1", "drop"), ("", "x/2", "restore")],
-            "x/2 and x/1 are the same picture and decided twice .restore, drop.",
+            "x/2 and x/1 are the same picture, and it is decided twice .restore, drop.",
             id="twice",
         ),
     ],

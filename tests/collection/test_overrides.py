@@ -63,10 +63,10 @@ def test_what_a_spreadsheet_saved_is_read(path: Path) -> None:
     ("line", "message"),
     [
         pytest.param(
-            f"{A},x,drop,", "line 2: 5 columns are allowed .*, got 4; quote", id="a column is missing"
+            f"{A},x,drop,", "line 2: 5 columns are allowed .*, got 4; put a text", id="a column is missing"
         ),
         pytest.param("abc,x,drop,,", "line 2, id: 64 hexadecimal digits or nothing .* got 'abc'", id="id"),
-        pytest.param(",,drop,,", "line 2, key: it must say which file", id="no file"),
+        pytest.param(",,drop,,", "line 2, key: an id or a key must name the file", id="no file"),
         pytest.param(
             f"{A},x,restor,,",
             "line 2, action: restore, drop, relabel are allowed, got 'restor' .did you mean restore",
@@ -75,10 +75,14 @@ def test_what_a_spreadsheet_saved_is_read(path: Path) -> None:
         pytest.param(f"{A},x,relabel,,", "line 2, label: relabel needs a class folder", id="no label"),
         pytest.param(f"{A},x,drop,y,", "line 2, label: only relabel has one, got 'y' with drop", id="label"),
         pytest.param(
-            f"{A},x,drop,,\n{A},y,restore,,", "line 3: y is decided before .drop.", id="twice by id"
+            f"{A},x,drop,,\n{A},y,restore,,",
+            "line 3: y is decided on an earlier line .drop.",
+            id="twice by id",
         ),
-        pytest.param(",x,drop,,\n,x,drop,,", "line 3: x is decided before", id="twice by key"),
-        pytest.param(f'{A},"x,drop,,', "is no CSV in UTF-8: unexpected end of data", id="an open quote"),
+        pytest.param(",x,drop,,\n,x,drop,,", "line 3: x is decided on an earlier line", id="twice by key"),
+        pytest.param(
+            f'{A},"x,drop,,', "is not a CSV file in UTF-8: unexpected end of data", id="an open quote"
+        ),
     ],
 )
 def test_a_bad_line_is_named(path: Path, line: str, message: str) -> None:
@@ -95,7 +99,7 @@ def test_a_bad_line_is_named(path: Path, line: str, message: str) -> None:
             b"id;key;action;label;note\n", "line 1: the columns must be id,key,action,label,note", id=";"
         ),
         pytest.param(b"", "line 1: .* got nothing", id="empty"),
-        pytest.param(f"{HEADER}\n,\xe9,drop,,\n".encode("latin-1"), "no CSV in UTF-8", id="latin-1"),
+        pytest.param(f"{HEADER}\n,\xe9,drop,,\n".encode("latin-1"), "not a CSV file in UTF-8", id="latin-1"),
     ],
 )
 def test_another_file_is_refused(path: Path, data: bytes, message: str) -> None:

@@ -133,8 +133,8 @@ def test_unlikely_shares_are_told() -> None:
     counts.loc["a"] += np.array([-80, 80, 0])
     n = counts.loc["a"]
     expected = [
-        f"class 'a' has {n['train']:,} pictures in train, 700 were to be expected",
-        f"class 'a' has {n['val']:,} pictures in val, 150 were to be expected",
+        f"class 'a' has {n['train']:,} pictures in train, 700 were expected",
+        f"class 'a' has {n['val']:,} pictures in val, 150 were expected",
     ]
     assert find_unlikely_shares(placed, counts, SHARES) == expected
     grouped = placed.assign(group=[f"g{i // 100}" for i in range(2_000)])

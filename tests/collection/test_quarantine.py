@@ -104,9 +104,11 @@ def test_a_file_is_found_by_key_path_and_id(
 @pytest.mark.parametrize(
     ("word", "message"),
     [
-        pytest.param("BAD.png", "BAD.png is no file of the source .did you mean line/bad.png", id="by name"),
+        pytest.param(
+            "BAD.png", "BAD.png is not a file of the source .did you mean line/bad.png", id="by name"
+        ),
         pytest.param("line/smal.png", "did you mean line/small.png", id="by spelling"),
-        pytest.param("f" * 64, "is no file of the source; give a key or an id", id="an id of nothing"),
+        pytest.param("f" * 64, "is not a file of the source; give a key or an id", id="an id of nothing"),
     ],
 )
 def test_an_unknown_file_is_named_with_the_nearest(look: Look, word: str, message: str) -> None:
@@ -119,7 +121,7 @@ def test_the_start_of_several_ids_is_refused(look: Look, project: Paths) -> None
     ids = [f"abcd{i:060x}" for i in range(len(table))]
     column = table.schema.get_field_index("id")
     write_table(table.set_column(column, "id", [ids]), project.raw_manifest)
-    with pytest.raises(DataError, match="abcd begins the ids of 36 pictures; give more of it"):
+    with pytest.raises(DataError, match="the ids of 36 pictures begin with abcd; give more digits"):
         find(look(), "abcd")
 
 
@@ -155,7 +157,7 @@ def test_decisions_are_written_once(
     assert read_written(project) == expected
     assert ("`dvc repro` now runs clean" in said[-1]) == bool(expected)
     before = project.overrides.read_bytes() if expected else b""
-    assert decide(look(), words, action=action, label=label)[-1].endswith("nothing changed")
+    assert decide(look(), words, action=action, label=label)[-1].endswith("nothing was changed")
     assert not expected or project.overrides.read_bytes() == before
     assert all(one.note == "why so" for one in read_overrides(project.overrides))
 
@@ -200,7 +202,7 @@ def test_another_of_a_conflict_can_be_restored_instead(look: Look, project: Path
             "restore",
             ["circle/both.png", "square/both.png"],
             "",
-            "have the same bytes; one of them",
+            "have the same bytes; only one of them",
             id="both",
         ),
     ],
@@ -216,7 +218,7 @@ def test_what_cannot_be_is_refused_and_nothing_written(
 
 def test_an_id_that_stands_for_two_labels_must_be_a_key(look: Look) -> None:
     state = look()
-    with pytest.raises(DataError, match=r"2 files under labels that differ: .*; name one by its key"):
+    with pytest.raises(DataError, match=r"2 files under different labels: .*; name one by its key"):
         decide(state, [find_id(state, "square/both.png")], action="restore")
 
 
@@ -225,8 +227,8 @@ def test_undo_takes_out_and_says_what_is_then(look: Look, project: Paths) -> Non
     said = undo(look(), ["line/1.png", "line/0.png"])
     assert said[:2] == ["line/1.png: kept as line", "line/0.png: kept as line"]
     assert read_written(project) == [("line/2.png", "drop", "")]
-    assert undo(look(), ["line/1.png"])[-1].endswith("nothing changed")
-    with pytest.raises(DataError, match="line/99 is no file"):
+    assert undo(look(), ["line/1.png"])[-1].endswith("nothing was changed")
+    with pytest.raises(DataError, match="line/99 is not a file"):
         undo(look(), ["line/99"])
 
 

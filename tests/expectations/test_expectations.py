@@ -350,7 +350,7 @@ def test_a_page_is_whole_in_itself_and_the_same_each_time(params_of: ParamsOf, t
     assert render_page(params_of, make_rows(), tmp_path) == page
     assert not re.findall(r"https?://|@import|<script|<link|src=\"(?!data:)|url\(", page)
     assert page.count('src="data:image/png;base64,') == 1
-    assert "Fit to go on: every expectation is met" in page
+    assert "Fit to use: every expectation is met" in page
     assert page.count('<li class="met">') == 18
     assert find_suite(page).name == "intake_suite.py"
 
@@ -386,7 +386,7 @@ def test_the_page_of_clean_counts_what_goes_on(params_of: ParamsOf, tmp_path: Pa
     shown = describe_ready(*made, labels=("cat", "fox"))
     write_docs(report, shown, tmp_path / "docs")
     page = (tmp_path / "docs" / "index.html").read_text(encoding="utf-8")
-    for what, n in (("Pictures that go on", 28), ("Quarantined", 2), ("Groups of near-duplicates", 2)):
+    for what, n in (("Pictures that are kept", 28), ("Quarantined", 2), ("Groups of near-duplicates", 2)):
         assert f"<dt>{what}</dt><dd>{n}</dd>" in page
     assert "2 duplicate" in page
     assert "<th>fox</th><td>10</td><td>9</td>" in page

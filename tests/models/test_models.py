@@ -19,6 +19,7 @@ from pipeline.models import (
 from pipeline.models.knobs import Knobs
 
 SMALL_APPLICATION = "keras.applications.MobileNetV3Small"
+SMALL: dict[str, Any] = {"image_hw": (32, 32), "channels": 3, "n_classes": 3}
 
 
 @pytest.mark.parametrize(
@@ -101,7 +102,10 @@ def test_families_are_sorted() -> None:
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_learns_in_an_epoch(name: str) -> None:
-    """Every weight that can be trained moves, and the loss stays a number."""
+    """Every weight that can be trained moves, and the loss stays a number.
+
+    Without graphs, which take longer to make than to use: tests/training/test_trainer.py trains each in one.
+    """
     import keras
 
     keras.utils.set_random_seed(0)
@@ -110,7 +114,7 @@ def test_learns_in_an_epoch(name: str) -> None:
     noise = np.random.default_rng(0).integers(0, 100, (32, 16, 16, 1))
     pictures = (noise + 100 * y[:, None, None, None]).astype(np.uint8)
     before = [np.array(weight) for weight in model.trainable_weights]
-    model.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
+    model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", run_eagerly=True)
     history = model.fit(pictures, y, batch_size=8, epochs=1, verbose=0).history
     assert np.isfinite(history["loss"]).all()
     assert [
@@ -192,19 +196,31 @@ def test_a_sigmoid_is_for_two_classes() -> None:
 @pytest.mark.parametrize("head", ["softmax", "sigmoid", "one_vs_rest"])
 @pytest.mark.parametrize("name", ["compact", SMALL_APPLICATION])
 def test_saved_and_loaded(name: str, head: Head, tmp_path: Path) -> None:
+    """Compared without graphs: making one takes longer than all the rest."""
     import keras
 
     model = build_model(name, image_hw=(32, 32), channels=1, n_classes=2, head=head)
     pictures = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 1)).astype(np.uint8)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
-    assert np.array_equal(model.predict_on_batch(pictures), loaded.predict_on_batch(pictures))
+    assert np.array_equal(np.asarray(model(pictures)), np.asarray(loaded(pictures)))
+
+
+@pytest.fixture(scope="module")
+def small() -> Any:
+    """A network with a small backbone; whoever changes it puts its weights back."""
+    return build_model(SMALL_APPLICATION, **SMALL)
+
+
+def test_in_a_graph_as_without_one(small: Any) -> None:
+    pictures = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3)).astype(np.uint8)
+    assert small.predict_on_batch(pictures) == pytest.approx(np.asarray(small(pictures)), abs=1e-5)
 
 
 @pytest.mark.parametrize("name", ["efficientnet_lite0", SMALL_APPLICATION])
-def test_a_backbone_and_its_head_make_the_network(name: str) -> None:
+def test_a_backbone_and_its_head_make_the_network(name: str, small: Any) -> None:
     assert is_pretrainable(name)
-    model = build_model(name, image_hw=(32, 32), channels=3, n_classes=3)
+    model = small if name == SMALL_APPLICATION else build_model(name, **SMALL)
     pictures = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.uint8)
     features = np.asarray(find_backbone(model)(pictures))
     assert features.dtype == np.float32
@@ -213,19 +229,19 @@ def test_a_backbone_and_its_head_make_the_network(name: str) -> None:
 
 
 @pytest.mark.parametrize("begins", ["at chance", "elsewhere"])
-def test_statistics_of_batches(begins: str, tmp_path: Path) -> None:
+def test_statistics_of_batches(begins: str, small: Any, tmp_path: Path) -> None:
     """At chance it learns its batch norms' statistics; with weights from elsewhere it keeps those."""
-    shape: dict[str, Any] = {"image_hw": (32, 32), "channels": 3, "n_classes": 3}
-    model = build_model(SMALL_APPLICATION, **shape)
+    model, begun = small, small.get_weights()
     if begins == "elsewhere":
         path = tmp_path / "own.weights.h5"
-        find_backbone(model).save_weights(path)
-        model = build_model(SMALL_APPLICATION, **shape, weights=str(path))
+        find_backbone(small).save_weights(path)
+        model = build_model(SMALL_APPLICATION, **SMALL, weights=str(path))
     means = [weight for weight in find_backbone(model).weights if weight.path.endswith("moving_mean")]
     before = [np.array(mean) for mean in means]
     pictures = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.uint8)
     cut_to_logits(model)(pictures, training=True)
     moved = [not np.array_equal(mean, old) for mean, old in zip(means, before, strict=True)]
+    small.set_weights(begun)
     assert moved == [begins == "at chance"] * len(moved)
     assert moved
 

@@ -64,13 +64,13 @@ class Pickler(PurePickler):  # type: ignore[misc]
             super().save(obj, save_persistent_id)
 
 
-def pickled(value: Any) -> bytes:
+def dump(value: Any) -> bytes:
     stream = io.BytesIO()
     Pickler(stream, 2).dump(value)
     return stream.getvalue()
 
 
-def tensor(
+def rebuild(
     kind: str, key: str, n: int, offset: int, shape: tuple[int, ...], strides: tuple[int, ...]
 ) -> Call:
     hooks: dict[str, int] = collections.OrderedDict()
@@ -79,15 +79,15 @@ def tensor(
     )
 
 
-def stream(state: Any, storages: dict[str, Array], *, magic: Any = MAGIC, protocol: Any = PROTOCOL) -> bytes:
-    head = b"".join(map(pickled, (magic, protocol, {"little_endian": True}, state, sorted(storages))))
+def encode(state: Any, storages: dict[str, Array], *, magic: Any = MAGIC, protocol: Any = PROTOCOL) -> bytes:
+    head = b"".join(map(dump, (magic, protocol, {"little_endian": True}, state, sorted(storages))))
     values = [struct.pack("<q", len(storages[key])) + storages[key].tobytes() for key in sorted(storages)]
     return head + b"".join(values)
 
 
-def whole(kind: str, values: Array) -> tuple[Any, dict[str, Array]]:
+def lay_out(kind: str, values: Array) -> tuple[Any, dict[str, Array]]:
     strides = tuple(step // values.itemsize for step in values.strides)
-    made = tensor(kind, "0", values.size, 0, values.shape, strides)
+    made = rebuild(kind, "0", values.size, 0, values.shape, strides)
     return collections.OrderedDict(weight=made), {"0": values.ravel()}
 
 
@@ -98,7 +98,7 @@ def whole(kind: str, values: Array) -> tuple[Any, dict[str, Array]]:
 )  # fmt: skip
 def test_kinds(kind: str, dtype: str, tmp_path: Path) -> None:
     values = np.arange(6).reshape(2, 3).astype(dtype)
-    (tmp_path / "a.pth").write_bytes(stream(*whole(kind, values)))
+    (tmp_path / "a.pth").write_bytes(encode(*lay_out(kind, values)))
     found = read_state_dict(tmp_path / "a.pth")
     assert list(found) == ["weight"]
     assert found["weight"].dtype == np.dtype(dtype)
@@ -119,32 +119,32 @@ def test_kinds(kind: str, dtype: str, tmp_path: Path) -> None:
 def test_views(
     offset: int, shape: tuple[int, ...], strides: tuple[int, ...], expected: Any, tmp_path: Path
 ) -> None:
-    state = {"x": tensor("FloatStorage", "0", 6, offset, shape, strides)}
-    (tmp_path / "a.pth").write_bytes(stream(state, {"0": np.arange(6, dtype="<f4")}))
+    state = {"x": rebuild("FloatStorage", "0", 6, offset, shape, strides)}
+    (tmp_path / "a.pth").write_bytes(encode(state, {"0": np.arange(6, dtype="<f4")}))
     found = read_state_dict(tmp_path / "a.pth")["x"]
     assert found.tolist() == expected
     assert found.shape == shape
 
 
 def test_two_names_of_one_storage(tmp_path: Path) -> None:
-    state = {f"x{i}": tensor("FloatStorage", "s", 2, i, (1,), (1,)) for i in range(2)}
-    (tmp_path / "a.pth").write_bytes(stream(state, {"s": np.array([3, 4], "<f4")}))
+    state = {f"x{i}": rebuild("FloatStorage", "s", 2, i, (1,), (1,)) for i in range(2)}
+    (tmp_path / "a.pth").write_bytes(encode(state, {"s": np.array([3, 4], "<f4")}))
     assert {k: v.tolist() for k, v in read_state_dict(tmp_path / "a.pth").items()} == {"x0": [3], "x1": [4]}
 
 
-WHOLE = stream(*whole("FloatStorage", np.arange(6, dtype="<f4")))
+WHOLE = encode(*lay_out("FloatStorage", np.arange(6, dtype="<f4")))
 PLACE = "trap"
 
 
-def zipped() -> bytes:
+def zip_up() -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("archive/data.pkl", "x")
     return file.getvalue()
 
 
-def one(*place: Any) -> bytes:
-    return stream({"x": tensor("FloatStorage", "0", 6, *place)}, {"0": np.arange(6, dtype="<f4")})
+def cut(*place: Any) -> bytes:
+    return encode({"x": rebuild("FloatStorage", "0", 6, *place)}, {"0": np.arange(6, dtype="<f4")})
 
 
 @pytest.mark.parametrize(
@@ -152,28 +152,28 @@ def one(*place: Any) -> bytes:
     [
         pytest.param(b"", "", id="empty"),
         pytest.param(b"hello", "", id="text"),
-        pytest.param(zipped(), "", id="the newer zip format"),
+        pytest.param(zip_up(), "", id="the newer zip format"),
         pytest.param(WHOLE[:-1], "ends 1 bytes early", id="without the last byte"),
         pytest.param(WHOLE[:-30], "early", id="without the storage"),
         pytest.param(WHOLE[:40], "", id="cut in the state dict"),
-        pytest.param(stream({}, {}, magic=7), "the magic number is 7", id="another magic number"),
-        pytest.param(stream({}, {}, protocol=9), "the protocol is 9", id="another protocol"),
-        pytest.param(stream([1, 2], {}), "more than tensors", id="no dict"),
-        pytest.param(stream({"x": 3}, {}), "more than tensors", id="a number"),
-        pytest.param(stream(Call("os", "mkdir", PLACE), {}), r"asks for os\.mkdir", id="a call"),
-        pytest.param(stream(Call("builtins", "eval", f"open('{PLACE}')"), {}), r"builtins\.eval", id="eval"),
+        pytest.param(encode({}, {}, magic=7), "the magic number is 7", id="another magic number"),
+        pytest.param(encode({}, {}, protocol=9), "the protocol is 9", id="another protocol"),
+        pytest.param(encode([1, 2], {}), "more than tensors", id="no dict"),
+        pytest.param(encode({"x": 3}, {}), "more than tensors", id="a number"),
+        pytest.param(encode(Call("os", "mkdir", PLACE), {}), r"asks for os\.mkdir", id="a call"),
+        pytest.param(encode(Call("builtins", "eval", f"open('{PLACE}')"), {}), r"builtins\.eval", id="eval"),
         pytest.param(
-            stream(Call("torch.serialization", "load", PLACE), {}), r"torch\.serialization\.load", id="torch"
+            encode(Call("torch.serialization", "load", PLACE), {}), r"torch\.serialization\.load", id="torch"
         ),
-        pytest.param(stream({"x": Global("torch", "nn")}, {}), r"torch\.nn", id="a class of torch"),
-        pytest.param(one(3, (4,), (1,)), "outside its storage", id="beyond the end"),
-        pytest.param(one(-1, (1,), (1,)), "outside its storage", id="before the start"),
-        pytest.param(one(0, (2,), (-1,)), "outside its storage", id="backwards"),
-        pytest.param(one(0, (2, 2), (1,)), "", id="strides of another shape"),
-        pytest.param(one(0, (1 << 40, 1 << 40), (0, 0)), "larger than its", id="more than there is memory"),
-        pytest.param(one(0, (7,), (0,)), "a tensor larger than its storage", id="more than its storage"),
+        pytest.param(encode({"x": Global("torch", "nn")}, {}), r"torch\.nn", id="a class of torch"),
+        pytest.param(cut(3, (4,), (1,)), "outside its storage", id="beyond the end"),
+        pytest.param(cut(-1, (1,), (1,)), "outside its storage", id="before the start"),
+        pytest.param(cut(0, (2,), (-1,)), "outside its storage", id="backwards"),
+        pytest.param(cut(0, (2, 2), (1,)), "", id="strides of another shape"),
+        pytest.param(cut(0, (1 << 40, 1 << 40), (0, 0)), "larger than its", id="more than there is memory"),
+        pytest.param(cut(0, (7,), (0,)), "a tensor larger than its storage", id="more than its storage"),
         pytest.param(b"\x80\x02" + b"]" * 9_999 + b"a" * 9_998 + b".", "recursion", id="nested deeply"),
-        pytest.param(stream({"x": Foreign()}, {}), "refers to a 'module'", id="no storage"),
+        pytest.param(encode({"x": Foreign()}, {}), "refers to a 'module'", id="no storage"),
     ],
 )  # fmt: skip
 def test_refuses(data: bytes, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

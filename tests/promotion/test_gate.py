@@ -60,7 +60,7 @@ def test_decision_as_dict_is_plain_and_rounded() -> None:
     ],
 )
 def test_floors(accuracy: float, recall: dict[str, float], missed: list[str]) -> None:
-    found = Floors(min_accuracy=0.5, min_class_recall=0.2).misses(accuracy=accuracy, class_recall=recall)
+    found = Floors(min_accuracy=0.5, min_class_recall=0.2).find_misses(accuracy=accuracy, class_recall=recall)
     assert len(found) == len(missed)
     for said, expected in zip(found, missed, strict=True):
         assert expected in said

@@ -446,13 +446,13 @@ CASES = [
     pytest.param(
         in_folder(TRAIN | {"train-images-idx3-ubyte": make_idx(PIXELS[:-1], 3, 2, 2)}),
         {},
-        "12 bytes and has 11",
+        "12 bytes but holds 11",
         id="IDX too short",
     ),
     pytest.param(
         in_folder(TRAIN | {"train-labels-idx1-ubyte": make_idx(b"\0\0\0\0", 3)}),
         {},
-        "3 bytes and has 4",
+        "3 bytes but holds 4",
         id="IDX too long",
     ),
     pytest.param(

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.collection.alterations import IMPERFECT, make_imperfect
 from pipeline.collection.pictures import Pictures, read_extra, read_part
-from pipeline.errors import DataError
+from pipeline.errors import DataError, ParamsError
 from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.stages import augment
@@ -32,12 +32,12 @@ def make(develop: Develop, root: Path, *, n_common: int = 8) -> Paths:
     return develop(root, pictures, y, splits, NAMES)
 
 
-def outputs(paths: Paths) -> dict[str, bytes]:
+def read_outputs(paths: Paths) -> dict[str, bytes]:
     folder = paths.stage("augment")
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-def copies(paths: Paths) -> dict[tuple[str, int], bytes]:
+def read_copies(paths: Paths) -> dict[tuple[str, int], bytes]:
     """The pixels of every extra picture by (id, copy)."""
     part = read_extra(paths.extra)
     pixels = Pictures((paths.extra, part)).gather(np.arange(len(part)))
@@ -69,7 +69,7 @@ def test_extra_copies_of_training_pictures_only(
         "n_extra": 4,
         "extra/rare": 2,
     }
-    made = copies(paths)
+    made = read_copies(paths)
     assert sorted(made) == [("id-000", 0), ("id-001", 0), ("id-003", 0), ("id-004", 0)]
     assert len(set(made.values())) == 4
     assert read_extra(paths.extra).y.tolist() == [1, 1, 2, 2]
@@ -85,7 +85,7 @@ def test_imperfect_copies(develop: Develop, params_of: ParamsOf, tmp_path: Path)
         "n_imperfect_test": 3,
         "extra/common": 8,
     }
-    made = copies(paths)
+    made = read_copies(paths)
     train = [f"id-{i:03d}" for i in (0, 1, 3, 4, *range(7, 15))]
     rare = [(f"id-{i:03d}", 0) for i in (0, 1, 3, 4)]
     assert list(made) == sorted(rare + [(id_, IMPERFECT) for id_ in train])
@@ -96,6 +96,26 @@ def test_imperfect_copies(develop: Develop, params_of: ParamsOf, tmp_path: Path)
     expected = make_imperfect(originals, part.ids, seed=params.augment.seed)
     assert [made[id_, IMPERFECT] for id_ in part.ids] == [picture.tobytes() for picture in expected]
     assert not set(made.values()) & {picture.tobytes() for picture in originals}
+
+
+def test_the_sheet_of_imperfect_copies_shows_each_beside_its_original(
+    develop: Develop, params_of: ParamsOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sheets: list[tuple[Any, list[str], str]] = []
+    monkeypatch.setattr(
+        augment,
+        "draw_sheet",
+        lambda pictures, captions, *, title, path: sheets.append((pictures, captions, title)),
+    )
+    paths = make(develop, tmp_path)
+    augment.main(params_of(augment={"imperfect": 1.0}), paths, Untracked())
+    ((pictures, captions, title),) = sheets
+    assert captions == ["original", "imperfect"] * 12
+    assert title == "Imperfect copies: 12 of 12 (12 training pictures)"
+    part = read_part("train", split_path=paths.split, manifest_path=paths.clean_manifest)
+    assert np.array_equal(pictures[::2], Pictures((paths.shards, part)).gather(np.arange(12)))
+    made = read_copies(paths)
+    assert [made[id_, IMPERFECT] for id_ in part.ids] == [picture.tobytes() for picture in pictures[1::2]]
 
 
 def test_imperfect_test_pictures_are_in_a_folder_of_their_own(
@@ -110,9 +130,9 @@ def test_imperfect_test_pictures_are_in_a_folder_of_their_own(
     assert altered.y.tolist() == test.y.tolist() == [1, 2, 0]
     pixels = Pictures((paths.imperfect, altered)).gather(np.arange(3))
     assert not np.array_equal(pixels, Pictures((paths.shards, test)).gather(np.arange(3)))
-    first = outputs(paths)
+    first = read_outputs(paths)
     augment.main(params_of(augment={"imperfect": 0.001}), paths, Untracked())
-    assert outputs(paths) == first
+    assert read_outputs(paths) == first
     metrics = augment.main(params_of(augment={"imperfect": 0.0}), paths, Untracked())
     assert metrics["n_imperfect_test"] == 0
     assert len(read_extra(paths.imperfect)) == 0
@@ -142,19 +162,35 @@ def test_sheets_say_what_they_show(
         assert np.array_equal(altered[:, 0], originals)
         sheets.append((title, np.array_equal(altered[:, 1], originals[:, :, ::-1])))
 
-    monkeypatch.setattr(augment, "before_and_after", note)
+    monkeypatch.setattr(augment, "draw_before_and_after", note)
     off = dict.fromkeys(("rotation", "zoom", "shift", "contrast", "brightness"), 0.0)
     augment.main(params_of(augment=off | knobs), make(develop, tmp_path), Untracked())
     assert sheets[1] == expected
+
+
+@pytest.mark.parametrize(
+    "knobs",
+    [
+        pytest.param({}, id="nothing"),
+        pytest.param({"flip": "alternating", "mixup": 0.2, "cutmix": 1.0}, id="mixing only"),
+    ],
+)
+def test_copies_need_a_policy_that_alters_pictures(
+    knobs: dict[str, Any], develop: Develop, params_of: ParamsOf, tmp_path: Path
+) -> None:
+    off = dict.fromkeys(("rotation", "zoom", "shift", "contrast", "brightness"), 0.0)
+    params = params_of(augment=off | {"flip": "none", "fill_rare_to": 1.0} | knobs)
+    with pytest.raises(ParamsError, match=r"fill_rare_to is 1.*augment\.rotation"):
+        augment.main(params, make(develop, tmp_path), Untracked())
 
 
 def test_twice_the_same_bytes(develop: Develop, params_of: ParamsOf, tmp_path: Path) -> None:
     paths = make(develop, tmp_path)
     params = params_of(augment={"fill_rare_to": 1.0, "noise": 0.1, "grayscale": 0.5, "erasing": 0.5})
     augment.main(params, paths, Untracked())
-    first = outputs(paths)
+    first = read_outputs(paths)
     augment.main(params, paths, Untracked())
-    assert outputs(paths) == first
+    assert read_outputs(paths) == first
 
 
 def test_another_picture_changes_no_copy(develop: Develop, params_of: ParamsOf, tmp_path: Path) -> None:
@@ -162,7 +198,7 @@ def test_another_picture_changes_no_copy(develop: Develop, params_of: ParamsOf, 
     before, after = make(develop, tmp_path / "a"), make(develop, tmp_path / "b", n_common=9)
     for paths in (before, after):
         augment.main(params, paths, Untracked())
-    old, new = copies(before), copies(after)
+    old, new = read_copies(before), read_copies(after)
     assert len(new) == len(old) + 2
     assert {key: new[key] for key in old} == old
 
@@ -199,10 +235,12 @@ def test_a_training_picture_that_clean_has_dropped(
     ],
 )
 def test_sheet_name(index: int, name: str, expected: str) -> None:
-    assert augment.sheet_name(index, name) == expected
+    assert augment.name_sheet(index, name) == expected
 
 
 def test_params_are_named_in_one_place(params_of: ParamsOf) -> Any:
     """Every knob of the section does something: none is read by nobody."""
-    source = Path(augment.__file__).parents[1].joinpath("training", "augmentations.py").read_text()
+    folder = Path(augment.__file__).parents[1]
+    modules = (folder / "training" / "policy.py", folder / "collection" / "alterations.py")
+    source = "".join(module.read_text() for module in modules)
     assert [name for name in params_of().augment.model_dump() if f"params.{name}" not in source] == []

@@ -10,22 +10,30 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from pipeline.collection.pictures import Part, Pictures, read_part
 from pipeline.collection.shards import ShardWriter
 from pipeline.errors import DataError, ModelError
+from pipeline.images.recipe import Recipe
 from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.serving.settings import Settings, save_classifier
 from pipeline.stages import evaluate
+from pipeline.tables.clean_manifest import CLEAN_MANIFEST
 from pipeline.tables.extra import EXTRA
-from pipeline.tables.parquet import read_table, write_table
+from pipeline.tables.parquet import build_table, read_table, write_table
 from pipeline.tables.predictions import PREDICTIONS
 from pipeline.tracking.runs import Untracked
+from pipeline.training.history import CURVES, Row, write_history
 
 Develop = Callable[..., Paths]
 ParamsOf = Callable[..., Params]
 
 NAMES = ["light", "dark", "odd"]
 LIGHT, DARK = 230, 20
+HISTORY: list[Row] = [
+    dict.fromkeys(CURVES, 0.5) | {"epoch": epoch, "val_loss": loss, "val_accuracy": accuracy}
+    for epoch, loss, accuracy in ((1.0, 0.5, 0.5), (2.0, 0.25, 0.75), (3.0, 0.75, 0.875))
+]
 
 
 def make(
@@ -36,6 +44,7 @@ def make(
     pictures = np.array(shades + train, np.uint8)[:, None, None, None].repeat(8, axis=1).repeat(8, axis=2)
     paths = develop(root, pictures, y + train_y, ["test"] * len(shades) + ["train"] * 3, names)
     shutil.copytree(folder, paths.classifier)
+    write_history(HISTORY, paths.history)
     write_copies(paths, [], [])
     return paths
 
@@ -63,7 +72,7 @@ def params(params_of: ParamsOf) -> Params:
     return params_of(evaluate={"n_bootstrap": 400, "n_sheet": 4})
 
 
-def outputs(paths: Paths) -> dict[str, bytes]:
+def read_outputs(paths: Paths) -> dict[str, bytes]:
     folder = paths.stage("evaluate")
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
@@ -127,11 +136,52 @@ def test_imperfect_pictures_of_another_split(project: Paths, params: Params, y: 
         pytest.param([1.0] * 100, (1, 1, 1), id="all right"),
     ],
 )
-def test_accuracy_of(right: list[float], expected: tuple[float, float, float], params_of: ParamsOf) -> None:
+def test_accuracy(right: list[float], expected: tuple[float, float, float], params_of: ParamsOf) -> None:
     params = params_of(evaluate={"n_bootstrap": 20_000, "confidence": 0.95}).evaluate
-    scores = evaluate.accuracy_of("a", np.array(right), params=params)
+    test = make_part(len(right))
+    scores = evaluate.measure_accuracy("a", np.array(right), test, params)
     found = [scores[f"a/accuracy{end}"] for end in ("/low", "", "/high")]
     assert found == pytest.approx(expected, abs=0.011)
+
+
+def make_part(n: int, group_size: int = 1) -> Part:
+    """So many pictures, each with its near-duplicates beside it."""
+    ids, place = tuple(f"id-{i:03d}" for i in range(n)), np.zeros(n, np.int64)
+    looks_like = tuple(ids[i - i % group_size] for i in range(n))
+    return Part(ids, place, place, place, duplicate_group=looks_like)
+
+
+def test_two_that_look_alike_are_one_of_what_is_drawn(params_of: ParamsOf) -> None:
+    """100 answers to 50 things: as wide as 50 answers, and about 1.4 times as wide as 100 to 100."""
+    params = params_of(evaluate={"n_bootstrap": 20_000, "confidence": 0.95}).evaluate
+    right = np.array([1.0] * 70 + [0.0] * 30)
+    widths = []
+    for answers, test in (
+        (right, make_part(100)),
+        (right, make_part(100, group_size=2)),
+        (right[::2], make_part(50)),
+    ):
+        scores = evaluate.measure_accuracy("a", answers, test, params)
+        assert scores["a/accuracy"] == pytest.approx(0.7)
+        widths.append(scores["a/accuracy/high"] - scores["a/accuracy/low"])
+    assert widths[1] == pytest.approx(widths[2])
+    assert widths[1] == pytest.approx(2**0.5 * widths[0], abs=0.02)
+
+
+def test_near_duplicates_widen_every_interval_of_the_stage(project: Paths, params: Params) -> None:
+    """All scores stay what they were."""
+    write_copies(project, [DARK] * 3 + [LIGHT] * 2 + [DARK] * 3 + [LIGHT], [0] * 5 + [1] + [1, 1, 0])
+    apart = evaluate.main(params, project, Untracked())
+    rows = read_table(project.clean_manifest, CLEAN_MANIFEST).to_pylist()
+    for i in (0, 1, 2, 3, 4, 6, 7):  # three things: what was answered right
+        rows[i]["group"] = f"id-{i // 3:03d}"
+    write_table(build_table(rows, CLEAN_MANIFEST, sort_by="id"), project.clean_manifest)
+    together = evaluate.main(params, project, Untracked())
+    names = [name for name in apart if not name.endswith(("/low", "/high"))]
+    assert {name: together[name] for name in names} == {name: apart[name] for name in names}
+    for name in ("accuracy", "balanced_accuracy", "macro_f1", "imperfect/accuracy", "mixed/accuracy"):
+        widths = [found[f"{name}/high"] - found[f"{name}/low"] for found in (apart, together)]
+        assert widths[1] > widths[0], name
 
 
 def test_a_classifier_that_mirrors(develop: Develop, params: Params, tmp_path: Path) -> None:
@@ -150,8 +200,9 @@ def test_a_classifier_that_mirrors(develop: Develop, params: Params, tmp_path: P
     pictures[1, :, :4] = 110  # a little dark on the left, very light on the right
     paths = develop(tmp_path, pictures, [0] * 4, ["test"] * 3 + ["train"], NAMES)
     write_copies(paths, [], [])
-    settings = Settings(tuple(NAMES), (8, 8), 1, "stretch", "bicubic", 0, ("PNG",), 1000, True)
-    save_classifier(model, settings, paths.classifier)
+    write_history(HISTORY, paths.history)
+    recipe = Recipe((8, 8), 1, "stretch", "bicubic", equalise=0, formats=("PNG",), max_pixels=1000)
+    save_classifier(model, Settings(tuple(NAMES), recipe, test_mirror=True), paths.classifier)
     metrics = evaluate.main(params, paths, Untracked())
     assert metrics["accuracy"] == 1
     assert metrics["unmirrored/accuracy"] == pytest.approx(2 / 3)
@@ -177,17 +228,41 @@ def test_confusion_table(project: Paths, params: Params) -> None:
 
 def test_twice_the_same_bytes(project: Paths, params: Params) -> None:
     first_metrics = evaluate.main(params, project, Untracked())
-    first = outputs(project)
+    first = read_outputs(project)
     assert sorted(first) == [
         "confusion.csv",
         "figures/class_f1.png",
         "figures/confusion.png",
+        "figures/curves.png",
         "figures/sheet_right.png",
         "figures/sheet_wrong.png",
         "predictions.parquet",
     ]
     assert evaluate.main(params, project, Untracked()) == first_metrics
-    assert outputs(project) == first
+    assert read_outputs(project) == first
+
+
+@pytest.mark.parametrize(
+    ("monitor", "epoch"),
+    [pytest.param("val_loss", 2, id="least loss"), pytest.param("val_accuracy", 3, id="most accuracy")],
+)
+def test_curves_of_the_training_with_its_best_epoch(
+    monitor: str, epoch: int, project: Paths, params_of: ParamsOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: dict[str, Any] = {}
+    monkeypatch.setattr(
+        evaluate, "draw_curves", lambda history, **more: drawn.update(more, history=list(history))
+    )
+    params = params_of(evaluate={"n_bootstrap": 100}, train={"monitor": monitor})
+    evaluate.main(params, project, Untracked())
+    path = project.figures("evaluate") / "curves.png"
+    assert drawn == {"history": HISTORY, "best_epoch": epoch, "path": path}
+
+
+def test_no_history(project: Paths, params: Params) -> None:
+    project.history.unlink()
+    with pytest.raises(DataError, match=r"history\.csv does not exist; run `dvc repro train`"):
+        evaluate.main(params, project, Untracked())
 
 
 def test_nothing_wrong(develop: Develop, classifier_folder: Path, params: Params, tmp_path: Path) -> None:
@@ -200,11 +275,9 @@ def test_nothing_wrong(develop: Develop, classifier_folder: Path, params: Params
 
 def test_order_of_wrong_answers(project: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     """The most confident first, and no more than asked for."""
-    from pipeline.collection.pictures import Pictures, read_part
-
     sheets: dict[str, Any] = {}
     monkeypatch.setattr(
-        "pipeline.figures.sheet", lambda pictures, captions, **more: sheets.update({more["title"]: captions})
+        evaluate, "draw_sheet", lambda pictures, captions, **more: sheets.update({more["title"]: captions})
     )
     test = read_part("test", split_path=project.split, manifest_path=project.clean_manifest)
     wrong = 1 - test.y

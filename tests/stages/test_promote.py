@@ -1,83 +1,104 @@
-"""The exam of two models, on answers made up here; the real chain is in test_end_to_end.py."""
+"""promote: a state that MLflow holds already is not made again; the real chain is in test_end_to_end.py."""
 
+import json
+import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from pipeline.errors import DataError
+from pipeline.errors import PromotionError
+from pipeline.params import Params
 from pipeline.paths import Paths
-from pipeline.promotion.exam import Exam, compare, read_exam
-from pipeline.tables.parquet import build_table, write_table
-from pipeline.tables.predictions import PREDICTIONS
+from pipeline.stages import promote
+from pipeline.tracking.runs import Untracked
 
-TRUE = np.array([0, 1] * 50)
-IDS = np.array([f"{n:03d}" for n in range(100)])
+DECISION: dict[str, Any] = {
+    "verdict": "PROMOTE",
+    "reasons": ["accuracy 0.9000 against 0.8000", "floors passed"],
+    "metric": "accuracy",
+    "against": "champion",
+    "challenger": 0.9,
+    "reference": 0.8,
+    "gain": 0.1,
+    "n_common": 100,
+    "model_name": "darkroom",
+    "version": 3,
+    "champion_before": 2,
+}
 
 
-def exam(n_right: int, *, names: tuple[str, ...] = ("cat", "dog"), first: int = 0) -> Exam:
-    """An exam of 100 images from number `first` on, the first `n_right` of them answered right."""
-    y_pred = np.where(np.arange(100) < n_right, TRUE, 1 - TRUE)
-    ids = np.array([f"{n + first:03d}" for n in range(100)])
-    return Exam(ids, TRUE, y_pred, names)
+class Chain:
+    """Stands for the lineage of a state whose files are what dvc.lock says, or are not."""
+
+    def __init__(self, complaint: str = "") -> None:
+        self.complaint = complaint
+
+    def __call__(self, paths: Paths) -> "Chain":
+        return self
+
+    def hash_state(self) -> str:
+        return "the state"
+
+    def check_files(self) -> None:
+        if self.complaint:
+            raise PromotionError(self.complaint)
 
 
-def promote_params(params_of: Any, **changed: Any) -> Any:
-    return params_of(promote=changed).promote
+@pytest.fixture(autouse=True)
+def no_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail where MLflow is asked for: importing it takes most of the time of a run with nothing to do."""
+
+    def fail(root: Path) -> None:
+        raise AssertionError(f"MLflow was asked for in {root}")
+
+    monkeypatch.setattr(promote, "connect", fail)
 
 
 @pytest.mark.parametrize(
-    ("challenger", "champion", "changed", "verdict", "reason"),
-    [
-        pytest.param(exam(80), None, {}, "PROMOTE", "majority guess", id="the first"),
-        pytest.param(
-            exam(50), None, {"min_class_recall": 0}, "HOLD", "gain +0.0000", id="no better than guessing"
-        ),
-        pytest.param(exam(81), exam(80), {}, "PROMOTE", "0.8100 against 0.8000", id="better"),
-        pytest.param(exam(80), exam(80), {}, "HOLD", "does not exceed", id="equal"),
-        pytest.param(exam(81), exam(80), {"min_gain": 0.05}, "HOLD", "0.05", id="too little"),
-        pytest.param(exam(40), exam(80), {}, "REJECT", "min_accuracy", id="below a floor"),
-        pytest.param(exam(90), exam(80, first=80), {}, "HOLD", "only 20 test images", id="few in common"),
-        pytest.param(exam(90), exam(80, first=500), {}, "HOLD", "only 0 test images", id="none in common"),
-        pytest.param(
-            exam(90), exam(10, names=("a", "b")), {}, "HOLD", "set promote.model_name", id="other classes"
-        ),
-    ],
+    ("verdict", "promoted"), [pytest.param("PROMOTE", 1, id="PROMOTE"), pytest.param("HOLD", 0, id="HOLD")]
 )
-def test_compare(
-    challenger: Exam,
-    champion: Exam | None,
-    changed: dict[str, Any],
+def test_a_known_state_has_its_decision_written_again(
     verdict: str,
-    reason: str,
-    params_of: Any,
+    promoted: int,
+    params_of: Callable[..., Params],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    decision = compare(challenger, champion, promote_params(params_of, **changed))
-    assert decision.verdict == verdict
-    assert reason in decision.reasons[0]
+    caplog.set_level(logging.INFO)
+    asked: list[tuple[Path, str]] = []
+    decision = DECISION | {"verdict": verdict}
 
+    def read_decision(root: Path, state: str) -> dict[str, Any]:
+        asked.append((root, state))
+        return decision
 
-def test_only_common_images_count(params_of: Any) -> None:
-    """The champion is right on images 50 to 149; of the common ones (50 to 99) the challenger knows half."""
-    decision = compare(exam(75), exam(100, first=50), promote_params(params_of))
-    assert (decision.n_common, decision.challenger, decision.reference) == (50, 0.5, 1.0)
-
-
-def test_class_numbers_of_another_order_are_translated(params_of: Any) -> None:
-    other_way = Exam(IDS, 1 - TRUE, 1 - TRUE, ("dog", "cat"))
-    assert compare(exam(80), other_way, promote_params(params_of)).reference == 1.0
-
-
-def test_read_exam(tmp_path: Path) -> None:
+    monkeypatch.setattr(promote, "Lineage", Chain())
+    monkeypatch.setattr("pipeline.tracking.rows.read_decision", read_decision)
     paths = Paths(tmp_path)
-    rows = [{"id": "x", "y_true": 0, "y_pred": 1, "y_prob": [0.4, 0.6]}]
-    write_table(build_table(rows, PREDICTIONS, sort_by="id"), paths.predictions)
-    paths.classes.parent.mkdir(parents=True)
-    paths.classes.write_text('["a", "b"]')
-    read = read_exam(paths.predictions, paths.classes)
-    assert (read.ids.tolist(), read.y_true.tolist(), read.y_pred.tolist()) == (["x"], [0], [1])
-    assert read.class_names == ("a", "b")
-    write_table(build_table([], PREDICTIONS, sort_by="id"), paths.predictions)
-    with pytest.raises(DataError, match="holds no prediction"):
-        read_exam(paths.predictions, paths.classes)
+    metrics = promote.main(params_of(), paths, Untracked())
+    assert asked == [(tmp_path, "the state")]
+    assert metrics == {
+        "challenger": 0.9,
+        "reference": 0.8,
+        "gain": 0.1,
+        "n_common": 100,
+        "promoted": promoted,
+    }
+    first = paths.decision.read_bytes()
+    assert json.loads(first) == decision
+    promote.main(params_of(), paths, Untracked())
+    assert paths.decision.read_bytes() == first
+    said = f"{verdict} darkroom version 3: accuracy 0.9000 against 0.8000; floors passed"
+    assert caplog.messages == [f"this state is in MLflow already, nothing to do: {said}"] * 2
+
+
+def test_files_of_another_state_stop_it_before_anything_is_written(
+    params_of: Callable[..., Params], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(promote, "Lineage", Chain("data/x is not what dvc.lock recorded"))
+    with pytest.raises(PromotionError, match=r"data/x is not what dvc\.lock recorded"):
+        promote.main(params_of(), Paths(tmp_path), Untracked())
+    assert not Paths(tmp_path).decision.exists()

@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from pipeline.collection.partition import SPLITS, find_unlikely_shares
 from pipeline.collection.shards import ShardWriter
 from pipeline.errors import DarkroomError, DataError, ParamsError
 from pipeline.params import Params
@@ -40,7 +41,7 @@ class Inputs(Untracked):
         self.inputs.append((name, path, context))
 
 
-def pictures(counts: dict[str, int], *, start: int = 0, source_split: str = "") -> pd.DataFrame:
+def make_pictures(counts: dict[str, int], *, start: int = 0, source_split: str = "") -> pd.DataFrame:
     """Clean rows, so many a folder; ids depend on folder and number only."""
     rows = [
         {"id": hashlib.sha256(f"{label}/{i}".encode()).hexdigest(), "key": f"{label}/{i}", "label": label}
@@ -69,13 +70,13 @@ def run(
     return paths, dict(split.main(params, paths, Untracked()))
 
 
-def place_of(paths: Paths) -> dict[str, str]:
+def read_places(paths: Paths) -> dict[str, str]:
     table = read_table(paths.split, SPLIT).to_pandas()
     return dict(zip(table["id"], table["split"], strict=True))
 
 
 def test_every_picture_has_one_place_and_its_class(tmp_path: Path, params_of: ParamsOf) -> None:
-    clean = pictures({"10": SMALL, "9": SMALL})
+    clean = make_pictures({"10": SMALL, "9": SMALL})
     paths, metrics = run(tmp_path, clean, params_of())
     table = read_table(paths.split, SPLIT).to_pandas()
     assert list(table["id"]) == sorted(clean["id"])
@@ -93,14 +94,14 @@ def test_every_picture_has_one_place_and_its_class(tmp_path: Path, params_of: Pa
 
 
 def test_the_manifest_is_an_input_of_the_run(tmp_path: Path, params_of: ParamsOf) -> None:
-    paths, _ = run(tmp_path, pictures({"a": SMALL, "b": SMALL}), params_of())
+    paths, _ = run(tmp_path, make_pictures({"a": SMALL, "b": SMALL}), params_of())
     inputs = Inputs()
     split.main(params_of(), paths, inputs)
     assert inputs.inputs == [("clean", paths.clean_manifest, "split")]
 
 
 def test_shuffled_rows_give_the_same_bytes(tmp_path: Path, params_of: ParamsOf) -> None:
-    clean = pictures({"a": SMALL, "b": SMALL})
+    clean = make_pictures({"a": SMALL, "b": SMALL})
     first, metrics = run(tmp_path / "1", clean, params_of())
     second, shuffled_metrics = run(tmp_path / "2", clean.sample(frac=1, random_state=0), params_of())
     assert first.split.read_bytes() == second.split.read_bytes()
@@ -109,33 +110,33 @@ def test_shuffled_rows_give_the_same_bytes(tmp_path: Path, params_of: ParamsOf) 
 
 
 def test_adding_pictures_moves_none(tmp_path: Path, params_of: ParamsOf) -> None:
-    clean = pictures({"a": SMALL, "b": SMALL})
-    before = place_of(run(tmp_path / "1", clean, params_of())[0])
-    more = pd.concat([pictures({"a": 50, "new": 50}, start=SMALL), clean])
-    after = place_of(run(tmp_path / "2", more, params_of())[0])
+    clean = make_pictures({"a": SMALL, "b": SMALL})
+    before = read_places(run(tmp_path / "1", clean, params_of())[0])
+    more = pd.concat([make_pictures({"a": 50, "new": 50}, start=SMALL), clean])
+    after = read_places(run(tmp_path / "2", more, params_of())[0])
     assert {id_: after[id_] for id_ in before} == before
     assert len(after) == len(before) + 100
 
 
 def test_a_class_map_moves_no_picture(tmp_path: Path, params_of: ParamsOf) -> None:
-    clean = pictures({"Photo": SMALL, "Text": SMALL, "Sketch": SMALL})
-    before = place_of(run(tmp_path / "1", clean, params_of())[0])
+    clean = make_pictures({"Photo": SMALL, "Text": SMALL, "Sketch": SMALL})
+    before = read_places(run(tmp_path / "1", clean, params_of())[0])
     binary = params_of(data={"classes": {"photo": ("Photo",), "other": ("*",)}})
     paths, _ = run(tmp_path / "2", clean, binary)
-    assert place_of(paths) == before
+    assert read_places(paths) == before
     assert json.loads(paths.classes.read_text()) == ["photo", "other"]
 
 
 def test_another_seed_is_another_split(tmp_path: Path, params_of: ParamsOf) -> None:
-    clean = pictures({"a": SMALL, "b": SMALL})
-    first = place_of(run(tmp_path / "1", clean, params_of())[0])
-    second = place_of(run(tmp_path / "2", clean, params_of(split={"seed": 1}))[0])
+    clean = make_pictures({"a": SMALL, "b": SMALL})
+    first = read_places(run(tmp_path / "1", clean, params_of())[0])
+    second = read_places(run(tmp_path / "2", clean, params_of(split={"seed": 1}))[0])
     assert first != second
 
 
 def test_shares_of_each_class_are_within_three_standard_errors(tmp_path: Path, params_of: ParamsOf) -> None:
     params = params_of()
-    _, metrics = run(tmp_path, pictures({"a": BIG, "b": SMALL}), params)
+    _, metrics = run(tmp_path, make_pictures({"a": BIG, "b": SMALL}), params)
     for name, n in (("a", BIG), ("b", SMALL)):
         for part in ("train", "val", "test"):
             share = getattr(params.split, part)
@@ -150,16 +151,16 @@ def test_shares_of_each_class_are_within_three_standard_errors(tmp_path: Path, p
 def test_what_the_source_brings_stays(
     own: str, other: str, cut: float, tmp_path: Path, params_of: ParamsOf
 ) -> None:
-    theirs = pictures({"a": 100, "b": 100}, start=BIG, source_split=own)
-    clean = pd.concat([pictures({"a": BIG, "b": BIG}, source_split="train"), theirs])
+    theirs = make_pictures({"a": 100, "b": 100}, start=BIG, source_split=own)
+    clean = pd.concat([make_pictures({"a": BIG, "b": BIG}, source_split="train"), theirs])
     paths, metrics = run(tmp_path, clean, params_of())
-    place = place_of(paths)
+    place = read_places(paths)
     assert {id_ for id_, part in place.items() if part == own} == set(theirs["id"])
     assert metrics[f"n/{other}"] / (2 * BIG) == pytest.approx(cut, abs=0.02)
 
 
 def test_groups_never_cross(tmp_path: Path, params_of: ParamsOf) -> None:
-    clean = pictures({"a": BIG, "b": BIG})
+    clean = make_pictures({"a": BIG, "b": BIG})
     clean["group"] = [f"scan {i // 4}" for i in range(len(clean))]
     paths, _ = run(tmp_path, clean, params_of())
     group_of = dict(zip(clean["id"], clean["group"], strict=True))
@@ -168,7 +169,7 @@ def test_groups_never_cross(tmp_path: Path, params_of: ParamsOf) -> None:
     assert (per_group == 1).all(axis=None)
 
 
-def twice(clean: pd.DataFrame) -> pd.DataFrame:
+def repeat_first(clean: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([clean, clean.iloc[:1]])
 
 
@@ -176,7 +177,7 @@ def twice(clean: pd.DataFrame) -> pd.DataFrame:
     ("clean", "changes", "kind", "message"),
     [
         pytest.param(
-            pictures({"a": SMALL, "b": 1}),
+            make_pictures({"a": SMALL, "b": 1}),
             {},
             DataError,
             "class 'b': none of its pictures (1) is in val or test (split.train/val/test: 0.7/0.15/0.15)",
@@ -185,8 +186,8 @@ def twice(clean: pd.DataFrame) -> pd.DataFrame:
         pytest.param(
             pd.concat(
                 [
-                    pictures({"a": SMALL, "b": SMALL}, source_split="train"),
-                    pictures({"a": 9}, start=SMALL, source_split="test"),
+                    make_pictures({"a": SMALL, "b": SMALL}, source_split="train"),
+                    make_pictures({"a": 9}, start=SMALL, source_split="test"),
                 ]
             ),
             {},
@@ -195,15 +196,15 @@ def twice(clean: pd.DataFrame) -> pd.DataFrame:
             id="own-test-set-lacks-a-class",
         ),
         pytest.param(
-            pictures({"a": SMALL, "b": SMALL}),
+            make_pictures({"a": SMALL, "b": SMALL}),
             {"classes": {"x": ("c",), "y": ("*",)}},
             ParamsError,
             "data.classes names 'c'",
             id="class-map-names-a-missing-folder",
         ),
-        pytest.param(pictures({"a": SMALL}), {}, DataError, "at least two classes", id="one-class"),
+        pytest.param(make_pictures({"a": SMALL}), {}, DataError, "at least two classes", id="one-class"),
         pytest.param(
-            twice(pictures({"a": SMALL, "b": SMALL})),
+            repeat_first(make_pictures({"a": SMALL, "b": SMALL})),
             {},
             DataError,
             "is twice in the clean manifest",
@@ -227,24 +228,25 @@ def test_an_impossible_split_says_why_and_writes_nothing(
 def test_a_leak_is_refused_by_the_stage(
     tmp_path: Path, params_of: ParamsOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def careless(groups: "pd.Series[str]", *_: object, **__: object) -> pd.DataFrame:
+    def deal_carelessly(groups: "pd.Series[str]", *_: object, **__: object) -> pd.DataFrame:
         return pd.DataFrame({"split": ["train", "test"] * (len(groups) // 2), "fold": np.int8(0)})
 
-    monkeypatch.setattr(split, "partition", careless)
+    monkeypatch.setattr(split, "deal", deal_carelessly)
     with pytest.raises(DataError, match="more than one split"):
-        run(tmp_path, pictures({"a": SMALL, "b": SMALL}).assign(group="one"), params_of())
+        run(tmp_path, make_pictures({"a": SMALL, "b": SMALL}).assign(group="one"), params_of())
     assert not Paths(tmp_path).stage("split").exists()
 
 
 def test_unlikely_shares_are_told(params_of: ParamsOf) -> None:
     params = params_of()
     placed = split.split_pictures(
-        pictures({"a": BIG, "b": BIG}), classes={}, class_names=(), split=params.split
+        make_pictures({"a": BIG, "b": BIG}), classes={}, class_names=(), split=params.split
     )
     counts = split.count_classes(placed, ["a", "b"])
-    assert split.unlikely_shares(placed, counts, params.split) == []
+    shares = {part: getattr(params.split, part) for part in SPLITS}
+    assert find_unlikely_shares(placed, counts, shares) == []
     counts.loc["a"] += [-80, 80, 0]
-    told = split.unlikely_shares(placed, counts, params.split)
+    told = find_unlikely_shares(placed, counts, shares)
     assert [words.split(" were")[0].split(",")[0] for words in told] == [
         f"class 'a' has {counts.loc['a', 'train']:,}".split(",")[0],
         f"class 'a' has {counts.loc['a', 'val']} pictures in val",
@@ -255,7 +257,7 @@ def test_the_shares_are_logged_as_a_table(
     tmp_path: Path, params_of: ParamsOf, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO, logger="pipeline.stages.split"):
-        _, metrics = run(tmp_path, pictures({"a": SMALL, "b": SMALL}), params_of())
+        _, metrics = run(tmp_path, make_pictures({"a": SMALL, "b": SMALL}), params_of())
     lines = caplog.text.splitlines()
     assert any(re.match(r"a +300 +\d+ \(\d\d\.\d%\)", line) for line in lines)
     assert any(re.match(rf"all classes +600 +{metrics['n/train']} ", line) for line in lines)
@@ -264,12 +266,12 @@ def test_the_shares_are_logged_as_a_table(
 def test_many_classes_are_cut_short(params_of: ParamsOf) -> None:
     names = [f"class {i:03d}" for i in range(split.MAX_TABLE_ROWS + 50)]
     counts = pd.DataFrame({"train": range(150, 0, -1), "val": 1, "test": 1}, index=names)
-    lines = split.describe(counts).splitlines()
+    lines = split.describe_counts(counts).splitlines()
     assert len(lines) == split.MAX_TABLE_ROWS + 2
     assert "class 149" in lines[1]
 
 
-def held(paths: Paths, clean: pd.DataFrame, column: str) -> pd.DataFrame:
+def count_places(paths: Paths, clean: pd.DataFrame, column: str) -> pd.DataFrame:
     """Splits and folds a value of one of clean's columns has."""
     table = read_table(paths.split, SPLIT).to_pandas().merge(clean, on="id")
     return table.groupby(column)[["split", "fold"]].nunique()
@@ -279,7 +281,7 @@ def held(paths: Paths, clean: pd.DataFrame, column: str) -> pd.DataFrame:
 def test_a_scan_batch_and_its_near_duplicates_never_cross(
     exact: bool, tmp_path: Path, params_of: ParamsOf
 ) -> None:
-    clean = pictures({"a": BIG, "b": BIG})
+    clean = make_pictures({"a": BIG, "b": BIG})
     clean["batch"] = [f"s{i % 300:03d}" for i in range(len(clean))]
     clean["key"] = [
         f"{label}/{b}_{i}" for i, (label, b) in enumerate(zip(clean["label"], clean["batch"], strict=True))
@@ -289,44 +291,44 @@ def test_a_scan_batch_and_its_near_duplicates_never_cross(
     params = params_of(split={"group_by": r"/(s\d+)_", "exact": exact})
     paths, metrics = run(tmp_path, clean, params)
     named = clean[:BIG].assign(merged=[b if int(b[1:]) >= 10 else "one" for b in clean["batch"][:BIG]])
-    assert (held(paths, named, "merged") == 1).all(axis=None)
+    assert (count_places(paths, named, "merged") == 1).all(axis=None)
     assert metrics["n_without_group_by"] == BIG
     assert metrics["n_groups"] == 291 + BIG
 
 
 def test_a_new_picture_of_a_named_group_moves_none(tmp_path: Path, params_of: ParamsOf) -> None:
-    clean = pictures(dict.fromkeys("abcdefgh", SMALL))
+    clean = make_pictures(dict.fromkeys("abcdefgh", SMALL))
     clean["key"] = [f"x/{i % 90:02d}" for i in range(len(clean))]
     params = params_of(split={"group_by": r"\d\d"})
-    before = place_of(run(tmp_path / "1", clean, params)[0])
-    more = pictures({"a": 100}, start=SMALL)
+    before = read_places(run(tmp_path / "1", clean, params)[0])
+    more = make_pictures({"a": 100}, start=SMALL)
     more["key"] = [f"x/{i % 90:02d}" for i in range(100)]
-    after = place_of(run(tmp_path / "2", pd.concat([more, clean]), params)[0])
+    after = read_places(run(tmp_path / "2", pd.concat([more, clean]), params)[0])
     assert {id_: after[id_] for id_ in before} == before
 
 
 def test_a_class_that_is_one_group_is_explained(tmp_path: Path, params_of: ParamsOf) -> None:
-    clean = pictures({"a": SMALL, "b": 40})
+    clean = make_pictures({"a": SMALL, "b": 40})
     clean.loc[clean["label"] == "b", "group"] = "one"
-    with pytest.raises(DataError, match=r"class 'b'.*make them 1 group, never divided; add pictures"):
+    with pytest.raises(DataError, match=r"class 'b'.*1 group, and a group is never divided; add pictures"):
         run(tmp_path, clean, params_of())
 
 
 def test_exact_shares(tmp_path: Path, params_of: ParamsOf) -> None:
-    _, metrics = run(tmp_path, pictures({"a": 200, "b": 40}), params_of(split={"exact": True}))
+    _, metrics = run(tmp_path, make_pictures({"a": 200, "b": 40}), params_of(split={"exact": True}))
     assert [metrics[f"class/a/{part}"] for part in ("train", "val", "test")] == [140, 30, 30]
     assert [metrics[f"class/b/{part}"] for part in ("train", "val", "test")] == [28, 6, 6]
 
 
-def png_photos(clean: pd.DataFrame) -> list[dict[str, Any]]:
+def list_formats(clean: pd.DataFrame) -> list[dict[str, Any]]:
     return [{"format": "PNG" if label == "a" else "JPEG"} for label in clean["label"]]
 
 
 def test_a_shortcut_is_a_warning_with_the_fact_and_the_remedy(
     tmp_path: Path, params_of: ParamsOf, caplog: pytest.LogCaptureFixture
 ) -> None:
-    clean = pictures({"a": SMALL, "b": SMALL})
-    paths, metrics = run(tmp_path / "1", clean, params_of(), png_photos(clean))
+    clean = make_pictures({"a": SMALL, "b": SMALL})
+    paths, metrics = run(tmp_path / "1", clean, params_of(), list_formats(clean))
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert len(warnings) == 2
     assert "b is JPEG in 100 % of cases, the others in 0 %" in warnings[0]
@@ -336,7 +338,7 @@ def test_a_shortcut_is_a_warning_with_the_fact_and_the_remedy(
     assert metrics["residual_accuracy"] == 0.5
     assert "b is JPEG in 100 %" in json.loads(paths.shortcuts.read_text())["metadata"]["facts"][0]["sentence"]
     shuffled = clean.sample(frac=1, random_state=0)
-    again, _ = run(tmp_path / "2", shuffled, params_of(), png_photos(shuffled))
+    again, _ = run(tmp_path / "2", shuffled, params_of(), list_formats(shuffled))
     assert again.shortcuts.read_bytes() == paths.shortcuts.read_bytes()
     for name in ("shortcuts.png", "classes.png"):
         figures = [one.figures("split") / name for one in (paths, again)]
@@ -346,15 +348,15 @@ def test_a_shortcut_is_a_warning_with_the_fact_and_the_remedy(
 def test_without_a_shortcut_there_is_no_warning(
     tmp_path: Path, params_of: ParamsOf, caplog: pytest.LogCaptureFixture
 ) -> None:
-    paths, metrics = run(tmp_path, pictures({"a": SMALL, "b": SMALL}), params_of())
+    paths, metrics = run(tmp_path, make_pictures({"a": SMALL, "b": SMALL}), params_of())
     assert [record for record in caplog.records if record.levelno == logging.WARNING] == []
     assert metrics["metadata_accuracy"] == metrics["metadata_chance"] == 0.5
     assert json.loads(paths.shortcuts.read_text())["metadata"]["facts"] == []
 
 
 def test_the_audit_says_what_is_left_when_groups_are_apart(tmp_path: Path, params_of: ParamsOf) -> None:
-    clean = pictures({"a": SMALL, "b": SMALL})
+    clean = make_pictures({"a": SMALL, "b": SMALL})
     clean["key"] = [f"{key.split('/')[0]}/{i % 20}__{i}" for i, key in enumerate(clean["key"])]
     params = params_of(split={"group_by": r"(\d+)__"})
-    _, metrics = run(tmp_path, clean, params, png_photos(clean))
+    _, metrics = run(tmp_path, clean, params, list_formats(clean))
     assert metrics["metadata_accuracy/groups_apart"] == 1

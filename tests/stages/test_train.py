@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,10 +11,11 @@ import pyarrow as pa
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline.collection.pictures import Part, Pictures, read_part
+from pipeline.collection.pictures import Pictures, read_part
 from pipeline.collection.shards import ShardWriter
-from pipeline.errors import DataError, ModelError
+from pipeline.errors import ModelError
 from pipeline.evidence.metrics import log_loss
+from pipeline.images.recipe import Recipe
 from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.serving.classifier import Classifier
@@ -23,6 +25,7 @@ from pipeline.tables.parquet import write_table
 from pipeline.tracking.runs import Untracked
 from pipeline.training.history import CURVES
 from pipeline.training.policy import build_policy, write_policy
+from pipeline.training.trainer import Places
 
 Develop = Callable[..., Paths]
 ParamsOf = Callable[..., Params]
@@ -82,12 +85,12 @@ def trained(project: Paths, params: Params) -> tuple[Mapping[str, float], Listen
     return train.main(params, project, listener), listener
 
 
-def history_of(project: Paths) -> list[dict[str, str]]:
+def read_rows(project: Paths) -> list[dict[str, str]]:
     with project.history.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
-def validation(project: Paths) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+def read_validation(project: Paths) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     part = read_part("val", split_path=project.split, manifest_path=project.clean_manifest)
     return Pictures((project.shards, part)).gather(np.arange(len(part))), part.y
 
@@ -99,8 +102,6 @@ def test_outputs(project: Paths, trained: tuple[Mapping[str, float], Listener]) 
         "classifier",
         "classifier/classifier.json",
         "classifier/model.keras",
-        "figures",
-        "figures/curves.png",
         "history.csv",
     ]
     assert metrics["n_train"] == 50
@@ -111,7 +112,7 @@ def test_outputs(project: Paths, trained: tuple[Mapping[str, float], Listener]) 
 
 def test_history(project: Paths, trained: tuple[Mapping[str, float], Listener]) -> None:
     metrics, listener = trained
-    rows = history_of(project)
+    rows = read_rows(project)
     assert list(rows[0]) == ["epoch", *CURVES]
     assert [row["epoch"] for row in rows] == [str(i + 1) for i in range(int(metrics["epochs"]))]
     assert float(rows[-1]["learning_rate"]) == pytest.approx(0, abs=1e-4)
@@ -121,21 +122,24 @@ def test_history(project: Paths, trained: tuple[Mapping[str, float], Listener]) 
 
 
 def test_the_saved_model_is_the_best_one_without_augmentation(
-    project: Paths, trained: tuple[Mapping[str, float], Listener]
+    project: Paths, params: Params, trained: tuple[Mapping[str, float], Listener]
 ) -> None:
     """Its answers on the validation pictures are those of the best epoch."""
     metrics, _ = trained
-    pictures, y = validation(project)
+    pictures, y = read_validation(project)
     classifier = Classifier.load(project.classifier)
     y_prob = classifier.without_mirror().predict_pictures(pictures)
     assert classifier.settings.test_mirror
     assert (y_prob.argmax(axis=1) == y).mean() == pytest.approx(metrics["val/accuracy"])
     assert log_loss(y, y_prob) == pytest.approx(metrics["val/loss"], rel=1e-3)
-    least = min(float(row["val_loss"]) for row in history_of(project))
+    least = min(float(row["val_loss"]) for row in read_rows(project))
     assert metrics["val/loss"] == pytest.approx(least, rel=1e-5)
     assert metrics["val/accuracy"] > 0.8
     assert classifier.class_names == tuple(NAMES)
-    assert classifier.settings.fit == "pad"
+    assert classifier.settings.recipe.fit == "pad"
+    assert classifier.settings.recipe == Recipe.from_params(
+        params.clean, formats=params.validate_.formats, max_pixels=params.validate_.max_pixels
+    )
 
 
 def test_what_it_computed_with_is_said(trained: tuple[Mapping[str, float], Listener]) -> None:
@@ -160,16 +164,20 @@ def test_done_again_it_is_there_at_once(
 ) -> None:
     """Killed between its last epoch and DVC's record, it is not done twice; curves are told again."""
     before = (project.classifier / "classifier.json").read_bytes(), project.history.read_bytes()
-    weights = Classifier.load(project.classifier).predict_pictures(validation(project)[0])
+    weights = Classifier.load(project.classifier).predict_pictures(read_validation(project)[0])
     checkpoint = next(project.cache.glob("checkpoints/*/checkpoint.npz"))
     written_ns = checkpoint.stat().st_mtime_ns
     listener = Listener()
     assert train.main(params, project, listener) == trained[0]
     assert checkpoint.stat().st_mtime_ns == written_ns
     assert ((project.classifier / "classifier.json").read_bytes(), project.history.read_bytes()) == before
-    again = Classifier.load(project.classifier).predict_pictures(validation(project)[0])
+    again = Classifier.load(project.classifier).predict_pictures(read_validation(project)[0])
     assert np.array_equal(weights, again)
     assert [step for step, _ in listener.points] == [step for step, _ in trained[1].points]
+
+
+class Stopped(BaseException):
+    """Stands for a training: only its key is asked for."""
 
 
 @pytest.mark.parametrize(
@@ -181,37 +189,36 @@ def test_done_again_it_is_there_at_once(
         pytest.param("machine", True, id="another machine"),
     ],
 )
-def test_another_training_has_another_key(what: str, changes: bool, project: Paths, params: Params) -> None:
-    before = train.training_key(params, project, {"backend": "a"})
-    policy = project.policy.read_bytes()
-    if what == "policy":
-        project.policy.write_bytes(policy + b" ")
-    if what == "params":
-        params = params.model_copy(update={"train": params.train.model_copy(update={"epochs": 5})})
-    after = train.training_key(params, project, {"backend": "b" if what == "machine" else "a"})
+def test_another_training_has_another_key(
+    what: str, changes: bool, project: Paths, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By what dvc.yaml says that it depends on, and by what computes it."""
+    from pipeline.training import assembly
+
+    keys: list[str] = []
+
+    def stop(*collections: Any, places: Places, **named: Any) -> None:
+        assert places.checkpoints is not None
+        keys.append(places.checkpoints.key)
+        raise Stopped
+
+    monkeypatch.setattr(assembly, "fit", stop)
+    computation, policy = assembly.describe_computation(params.train), project.policy.read_bytes()
+    for is_changed in (False, True):
+        if is_changed and what == "policy":
+            project.policy.write_bytes(policy + b" ")
+        if is_changed and what == "params":
+            params = params.model_copy(update={"train": params.train.model_copy(update={"epochs": 5})})
+        other = {"backend": "b"} if is_changed and what == "machine" else {}
+        found = computation | other
+        monkeypatch.setattr(assembly, "describe_computation", lambda _, found=found: found)
+        with pytest.raises(Stopped):
+            train.main(params, project, Untracked())
     project.policy.write_bytes(policy)
-    assert (before != after) == changes
+    assert (keys[0] != keys[1]) == changes
 
 
 def test_an_unknown_network(project: Paths, params_of: ParamsOf) -> None:
     params = params_of(clean={"image_hw": [8, 8], "channels": 1}, train=SMALL | {"model": "conv5"})
     with pytest.raises(ModelError, match=r"got 'conv5' \(did you mean conv"):
         train.main(params, project, Untracked())
-
-
-@pytest.mark.parametrize(
-    ("y", "message"),
-    [
-        pytest.param([0, 1, 2], None, id="all there"),
-        pytest.param([0, 0, 2], r"val has no picture of 1 of 3 classes \(middle\)", id="one missing"),
-        pytest.param([], r"no picture of 3 of 3 classes \(dark, middle, light\)", id="none"),
-    ],
-)
-def test_classes_without_pictures(y: list[int], message: str | None) -> None:
-    place = np.zeros(len(y), np.int64)
-    part = Part(tuple(str(i) for i in range(len(y))), place, place, np.array(y, np.int64))
-    if message is None:
-        train.check_classes(part, "val", NAMES)
-    else:
-        with pytest.raises(DataError, match=message):
-            train.check_classes(part, "val", NAMES)

@@ -44,23 +44,31 @@ def lenient(params_of: ParamsOf) -> Params:
     return params_of(validate={"min_images_per_class": 5, "max_unreadable_share": 0.5})
 
 
-def manifest_of(source: Path) -> pa.Table:
-    opened = open_source(source, ignore=[], class_names=[], csv_label_column="label", csv_image_hw=(2, 2))
-    return validate.manifest_of(
-        opened,
-        formats=("PNG",),
-        max_pixels=10_000,
-        min_side_px=4,
-        min_local_contrast=0,
-        max_seconds=5,
-    )
+Look = Callable[[Path], pa.Table]
 
 
-def rows_of(manifest: pa.Table) -> dict[str, dict[str, Any]]:
+@pytest.fixture
+def look(params_of: ParamsOf) -> Look:
+    """`look(source)`: the manifest of PNG files, those of one colour too."""
+
+    def look(source: Path) -> pa.Table:
+        limits = {
+            "max_pixels": 10_000,
+            "min_side_px": 4,
+            "min_local_contrast": 0,
+            "max_seconds_per_file": 5.0,
+        }
+        params = params_of(data={"ignore": []}, validate={"formats": ["PNG"], **limits})
+        return validate.build_manifest(open_source(source, params.data), params.validate_)
+
+    return look
+
+
+def index_rows(manifest: pa.Table) -> dict[str, dict[str, Any]]:
     return {row["key"]: row for row in manifest.to_pylist()}
 
 
-def outputs(paths: Paths) -> dict[str, bytes]:
+def read_outputs(paths: Paths) -> dict[str, bytes]:
     folder = paths.stage("validate")
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
@@ -71,7 +79,7 @@ def test_a_sound_collection(project: Paths, lenient: Params) -> None:
     keys = manifest.column("key").to_pylist()
     assert keys == sorted(keys)
     assert len(set(manifest.column("id").to_pylist())) == len(keys) == 30
-    row = rows_of(manifest)["line/3.png"]
+    row = index_rows(manifest)["line/3.png"]
     assert (row["label"], row["verdict"], row["format"], row["width"]) == ("line", "kept", "PNG", 8)
     assert row["brightness"] == pytest.approx(83 / 255)
     assert read_table(project.raw_classes, RAW_CLASSES).to_pydict() == {
@@ -95,14 +103,14 @@ def test_a_second_run_writes_the_same_bytes(
     project: Paths, lenient: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     metrics = validate.main(lenient, project, Untracked())
-    first = outputs(project)
+    first = read_outputs(project)
     shutil.rmtree(project.stage("validate"))
     monkeypatch.setenv("DARKROOM_WORKERS", "2")
     assert validate.main(lenient, project, Untracked()) == metrics
-    assert outputs(project) == first
+    assert read_outputs(project) == first
 
 
-def test_folder_zip_and_tar_give_the_same_manifest(project: Paths, tmp_path: Path) -> None:
+def test_folder_zip_and_tar_give_the_same_manifest(project: Paths, look: Look, tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "s.zip", "w") as archive:
         for path in sorted(project.raw.rglob("*.png"), reverse=True):
             archive.write(path, path.relative_to(project.raw))
@@ -110,12 +118,12 @@ def test_folder_zip_and_tar_give_the_same_manifest(project: Paths, tmp_path: Pat
         tar.add(project.raw, arcname="wrapper")
     written = []
     for source in (project.raw, tmp_path / "s.zip", tmp_path / "s.tar.gz"):
-        write_table(manifest_of(source), tmp_path / "manifest.parquet")
+        write_table(look(source), tmp_path / "manifest.parquet")
         written.append((tmp_path / "manifest.parquet").read_bytes())
     assert written[0] == written[1] == written[2]
 
 
-def test_every_file_has_a_row_and_what_is_wrong_a_reason(project: Paths) -> None:
+def test_every_file_has_a_row_and_what_is_wrong_a_reason(project: Paths, look: Look) -> None:
     raw = project.raw
     good = (raw / "line" / "0.png").read_bytes()
     (raw / "line" / "text.png").write_bytes(b"hello")
@@ -125,7 +133,7 @@ def test_every_file_has_a_row_and_what_is_wrong_a_reason(project: Paths) -> None
     (raw / "line" / "link.png").symlink_to("/etc/passwd")
     (raw / "line" / "named.jpg").write_bytes(good)
     (raw / "stray.png").write_bytes(good)
-    rows = rows_of(manifest_of(raw))
+    rows = index_rows(look(raw))
     assert len(rows) == 37
     reasons = {key: row["reason"] for key, row in rows.items() if row["verdict"] == "quarantined"}
     assert reasons == {
@@ -159,7 +167,7 @@ def empty(paths: Paths) -> None:
     (paths.raw / "nothing").mkdir()
 
 
-def single(paths: Paths) -> None:
+def isolate(paths: Paths) -> None:
     shutil.rmtree(paths.raw / "line")
     shutil.rmtree(paths.raw / "square")
 
@@ -175,7 +183,7 @@ def single(paths: Paths) -> None:
         ),
         pytest.param(thin, r"at least 5 readable.*line 2 .*validate.min_images_per_class", id="a thin class"),
         pytest.param(empty, r"at least 5 readable.*nothing 0", id="an empty class"),
-        pytest.param(single, "at least two classes.*got 1", id="one class"),
+        pytest.param(isolate, "at least two classes.*got 1", id="one class"),
     ],
 )
 def test_an_unfit_collection_stops_with_one_line_and_leaves_everything_to_look_at(
@@ -186,7 +194,7 @@ def test_an_unfit_collection_stops_with_one_line_and_leaves_everything_to_look_a
         validate.main(params_of(validate={"min_images_per_class": 5}), project, Untracked())
     assert "\n" not in str(caught.value)
     assert str(project.root) not in str(caught.value)
-    assert set(outputs(project)) == OUTPUTS
+    assert set(read_outputs(project)) == OUTPUTS
     page = (project.data_docs / "index.html").read_text(encoding="utf-8")
     assert "not met: stops the stage" in page
 

@@ -23,7 +23,7 @@ STAGE = """  {name}:
 SCRIPT = """
 import sys
 from pathlib import Path
-from pipeline.lineage import Lineage
+from pipeline.tracking.lineage import Lineage
 from pipeline.paths import Paths
 name = sys.argv[1]
 folder = Path("data") / name
@@ -32,7 +32,7 @@ folder = Path("data") / name
 (folder / "folder" / "deep" / "b-\u00e9.txt").write_text("b")
 (folder / "folder" / "a.txt").write_text("a")
 (folder / "metrics.json").write_text("{}")
-Path(f"{name}.entry").write_text(Lineage(Paths(Path.cwd())).entry_from_files(name))
+Path(f"{name}.entry").write_text(Lineage(Paths(Path.cwd())).hash_entry_from_files(name))
 """
 
 
@@ -60,11 +60,14 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Paths:
 @pytest.mark.parametrize("stage", UPSTREAM)
 def test_entry_of_a_running_stage_is_the_one_in_the_lock(chain: Paths, stage: str) -> None:
     noted = (chain.root / f"{stage}.entry").read_text()
-    assert noted == Lineage(chain).entry_from_lock(stage)
+    assert noted == Lineage(chain).hash_entry_from_lock(stage)
 
 
 def test_folder_md5_is_dvcs(chain: Paths) -> None:
-    assert compute_md5(chain.root / "data/clean/folder") == Lineage(chain).outs("clean")["data/clean/folder"]
+    assert (
+        compute_md5(chain.root / "data/clean/folder")
+        == Lineage(chain).list_outs("clean")["data/clean/folder"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -76,12 +79,12 @@ def test_folder_md5_is_dvcs(chain: Paths) -> None:
 )
 def test_state_follows_parameters(chain: Paths, tmp_path: Path, old: str, new: str) -> None:
     shutil.copytree(chain.root, tmp_path, dirs_exist_ok=True)
-    before = Lineage(Paths(tmp_path)).state()
-    assert before == Lineage(chain).state()
+    before = Lineage(Paths(tmp_path)).hash_state()
+    assert before == Lineage(chain).hash_state()
     for name in ("params.yaml", "dvc.lock"):
         text = (tmp_path / name).read_text()
         (tmp_path / name).write_text(text.replace(old, new).replace("rate: 0.001", "rate: 0.002"))
-    assert Lineage(Paths(tmp_path)).state() != before
+    assert Lineage(Paths(tmp_path)).hash_state() != before
 
 
 def test_a_file_that_is_not_the_locks_is_refused(chain: Paths) -> None:
@@ -99,4 +102,4 @@ def test_no_lock_is_a_clear_error(tmp_path: Path, chain: Paths) -> None:
     for name in ("dvc.yaml", "params.yaml"):
         (tmp_path / name).write_text((chain.root / name).read_text())
     with pytest.raises(PromotionError, match="no entry for validate; run `dvc repro`"):
-        Lineage(Paths(tmp_path)).state()
+        Lineage(Paths(tmp_path)).hash_state()

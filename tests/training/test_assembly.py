@@ -113,7 +113,7 @@ def test_what_computes_is_said_with_its_precision(
         said = describe_computation(params_of(train={"precision": choice}).train)
         assert said == device.describe_machine() | {"precision": precision}
     assert [record.getMessage() for record in caplog.records] == [
-        "train.precision: this machine only emulates mixed_float16, which is slow; auto is not"
+        "train.precision: this machine only emulates mixed_float16, which is slow; set it to auto"
     ]
 
 

@@ -48,7 +48,7 @@ class Story:
         self.model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
         self.model.compile(keras.optimizers.SGD(0.1), "mse")
         optimizer = self.model.optimizer
-        self.callbacks = [
+        self.callbacks: list[Any] = [
             EpochKeeper(
                 state, model=self.model, optimizer=optimizer, last_epoch=last_epoch, patience=patience
             ),

@@ -53,7 +53,7 @@ def test_damaged(n_bytes: int, tmp_path: Path, caplog: pytest.LogCaptureFixture)
     checkpoints.save({}, ARRAYS)
     checkpoints.path.write_bytes(checkpoints.path.read_bytes()[:n_bytes])
     assert checkpoints.load() is None
-    assert "training starts anew" in caplog.text
+    assert "training starts from the beginning" in caplog.text
 
 
 def test_a_failed_save_leaves_the_last_one(tmp_path: Path) -> None:

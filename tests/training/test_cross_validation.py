@@ -109,7 +109,7 @@ def test_answers_come_in_the_order_of_the_fold(
     how: dict[str, Any] = {"policy": policy, "params": params, "features": tmp_path / "features"}
     y_prob = answer_fold(tmp_path, part, fold, **how)
     assert y_prob[:, 0] == pytest.approx(10 * fold.test / 255)
-    assert (y_prob.dtype, y_prob.shape) == (np.float32, (7, 2))
+    assert (y_prob.dtype.name, y_prob.shape) == ("float32", (7, 2))
     assert heard["shown"] == [sorted(10 * fold.train), sorted(10 * fold.val)]
     assert len(set(heard["groups"])) == len({i // 2 for i in fold.train})
     assert (heard["n_classes"], heard["policy"], heard["params"]) == (3, policy, params)
@@ -126,7 +126,7 @@ def test_a_fold_is_answered_by_a_trained_network(part: Part, params: TrainParams
     fold = Fold(np.arange(0, 12), np.arange(12, 18), np.arange(18, N))
     how: dict[str, Any] = {"policy": (), "params": params, "features": None}
     y_prob = answer_fold(tmp_path, part, fold, **how)
-    assert (y_prob.dtype, y_prob.shape) == (np.float32, (6, 3))
+    assert (y_prob.dtype.name, y_prob.shape) == ("float32", (6, 3))
     assert y_prob.sum(axis=1) == pytest.approx(1, abs=1e-5)
     assert np.array_equal(answer_fold(tmp_path, part, fold, **how), y_prob)
     backwards = fold._replace(test=fold.test[::-1])

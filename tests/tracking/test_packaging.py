@@ -1,0 +1,71 @@
+"""packaging: what a logged model is made of; that it works elsewhere is in tests/serving/test_pyfunc.py."""
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import pipeline
+from pipeline.tracking.connection import connect
+from pipeline.tracking.packaging import log_model
+from pipeline.tracking.runs import create_run
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+PACKAGE = Path(pipeline.__file__).parent
+
+
+@pytest.fixture(scope="module")
+def client(tracking_root: Path) -> "MlflowClient":
+    return connect(tracking_root)
+
+
+@pytest.fixture(scope="module")
+def run_id(client: "MlflowClient", tracking_root: Path) -> str:
+    return create_run(client, tracking_root, "train", tags={}).run_id
+
+
+@pytest.fixture(scope="module")
+def model_uri(run_id: str, classifier_folder: Path) -> str:
+    return log_model(run_id, classifier_folder)
+
+
+@pytest.fixture(scope="module")
+def logged(model_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the logged model."""
+    import mlflow
+
+    into = tmp_path_factory.mktemp("logged")
+    return Path(mlflow.artifacts.download_artifacts(model_uri, dst_path=str(into)))
+
+
+def list_code(folder: Path) -> dict[str, bytes]:
+    """The source files below a folder, by name."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.py")}
+
+
+def test_it_belongs_to_its_run(client: "MlflowClient", run_id: str, model_uri: str) -> None:
+    run = client.get_run(run_id)
+    (model,) = client.search_logged_models(experiment_ids=[run.info.experiment_id])
+    assert (model.model_uri, model.source_run_id, model.name) == (model_uri, run_id, "classifier")
+
+
+def test_the_package_travels_with_it(logged: Path) -> None:
+    assert list_code(logged / "code" / "pipeline") == list_code(PACKAGE)
+    assert (logged / "pyfunc.py").read_bytes() == (PACKAGE / "serving" / "pyfunc.py").read_bytes()
+
+
+def test_the_classifier_is_in_it_as_it_was(logged: Path, classifier_folder: Path) -> None:
+    (folder,) = (path for path in (logged / "artifacts").iterdir() if path.is_dir())
+    for path in classifier_folder.iterdir():
+        assert (folder / path.name).read_bytes() == path.read_bytes()
+
+
+def test_requirements_are_the_installed_versions(logged: Path) -> None:
+    """Whatever the package imports to answer a picture is among them, and Keras' backend."""
+    lines = (logged / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    required = dict(line.split("==") for line in lines)
+    assert required == {name: version(name) for name in required}
+    assert {"mlflow", "keras", "tensorflow", "numpy", "pandas", "pillow"} <= set(required)
