@@ -273,7 +273,7 @@ def _describe(fault: Any) -> str:
     key = ".".join(str(part) for part in fault["loc"]) or "params"
     match fault["type"]:
         case "extra_forbidden":
-            return f"{key} is not a known key{_nearest(fault['loc'])}"
+            return f"{key} is not a known key{_suggest(fault['loc'])}"
         case "missing":
             return f"{key} is missing"
         case _:
@@ -284,15 +284,15 @@ def _describe(fault: Any) -> str:
             )
 
 
-def _nearest(loc: tuple[str | int, ...]) -> str:
+def _suggest(loc: tuple[str | int, ...]) -> str:
     """A hint for a misspelt key: the most similar known key of the same section, or all of its keys."""
     section: type[BaseModel] | None = Params
     for part in loc[:-1]:
-        field = _fields(section).get(str(part)) if section else None
+        field = _list_fields(section).get(str(part)) if section else None
         section = field if isinstance(field, type) and issubclass(field, BaseModel) else None
-    known = list(_fields(section)) if section else []
+    known = list(_list_fields(section)) if section else []
     return nearest(str(loc[-1]), known, n=1) or f" (allowed: {', '.join(known)})"
 
 
-def _fields(section: type[BaseModel]) -> dict[str, Any]:
+def _list_fields(section: type[BaseModel]) -> dict[str, Any]:
     return {field.alias or name: field.annotation for name, field in section.model_fields.items()}

@@ -193,7 +193,7 @@ def project_root(start: Path | None = None) -> Path:
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
+def write_whole(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`, and rename it to `path` on success.
 
     A reader never sees half a file, and a file that DVC hard-linked from its cache is never edited in place.

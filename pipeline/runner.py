@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from pipeline.errors import DarkroomError
 from pipeline.params import Params, flatten, load_params
-from pipeline.paths import Paths, project_root, written_whole
+from pipeline.paths import Paths, project_root, write_whole
 from pipeline.tracking.lineage import Lineage
 from pipeline.tracking.runs import ENTRY_TAG, Run, Tracked, Untracked, open_stage_run
 
@@ -60,7 +60,7 @@ def execute(name: str, main: StageMain, paths: Paths) -> None:
 
 def write_metrics(metrics: Metrics, paths: Paths, name: str) -> None:
     """Write data/<stage>/metrics.json: sorted keys, rounded numbers, the same bytes for the same metrics."""
-    with written_whole(paths.metrics(name)) as temporary:
+    with write_whole(paths.metrics(name)) as temporary:
         temporary.write_text(
             json.dumps(round_metrics(metrics), indent=2, sort_keys=True) + "\n", encoding="utf-8"
         )

@@ -8,8 +8,7 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parents[1]
 PIPELINE = REPO / "pipeline"
 
-# What a stage imports and dvc.yaml leaves out, because it cannot change a byte of data; nor can what only these
-# import.
+# What a stage imports and dvc.yaml leaves out: it cannot change a byte of data, nor can what only it imports.
 NO_DATA = {
     *(f"pipeline/{name}.py" for name in ("__init__", "errors", "params", "paths", "progress", "runner")),
     *(f"pipeline/tracking/{name}.py" for name in ("connection", "lineage", "packaging", "runs")),

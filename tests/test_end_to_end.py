@@ -119,7 +119,7 @@ def test_nothing_to_do_adds_nothing(clone: Clone) -> None:
     assert clone.run("git", "status", "--porcelain") == ""
 
 
-# A picture, a page or a schema, and the stages that make or read it. What follows from changed outputs, DVC sees.
+# A picture, a page or a schema, and the stages that make or read it. DVC sees what follows from outputs.
 TOUCHED = {
     "figures/sizes.py": {"validate"},
     "figures/measures.py": {"validate"},
@@ -148,7 +148,7 @@ TOUCHED = {
 
 
 def test_a_picture_a_page_or_a_table_concerns_its_own_stages_only(clone: Clone) -> None:
-    """Each file is changed, and `dvc status` asked which stages see it; a label on a figure trains nothing."""
+    """Each file is changed, and `dvc status` says which stages see it: a label on a figure trains nothing."""
     before = {name: (clone.root / "pipeline" / name).read_bytes() for name in TOUCHED}
     for name, content in before.items():
         (clone.root / "pipeline" / name).write_bytes(content + b"\n")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.paths import STAGES, Paths, project_root, written_whole
+from pipeline.paths import STAGES, Paths, project_root, write_whole
 
 
 def test_every_path_hangs_off_the_root(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_without_a_project_the_root_is_where_one_stands(tmp_path: Path) -> None:
 
 def test_a_file_arrives_whole_and_its_folder_is_made(tmp_path: Path) -> None:
     path = tmp_path / "new" / "a.txt"
-    with written_whole(path) as temporary:
+    with write_whole(path) as temporary:
         temporary.write_text("all")
         assert temporary.parent == path.parent
         assert not path.exists()
@@ -82,7 +82,7 @@ def test_a_failure_leaves_the_old_file(tmp_path: Path) -> None:
     path.write_text("old")
 
     def fail() -> None:
-        with written_whole(path) as temporary:
+        with write_whole(path) as temporary:
             temporary.write_text("half")
             raise KeyboardInterrupt
 
@@ -96,6 +96,6 @@ def test_a_file_that_dvc_linked_from_its_cache_is_not_edited_in_place(tmp_path: 
     cached, path = tmp_path / "cached", tmp_path / "a.txt"
     cached.write_text("cached")
     os.link(cached, path)
-    with written_whole(path) as temporary:
+    with write_whole(path) as temporary:
         temporary.write_text("new")
     assert (cached.read_text(), path.read_text()) == ("cached", "new")

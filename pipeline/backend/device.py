@@ -35,7 +35,7 @@ def set_up_device() -> str:
     if choice == "cpu":
         os.environ.setdefault("JAX_PLATFORMS", "cpu")
     keep_freed_memory()
-    with _silence():
+    with _silence_start():
         import keras
 
     n_gpus = (
@@ -138,7 +138,7 @@ def _name_gpu(gpus: Sequence[str]) -> str:
 
 
 @contextmanager
-def _silence() -> Iterator[None]:
+def _silence_start() -> Iterator[None]:
     """Keep TensorFlow's start-up notes out of the log, unless the user has set a level.
 
     Its C++ part writes four lines about CUDA before it reads the level, so the file descriptor is redirected.

@@ -19,7 +19,7 @@ def stream(fed: Any) -> Any:
         return fed
     import tensorflow as tf
 
-    def gathered() -> Iterator[Any]:
+    def gather_batches() -> Iterator[Any]:
         return map(fed.__getitem__, range(len(fed)))
 
     def spec(array: Any) -> Any:
@@ -28,7 +28,7 @@ def stream(fed: Any) -> Any:
     options = tf.data.Options()
     options.autotune.enabled = False
     signature = tf.nest.map_structure(spec, fed[0])
-    batches = tf.data.Dataset.from_generator(gathered, output_signature=signature)
+    batches = tf.data.Dataset.from_generator(gather_batches, output_signature=signature)
     return batches.prefetch(2).apply(tf.data.experimental.assert_cardinality(len(fed))).with_options(options)
 
 

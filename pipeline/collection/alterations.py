@@ -57,7 +57,7 @@ def choose_imperfect_copies(ids: Sequence[str], *, params: AugmentParams) -> Cop
     The choice depends on (seed, id) alone. A larger share keeps the pictures of a smaller one and adds
     others.
     """
-    is_chosen = _draws(ids, params.seed)[:, 0] < params.imperfect
+    is_chosen = _draw_numbers(ids, params.seed)[:, 0] < params.imperfect
     return [(id_, IMPERFECT) for id_, yes in sorted(zip(ids, is_chosen, strict=True)) if yes]
 
 
@@ -70,7 +70,7 @@ def make_imperfect(pictures: Uint8, ids: Sequence[str], *, seed: int) -> Uint8:
     half a frame with stripes.) Pictures are uint8 [n, height, width, channels], before and after.
     """
     height, width = pictures.shape[1:3]
-    _, kind, strength, top, left = _draws(ids, seed).T[:5, :, None, None]
+    _, kind, strength, top, left = _draw_numbers(ids, seed).T[:5, :, None, None]
     is_turned = kind < 0.5
     size = np.where(is_turned, 1, _LEAST_SIZE + (_MOST_SIZE - _LEAST_SIZE) * strength)
     angle = np.where(is_turned, np.deg2rad(_MOST_TURN_DEG * (2 * strength - 1)), 0)
@@ -97,7 +97,7 @@ def _sample(pictures: Uint8, y: Float64, x: Float64) -> Uint8:
     return np.asarray(np.rint(above * (1 - down) + below * down), np.uint8)
 
 
-def _draws(ids: Sequence[str], seed: int) -> Float64:
+def _draw_numbers(ids: Sequence[str], seed: int) -> Float64:
     """Eight numbers in [0, 1) per picture, from (seed, id) alone: float64 [n, 8]."""
     digests = b"".join(hashlib.sha256(f"{seed}/imperfect/{id_}".encode()).digest() for id_ in ids)
     return np.frombuffer(digests, ">u4").reshape(-1, 8) / 2**32

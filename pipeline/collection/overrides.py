@@ -17,7 +17,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from pipeline.errors import DataError, nearest, one_line
-from pipeline.paths import written_whole
+from pipeline.paths import write_whole
 
 COLUMNS = ("id", "key", "action", "label", "note")
 ACTIONS = ("restore", "drop", "relabel")
@@ -62,7 +62,7 @@ def read_overrides(path: Path) -> list[Override]:
 
 def write_overrides(overrides: Iterable[Override], path: Path) -> None:
     """Write the decisions whole: sorted by key, the same bytes for the same decisions."""
-    with written_whole(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+    with write_whole(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         writer.writerows(astuple(one) for one in sorted(overrides, key=lambda one: (one.key, one.id)))

@@ -32,7 +32,7 @@ from pipeline.figures.drawing import shorten
 from pipeline.figures.sheets import draw_sheet
 from pipeline.images.picture import make_thumbnail
 from pipeline.params import load_params
-from pipeline.paths import Paths, written_whole
+from pipeline.paths import Paths, write_whole
 from pipeline.refusals import REASONS
 from pipeline.sources import open_source
 from pipeline.tables.parquet import read_table
@@ -116,7 +116,7 @@ def describe_counts(files: Sequence[File]) -> str:
 
 def write_list(files: Sequence[File], path: Path) -> None:
     """Write a CSV with one line per file: key, label, reason, detail, id."""
-    with written_whole(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+    with write_whole(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(LISTED)
         writer.writerows([file.to_row()[name] for name in LISTED] for file in files)

@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.expectations.report import Finding, Report
-from pipeline.paths import written_whole
+from pipeline.paths import write_whole
 from pipeline.tables.parquet import count_values
 
 _MAX_ROWS = 200  # classes on a page
@@ -55,7 +55,7 @@ class Contents:
 def write_docs(report: Report, contents: Contents, docs: Path) -> None:
     """Write `index.html` into the folder `docs`, which is made anew: the same bytes for the same report."""
     shutil.rmtree(docs, ignore_errors=True)
-    with written_whole(docs / "index.html") as temporary:
+    with write_whole(docs / "index.html") as temporary:
         temporary.write_text("\n".join(_render(report, contents)) + "\n", encoding="utf-8")
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pipeline.errors import DataError
 from pipeline.expectations.engine import drop_volatile
-from pipeline.paths import written_whole
+from pipeline.paths import write_whole
 
 _log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class Report:
 
     def write(self, path: Path) -> None:
         """Write the result as JSON with sorted keys."""
-        with written_whole(path) as temporary:
+        with write_whole(path) as temporary:
             text = json.dumps(self.result, indent=2, sort_keys=True, allow_nan=False)
             temporary.write_text(text + "\n", encoding="utf-8")
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.paths import written_whole
+from pipeline.paths import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,7 +52,7 @@ def save(figure: "Figure", path: Path, *, compress_level: int = 6) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     FigureCanvasAgg(figure)
-    with written_whole(path) as temporary, warnings.catch_warnings():
+    with write_whole(path) as temporary, warnings.catch_warnings():
         # Letters that the font lacks become boxes. That is no reason to stop, or to fill the log.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(

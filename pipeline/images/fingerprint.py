@@ -61,7 +61,7 @@ def take_fingerprint(grid: "Image", *, small: bool) -> Fingerprint:
     pdq = np.packbits(bits.astype(bool)).tobytes()
     if small or not quality:
         return Fingerprint(pdq, 0, b"")
-    return Fingerprint(pdq, int(quality), pdq + _view_prints(grid)[1:].tobytes())
+    return Fingerprint(pdq, int(quality), pdq + _take_views(grid)[1:].tobytes())
 
 
 def is_small(size: tuple[int, int]) -> bool:
@@ -80,7 +80,7 @@ def shrink(image: "Image", box: tuple[float, float, float, float] | None) -> "Im
     return image.resize((GRID_PX, GRID_PX), Image.Resampling.BILINEAR, box=box).convert("RGB")
 
 
-def _view_prints(grid: "Image") -> NDArray[np.uint8]:
+def _take_views(grid: "Image") -> NDArray[np.uint8]:
     """PDQ of each view, uint8 [v, 32], without drawing it: crops are linear, turns change signs only."""
     kernels = _build_kernels().reshape(-1, GRID_PX)
     # All are whole numbers below 2^53, so sums are exact in any order.

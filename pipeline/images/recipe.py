@@ -1,6 +1,6 @@
 """How an image file becomes a picture of the collection: one value, from params.yaml to the served model."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 if TYPE_CHECKING:  # workers hold no more than they need: pydantic is 13 MB
@@ -53,6 +53,8 @@ class Recipe:
         Raises:
             TypeError: keys are missing or unknown.
         """
+        if wrong := values.keys() ^ {field.name for field in fields(cls)}:
+            raise TypeError(f"the recipe lacks or has too much: {', '.join(sorted(wrong))}")
         frozen: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
         return cls(**frozen)
 

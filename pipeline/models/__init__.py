@@ -1,8 +1,8 @@
 """The registry of networks: `build_model("compact", ...)`. One file per family, each with its source.
 
-A network of our own gives `features(pictures, knobs) -> tensor`, and `MIN_SIDE_PX`, the shortest side that it
-can take. A network with weights from elsewhere gives `backbone(...)`, a `keras.Model` from pictures to
-features. What all share is here: uint8 in, a head, class probabilities out.
+A network of our own gives `add_features(pictures, knobs) -> tensor`, and `MIN_SIDE_PX`, the shortest side
+that it can take. A network with weights from elsewhere gives `build_backbone(...)`, a `keras.Model` from
+pictures to features. What all share is here: uint8 in, a head, class probabilities out.
 """
 
 from collections.abc import Callable, Mapping
@@ -37,13 +37,13 @@ class Family(NamedTuple):
 
 
 FAMILIES: Mapping[str, Family] = {
-    "compact": Family(compact.features, compact.MIN_SIDE_PX),
-    "conv1": Family(conv1.features, conv1.MIN_SIDE_PX),
-    "conv2": Family(conv2.features, conv2.MIN_SIDE_PX),
-    "conv3": Family(conv3.features, conv3.MIN_SIDE_PX),
-    "conv4": Family(conv4.features, conv4.MIN_SIDE_PX),
-    "conv_gru": Family(conv_gru.features, conv_gru.MIN_SIDE_PX),
-    "vgg_bn": Family(vgg_bn.features, vgg_bn.MIN_SIDE_PX),
+    "compact": Family(compact.add_features, compact.MIN_SIDE_PX),
+    "conv1": Family(conv1.add_features, conv1.MIN_SIDE_PX),
+    "conv2": Family(conv2.add_features, conv2.MIN_SIDE_PX),
+    "conv3": Family(conv3.add_features, conv3.MIN_SIDE_PX),
+    "conv4": Family(conv4.add_features, conv4.MIN_SIDE_PX),
+    "conv_gru": Family(conv_gru.add_features, conv_gru.MIN_SIDE_PX),
+    "vgg_bn": Family(vgg_bn.add_features, vgg_bn.MIN_SIDE_PX),
 }
 EFFICIENTNET_LITE0 = "efficientnet_lite0"
 
@@ -134,8 +134,8 @@ def _build_features(name: str, pictures: Any, *, image_hw: tuple[int, int], knob
 
 def _build_backbone(name: str, *, image_hw: tuple[int, int], channels: int, weights: str | None) -> Any:
     if name == EFFICIENTNET_LITE0:
-        return efficientnet_lite0.backbone(image_hw=image_hw, channels=channels, weights=weights)
-    return applications.backbone(name, image_hw=image_hw, channels=channels, weights=weights)
+        return efficientnet_lite0.build_backbone(image_hw=image_hw, channels=channels, weights=weights)
+    return applications.build_backbone(name, image_hw=image_hw, channels=channels, weights=weights)
 
 
 def _keep_statistics(backbone: Any) -> None:

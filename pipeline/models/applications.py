@@ -26,7 +26,7 @@ class Scaling(NamedTuple):
     offset: tuple[float, float, float]
 
 
-def backbone(name: str, *, image_hw: tuple[int, int], channels: int, weights: str | None) -> Any:
+def build_backbone(name: str, *, image_hw: tuple[int, int], channels: int, weights: str | None) -> Any:
     """A `keras.Model` named "backbone": uint8 [batch, height, width, channels] to float32 [batch, n].
 
     Grey pictures become colour pictures of three equal channels.
@@ -44,10 +44,10 @@ def backbone(name: str, *, image_hw: tuple[int, int], channels: int, weights: st
 
     build, module = find(name)
     own_file = weights is not None and weights.endswith((".weights.h5", ".keras"))
-    trunk = _trunk(name, build, image_hw=image_hw, weights=None if own_file else weights)
+    trunk = _build_trunk(name, build, image_hw=image_hw, weights=None if own_file else weights)
     pictures = keras.Input((*image_hw, channels), dtype="uint8")
     x = keras.layers.Concatenate()([pictures] * 3) if channels == 1 else pictures
-    features = trunk(_scaled(x, scaling_of(module)))
+    features = trunk(_add_scaling(x, find_scaling(module)))
     model = keras.Model(
         pictures, keras.layers.Activation("linear", dtype="float32")(features), name="backbone"
     )
@@ -64,7 +64,7 @@ def find(name: str) -> tuple[Callable[..., Any], ModuleType]:
     """
     import keras
 
-    known = names()
+    known = list_names()
     short = name.removeprefix(PREFIX)
     if short not in known:
         hint = nearest(short, known) or f"; they are {', '.join(known)}"
@@ -74,7 +74,7 @@ def find(name: str) -> tuple[Callable[..., Any], ModuleType]:
     return build, module
 
 
-def names() -> list[str]:
+def list_names() -> list[str]:
     """The networks of `keras.applications`, sorted."""
     import keras
 
@@ -82,22 +82,22 @@ def names() -> list[str]:
     return sorted(name for name, what in found if name[0].isupper() and callable(what))
 
 
-def scaling_of(module: ModuleType) -> Scaling:
+def find_scaling(module: ModuleType) -> Scaling:
     """The scaling of a family: what its `preprocess_input` makes of black, and of single channels of 1."""
     probes = np.concatenate([np.zeros((1, 3)), np.eye(3)]).astype(np.float32).reshape(4, 1, 1, 3)
     black, *single = np.asarray(module.preprocess_input(probes.copy())).reshape(4, 3)
     gains = np.array(single) - black  # one row per input channel, one column per output channel
     is_reversed = not gains[0, 0]
     scale = gains[::-1].diagonal() if is_reversed else gains.diagonal()
-    return Scaling(is_reversed, _three(scale), _three(black))
+    return Scaling(is_reversed, _make_triple(scale), _make_triple(black))
 
 
-def _three(values: Any) -> tuple[float, float, float]:
+def _make_triple(values: Any) -> tuple[float, float, float]:
     first, second, third = (float(value) for value in values)
     return first, second, third
 
 
-def _scaled(x: Any, scaling: Scaling) -> Any:
+def _add_scaling(x: Any, scaling: Scaling) -> Any:
     import keras
 
     if scaling.is_reversed:
@@ -105,7 +105,9 @@ def _scaled(x: Any, scaling: Scaling) -> Any:
     return keras.layers.Rescaling(list(scaling.scale), offset=list(scaling.offset), dtype="float32")(x)
 
 
-def _trunk(name: str, build: Callable[..., Any], *, image_hw: tuple[int, int], weights: str | None) -> Any:
+def _build_trunk(
+    name: str, build: Callable[..., Any], *, image_hw: tuple[int, int], weights: str | None
+) -> Any:
     if weights not in (None, "imagenet") and not Path(str(weights)).is_file():
         raise ModelError(f"train.weights: {weights} does not exist; give a file, imagenet or null")
     try:

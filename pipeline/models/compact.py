@@ -19,23 +19,23 @@ _LAST_SIDE_PX = 4  # stages follow until the shorter side is at most this
 _MOMENTUM = 0.9  # small collections have few steps per epoch: Keras' 0.99 lags epochs behind
 
 
-def features(pictures: Any, knobs: Knobs) -> Any:
+def add_features(pictures: Any, knobs: Knobs) -> Any:
     """Pictures in [0, 1], float [batch, height, width, channels], to features [batch, n_filters]."""
     from keras import layers
 
     side_px = min(pictures.shape[1:3])
     n_filters = _N_FILTERS
-    x = _convolved(
+    x = _add_conv(
         pictures, n_filters, knobs, stride=1 if side_px < _LARGE_PX else 2, pools=side_px >= _MEDIUM_PX
     )
     while min(x.shape[1:3]) > _LAST_SIDE_PX:
         n_filters = min(2 * n_filters, _MAX_FILTERS)
-        x = _convolved(x, n_filters, knobs, pools=True)
-        x = layers.Add()([x, _convolved(x, n_filters, knobs)])
+        x = _add_conv(x, n_filters, knobs, pools=True)
+        x = layers.Add()([x, _add_conv(x, n_filters, knobs)])
     return knobs.drop(layers.GlobalAveragePooling2D()(x), 0.2)
 
 
-def _convolved(x: Any, own: int, knobs: Knobs, *, stride: int = 1, pools: bool = False) -> Any:
+def _add_conv(x: Any, own: int, knobs: Knobs, *, stride: int = 1, pools: bool = False) -> Any:
     """Convolution, max-pool, batch norm, activation; the pool comes early, so the last two do a quarter."""
     from keras import layers
 

@@ -11,7 +11,7 @@ from pipeline.models.knobs import Knobs
 MIN_SIDE_PX = 4
 
 
-def features(pictures: Any, knobs: Knobs) -> Any:
+def add_features(pictures: Any, knobs: Knobs) -> Any:
     """Pictures in [0, 1], float [batch, height, width, channels], to features [batch, units]."""
     from keras import layers
 

@@ -13,7 +13,7 @@ from pipeline.models.knobs import Knobs
 MIN_SIDE_PX = 12
 
 
-def features(pictures: Any, knobs: Knobs) -> Any:
+def add_features(pictures: Any, knobs: Knobs) -> Any:
     """Pictures in [0, 1], float [batch, height, width, channels], to features [batch, units / 2]."""
     from keras import layers
 

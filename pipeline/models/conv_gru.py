@@ -16,11 +16,11 @@ from pipeline.models.knobs import Knobs
 MIN_SIDE_PX = vgg_bn.MIN_SIDE_PX
 
 
-def features(pictures: Any, knobs: Knobs) -> Any:
+def add_features(pictures: Any, knobs: Knobs) -> Any:
     """Pictures in [0, 1], float [batch, height, width, channels], to features [batch, units / 2]."""
     from keras import layers
 
-    maps = vgg_bn.blocks(pictures, knobs)
+    maps = vgg_bn.add_blocks(pictures, knobs)
     height, width, n_filters = maps.shape[1:]
     rows = layers.Reshape((height, width * n_filters))(maps)
     wide, narrow = (knobs.n_units(own, first=512) for own in (512, 256))

@@ -43,7 +43,7 @@ STAGES = (
 )
 
 
-def backbone(*, image_hw: tuple[int, int], channels: int, weights: str | None) -> Any:
+def build_backbone(*, image_hw: tuple[int, int], channels: int, weights: str | None) -> Any:
     """A `keras.Model` named "backbone": uint8 [batch, height, width, channels] to float32 [batch, 1280].
 
     Grey pictures become colour pictures of three equal channels.
@@ -63,23 +63,23 @@ def backbone(*, image_hw: tuple[int, int], channels: int, weights: str | None) -
     import keras
 
     pictures = keras.Input((*image_hw, channels), dtype="uint8")
-    model = keras.Model(pictures, _pooled(pictures), name="backbone")
+    model = keras.Model(pictures, _add_pooled(pictures), name="backbone")
     if weights is not None:
         load_weights(model, weights)
     return model
 
 
-def classifier(*, image_hw: tuple[int, int] = (224, 224), weights: str | None) -> Any:
+def build_classifier(*, image_hw: tuple[int, int] = (224, 224), weights: str | None) -> Any:
     """The whole ImageNet network: uint8 [batch, height, width, 3] to float32 logits [batch, 1000].
 
     Its classes are the synsets in sorted order. It exists to compare this port with the published network.
 
     Raises:
-        ModelError: as `backbone`.
+        ModelError: as `build_backbone`.
     """
     import keras
 
-    trunk = backbone(image_hw=image_hw, channels=3, weights=None)
+    trunk = build_backbone(image_hw=image_hw, channels=3, weights=None)
     logits = keras.layers.Dense(N_IMAGENET, dtype="float32", name="fc")(trunk.output)
     model = keras.Model(trunk.input, logits, name="efficientnet_lite0")
     if weights is not None:
@@ -93,7 +93,7 @@ def load_weights(model: Any, weights: str) -> None:
     Raises:
         ModelError: they cannot be loaded, or do not fit.
     """
-    path = package_file() if weights == "imagenet" else Path(weights)
+    path = find_package_file() if weights == "imagenet" else Path(weights)
     if path.suffix == ".h5":
         load_keras_weights(model, path)
         return
@@ -101,7 +101,7 @@ def load_weights(model: Any, weights: str) -> None:
     try:
         for layer in model.layers:
             if layer.weights:
-                layer.set_weights(list(_values(layer.name, state)))
+                layer.set_weights(list(_list_values(layer.name, state)))
     except (KeyError, ValueError) as error:
         raise ModelError(
             f"train.weights: {path} does not hold EfficientNet-Lite0 ({one_line(error)}); give a file that"
@@ -109,7 +109,7 @@ def load_weights(model: Any, weights: str) -> None:
         ) from None
 
 
-def package_file() -> Path:
+def find_package_file() -> Path:
     """The .pth of the installed package.
 
     Raises:
@@ -127,46 +127,46 @@ def package_file() -> Path:
     return found[0]
 
 
-def _pooled(pictures: Any) -> Any:
+def _add_pooled(pictures: Any) -> Any:
     from keras import layers
 
     x = layers.Concatenate()([pictures] * 3) if pictures.shape[-1] == 1 else pictures
     x = layers.Rescaling(1 / 128, offset=-127 / 128)(x)
-    x = _normed(layers.Conv2D(32, 3, strides=2, **_PLAIN, name="conv_stem")(x), "bn0")
+    x = _add_norm(layers.Conv2D(32, 3, strides=2, **_PLAIN, name="conv_stem")(x), "bn0")
     number, n_in = 0, 32
     for stage in STAGES:
         for i in range(stage.n):
-            x = _block(x, f"blocks_{number}", stage, n_in=n_in, stride=stage.stride if i == 0 else 1)
+            x = _add_block(x, f"blocks_{number}", stage, n_in=n_in, stride=stage.stride if i == 0 else 1)
             number, n_in = number + 1, stage.n_filters
-    x = _normed(layers.Conv2D(N_FEATURES, 1, **_PLAIN, name="conv_head")(x), "bn1")
+    x = _add_norm(layers.Conv2D(N_FEATURES, 1, **_PLAIN, name="conv_head")(x), "bn1")
     return layers.Activation("linear", dtype="float32")(layers.GlobalAveragePooling2D()(x))
 
 
 _PLAIN: Mapping[str, Any] = {"padding": "same", "use_bias": False}
 
 
-def _block(x: Any, name: str, stage: Stage, *, n_in: int, stride: int) -> Any:
+def _add_block(x: Any, name: str, stage: Stage, *, n_in: int, stride: int) -> Any:
     """Expand, filter each channel by itself, project; and add the input if the shapes agree."""
     from keras import layers
 
     entered, n_wide = x, n_in * stage.expansion
     if stage.expansion > 1:
-        x = _normed(layers.Conv2D(n_wide, 1, **_PLAIN, name=f"{name}_expand_conv")(x), f"{name}_bn0")
+        x = _add_norm(layers.Conv2D(n_wide, 1, **_PLAIN, name=f"{name}_expand_conv")(x), f"{name}_bn0")
     depthwise = layers.DepthwiseConv2D(stage.kernel, strides=stride, **_PLAIN, name=f"{name}_depthwise_conv")
-    x = _normed(depthwise(x), f"{name}_bn1")
+    x = _add_norm(depthwise(x), f"{name}_bn1")
     x = layers.Conv2D(stage.n_filters, 1, **_PLAIN, name=f"{name}_project_conv")(x)
-    x = _normed(x, f"{name}_bn2", is_linear=True)
+    x = _add_norm(x, f"{name}_bn2", is_linear=True)
     return layers.Add()([entered, x]) if stride == 1 and n_in == stage.n_filters else x
 
 
-def _normed(x: Any, name: str, *, is_linear: bool = False) -> Any:
+def _add_norm(x: Any, name: str, *, is_linear: bool = False) -> Any:
     from keras import layers
 
     x = layers.BatchNormalization(momentum=0.99, epsilon=1e-3, name=name)(x)
     return x if is_linear else layers.ReLU(max_value=6)(x)
 
 
-def _values(layer: str, state: Mapping[str, Array]) -> Iterator[Array]:
+def _list_values(layer: str, state: Mapping[str, Array]) -> Iterator[Array]:
     """The weights of a layer in Keras' order and axes: "blocks_3_bn1" is "_blocks.3._bn1" in the state."""
     *block, kind = layer.split("_", 2) if layer.startswith("blocks_") else (layer,)
     prefix = f"_blocks.{block[1]}._{kind}" if block else f"_{kind}"

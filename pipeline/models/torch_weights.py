@@ -59,7 +59,7 @@ class _Unpickler(pickle.Unpickler):
         if (module, name) == ("collections", "OrderedDict"):
             return OrderedDict
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return _rebuilt
+            return _rebuild
         if module == "torch" and name in STORAGES:
             return STORAGES[name]
         raise pickle.UnpicklingError(f"it asks for {module}.{name}")
@@ -98,31 +98,31 @@ def _read(file: IO[bytes]) -> dict[str, Array]:
     _Unpickler(file).load()  # byte order and sizes of the system that wrote it; values are little-endian
     unpickler = _Unpickler(file)
     found = unpickler.load()
-    storages = {key: _storage(file, unpickler.kinds[key]) for key in _Unpickler(file).load()}
+    storages = {key: _read_storage(file, unpickler.kinds[key]) for key in _Unpickler(file).load()}
     if not isinstance(found, dict) or not all(isinstance(value, _Tensor) for value in found.values()):
         raise TypeError("it holds more than tensors by name")
-    return {str(name): _array(tensor, storages[tensor.key]) for name, tensor in found.items()}
+    return {str(name): _copy_array(tensor, storages[tensor.key]) for name, tensor in found.items()}
 
 
-def _storage(file: IO[bytes], dtype: str) -> Array:
-    (n_values,) = np.frombuffer(_exactly(file, 8), "<i8")
+def _read_storage(file: IO[bytes], dtype: str) -> Array:
+    (n_values,) = np.frombuffer(_read_exactly(file, 8), "<i8")
     if n_values < 0:
         raise ValueError(f"a storage of {n_values} values")
-    return np.frombuffer(_exactly(file, int(n_values) * np.dtype(dtype).itemsize), dtype)
+    return np.frombuffer(_read_exactly(file, int(n_values) * np.dtype(dtype).itemsize), dtype)
 
 
-def _exactly(file: IO[bytes], n_bytes: int) -> bytes:
+def _read_exactly(file: IO[bytes], n_bytes: int) -> bytes:
     data = file.read(n_bytes)
     if len(data) != n_bytes:
         raise EOFError(f"it ends {n_bytes - len(data):,} bytes early")
     return data
 
 
-def _rebuilt(key: str, offset: int, shape: Any, strides: Any, *_: Any) -> _Tensor:
+def _rebuild(key: str, offset: int, shape: Any, strides: Any, *_: Any) -> _Tensor:
     return _Tensor(key, int(offset), tuple(map(int, shape)), tuple(map(int, strides)))
 
 
-def _array(tensor: _Tensor, storage: Array) -> Array:
+def _copy_array(tensor: _Tensor, storage: Array) -> Array:
     """A copy of the view that a tensor is."""
     if min((tensor.offset, *tensor.shape, *tensor.strides), default=0) < 0:
         raise ValueError("a tensor outside its storage")

@@ -14,18 +14,18 @@ from pipeline.models.knobs import Knobs
 MIN_SIDE_PX = 8
 
 
-def features(pictures: Any, knobs: Knobs) -> Any:
+def add_features(pictures: Any, knobs: Knobs) -> Any:
     """Pictures in [0, 1], float [batch, height, width, channels], to features [batch, units]."""
     from keras import layers
 
-    x = layers.Flatten()(blocks(pictures, knobs))
+    x = layers.Flatten()(add_blocks(pictures, knobs))
     for rate in (0.25, 0.5):
         x = knobs.drop(knobs.dense(knobs.n_units(512, first=512))(x), rate)
         x = layers.BatchNormalization()(x)
     return x
 
 
-def blocks(pictures: Any, knobs: Knobs) -> Any:
+def add_blocks(pictures: Any, knobs: Knobs) -> Any:
     """The three blocks: maps [batch, height // 8, width // 8, 4 * filters]."""
     from keras import layers
 

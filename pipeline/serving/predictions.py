@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import ImageError, SourceError
-from pipeline.paths import written_whole
+from pipeline.paths import write_whole
 from pipeline.progress import track
 from pipeline.refusals import Refusal
 from pipeline.serving.classifier import Classifier
@@ -79,7 +79,7 @@ def write_csv(predictions: Sequence[Prediction], path: Path) -> None:
     n_classes = max((len(prediction.classes) for prediction in predictions), default=0)
     header = ["file", "reason", "class", "probability"]
     header += [f"{name}_{i}" for i in range(2, n_classes + 1) for name in ("class", "probability")]
-    with written_whole(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+    with write_whole(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, header, restval="", lineterminator="\n")
         writer.writeheader()
         for prediction in predictions:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from pipeline.images.recipe import Recipe
-from pipeline.paths import written_whole
+from pipeline.paths import write_whole
 
 MODEL_FILE, SETTINGS_FILE = "model.keras", "classifier.json"
 
@@ -41,6 +41,6 @@ def save_classifier(model: Any, settings: Settings, folder: Path) -> None:
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
         model.save(Path(scratch) / MODEL_FILE)
         (Path(scratch) / MODEL_FILE).replace(folder / MODEL_FILE)
-    with written_whole(folder / SETTINGS_FILE) as temporary:
+    with write_whole(folder / SETTINGS_FILE) as temporary:
         text = json.dumps(asdict(settings), indent=1, sort_keys=True, ensure_ascii=False)
         temporary.write_text(text + "\n", encoding="utf-8")

@@ -29,7 +29,7 @@ from pipeline.figures.drawing import shorten
 from pipeline.figures.sheets import draw_sheet
 from pipeline.labels import metric_name, read_class_names
 from pipeline.params import EvaluateParams, Params
-from pipeline.paths import Paths, written_whole
+from pipeline.paths import Paths, write_whole
 from pipeline.progress import track
 from pipeline.runner import Metrics, run_stage
 from pipeline.serving.classifier import Classifier
@@ -203,7 +203,7 @@ def write_predictions(test: Part, y_prob: Float32, path: Path) -> None:
 
 def write_confusion(y_true: Ints, y_pred: Ints, class_names: Sequence[str], path: Path) -> None:
     """Write the actual and the predicted class of each test picture, for `dvc plots --template confusion`."""
-    with written_whole(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+    with write_whole(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(("actual", "predicted"))
         table.writerows((class_names[t], class_names[p]) for t, p in zip(y_true, y_pred, strict=True))

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.params import Params, PromoteParams, flatten
-from pipeline.paths import Paths, written_whole
+from pipeline.paths import Paths, write_whole
 from pipeline.promotion.exam import Exam, compare, confirm_champion, read_exam
 from pipeline.runner import Metrics, run_stage
 from pipeline.tracking import registry, rows
@@ -40,15 +40,15 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     lineage.check_files()
     decision = rows.read_decision(paths.root, state)
     if decision is None:
-        decision = _complete(params, paths, lineage, state)
+        decision = _make_row(params, paths, lineage, state)
     else:
         _log.info("this state is in MLflow already, nothing to do: %s", _describe(decision))
-    with written_whole(paths.decision) as temporary:
+    with write_whole(paths.decision) as temporary:
         temporary.write_text(json.dumps(decision, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     return _measure(decision)
 
 
-def _complete(params: Params, paths: Paths, lineage: Lineage, state: str) -> dict[str, Any]:
+def _make_row(params: Params, paths: Paths, lineage: Lineage, state: str) -> dict[str, Any]:
     """Make the row of a new state: everything it holds, the model, the exam, the decision."""
     client = connect(paths.root)
     name = os.environ.get("DVC_EXP_NAME") or f"state-{state[:8]}"

@@ -43,7 +43,7 @@ from pipeline.figures.shortcut_bars import ShortcutPanel, draw_shortcut_bars
 from pipeline.images.facts import FACT_BY_NAME
 from pipeline.labels import metric_name
 from pipeline.params import Params, SplitParams
-from pipeline.paths import Paths, written_whole
+from pipeline.paths import Paths, write_whole
 from pipeline.runner import Metrics, run_stage
 from pipeline.shortcuts.findings import Findings, audit_collection
 from pipeline.tables.clean_manifest import CLEAN_MANIFEST
@@ -190,7 +190,7 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     _log.info("Split:\n%s", describe_counts(counts))
     table = pa.Table.from_pandas(placed[SPLIT.names], schema=SPLIT, preserve_index=False)
     write_table(table.sort_by("id"), paths.split)
-    with written_whole(paths.classes) as temporary:
+    with write_whole(paths.classes) as temporary:
         temporary.write_text(json.dumps(names, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     findings = audit_collection(
         placed,
@@ -256,7 +256,7 @@ def _report(findings: Findings, limit: float) -> None:
 
 
 def _write_audit(findings: Findings, paths: Paths) -> None:
-    with written_whole(paths.shortcuts) as temporary:
+    with write_whole(paths.shortcuts) as temporary:
         text = json.dumps(findings.to_json(), ensure_ascii=False, indent=2, sort_keys=True)
         temporary.write_text(text + "\n", encoding="utf-8")
     panels = [

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.errors import DataError
-from pipeline.paths import written_whole
+from pipeline.paths import write_whole
 
 _BATCH_ROWS = 1024  # rows that are Python objects at a time
 _ROW_GROUP = 1 << 15  # rows that are encoded at a time
@@ -46,7 +46,7 @@ def count_values(column: pa.ChunkedArray) -> Counter[str]:
 
 def write_table(table: pa.Table, path: Path) -> None:
     """Write a Parquet file whole, with fixed settings: the same table gives the same bytes."""
-    with written_whole(path) as temporary:
+    with write_whole(path) as temporary:
         pq.write_table(
             table.replace_schema_metadata(None), temporary, compression="zstd", row_group_size=_ROW_GROUP
         )

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import one_line
-from pipeline.paths import written_whole
+from pipeline.paths import write_whole
 
 _STATE = "state"  # the array that holds the JSON
 _FILE = "checkpoint.npz"
@@ -64,7 +64,7 @@ class Checkpoints:
     def save(self, state: Mapping[str, Any], arrays: Arrays) -> None:
         """Replace the last checkpoint by this one, which is on the disk when this returns."""
         text = np.frombuffer(json.dumps(state).encode(), np.uint8)
-        with written_whole(self.path) as temporary, temporary.open("wb") as file:
+        with write_whole(self.path) as temporary, temporary.open("wb") as file:
             np.savez(file, allow_pickle=False, **{_STATE: text}, **arrays)
             file.flush()
             os.fsync(file.fileno())

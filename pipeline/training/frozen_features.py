@@ -19,7 +19,7 @@ from pipeline.backend.device import describe_machine
 from pipeline.backend.inference import compute_outputs
 from pipeline.collection.pictures import Ints, Pictures, cut_into_runs
 from pipeline.errors import one_line
-from pipeline.paths import written_whole
+from pipeline.paths import write_whole
 from pipeline.progress import track
 
 Floats = npt.NDArray[np.float32]
@@ -96,7 +96,7 @@ class FeatureCache:
     def _write(self, keys: list[bytes], values: Floats) -> None:
         if self._folder:
             path = self._folder / f"{hashlib.sha256(b''.join(keys)).hexdigest()[:32]}.npz"
-            with written_whole(path) as temporary, temporary.open("wb") as file:
+            with write_whole(path) as temporary, temporary.open("wb") as file:
                 np.savez(file, keys=np.array([np.frombuffer(key, np.uint8) for key in keys]), values=values)
 
 

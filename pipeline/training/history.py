@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.errors import DataError
-from pipeline.paths import written_whole
+from pipeline.paths import write_whole
 
 CURVES = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
 
@@ -25,7 +25,7 @@ def is_better_low(monitor: str) -> bool:
 
 def write_history(history: Sequence[Row], path: Path) -> None:
     """Write one line per epoch, values to six digits: the same history gives the same bytes."""
-    with written_whole(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+    with write_whole(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(("epoch", *CURVES))
         for row in history:

@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline.errors import DataError, ParamsError
 from pipeline.params import AugmentParams
-from pipeline.paths import written_whole
+from pipeline.paths import write_whole
 from pipeline.seeds import hash_to_seed
 
 Policy = Sequence[Mapping[str, Any]]
@@ -42,7 +42,7 @@ def build_policy(params: AugmentParams, *, channels: int) -> list[dict[str, Any]
 
 def write_policy(policy: Policy, path: Path) -> None:
     """Write a policy as JSON: the same policy gives the same bytes."""
-    with written_whole(path) as temporary:
+    with write_whole(path) as temporary:
         temporary.write_text(json.dumps(policy, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 

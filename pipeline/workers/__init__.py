@@ -31,7 +31,7 @@ _CHUNK_BYTES = 4 << 20
 _CHUNKS_AHEAD = 2  # per worker
 
 
-def worker_count() -> int:
+def count_workers() -> int:
     """How many processes to use: `DARKROOM_WORKERS`, or the cores this process may run on, 8 at most.
 
     Raises:
@@ -61,7 +61,7 @@ def ordered_map(
     Args:
         items: the ticket says whose result it is; it stays in this process.
         n_bytes: the size of an item; a chunk ends at 4 MiB or at `chunk_items` items.
-        n_workers: processes; None: see `worker_count`.
+        n_workers: processes; None: see `count_workers`.
         max_seconds: of CPU time for an item; None: no limit.
         lost: makes the result of an item that killed its workers, or took too long, from the item and the
             reason in words; None: that is an error.
@@ -71,13 +71,13 @@ def ordered_map(
         RuntimeError: a worker could not start.
         WorkerDiedError: a worker died, and there is no `lost`.
     """
-    n_workers = n_workers or worker_count()
-    chunks = _chunks(items, n_bytes, chunk_items)
+    n_workers = n_workers or count_workers()
+    chunks = _cut_chunks(items, n_bytes, chunk_items)
     threads = ThreadPoolExecutor(n_workers)  # one per worker, to pass chunks and results through its pipes
     workers: list[Worker] = []
     try:
         workers += [Worker(function, max_seconds) for _ in range(n_workers)]
-        for results in _results(workers, threads, chunks, lost):
+        for results in _stream_results(workers, threads, chunks, lost):
             yield from results
     finally:
         for worker in workers:
@@ -87,7 +87,7 @@ def ordered_map(
             worker.close()
 
 
-def _results(
+def _stream_results(
     workers: list[Worker],
     threads: ThreadPoolExecutor,
     chunks: Iterator[list[tuple[K, T]]],
@@ -101,7 +101,7 @@ def _results(
     def call(chunk: list[T]) -> list[Any]:
         worker = idle.get()
         try:
-            return _done(worker, chunk, lost)
+            return _finish_chunk(worker, chunk, lost)
         finally:
             idle.put(worker)
 
@@ -119,7 +119,7 @@ def _results(
         yield oldest()
 
 
-def _done(worker: Worker, chunk: list[T], lost: Callable[[T, str], Any] | None) -> list[Any]:
+def _finish_chunk(worker: Worker, chunk: list[T], lost: Callable[[T, str], Any] | None) -> list[Any]:
     """The results of a chunk; if it kills its worker, its items are done one at a time."""
     try:
         return worker.call(chunk)
@@ -135,7 +135,7 @@ def _done(worker: Worker, chunk: list[T], lost: Callable[[T, str], Any] | None) 
     return results
 
 
-def _chunks(
+def _cut_chunks(
     items: Iterable[tuple[K, T]], n_bytes: Callable[[T], int], chunk_items: int
 ) -> Iterator[list[tuple[K, T]]]:
     chunk: list[tuple[K, T]] = []

@@ -42,7 +42,7 @@ def _say(stream: IO[bytes], message: object) -> None:
 
 def _answer(function: Callable[[Any], Any], chunk: list[Any], max_seconds: float | None) -> tuple[bool, Any]:
     try:
-        return True, [_timed(function, item, max_seconds) for item in chunk]
+        return True, [_call_timed(function, item, max_seconds) for item in chunk]
     except Exception as error:  # noqa: BLE001 - a bug in the function belongs to the parent
         _set_alarms(0)
         error.add_note(traceback.format_exc())
@@ -53,7 +53,7 @@ def _answer(function: Callable[[Any], Any], chunk: list[Any], max_seconds: float
         return False, error
 
 
-def _timed(function: Callable[[Any], Any], item: Any, max_seconds: float | None) -> Any:
+def _call_timed(function: Callable[[Any], Any], item: Any, max_seconds: float | None) -> Any:
     if max_seconds is None:
         return function(item)
     _set_alarms(max_seconds)

@@ -43,7 +43,7 @@ class Worker:
             self._send(chunk)
             is_done, answer = pickle.load(self._process.stdout)  # type: ignore[arg-type]
         except (BrokenPipeError, EOFError, pickle.UnpicklingError):
-            raise WorkerDiedError(self._why()) from None
+            raise WorkerDiedError(self._explain()) from None
         if not is_done:
             raise answer
         results: list[Any] = answer
@@ -92,7 +92,7 @@ class Worker:
         pickle.dump(message, stream, protocol=pickle.HIGHEST_PROTOCOL)  # type: ignore[arg-type]
         stream.flush()  # type: ignore[union-attr]
 
-    def _why(self) -> str:
+    def _explain(self) -> str:
         """What ended the process, in words for an item's `detail`."""
         code, limit = self._process.wait(), self._max_seconds or 0
         if code >= 0:

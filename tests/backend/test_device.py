@@ -137,6 +137,7 @@ def trained() -> Train:
             "KERAS_BACKEND": backend,
             "DARKROOM_DEVICE": "cpu",
             "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+            "NPROC": "8",  # threads of XLA: with two, two devices may wait for each other for ever
         }
         command = [sys.executable, "-c", TRAINING, *map(str, numbers)]
         done = subprocess.run(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import ModelError
-from pipeline.models.applications import PREFIX, Scaling, backbone, find, names, scaling_of
+from pipeline.models.applications import PREFIX, Scaling, build_backbone, find, find_scaling, list_names
 
 N_NETWORKS = 40
 CHEAP = ["MobileNetV2", "MobileNetV3Small"]
@@ -15,12 +15,12 @@ CHEAP = ["MobileNetV2", "MobileNetV3Small"]
 
 def test_every_network_is_found_and_scaled_as_its_family_asks() -> None:
     """preprocess_input of its own module, on every grey level of every channel."""
-    assert len(names()) >= N_NETWORKS
+    assert len(list_names()) >= N_NETWORKS
     levels = np.arange(256 * 3).reshape(1, 256, 1, 3).astype(np.float32) % 256
-    for name in names():
+    for name in list_names():
         build, module = find(f"{PREFIX}{name}")
         assert build.__name__ == name
-        scaling = scaling_of(module)
+        scaling = find_scaling(module)
         ours = levels[..., ::-1] if scaling.is_reversed else levels
         ours = ours * np.array(scaling.scale) + np.array(scaling.offset)
         assert ours == pytest.approx(np.asarray(module.preprocess_input(levels.copy())), abs=1e-4), name
@@ -35,7 +35,7 @@ def test_every_network_is_found_and_scaled_as_its_family_asks() -> None:
     ],
 )
 def test_scaling(name: str, scaling: Scaling) -> None:
-    found = scaling_of(find(name)[1])
+    found = find_scaling(find(name)[1])
     assert found.is_reversed == scaling.is_reversed
     assert found.scale == pytest.approx(scaling.scale, abs=1e-4)
     assert found.offset == pytest.approx(scaling.offset, abs=1e-4)
@@ -45,7 +45,7 @@ def test_what_goes_in_is_preprocessed() -> None:
     """VGG16's first layer, which turns channels round, sees what preprocess_input makes."""
     import keras
 
-    model = backbone(f"{PREFIX}VGG16", image_hw=(32, 32), channels=3, weights=None)
+    model = build_backbone(f"{PREFIX}VGG16", image_hw=(32, 32), channels=3, weights=None)
     scaled = keras.Model(model.input, next(x for x in model.layers if x.name.startswith("rescaling")).output)
     pictures = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.uint8)
     expected = keras.applications.vgg16.preprocess_input(pictures.astype(np.float32))
@@ -58,7 +58,7 @@ def test_saved_and_loaded(name: str, channels: int, tmp_path: Path) -> None:
     """Compared without graphs: making one takes longer than all the rest."""
     import keras
 
-    model = backbone(f"{PREFIX}{name}", image_hw=(32, 40), channels=channels, weights=None)
+    model = build_backbone(f"{PREFIX}{name}", image_hw=(32, 40), channels=channels, weights=None)
     pictures = np.random.default_rng(0).integers(0, 256, (2, 32, 40, channels)).astype(np.uint8)
     features: Any = np.asarray(model(pictures))
     assert (model.name, features.dtype, features.ndim) == ("backbone", np.float32, 2)
@@ -69,7 +69,7 @@ def test_saved_and_loaded(name: str, channels: int, tmp_path: Path) -> None:
     model.save_weights(tmp_path / "own.weights.h5")
     for own in ("own.weights.h5", "model.keras"):
         path = str(tmp_path / own)
-        again = backbone(f"{PREFIX}{name}", image_hw=(32, 40), channels=channels, weights=path)
+        again = build_backbone(f"{PREFIX}{name}", image_hw=(32, 40), channels=channels, weights=path)
         assert np.array_equal(features, np.asarray(again(pictures))), own
 
 
@@ -84,7 +84,7 @@ def test_weights_of_keras_own(tmp_path: Path) -> None:
     path = tmp_path / "notop.h5"
     with h5py.File(path, "w") as file:
         save_weights_to_hdf5_group(file, trunk)
-    model = backbone(f"{PREFIX}MobileNetV2", image_hw=(32, 32), channels=3, weights=str(path))
+    model = build_backbone(f"{PREFIX}MobileNetV2", image_hw=(32, 32), channels=3, weights=str(path))
     pictures = np.full((1, 32, 32, 3), 9, np.uint8)
     expected = trunk(keras.applications.mobilenet_v2.preprocess_input(pictures.astype(np.float32)))
     assert np.asarray(model(pictures)) == pytest.approx(np.asarray(expected), abs=1e-4)
@@ -106,7 +106,7 @@ def test_weights_of_keras_own(tmp_path: Path) -> None:
 def test_refuses(name: str, changed: dict[str, Any], message: str) -> None:
     how: dict[str, Any] = {"image_hw": (32, 32), "channels": 3, "weights": None} | changed
     with pytest.raises(ModelError, match=message) as error:
-        backbone(f"{PREFIX}{name}", **how)
+        build_backbone(f"{PREFIX}{name}", **how)
     assert "\n" not in str(error.value)
 
 
@@ -118,4 +118,4 @@ def test_a_download_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     how: dict[str, Any] = {"image_hw": (224, 224), "channels": 3, "weights": "imagenet"}
     with pytest.raises(ModelError, match=r"cannot be downloaded .*; give the path of a file, or null"):
-        backbone(f"{PREFIX}MobileNetV3Small", **how)
+        build_backbone(f"{PREFIX}MobileNetV3Small", **how)

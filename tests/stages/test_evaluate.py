@@ -16,6 +16,7 @@ from pipeline.errors import DataError, ModelError
 from pipeline.images.recipe import Recipe
 from pipeline.params import Params
 from pipeline.paths import Paths
+from pipeline.runner import Metrics
 from pipeline.serving.settings import Settings, save_classifier
 from pipeline.stages import evaluate
 from pipeline.tables.clean_manifest import CLEAN_MANIFEST
@@ -60,11 +61,13 @@ def write_copies(paths: Paths, shades: list[int], y: list[int]) -> None:
             writer.write(0, row, np.full((8, 8, 1), shade, np.uint8))
 
 
+SHADES, Y = [LIGHT] * 6 + [DARK] * 3, [0] * 5 + [1] + [1, 1, 0]
+
+
 @pytest.fixture
 def project(develop: Develop, classifier_folder: Path, tmp_path: Path) -> Paths:
     """Six light pictures, one of which counts as dark, and three dark ones, one of which counts as light."""
-    shades = [LIGHT] * 6 + [DARK] * 3
-    return make(develop, classifier_folder, tmp_path, shades, [0] * 5 + [1] + [1, 1, 0])
+    return make(develop, classifier_folder, tmp_path, SHADES, Y)
 
 
 @pytest.fixture(scope="module")
@@ -72,13 +75,22 @@ def params(params_of: ParamsOf) -> Params:
     return params_of(evaluate={"n_bootstrap": 400, "n_sheet": 4})
 
 
+@pytest.fixture(scope="module")
+def evaluated(
+    develop: Develop, classifier_folder: Path, params: Params, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Paths, Metrics]:
+    """The same project, evaluated; to be read only."""
+    paths = make(develop, classifier_folder, tmp_path_factory.mktemp("evaluated"), SHADES, Y)
+    return paths, evaluate.main(params, paths, Untracked())
+
+
 def read_outputs(paths: Paths) -> dict[str, bytes]:
     folder = paths.stage("evaluate")
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-def test_scores(project: Paths, params: Params) -> None:
-    metrics = evaluate.main(params, project, Untracked())
+def test_scores(evaluated: tuple[Paths, Metrics]) -> None:
+    _, metrics = evaluated
     assert metrics["n_test"] == 9
     assert metrics["accuracy"] == pytest.approx(7 / 9)
     assert metrics["balanced_accuracy"] == pytest.approx((5 / 6 + 2 / 3) / 2)
@@ -92,8 +104,8 @@ def test_scores(project: Paths, params: Params) -> None:
     assert metrics["log_loss"] > 0.5
 
 
-def test_a_class_that_does_not_occur_has_no_scores(project: Paths, params: Params) -> None:
-    metrics = evaluate.main(params, project, Untracked())
+def test_a_class_that_does_not_occur_has_no_scores(evaluated: tuple[Paths, Metrics]) -> None:
+    _, metrics = evaluated
     assert {name: value for name, value in metrics.items() if "odd" in name} == {"class/odd/support": 0}
     assert not any(np.isnan(value) for value in metrics.values())
 
@@ -209,8 +221,8 @@ def test_a_classifier_that_mirrors(develop: Develop, params: Params, tmp_path: P
     assert metrics["unmirrored/accuracy/low"] < 2 / 3 < metrics["unmirrored/accuracy/high"]
 
 
-def test_predictions(project: Paths, params: Params) -> None:
-    evaluate.main(params, project, Untracked())
+def test_predictions(evaluated: tuple[Paths, Metrics]) -> None:
+    project, _ = evaluated
     rows = read_table(project.predictions, PREDICTIONS).to_pylist()
     assert [row["id"] for row in rows] == [f"id-{i:03d}" for i in range(9)]
     assert [row["y_pred"] for row in rows] == [0] * 6 + [1] * 3
@@ -218,8 +230,8 @@ def test_predictions(project: Paths, params: Params) -> None:
     assert np.array([row["y_prob"] for row in rows]).sum(axis=1) == pytest.approx(1, abs=1e-5)
 
 
-def test_confusion_table(project: Paths, params: Params) -> None:
-    evaluate.main(params, project, Untracked())
+def test_confusion_table(evaluated: tuple[Paths, Metrics]) -> None:
+    project, _ = evaluated
     with project.confusion.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 9

@@ -124,3 +124,32 @@ def test_digests() -> None:
     pictures[2, 1, 1] = 1
     first, second, third = hash_pictures(pictures)
     assert first == second != third
+
+
+def test_broken_off_and_computed_to_its_end_the_bits_are_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file holds whole batches, so what is left stands in the same places, whatever was done before."""
+    from pipeline.backend.inference import BATCH_SIZE
+    from pipeline.training import frozen_features
+
+    assert frozen_features._A_FILE % BATCH_SIZE == 0
+    monkeypatch.setattr(frozen_features, "_A_FILE", 2 * BATCH_SIZE)
+    seen = make_pictures(tmp_path / "shards", list(range(100)))
+    whole = FeatureCache(build_backbone(0.1), name="two", folder=tmp_path / "whole").read(seen, "training")
+    batches: list[bytes] = []
+
+    class BrokenOff(Counted):
+        def predict_on_batch(self, batch: Any) -> Any:
+            batches.append(batch.tobytes())
+            if len(batches) == 3:
+                raise KeyboardInterrupt
+            return super().predict_on_batch(batch)
+
+    folder = tmp_path / "kept"
+    with pytest.raises(KeyboardInterrupt):
+        FeatureCache(BrokenOff(build_backbone(0.1)), name="two", folder=folder).read(seen, "training")
+    interrupted, batches = batches, [b""] * 3
+    again = FeatureCache(BrokenOff(build_backbone(0.1)), name="two", folder=folder).read(seen, "training")
+    assert batches[3] == interrupted[2], "the third batch holds the same pictures in the same places"
+    assert np.array_equal(again.gather(np.arange(100)), whole.gather(np.arange(100)))

@@ -177,7 +177,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
     from pipeline.models import applications
 
     keras.utils.set_random_seed(7)
-    backbone = applications.backbone(APPLICATION, image_hw=(32, 32), channels=1, weights=None)
+    backbone = applications.build_backbone(APPLICATION, image_hw=(32, 32), channels=1, weights=None)
     path = tmp_path_factory.mktemp("weights") / "own.weights.h5"
     backbone.save_weights(path)
     return str(path)
@@ -293,6 +293,7 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Elsewhere:
         env = {**os.environ, "KERAS_BACKEND": backend, "DARKROOM_DEVICE": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"}
         env["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={max(numbers)}"
         env["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # compiling takes longer than all that is computed
+        env["NPROC"] = "8"  # threads of XLA: with two, two devices may wait for each other for ever
         repo = str(Path(__file__).resolve().parents[2])
         command = [sys.executable, "-c", IN_A_PROCESS, str(folder), repo, *map(str, numbers)]
         done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
