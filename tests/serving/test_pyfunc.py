@@ -36,8 +36,9 @@ def model_uri(tracking_root: Path, classifier_folder: Path) -> str:
     run = runs.create_run(client, tracking_root, "train", tags={})
     run.log_classifier(classifier_folder)
     assert not run.is_lost
-    (logged,) = client.search_logged_models(experiment_ids=[client.get_run(run.run_id).info.experiment_id])
-    return str(logged.model_uri)
+    logged = client.search_logged_models(experiment_ids=[client.get_run(run.run_id).info.experiment_id])
+    (uri,) = (model.model_uri for model in logged if model.source_run_id == run.run_id)
+    return str(uri)
 
 
 @pytest.fixture(scope="module")
