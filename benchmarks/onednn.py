@@ -1,9 +1,9 @@
 """TensorFlow with and without oneDNN's graph optimisations, in pairs: the network and the sizes of the demo.
 
-TensorFlow switches them on by itself only where the processor has AVX-512. Each cell is a process of its own that
-trains `compact` in float32 on scikit-learn's digits; printed are pictures a second (the best epoch after the first)
-and, for each pair, the ratio. `--isa AVX2` limits oneDNN to AVX2, to stand for a processor without AVX-512 (Eigen's
-own kernels are those of TensorFlow's build on either).
+TensorFlow switches them on by itself only where the processor has AVX-512. Each cell is a process of its own
+that trains `compact` in float32 on scikit-learn's digits; printed are pictures a second (the best epoch after
+the first) and, for each pair, the ratio. `--isa AVX2` limits oneDNN to AVX2, to stand for a processor without
+AVX-512 (Eigen's own kernels are those of TensorFlow's build on either).
 
 Run: python -m benchmarks.onednn [--pairs 3] [--isa AVX2] [--sides 16 32]
 """

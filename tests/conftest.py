@@ -89,6 +89,7 @@ def develop() -> Develop:
                 "key": f"{i}.png",
                 "label": names[class_index],
                 "group": f"id-{i:03d}",
+                "duplicate_group": f"id-{i:03d}",
                 "shard": 0,
                 "row": i,
                 "pdq": bytes(32),

@@ -55,6 +55,6 @@ def measure_groups(kept: pa.Table) -> dict[str, int]:
 
     A large group is a bad sign: unrelated pictures may be linked in it.
     """
-    sizes = [n for n in count_values(kept.column("group")).values() if n > 1]
+    sizes = [n for n in count_values(kept.column("duplicate_group")).values() if n > 1]
     largest = max(sizes, default=0)
     return {"n_groups": len(sizes), "n_near_duplicates": sum(sizes), "n_largest_group": largest}

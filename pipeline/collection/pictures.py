@@ -111,9 +111,8 @@ def read_part(split: str, *, split_path: Path, manifest_path: Path) -> Part:
         DataError: a picture of the split is not in the clean manifest.
     """
     rows = read_table(split_path, SPLIT).to_pandas()
-    clean = read_table(manifest_path, CLEAN_MANIFEST).select(["id", "group", "shard", "row"]).to_pandas()
-    clean = clean.rename(columns={"group": "duplicate_group"})
-    rows = rows[rows["split"] == split].merge(clean, on="id", how="left")
+    clean = read_table(manifest_path, CLEAN_MANIFEST).select(["id", "duplicate_group", "shard", "row"])
+    rows = rows[rows["split"] == split].merge(clean.to_pandas(), on="id", how="left")
     lost = rows.loc[rows["shard"].isna(), "id"]
     if len(lost):
         raise DataError(

@@ -56,7 +56,7 @@ def check_ready(
 
 def describe_ready(manifest: pa.Table, kept: pa.Table, away: pa.Table, *, labels: Sequence[str]) -> Contents:
     """The page about clean's tables; `labels` are the class folders of the source."""
-    sizes = [n for n in count_values(kept.column("group")).values() if n > 1]
+    sizes = [n for n in count_values(kept.column("duplicate_group")).values() if n > 1]
     return Contents(
         title="Ready: the pictures that are kept",
         question="What clean made of the files. Is this collection ready to be split and trained on?",
@@ -80,7 +80,7 @@ def _build_pictures(kept: pa.Table, manifest: pa.Table) -> pa.Table:
     sides = pc.min_element_wise(manifest.column("width"), manifest.column("height"))
     is_large = pc.greater_equal(pc.take(sides, at), _MIN_SIDE_PX)
     quality = pc.if_else(is_large, kept.column("pdq_quality"), None)
-    plain = kept.select(["key", "id", "label", "group", "shard", "row"])
+    plain = kept.select(["key", "id", "label", "duplicate_group", "shard", "row"])
     return plain.append_column("fingerprint_quality", quality)
 
 
@@ -94,7 +94,7 @@ def _build_sums(
     """
     passed = manifest.filter(pc.not_equal(manifest.column("verdict"), "quarantined")).column("key")
     n_lost = pc.sum(pc.is_in(passed, value_set=away.column("key"))).as_py() or 0
-    sizes = [n for n in count_values(kept.column("group")).values() if n > 1]
+    sizes = [n for n in count_values(kept.column("duplicate_group")).values() if n > 1]
     n = max(len(kept), 1)
     row = {
         "what": "all files",

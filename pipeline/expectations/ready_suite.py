@@ -30,7 +30,7 @@ def expect_of_pictures(section: CleanParams, labels: Sequence[str]) -> Expectati
             description="Every picture has the label of a class folder of the source",
         ),
         gxe.ExpectColumnValuesToNotBeNull(
-            column="group",
+            column="duplicate_group",
             severity="critical",
             description="Every picture is in a group, which the split never divides",
         ),

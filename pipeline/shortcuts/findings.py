@@ -58,12 +58,12 @@ def audit_collection(
     """
     at = choose_pictures(placed["id"].tolist(), placed["class_index"].to_numpy())
     chosen = placed.iloc[at].reset_index(drop=True)
-    columns = ["id", "key", "group", "shard", "row"]
+    columns = ["id", "key", "duplicate_group", "shard", "row"]
     own = _pick_rows(clean.select(columns), "id", chosen["id"])
     facts = _pick_rows(manifest, "key", own["key"])
     facts = facts.assign(aspect=facts["width"] / facts["height"])[list(OF_FILES)]
     y = chosen["class_index"].to_numpy()
-    groups = own["group"].tolist()
+    groups = own["duplicate_group"].tolist()
     files = audit_facts(facts, y, groups, class_names)
     is_apart = chosen["group"].tolist() != groups
     apart = audit_facts(facts, y, chosen["group"].tolist(), class_names) if is_apart else None

@@ -241,7 +241,7 @@ def _list_kept(files: Mapping[str, File]) -> Iterator[File]:
 
 def _build_row(file: File, per_shard: int, group: Mapping[int, str], prints: Fingerprints) -> dict[str, Any]:
     shard, row = divmod(file.at, per_shard)
-    place = {"group": group.get(file.at, file.id), "shard": shard, "row": row}
+    place = {"duplicate_group": group.get(file.at, file.id), "shard": shard, "row": row}
     fingerprint = {"pdq": prints.pdq[file.at].tobytes(), "pdq_quality": int(prints.quality[file.at])}
     return file.to_row() | place | fingerprint
 

@@ -70,7 +70,8 @@ def split_pictures(
     The column `group` then holds the near-duplicates merged with the names of `split.group_by`.
 
     Args:
-        clean: one row per picture, with the columns id, key, label, source_split and group of CLEAN_MANIFEST.
+        clean: one row per picture, with the columns id, key, label, source_split and duplicate_group of
+            CLEAN_MANIFEST.
         classes, class_names: as `index_classes` takes them.
 
     Raises:
@@ -88,7 +89,7 @@ def split_pictures(
     parts = divide(
         group, clean["source_split"], shares=_list_shares(split), seed=split.seed, folds=split.folds
     )
-    for held in (group, clean["group"]):
+    for held in (group, clean["duplicate_group"]):
         check_no_leak(held, parts)
     class_name = np.array(names, dtype=object)[class_index]
     placed = clean.assign(class_name=class_name, class_index=class_index, group=group)
@@ -102,8 +103,8 @@ def merge_groups(clean: pd.DataFrame, group_by: str) -> "pd.Series[str]":
     name keeps its own.
     """
     if not group_by:
-        return clean["group"]
-    group_of, groups = pd.factorize(clean["group"])
+        return clean["duplicate_group"]
+    group_of, groups = pd.factorize(clean["duplicate_group"])
     name_of, names = pd.factorize(pd.Series(find_group_names(clean["key"], group_by), dtype="str"), sort=True)
     is_named = np.asarray(names[name_of] != "")
     called = np.array([f"group_by:{name}" for name in names], dtype=object)
@@ -170,7 +171,7 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     """Place every picture, audit what gives its class away, and write both down."""
     manifest = read_table(paths.clean_manifest, CLEAN_MANIFEST)
     run.log_dataset("clean", paths.clean_manifest, "split")
-    clean = manifest.select(["id", "key", "label", "source_split", "group"]).to_pandas()
+    clean = manifest.select(["id", "key", "label", "source_split", "duplicate_group"]).to_pandas()
     placed = split_pictures(
         clean, classes=params.data.classes, class_names=params.data.class_names, split=params.split
     )

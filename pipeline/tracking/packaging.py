@@ -27,15 +27,5 @@ def _list_requirements() -> list[str]:
     """What the served model imports, at the versions it was made with."""
     from importlib.metadata import version
 
-    names = (
-        "mlflow",
-        "keras",
-        "tensorflow",
-        "numpy",
-        "pandas",
-        "pillow",
-        "pydantic",
-        "pyarrow",
-        "ruamel.yaml",
-    )
+    names = ("mlflow", "keras", "tensorflow", "numpy", "pandas", "pillow")
     return [f"{name}=={version(name)}" for name in names]

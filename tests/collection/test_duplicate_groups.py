@@ -27,5 +27,5 @@ def test_the_pairs_are_sorted_and_named() -> None:
 
 
 def test_groups_are_counted() -> None:
-    kept = pa.table({"group": ["one"] * 5 + ["two"] * 2 + [str(i) for i in range(100)]})
+    kept = pa.table({"duplicate_group": ["one"] * 5 + ["two"] * 2 + [str(i) for i in range(100)]})
     assert measure_groups(kept) == {"n_groups": 2, "n_near_duplicates": 7, "n_largest_group": 5}

@@ -100,7 +100,7 @@ def test_groups_are_those_of_the_split(project: Paths) -> None:
 
 def test_what_looks_alike_is_told_beside_what_the_split_held_together(project: Paths) -> None:
     rows = read_table(project.clean_manifest, CLEAN_MANIFEST).to_pandas()
-    rows["group"] = ["twins" if id_ in ("id-001", "id-002") else id_ for id_ in rows["id"]]
+    rows["duplicate_group"] = ["twins" if id_ in ("id-001", "id-002") else id_ for id_ in rows["id"]]
     table = pa.Table.from_pandas(rows, schema=CLEAN_MANIFEST, preserve_index=False)
     write_table(table, project.clean_manifest)
     part = read(project, "train")

@@ -196,11 +196,11 @@ def make_ready_tables() -> dict[str, Any]:
     """30 files: 28 pictures of which 4 are in two groups, and 2 in quarantine."""
     files = make_rows()
     kept = [
-        one | {"group": one["id"], "shard": 0, "row": at, "pdq": bytes(32), "pdq_quality": 50}
+        one | {"duplicate_group": one["id"], "shard": 0, "row": at, "pdq": bytes(32), "pdq_quality": 50}
         for at, one in enumerate(files[:19] + files[20:29])
     ]
     for at in (0, 1, 20, 21):
-        kept[at]["group"] = "g" if at < 2 else "h"
+        kept[at]["duplicate_group"] = "g" if at < 2 else "h"
     return {"files": files, "kept": kept, "away": [files[19], files[29]], "shape": (6, 5, 3), "n": 28}
 
 
@@ -252,7 +252,7 @@ def thin_out(tables: dict[str, Any]) -> None:
             change_kept(0, 2, row=5), "place of its own.*got 3 of 28 not so: cat/0.png,", "", id="places"
         ),
         pytest.param(change_kept(0, 1, label="dog"), "label of a class.*cat/0.png dog", "", id="label"),
-        pytest.param(change_kept(0, 1, group=None), "in a group.*got 1 of 28", "", id="no group"),
+        pytest.param(change_kept(0, 1, duplicate_group=None), "in a group.*got 1 of 28", "", id="no group"),
         pytest.param(change_tables(away=[]), "Kept and quarantined together.*got 2 ", "", id="files lost"),
         pytest.param(
             change_tables(n=27), "shards hold a picture for every row.*got 1 ", "", id="too few pixels"
@@ -274,11 +274,16 @@ def thin_out(tables: dict[str, Any]) -> None:
             thin_out, "at least 5 pictures left.*fox 4 .*clean.ready.min", "smaller", id="a rare class"
         ),
         pytest.param(
-            change_kept(22, 28, group="i"), "", "holds more than 15.0%.*got 21.4%", id="a large group"
+            change_kept(22, 28, duplicate_group="i"),
+            "",
+            "holds more than 15.0%.*got 21.4%",
+            id="a large group",
         ),
-        pytest.param(change_kept(4, 8, group="i"), "", "", id="near-duplicates within the limit"),
+        pytest.param(change_kept(4, 8, duplicate_group="i"), "", "", id="near-duplicates within the limit"),
         pytest.param(
-            lambda tables: [change_kept(at, at + 2, group=f"g{at}")(tables) for at in range(0, 20, 2)],
+            lambda tables: [
+                change_kept(at, at + 2, duplicate_group=f"g{at}")(tables) for at in range(0, 20, 2)
+            ],
             "",
             "have a near-duplicate, got 78.6% .*clean.ready.max_near_duplicate_share",
             id="many near-duplicates",

@@ -53,7 +53,13 @@ def audit_histories(folder: Path, equalise: int) -> Findings:
             found = look_at(data, "x.jpg")
             row = {"id": found.id, **found.facts, "repairs": found.repairs, "reason": "", "detail": ""}
             facts.append(row | {"key": str(i), "label": "", "source_split": "", "verdict": "kept"})
-            common = {"id": found.id, "key": str(i), "label": "", "source_split": "", "group": found.id}
+            common = {
+                "id": found.id,
+                "key": str(i),
+                "label": "",
+                "source_split": "",
+                "duplicate_group": found.id,
+            }
             clean.append(common | {"shard": 0, "row": i, "repairs": [], "pdq": bytes(32), "pdq_quality": 0})
             writer.write(0, i, develop(data, recipe))
     ids = [row["id"] for row in clean]

@@ -73,7 +73,7 @@ def test_pictures_are_where_the_manifest_says(project: Paths, params: Params, lo
     metrics = clean.main(params, project, Untracked())
     table = read_table(project.clean_manifest, CLEAN_MANIFEST)
     assert table.column("key").to_pylist() == sorted(table.column("key").to_pylist())
-    assert table.column("group") == table.column("id")
+    assert table.column("duplicate_group") == table.column("id")
     pictures = Shards(project.shards).gather(table.column("shard").to_numpy(), table.column("row").to_numpy())
     assert pictures.shape == (30, 6, 5, 3)
     for key, picture in zip(table.column("key").to_pylist(), pictures, strict=True):

@@ -186,7 +186,7 @@ def test_near_duplicates_widen_every_interval_of_the_stage(project: Paths, param
     apart = evaluate.main(params, project, Untracked())
     rows = read_table(project.clean_manifest, CLEAN_MANIFEST).to_pylist()
     for i in (0, 1, 2, 3, 4, 6, 7):  # three things: what was answered right
-        rows[i]["group"] = f"id-{i // 3:03d}"
+        rows[i]["duplicate_group"] = f"id-{i // 3:03d}"
     write_table(build_table(rows, CLEAN_MANIFEST, sort_by="id"), project.clean_manifest)
     together = evaluate.main(params, project, Untracked())
     names = [name for name in apart if not name.endswith(("/low", "/high"))]

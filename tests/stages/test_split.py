@@ -50,7 +50,7 @@ def make_pictures(counts: dict[str, int], *, start: int = 0, source_split: str =
     ]
     fixed = {"source_split": source_split, "shard": 0, "row": 0, "pdq": bytes(32), "pdq_quality": 0}
     frame = pd.DataFrame(rows).assign(**fixed)
-    return frame.assign(group=frame["id"], repairs=[[] for _ in rows])
+    return frame.assign(duplicate_group=frame["id"], repairs=[[] for _ in rows])
 
 
 def run(
@@ -161,9 +161,9 @@ def test_what_the_source_brings_stays(
 
 def test_groups_never_cross(tmp_path: Path, params_of: ParamsOf) -> None:
     clean = make_pictures({"a": BIG, "b": BIG})
-    clean["group"] = [f"scan {i // 4}" for i in range(len(clean))]
+    clean["duplicate_group"] = [f"scan {i // 4}" for i in range(len(clean))]
     paths, _ = run(tmp_path, clean, params_of())
-    group_of = dict(zip(clean["id"], clean["group"], strict=True))
+    group_of = dict(zip(clean["id"], clean["duplicate_group"], strict=True))
     table = read_table(paths.split, SPLIT).to_pandas()
     per_group = table.groupby(table["id"].map(group_of))[["split", "fold"]].nunique()
     assert (per_group == 1).all(axis=None)
@@ -233,7 +233,7 @@ def test_a_leak_is_refused_by_the_stage(
 
     monkeypatch.setattr(split, "deal", deal_carelessly)
     with pytest.raises(DataError, match="more than one split"):
-        run(tmp_path, make_pictures({"a": SMALL, "b": SMALL}).assign(group="one"), params_of())
+        run(tmp_path, make_pictures({"a": SMALL, "b": SMALL}).assign(duplicate_group="one"), params_of())
     assert not Paths(tmp_path).stage("split").exists()
 
 
@@ -286,7 +286,9 @@ def test_a_scan_batch_and_its_near_duplicates_never_cross(
     clean["key"] = [
         f"{label}/{b}_{i}" for i, (label, b) in enumerate(zip(clean["label"], clean["batch"], strict=True))
     ]
-    clean.loc[:9, "group"] = clean["id"][:10].min()  # ten batches that share a near-duplicate are one
+    clean.loc[:9, "duplicate_group"] = clean["id"][
+        :10
+    ].min()  # ten batches that share a near-duplicate are one
     clean.loc[BIG:, "key"] = [f"b/loose-{i}" for i in range(BIG)]
     params = params_of(split={"group_by": r"/(s\d+)_", "exact": exact})
     paths, metrics = run(tmp_path, clean, params)
@@ -309,7 +311,7 @@ def test_a_new_picture_of_a_named_group_moves_none(tmp_path: Path, params_of: Pa
 
 def test_a_class_that_is_one_group_is_explained(tmp_path: Path, params_of: ParamsOf) -> None:
     clean = make_pictures({"a": SMALL, "b": 40})
-    clean.loc[clean["label"] == "b", "group"] = "one"
+    clean.loc[clean["label"] == "b", "duplicate_group"] = "one"
     with pytest.raises(DataError, match=r"class 'b'.*1 group, and a group is never divided; add pictures"):
         run(tmp_path, clean, params_of())
 

@@ -1,5 +1,6 @@
 """packaging: what a logged model is made of; that it works elsewhere is in tests/serving/test_pyfunc.py."""
 
+import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,9 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 import pipeline
+from pipeline.tracking import packaging
 from pipeline.tracking.connection import connect
 from pipeline.tracking.packaging import log_model
 from pipeline.tracking.runs import create_run
+from tests.closures import close_over, list_imports
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -69,3 +72,12 @@ def test_requirements_are_the_installed_versions(logged: Path) -> None:
     required = dict(line.split("==") for line in lines)
     assert required == {name: version(name) for name in required}
     assert {"mlflow", "keras", "tensorflow", "numpy", "pandas", "pillow"} <= set(required)
+
+
+def test_requirements_are_what_the_served_code_imports() -> None:
+    """All of it and no more; `pdqhash` takes fingerprints, which only clean asks for."""
+    files = close_over(PACKAGE / "serving" / "pyfunc.py")
+    imported = {module.partition(".")[0] for file in files for module in list_imports(file)}
+    third_party = imported - set(sys.stdlib_module_names) - {"pipeline", "pdqhash"}
+    required = {line.partition("==")[0] for line in packaging._list_requirements()}
+    assert {"pillow" if name == "PIL" else name for name in third_party} | {"tensorflow"} == required
