@@ -17,13 +17,16 @@ if TYPE_CHECKING:
 
 REPO = Path(__file__).resolve().parents[1]
 
+LONGEST = ("test_end_to_end.py", "test_trainer.py", "test_kills.py", "test_leaks.py", "test_device.py")
+
 ParamsOf = Callable[..., Params]
 Develop = Callable[..., Paths]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest file first: the other worker of `make test` has all the rest meanwhile."""
-    items.sort(key=lambda item: item.path.name != "test_end_to_end.py")
+    """The longest files first, so that neither worker of `make test` waits for the other at the end."""
+    order = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.name, len(LONGEST)))
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,7 @@ def written(folder: Path, repo: Path, **sections: Any) -> Path:
 def test_the_repositorys_params_are_valid(repo: Path) -> None:
     params = load_params(repo / "params.yaml")
     assert params.data.source == "data/raw"
-    assert params.clean.image_hw == (32, 32)
+    assert params.clean.image_hw == (16, 16)
 
 
 def test_sections_have_no_default_and_are_all_in_params_yaml(repo: Path) -> None:
