@@ -73,7 +73,9 @@ def warm_commands(folder: Path) -> Iterator[Path]:
         )
         client.chmod(0o755)
     server = subprocess.Popen(
-        [sys.executable, __file__, address], env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}, cwd="/"
+        [sys.executable, __file__, address],
+        env={"TF_ENABLE_ONEDNN_OPTS": "1", **os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        cwd="/",
     )
     try:
         start = time.monotonic()

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from pipeline.backend.inference import switch_on_onednn
 from pipeline.backend.memory import keep_freed_memory
 from pipeline.errors import ModelError
 
@@ -35,6 +36,7 @@ def set_up_device() -> str:
     if choice == "cpu":
         os.environ.setdefault("JAX_PLATFORMS", "cpu")
     keep_freed_memory()
+    switch_on_onednn()
     with _silence_start():
         import keras
 

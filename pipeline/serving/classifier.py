@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.backend.inference import BATCH_SIZE, compute_outputs
+from pipeline.backend.inference import BATCH_SIZE, compute_outputs, switch_on_onednn
 from pipeline.errors import ModelError, one_line
 from pipeline.images.picture import develop
 from pipeline.serving.settings import MODEL_FILE, SETTINGS_FILE, Settings
@@ -45,6 +45,7 @@ class Classifier:
             raise ModelError(
                 f"{folder} is not a classifier ({MODEL_FILE} and {SETTINGS_FILE}); run `dvc repro train`"
             )
+        switch_on_onednn()
         import keras
 
         try:

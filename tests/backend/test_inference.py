@@ -1,11 +1,12 @@
 """inference: what is the same to the bit on every machine, and what to 1e-6."""
 
+import os
 from typing import Any
 
 import numpy as np
 import pytest
 
-from pipeline.backend.inference import BATCH_SIZE, compute_outputs
+from pipeline.backend.inference import BATCH_SIZE, compute_outputs, switch_on_onednn
 
 
 @pytest.fixture(scope="module")
@@ -57,3 +58,14 @@ def test_a_mirrored_view(model: Any) -> None:
     assert np.array_equal(
         compute_outputs(model, mirrored), compute_outputs(model, np.ascontiguousarray(mirrored))
     )
+
+
+@pytest.mark.parametrize(("said", "then"), [(None, "1"), ("0", "0")], ids=["unset", "switched off"])
+def test_onednn_is_on_unless_it_was_switched_off(
+    said: str | None, then: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+    if said is not None:
+        monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", said)
+    switch_on_onednn()
+    assert os.environ["TF_ENABLE_ONEDNN_OPTS"] == then
