@@ -21,8 +21,8 @@ BATCH_SIZE = 32
 def switch_on_onednn() -> None:
     """Let TensorFlow use oneDNN's kernels on every processor; to be called before Keras is imported.
 
-    TensorFlow does so by itself only where there is AVX-512. With AVX2 it trained the demo 1.3 to 1.6 times as
-    fast (`benchmarks/onednn.py`). `TF_ENABLE_ONEDNN_OPTS=0` in the environment switches it off.
+    TensorFlow does so by itself only where there is AVX-512. With AVX2 it trained the demo 1.3 to 1.6 times
+    as fast (`benchmarks/onednn.py`). `TF_ENABLE_ONEDNN_OPTS=0` in the environment switches it off.
     """
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
