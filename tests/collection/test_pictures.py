@@ -1,44 +1,27 @@
 """Parts of the split, read from tables and gathered from the shards of one or two folders."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.collection.pictures import Part, Pictures, cut_into_runs, read_extra, read_part
-from pipeline.collection.shards import ShardWriter
+from pipeline.collection.pictures import Part, Pictures, cut_into_runs, read_extra
 from pipeline.errors import DataError
 from pipeline.paths import Paths
 from pipeline.tables.clean_manifest import CLEAN_MANIFEST
-from pipeline.tables.extra import EXTRA
 from pipeline.tables.parquet import read_table, write_table
 from pipeline.tables.split import SPLIT
-
-Develop = Callable[..., Paths]
-N = 12
+from tests.numbered import Develop, add_extra, develop_numbers, read_numbers, read_split
 
 
 @pytest.fixture
 def project(develop: Develop, tmp_path: Path) -> Paths:
-    """Picture i shows the number i; every third is of class 1, the last three are for validation."""
-    pictures = np.arange(N, dtype=np.uint8)[:, None, None, None].repeat(4, axis=1).repeat(4, axis=2)
-    y = [int(i % 3 == 0) for i in range(N)]
-    return develop(tmp_path, pictures, y, ["train"] * 9 + ["val"] * 3, ["a", "b"])
-
-
-def read(project: Paths, split: str) -> Part:
-    return read_part(split, split_path=project.split, manifest_path=project.clean_manifest)
-
-
-def read_numbers(pictures: Any) -> list[int]:
-    return [int(value) for value in pictures[:, 0, 0, 0]]
+    return develop_numbers(develop, tmp_path)
 
 
 def test_read_part(project: Paths) -> None:
-    train, val, test = (read(project, name) for name in ("train", "val", "test"))
+    train, val, test = (read_split(project, name) for name in ("train", "val", "test"))
     assert train.ids == tuple(f"id-{i:03d}" for i in range(9))
     assert val.y.tolist() == [1, 0, 0]
     assert len(test) == 0
@@ -48,23 +31,14 @@ def test_a_picture_that_clean_has_dropped(project: Paths) -> None:
     table = read_table(project.clean_manifest, CLEAN_MANIFEST)
     write_table(table.slice(2), project.clean_manifest)
     with pytest.raises(DataError, match=r"2 train pictures are not in .*, the first is id-000"):
-        read(project, "train")
+        read_split(project, "train")
 
 
 def test_a_row_that_the_shards_do_not_hold(project: Paths) -> None:
-    part = read(project, "train")
+    part = read_split(project, "train")
     lost = Part(part.ids, part.shard, part.row + 5, part.y)
     with pytest.raises(DataError, match="do not belong together"):
         Pictures((project.shards, lost)).gather(np.arange(9))
-
-
-def add_extra(project: Paths) -> Pictures:
-    rows = [{"id": "id-000", "copy": k, "class_index": 1, "shard": 0, "row": k} for k in range(2)]
-    write_table(pa.Table.from_pylist(rows, schema=EXTRA), project.extra / "manifest.parquet")
-    with ShardWriter(project.extra, 2, (4, 4, 1), 2) as writer:
-        for row in range(2):
-            writer.write(0, row, np.full((4, 4, 1), 100 + row, np.uint8))
-    return Pictures((project.shards, read(project, "train")), (project.extra, read_extra(project.extra)))
 
 
 def test_gather_over_two_folders(project: Paths) -> None:
@@ -77,7 +51,7 @@ def test_gather_over_two_folders(project: Paths) -> None:
 
 def test_a_copy_has_a_name_of_its_own_and_a_picture_its_id(project: Paths) -> None:
     add_extra(project)
-    assert list(read(project, "val").names) == ["id-009", "id-010", "id-011"]
+    assert list(read_split(project, "val").names) == ["id-009", "id-010", "id-011"]
     assert list(read_extra(project.extra).names) == ["id-000/0", "id-000/1"]
 
 
@@ -94,7 +68,7 @@ def test_groups_are_those_of_the_split(project: Paths) -> None:
     groups = add_extra(project).groups
     assert groups[0] == groups[4] == groups[9] == groups[10]  # the last two are copies of the first
     assert len(set(groups)) == 8
-    part = read(project, "train")
+    part = read_split(project, "train")
     assert len(set(Pictures((project.shards, Part(part.ids, part.shard, part.row, part.y))).groups)) == 9
 
 
@@ -103,7 +77,7 @@ def test_what_looks_alike_is_told_beside_what_the_split_held_together(project: P
     rows["duplicate_group"] = ["twins" if id_ in ("id-001", "id-002") else id_ for id_ in rows["id"]]
     table = pa.Table.from_pandas(rows, schema=CLEAN_MANIFEST, preserve_index=False)
     write_table(table, project.clean_manifest)
-    part = read(project, "train")
+    part = read_split(project, "train")
     assert part.duplicate_group == ("id-000", "twins", "twins", *part.ids[3:])
     assert part.group == part.ids
     add_extra(project)
