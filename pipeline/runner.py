@@ -1,6 +1,5 @@
 """Run one stage: logging, params, the MLflow run, metrics.json, time, exit code."""
 
-import json
 import logging
 import os
 import sys
@@ -8,15 +7,15 @@ import time
 from collections.abc import Callable, Mapping
 
 from pipeline.errors import DarkroomError
+from pipeline.metrics_file import round_metrics, write_metrics
 from pipeline.params import Params, flatten, load_params
-from pipeline.paths import Paths, project_root, write_whole
+from pipeline.paths import Paths, project_root
 from pipeline.tracking.lineage import Lineage
 from pipeline.tracking.runs import ENTRY_TAG, Run, Tracked, Untracked, open_stage_run
 
 Metrics = Mapping[str, float]
 StageMain = Callable[[Params, Paths, Run], Metrics]
 
-_DECIMALS = 6
 _INTERRUPTED = 130
 
 _log = logging.getLogger("darkroom")
@@ -47,31 +46,15 @@ def execute(name: str, main: StageMain, paths: Paths) -> None:
     start = time.monotonic()
     params = load_params(paths.params)
     if name == "promote":
-        write_metrics(main(params, paths, Untracked()), paths, name)
+        write_metrics(main(params, paths, Untracked()), paths.metrics(name))
     else:
         logged = flatten({name: params.section(name).model_dump()})
         with open_stage_run(paths.root, name, logged, required=name == "train") as run:
             metrics = round_metrics(main(params, paths, run))
-            write_metrics(metrics, paths, name)
+            write_metrics(metrics, paths.metrics(name))
             run.log_metrics(metrics)
             _tag_entry(run, name, paths)
     _log.info("%s: done in %.1f s", name, time.monotonic() - start)
-
-
-def write_metrics(metrics: Metrics, paths: Paths, name: str) -> None:
-    """Write data/<stage>/metrics.json: sorted keys, rounded numbers, the same bytes for the same metrics."""
-    with write_whole(paths.metrics(name)) as temporary:
-        temporary.write_text(
-            json.dumps(round_metrics(metrics), indent=2, sort_keys=True) + "\n", encoding="utf-8"
-        )
-
-
-def round_metrics(metrics: Metrics) -> dict[str, float]:
-    """Metrics as metrics.json and MLflow both hold them: whole numbers as int, others to 6 decimals."""
-    return {
-        name: int(value) if float(value).is_integer() else round(float(value), _DECIMALS)
-        for name, value in metrics.items()
-    }
 
 
 def set_up_logging() -> None:

@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,8 @@ NO_DATA = {
     *(f"pipeline/{name}.py" for name in ("__init__", "errors", "params", "paths", "progress", "runner")),
     *(f"pipeline/tracking/{name}.py" for name in ("connection", "lineage", "packaging", "runs")),
 }
+
+BY_THE_RUNNER = {"pipeline/metrics_file.py"}  # how the runner writes the metrics of every stage
 
 
 @functools.cache
@@ -36,6 +39,16 @@ def list_imports(file: Path) -> Iterator[str]:
             assert node.module, f"{file}: a relative import"
             yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.List):
+            yield from _list_started(node)
+
+
+def _list_started(node: ast.List) -> Iterator[str]:
+    """What `[sys.executable, "-m", "pipeline.workers"]` runs in a process of its own."""
+    words = [one.value if isinstance(one, ast.Constant) else None for one in node.elts]
+    for flag, module in itertools.pairwise(words):
+        if flag == "-m" and isinstance(module, str):
+            yield from (module, f"{module}.__main__")
 
 
 def list_resources(file: Path) -> Iterator[Path]:
@@ -77,4 +90,4 @@ def close_over(file: Path) -> set[Path]:
 def list_code_of(stage: str) -> list[str]:
     """The code that a stage's entry in dvc.yaml must name, sorted: paths from the repository's root."""
     files = close_over(PIPELINE / "stages" / f"{stage}.py")
-    return sorted(file.relative_to(REPO).as_posix() for file in files)
+    return sorted({file.relative_to(REPO).as_posix() for file in files} | BY_THE_RUNNER)

@@ -246,6 +246,13 @@ def test_a_heavy_library_has_its_owners(library: str) -> None:
     assert {name_of(file) for file in users if not {room_of(file), name_of(file)} & OWNERS[library]} == set()
 
 
+@pytest.mark.parametrize("file", FILES, ids=name_of)
+def test_nothing_is_imported_by_a_name_made_at_run_time(file: Path) -> None:
+    """The closure of imports would not see it. `find_spec` and `version` look, and import nothing."""
+    assert not {"importlib", "runpy"} & set(list_imports(file))
+    assert not any(isinstance(node, ast.Name) and node.id == "__import__" for node in ast.walk(parse(file)))
+
+
 def test_importing_the_package_imports_nothing_heavy() -> None:
     """All but HEAVY; the heavy libraries come when they are needed."""
     modules = [

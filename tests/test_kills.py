@@ -1,4 +1,4 @@
-"""`dvc repro` killed by SIGKILL at random moments goes on, loses an epoch at most, ends with the same bits.
+"""`dvc repro` killed by SIGKILL at random moments continues, loses an epoch at most, ends with the same bits.
 
 Real DVC, MLflow, Keras in a clone. `DARKROOM_KILLS=20 pytest tests/test_kills.py` kills 20 times, not twice.
 """
@@ -70,7 +70,7 @@ def test_killed_at_random_moments(clone: Clone) -> None:
 
 
 def test_interrupted(clone: Clone) -> None:
-    """Ctrl+C ends it within ten seconds, with one line; started again, it goes on."""
+    """Ctrl+C ends it within ten seconds, with one line; started again, it continues."""
     # What runs in the background of a shell ignores it, and so would the stage.
     inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
     env = clone.env | {"DARKROOM_CACHE": "interrupted"}

@@ -1,6 +1,5 @@
 """A stage as DVC runs it: exit code, one line of error, metrics.json."""
 
-import json
 import logging
 import subprocess
 import sys
@@ -11,7 +10,7 @@ import pytest
 from pipeline.errors import DataError
 from pipeline.params import Params
 from pipeline.paths import Paths
-from pipeline.runner import StageMain, round_metrics, run_stage, write_metrics
+from pipeline.runner import StageMain, run_stage
 from pipeline.tracking.runs import Run
 
 
@@ -62,21 +61,6 @@ def test_a_bug_keeps_its_traceback(
     monkeypatch.setenv("DVC_ROOT", str(tracking_root))
     with pytest.raises(ZeroDivisionError):
         run_stage("clean", end_with(ZeroDivisionError()))
-
-
-@pytest.mark.parametrize(
-    ("value", "written"),
-    [
-        pytest.param(3.0, "3", id="whole"),
-        pytest.param(1 / 3, "0.333333", id="rounded"),
-        pytest.param(1e-9, "0.0", id="too small to tell"),
-    ],
-)
-def test_metrics_file(value: float, written: str, tmp_path: Path) -> None:
-    paths = Paths(tmp_path)
-    write_metrics({"b": value, "a": 1}, paths, "clean")
-    assert paths.metrics("clean").read_text() == f'{{\n  "a": 1,\n  "b": {written}\n}}\n'
-    assert round_metrics({"b": value}) == {"b": json.loads(written)}
 
 
 def test_bad_params_are_one_line_and_exit_1(project: Paths) -> None:

@@ -117,6 +117,8 @@ def _keep(connection: socket.socket) -> NoReturn:
     if worker == 0:
         connection.close()
         _run(asked, streams)
+    with contextlib.suppress(OSError):  # here as well as there, so that it is done before any kill
+        os.setpgid(worker, worker)
     for stream in streams:
         os.close(stream)
     gone = os.pidfd_open(worker)
@@ -137,7 +139,10 @@ def _receive(connection: socket.socket) -> tuple[list[Any], list[int]]:
     for _, _, sent in ancillary:
         streams.frombytes(sent)
     while not data.endswith(b"\n"):
-        data += connection.recv(1 << 16)
+        more = connection.recv(1 << 16)
+        if not more:  # the client is gone
+            os._exit(0)
+        data += more
     return json.loads(data), list(streams)
 
 
