@@ -148,7 +148,7 @@ def _render_classes(contents: Contents) -> Iterator[str]:
     )
     for name, *numbers, share in rows:
         cells = "".join(f"<td>{n:,}</td>" for n in numbers)
-        bar = f'<td class="bar"><i style="width:{share:.1%}"></i><span>{share:.0%}</span></td>'
+        bar = f'<td class="bar"><i style="--share:{share:.3f}"></i><span>{share:.0%}</span></td>'
         yield f"<tr><th>{escape(str(name))}</th>{cells}{bar}</tr>"
     yield "</tbody></table></div>"
     if len(rows) < len(contents.classes):
