@@ -27,7 +27,7 @@ check: install-dev ## what CI runs: format, lint, types, import contracts, tests
 	ruff check .
 	mypy
 	lint-imports
-	pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered
+	pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered --cov-fail-under=96
 
 format: install-dev ## put the code into shape
 	ruff format .
