@@ -11,6 +11,7 @@ Run: python -m benchmarks.stage_overhead [--runs 3]
 import argparse
 import os
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -91,6 +92,7 @@ def make_project(root: Path) -> None:
         for number in range(N_A_CLASS):
             pixels = rng.integers(0, 256, (8, 8), dtype=np.uint8)
             Image.fromarray(pixels).save(root / "data" / "raw" / label / f"{number}.png")
+    shutil.copy(REPO / "data" / "overrides.csv", root / "data")  # clean depends on it
     subprocess.run(["dvc", "init", "-q", "--no-scm"], cwd=root, check=True)
 
 
