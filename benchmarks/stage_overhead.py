@@ -67,7 +67,10 @@ def heaviest(found: dict[str, float]) -> list[tuple[str, float]]:
 
 def import_seconds(stage: str, root: Path, env: dict[str, str]) -> dict[str, float]:
     """Seconds that a stage spends importing, by top-level package."""
-    command = [sys.executable, "-X", "importtime", "-m", f"pipeline.stages.{stage}"]
+    # A stage silences standard error while it imports TensorFlow: here it may not.
+    run = f"runpy.run_module('pipeline.stages.{stage}', run_name='__main__')"
+    code = f"import os, runpy; os.dup2 = lambda *to: None; {run}"
+    command = [sys.executable, "-X", "importtime", "-c", code]
     done = subprocess.run(command, cwd=root, env=env, capture_output=True, text=True, check=True)
     found: dict[str, float] = defaultdict(float)
     for microseconds, module in re.findall(
