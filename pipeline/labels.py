@@ -1,11 +1,11 @@
 """Names of folders and classes: their natural order, their list in a file, and names that MLflow allows."""
 
 import hashlib
-import json
 import re
 from pathlib import Path
 
 from pipeline.errors import DataError
+from pipeline.paths import read_json
 
 _MAX_PART = 100  # characters; MLflow allows 250 for a whole name
 
@@ -23,12 +23,7 @@ def read_class_names(path: Path) -> tuple[str, ...]:
     Raises:
         DataError: the file is missing, or is not a list of names.
     """
-    try:
-        names = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise DataError(f"{path} does not exist; run `dvc repro split` to make it") from None
-    except ValueError as error:
-        raise DataError(f"{path} is not JSON ({error}); run `dvc repro -f split`") from None
+    names = read_json(path, "split")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise DataError(f"{path} must hold a list of class names; run `dvc repro -f split`")
     return tuple(names)

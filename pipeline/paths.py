@@ -1,13 +1,17 @@
-"""Every path that the pipeline reads or writes, and how a file is written whole.
+"""Every path that the pipeline reads or writes, and how a file is written whole and JSON is read.
 
 All paths start at one root: the folder that holds `dvc.yaml`.
 """
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from pipeline.errors import DataError
 
 STAGES = ("validate", "clean", "split", "augment", "train", "evaluate", "promote")
 
@@ -206,3 +210,17 @@ def write_whole(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def read_json(path: Path, stage: str) -> Any:
+    """The JSON that `stage` wrote to `path`.
+
+    Raises:
+        DataError: the file is missing or is not JSON; says which stage makes it.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist; run `dvc repro {stage}` to make it") from None
+    except ValueError as error:
+        raise DataError(f"{path} is not JSON ({error}); run `dvc repro -f {stage}`") from None

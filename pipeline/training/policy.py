@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline.errors import DataError, ParamsError
 from pipeline.params import AugmentParams
-from pipeline.paths import write_whole
+from pipeline.paths import read_json, write_whole
 from pipeline.seeds import hash_to_seed
 
 Policy = Sequence[Mapping[str, Any]]
@@ -52,12 +52,7 @@ def read_policy(path: Path) -> list[dict[str, Any]]:
     Raises:
         DataError: the file is missing or is not a list of layers.
     """
-    try:
-        policy = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise DataError(f"{path} does not exist; run `dvc repro augment` to make it") from None
-    except ValueError as error:
-        raise DataError(f"{path} is not JSON ({error}); run `dvc repro -f augment`") from None
+    policy: list[dict[str, Any]] = read_json(path, "augment")
     if not isinstance(policy, list) or not all(
         isinstance(x, dict) and x.keys() == {"class_name", "config"} for x in policy
     ):
