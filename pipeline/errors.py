@@ -41,6 +41,10 @@ class ModelError(DarkroomError):
     """A model cannot be built, trained or loaded as asked."""
 
 
+class InputError(DarkroomError):
+    """What a stage reads was changed while it ran."""
+
+
 class TrackingError(DarkroomError):
     """The MLflow tracking server or database cannot be reached or refuses."""
 

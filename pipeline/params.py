@@ -4,12 +4,13 @@ It is parsed as DVC parses it (ruamel.yaml, YAML 1.2), so `1e-3` is a number and
 (height, width) in pixels; shares are fractions in [0, 1].
 """
 
+import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -23,10 +24,19 @@ from ruamel.yaml.error import YAMLError
 
 from pipeline.errors import ParamsError, nearest, one_line
 
+_MAX_NAME = 200  # characters of the registered model; MLflow allows 256
+
 
 def _as_tuple(value: object) -> object:
     """A YAML list as a tuple: sections are frozen, and strict mode accepts no list for a tuple."""
     return tuple(value) if isinstance(value, list) else value
+
+
+def _check_model_name(name: str) -> str:
+    """Raise ValueError unless a name is safe in every registry, in its addresses and in its searches."""
+    if not re.fullmatch(r"\w[\w.\- ]*(?<! )", name):
+        raise ValueError(f"letters, digits, '_', '-', '.' and single words are allowed, got {name!r}")
+    return name
 
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -34,12 +44,30 @@ Side = Annotated[int, Field(ge=1, le=4096)]
 ImageHw = Annotated[tuple[Side, Side], BeforeValidator(_as_tuple)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
 PositiveInt = Annotated[int, Field(ge=1)]
+ModelName = Annotated[str, Field(max_length=_MAX_NAME), AfterValidator(_check_model_name)]
 
 
 class Section(BaseModel):
     """A frozen section that refuses unknown keys and wrong types."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    def flatten(self, prefix: str = "") -> dict[str, Any]:
+        """The values by dotted key, such as {"train.epochs": 30}.
+
+        A list or a mapping is one value, as JSON: its keys are free text, which no other system need accept
+        as a name.
+        """
+        flat: dict[str, Any] = {}
+        for name, field in type(self).model_fields.items():
+            key, value = f"{prefix}{field.alias or name}", getattr(self, name)
+            if isinstance(value, Section):
+                flat |= value.flatten(f"{key}.")
+            else:
+                flat[key] = (
+                    json.dumps(value, ensure_ascii=False) if isinstance(value, tuple | dict) else value
+                )
+        return flat
 
 
 class CsvParams(Section):
@@ -202,7 +230,7 @@ class EvaluateParams(Section):
 class PromoteParams(Section):
     """The registered model, and what a version must reach and gain to become champion."""
 
-    model_name: Annotated[str, Field(min_length=1)]
+    model_name: ModelName
     metric: Literal["accuracy", "balanced_accuracy", "macro_f1"]
     min_gain: Annotated[float, Field(ge=0, lt=1)]
     min_accuracy: Share
@@ -256,17 +284,6 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ParamsError(f"{path.name} must hold a mapping of sections, got {type(values).__name__}")
     return values
-
-
-def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested sections as dotted keys, such as {"train.epochs": 30}; lists and empty mappings stay whole."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping) and value:
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
 
 
 def _describe(fault: Any) -> str:

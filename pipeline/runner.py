@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 
 from pipeline.errors import DarkroomError
 from pipeline.metrics_file import round_metrics, write_metrics
-from pipeline.params import Params, flatten, load_params
+from pipeline.params import Params, load_params
 from pipeline.paths import Paths, project_root
-from pipeline.tracking.lineage import Lineage
+from pipeline.tracking.inputs import Inputs
 from pipeline.tracking.runs import ENTRY_TAG, Run, Tracked, Untracked, open_stage_run
 
 Metrics = Mapping[str, float]
@@ -44,16 +44,19 @@ def execute(name: str, main: StageMain, paths: Paths) -> None:
         DarkroomError: as `main` does, and for params or tracking.
     """
     start = time.monotonic()
+    inputs = Inputs.read(paths, name)
     params = load_params(paths.params)
     if name == "promote":
         write_metrics(main(params, paths, Untracked()), paths.metrics(name))
     else:
-        logged = flatten({name: params.section(name).model_dump()})
+        source = inputs.stamp_source(params)
+        logged = params.section(name).flatten(f"{name}.")
         with open_stage_run(paths.root, name, logged, required=name == "train") as run:
             metrics = round_metrics(main(params, paths, run))
             write_metrics(metrics, paths.metrics(name))
             run.log_metrics(metrics)
-            _tag_entry(run, name, paths)
+            _tag_entry(run, inputs)
+            inputs.check(params, source)
     _log.info("%s: done in %.1f s", name, time.monotonic() - start)
 
 
@@ -75,7 +78,7 @@ def _make_handler() -> logging.Handler:
     return RichHandler(console=Console(stderr=True), show_path=False, show_time=False)
 
 
-def _tag_entry(run: Run, name: str, paths: Paths) -> None:
+def _tag_entry(run: Run, inputs: Inputs) -> None:
     """Under DVC, tag the run with the hash of the lock entry that DVC will write, so promote can find it."""
-    if isinstance(run, Tracked) and os.environ.get("DVC_STAGE") == name:
-        run.set_tags({ENTRY_TAG: Lineage(paths).hash_entry_from_files(name)})
+    if isinstance(run, Tracked) and os.environ.get("DVC_STAGE") == inputs.stage:
+        run.set_tags({ENTRY_TAG: inputs.lineage.hash_entry_from_files(inputs.stage)})

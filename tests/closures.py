@@ -12,7 +12,10 @@ PIPELINE = REPO / "pipeline"
 # What a stage imports and dvc.yaml leaves out: it cannot change a byte of data, nor can what only it imports.
 NO_DATA = {
     *(f"pipeline/{name}.py" for name in ("__init__", "errors", "params", "paths", "progress", "runner")),
-    *(f"pipeline/tracking/{name}.py" for name in ("connection", "lineage", "packaging", "runs")),
+    *(
+        f"pipeline/tracking/{name}.py"
+        for name in ("connection", "inputs", "lineage", "packaging", "processes", "runs", "server")
+    ),
 }
 
 BY_THE_RUNNER = {"pipeline/metrics_file.py"}  # how the runner writes the metrics of every stage

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from pipeline.errors import DataError
 from pipeline.evidence.metrics import SCORES
-from pipeline.labels import read_class_names
+from pipeline.labels import read_class_names, shorten
 from pipeline.params import PromoteParams
 from pipeline.promotion.gate import Decision, Floors, decide
 from pipeline.tables.parquet import read_table
@@ -17,6 +17,7 @@ from pipeline.tables.predictions import PREDICTIONS
 from pipeline.tracking.registry import CHAMPION
 
 MAJORITY = "majority guess"  # what a model has to beat while there is no champion
+_N_NAMED, _MAX_NAME = 3, 40  # classes that a reason names, and characters of each
 
 Ints = npt.NDArray[np.int64]
 
@@ -73,6 +74,19 @@ def confirm_champion(exam: Exam, params: PromoteParams) -> Decision:
 
     There is nothing to gain, so it never promotes.
     """
+    return _decide_alone(exam, params, "this model is the champion already")
+
+
+def miss_champion(exam: Exam, number: int, params: PromoteParams) -> Decision:
+    """The decision where the champion's answers to its test images are gone: it never promotes."""
+    obstacle = (
+        f"the test answers of the champion, version {number}, are gone from MLflow, so nothing can be "
+        f"compared with it; restore its row or its model, or remove the alias {CHAMPION!r} to start over"
+    )
+    return _decide_alone(exam, params, obstacle)
+
+
+def _decide_alone(exam: Exam, params: PromoteParams, obstacle: str) -> Decision:
     score = SCORES[params.metric](exam.y_true, exam.y_pred, len(exam.class_names))
     return decide(
         metric=params.metric,
@@ -83,7 +97,7 @@ def confirm_champion(exam: Exam, params: PromoteParams) -> Decision:
         min_common_images=params.min_common_images,
         min_gain=params.min_gain,
         missed_floors=_find_missed_floors(exam, params),
-        obstacle="this model is the champion already",
+        obstacle=obstacle,
     )
 
 
@@ -105,14 +119,22 @@ def _find_common(challenger: Exam, champion: Exam | None) -> tuple[Ints, Ints, s
     nothing = np.zeros(0, np.int64)
     if set(champion.class_names) != set(challenger.class_names):
         obstacle = (
-            f"the champion has the classes {', '.join(champion.class_names)}, this "
-            f"model {', '.join(challenger.class_names)}, so they cannot be compared; set promote.model_name "
-            "to keep both"
+            f"the champion has {_name_classes(champion, challenger)}, this model "
+            f"{_name_classes(challenger, champion)}, so they cannot be compared; set promote.model_name to "
+            "keep both"
         )
         return nothing, nothing, obstacle
     _, mine, theirs = np.intersect1d(challenger.ids, champion.ids, return_indices=True)
     number = np.array([challenger.class_names.index(name) for name in champion.class_names])
     return mine, number[champion.y_pred[theirs]], ""
+
+
+def _name_classes(exam: Exam, other: Exam) -> str:
+    """The classes that only this exam has, at most three by name."""
+    own = [name for name in exam.class_names if name not in other.class_names]
+    named = ", ".join(shorten(name, _MAX_NAME) for name in own[:_N_NAMED])
+    more = f" and {len(own) - _N_NAMED} more" if len(own) > _N_NAMED else ""
+    return f"{len(own)} other classes ({named}{more})" if own else "no other class"
 
 
 def _compute_floor_values(exam: Exam) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+import zipfile
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Self
@@ -10,6 +11,7 @@ from pipeline.images.recipe import Recipe
 from pipeline.paths import write_whole
 
 MODEL_FILE, SETTINGS_FILE = "model.keras", "classifier.json"
+_METADATA = "metadata.json"
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,18 @@ def save_classifier(model: Any, settings: Settings, folder: Path) -> None:
     # Keras insists on the ending .keras, so the model is written in a folder of its own and moved.
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
         model.save(Path(scratch) / MODEL_FILE)
-        (Path(scratch) / MODEL_FILE).replace(folder / MODEL_FILE)
+        with write_whole(folder / MODEL_FILE) as temporary:
+            pack_without_dates(Path(scratch) / MODEL_FILE, temporary)
     with write_whole(folder / SETTINGS_FILE) as temporary:
         text = json.dumps(asdict(settings), indent=1, sort_keys=True, ensure_ascii=False)
         temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def pack_without_dates(source: Path, target: Path) -> None:
+    """Copy a .keras archive without the dates that Keras writes into it: equal weights are equal bytes."""
+    with zipfile.ZipFile(source) as before, zipfile.ZipFile(target, "w") as after:
+        for name in sorted(before.namelist()):
+            data = before.read(name)
+            if name == _METADATA:
+                data = json.dumps(json.loads(data) | {"date_saved": ""}, sort_keys=True).encode()
+            after.writestr(zipfile.ZipInfo(name), data)

@@ -11,24 +11,28 @@ Cost    about 10 s for a new state, mostly importing MLflow and copying the mode
 import json
 import logging
 import os
+import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.params import Params, PromoteParams, flatten
-from pipeline.paths import Paths, write_whole
-from pipeline.promotion.exam import Exam, compare, confirm_champion, read_exam
+from pipeline.errors import PromotionError
+from pipeline.params import Params, PromoteParams
+from pipeline.paths import Paths, read_json, write_whole
+from pipeline.promotion.exam import compare, confirm_champion, miss_champion, read_exam
 from pipeline.runner import Metrics, run_stage
 from pipeline.tracking import registry, rows
-from pipeline.tracking.connection import connect, translate_errors
-from pipeline.tracking.lineage import UPSTREAM, Lineage
-from pipeline.tracking.packaging import log_model
-from pipeline.tracking.runs import ENTRY_TAG, STAGE_TAG, Run, Tracked, create_run
+from pipeline.tracking.connection import connect
+from pipeline.tracking.lineage import UPSTREAM, Lineage, compute_md5
+from pipeline.tracking.packaging import EXAM, log_model
+from pipeline.tracking.runs import ENTRY_TAG, STAGE_TAG, Run, Tracked, create_run, end_killed_runs
 from pipeline.training.history import read_history
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+_N_TRIES = 3  # where other people promote at the same time
 
 _log = logging.getLogger(__name__)
 
@@ -40,7 +44,10 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     lineage.check_files()
     decision = rows.read_decision(paths.root, state)
     if decision is None:
-        decision = _make_row(params, paths, lineage, state)
+        client = connect(paths.root)
+        with rows.lock_rows(client, paths.root):
+            decision = rows.read_decision(paths.root, state)  # another process may have made it since
+            decision = decision or _make_row(client, params, paths, lineage, state)
     else:
         _log.info("this state is in MLflow already, nothing to do: %s", _describe(decision))
     with write_whole(paths.decision) as temporary:
@@ -48,26 +55,42 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     return _measure(decision)
 
 
-def _make_row(params: Params, paths: Paths, lineage: Lineage, state: str) -> dict[str, Any]:
-    """Make the row of a new state: everything it holds, the model, the exam, the decision."""
-    client = connect(paths.root)
+def _make_row(
+    client: "MlflowClient", params: Params, paths: Paths, lineage: Lineage, state: str
+) -> dict[str, Any]:
+    """Make the row of a new state: everything it holds, the model, the exam, the decision.
+
+    The decision is recorded before it is carried out, so a kill at any point is mended by the next promotion.
+    """
+    end_killed_runs(client)
     name = os.environ.get("DVC_EXP_NAME") or f"state-{state[:8]}"
     with rows.open_row(client, paths.root, name, state) as row:
-        _fill(row, params, paths)
+        _fill(row, params, paths, lineage)
         _link_stages(client, row, params, paths, lineage)
-        decision = _examine(client, row, params.promote, paths, lineage)
-        row.log_metrics({f"promote/{name}": value for name, value in _measure(decision).items()})
-        recorded = {rows.DECISION_TAG: json.dumps(decision, sort_keys=True)}
-        row.set_tags(recorded | {"mlflow.note.content": _describe(decision)})
-        if decision["verdict"] == "PROMOTE":
-            registry.crown(client, params.promote.model_name, decision["version"])
+        version = _register(client, row, params.promote, paths, lineage)
+        for _ in range(_N_TRIES):
+            decision = _examine(client, version, params.promote, paths)
+            row.log_metrics({f"promote/{name}": value for name, value in _measure(decision).items()})
+            rows.record(row, decision, _describe(decision))
+            elected, decision = rows.elect(client, state)
+            if rows.carry_out(client, elected, decision):
+                break
+        else:
+            rows.withdraw(client, row.run_id)
+            raise PromotionError(
+                f"the champion of {params.promote.model_name} changed {_N_TRIES} times while this model was "
+                "compared with it; run `dvc repro` again"
+            )
+        if elected != row.run_id:
+            rows.withdraw(client, row.run_id)
     _log.info("%s", _describe(decision))
     return decision
 
 
-def _fill(row: Tracked, params: Params, paths: Paths) -> None:
+def _fill(row: Tracked, params: Params, paths: Paths, lineage: Lineage) -> None:
     """Log all that the stages left on disk, so the row is whole even if every stage came from cache."""
-    row.log_params(flatten(params.model_dump(by_alias=True)))
+    lineage.check_folders({str(paths.figures(stage).relative_to(paths.root)) for stage in UPSTREAM})
+    row.log_params(params.flatten())
     for stage in UPSTREAM:
         row.log_metrics({f"{stage}/{name}": value for name, value in _read_metrics(paths, stage).items()})
         if paths.figures(stage).is_dir():
@@ -111,7 +134,7 @@ def _rebuild(client: "MlflowClient", stage: str, entry: str, params: Params, pat
     """Rebuild a stage's run from its files, if its own is not found (another server, or none then)."""
     tags = {STAGE_TAG: stage, ENTRY_TAG: entry, "rebuilt": "true"}
     run = create_run(client, paths.root, stage, tags=tags)
-    run.log_params(flatten({stage: params.section(stage).model_dump()}))
+    run.log_params(params.section(stage).flatten(f"{stage}."))
     run.log_metrics(_read_metrics(paths, stage))
     if paths.figures(stage).is_dir():
         run.log_artifact(paths.figures(stage), "figures")
@@ -119,40 +142,49 @@ def _rebuild(client: "MlflowClient", stage: str, entry: str, params: Params, pat
     return run.run_id
 
 
-def _examine(
+def _register(
     client: "MlflowClient", row: Tracked, params: PromoteParams, paths: Paths, lineage: Lineage
+) -> registry.Version:
+    """Log and register the very model that dvc.lock recorded, with its answers beside it.
+
+    Raises:
+        PromotionError: the folder holds another model.
+    """
+    folder = str(paths.classifier.relative_to(paths.root))
+    md5 = lineage.list_outs("train")[folder]
+    with tempfile.TemporaryDirectory() as scratch:
+        copy, exam = Path(scratch) / "classifier", Path(scratch) / EXAM
+        shutil.copytree(paths.classifier, copy)
+        if compute_md5(copy) != md5:
+            raise PromotionError(f"{folder} is not what dvc.lock recorded for train; run `dvc repro`")
+        exam.mkdir()
+        for file in (paths.predictions, paths.classes):
+            shutil.copy(file, exam)
+        model = log_model(client, row.run_id, copy, exam=exam)
+    return registry.register_version(client, params.model_name, model=model, model_md5=md5, run_id=row.run_id)
+
+
+def _examine(
+    client: "MlflowClient", version: registry.Version, params: PromoteParams, paths: Paths
 ) -> dict[str, Any]:
-    """Log and register the model, and compare it with the champion."""
-    with translate_errors():
-        before = registry.find_champion(client, params.model_name)
-        version = registry.register_version(
-            client,
-            params.model_name,
-            model_uri=log_model(row.run_id, paths.classifier),
-            model_md5=lineage.list_outs("train")["data/train/classifier"],
-            run_id=row.run_id,
-        )
-        challenger = read_exam(paths.predictions, paths.classes)
-        if before == version:
+    """Compare the model with the champion."""
+    before = registry.find_champion(client, params.model_name)
+    challenger = read_exam(paths.predictions, paths.classes)
+    with tempfile.TemporaryDirectory() as scratch:
+        if before is None:
+            decision = compare(challenger, None, params)
+        elif before.number == version.number:
             decision = confirm_champion(challenger, params)
+        elif found := registry.fetch_exam(client, before, Path(scratch)):
+            decision = compare(challenger, read_exam(*found), params)
         else:
-            champion = _read_champions_exam(client, before) if before else None
-            decision = compare(challenger, champion, params)
+            decision = miss_champion(challenger, before.number, params)
     named = {"model_name": params.model_name, "version": version.number}
     return decision.as_dict() | named | {"champion_before": before.number if before else None}
 
 
-def _read_champions_exam(client: "MlflowClient", champion: registry.Version) -> Exam:
-    with tempfile.TemporaryDirectory() as folder:
-        predictions, classes = (
-            registry.fetch_artifact(client, champion.run_id, name, Path(folder))
-            for name in ("evaluate/predictions.parquet", "split/classes.json")
-        )
-        return read_exam(predictions, classes)
-
-
 def _read_metrics(paths: Paths, stage: str) -> dict[str, float]:
-    metrics: dict[str, float] = json.loads(paths.metrics(stage).read_text(encoding="utf-8"))
+    metrics: dict[str, float] = read_json(paths.metrics(stage), stage)
     return metrics
 
 

@@ -8,35 +8,40 @@ is imported inside functions, because the import takes seconds.
 
 import logging
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote
 
 from pipeline.errors import TrackingError, one_line
 from pipeline.paths import Paths
+from pipeline.tracking.server import UnusualAnswerError, ask, hide_password, is_server, probe
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 _KIND = {"mlflow.experimentKind": "custom_model_development"}  # the UI opens on runs, not on chat traces
-_PROBE_TIMEOUT_S = 5
+_SQLITE = "sqlite:///"
 _LOCK_TIMEOUT_S = 600
 
 
 def resolve_uri(root: Path) -> str:
-    """`MLFLOW_TRACKING_URI`, or mlflow/mlflow.db of the project; a SQLite path is made absolute."""
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow/mlflow.db"
-    if uri.startswith("sqlite:///"):
-        return f"sqlite:///{Paths(root).home / uri.removeprefix('sqlite:///')}"
-    return uri
+    """`MLFLOW_TRACKING_URI`, or mlflow/mlflow.db of the project; a SQLite path is made absolute.
+
+    A path in a URI is quoted: in the folder "a?b" the database would be "a", in "a%20b" that of "a b".
+    """
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}mlflow/mlflow.db"
+    if not uri.startswith(_SQLITE):
+        return uri
+    path, mark, options = uri.removeprefix(_SQLITE).partition("?")
+    return f"{_SQLITE}{quote(str(Paths(root).home / unquote(path)))}{mark}{options}"
 
 
 def find_database(root: Path) -> Path | None:
     """The SQLite file behind the tracking URI; None for a server."""
     uri = resolve_uri(root)
-    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+    return Path(unquote(uri.removeprefix(_SQLITE).partition("?")[0])) if uri.startswith(_SQLITE) else None
 
 
 def name_experiments() -> tuple[str, str]:
@@ -107,37 +112,47 @@ def translate_errors() -> Iterator[None]:
 
 @contextmanager
 def lock(root: Path, what: str) -> Iterator[None]:
-    """Let one process at a time use a local database; a server needs no lock."""
-    from filelock import FileLock
+    """Let one process at a time use a local database; a server needs no lock.
+
+    Raises:
+        TrackingError: another process holds the lock for ten minutes, or no file can be made there.
+    """
+    from filelock import FileLock, Timeout
 
     database = find_database(root)
     if database is None:
         yield
         return
-    database.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(database.with_name(f"{database.stem}.{what}.lock"), timeout=_LOCK_TIMEOUT_S):
+    held = FileLock(database.with_name(f"{database.stem}.{what}.lock"), timeout=_LOCK_TIMEOUT_S)
+    try:
+        database.parent.mkdir(parents=True, exist_ok=True)
+        held.acquire()
+    except Timeout:
+        raise TrackingError(
+            f"another process has held {held.lock_file} for {_LOCK_TIMEOUT_S} s; wait for it, or end it"
+        ) from None
+    except OSError as error:
+        raise TrackingError(_explain_away(resolve_uri(root), error)) from None
+    try:
         yield
+    finally:
+        held.release()
 
 
 def _probe(uri: str) -> None:
-    """Ask a server for its health once, fast: MLflow itself retries for minutes."""
-    import urllib.error
-    import urllib.request
-
-    if not uri.startswith(("http://", "https://")):
+    """Raise TrackingError unless a server is well and its API answers: MLflow itself retries for minutes."""
+    if not is_server(uri):
         return
-    address = re.sub(r"//[^/@]*@", "//", uri).rstrip("/")
     try:
-        urllib.request.urlopen(f"{address}/health", timeout=_PROBE_TIMEOUT_S).close()  # noqa: S310 (http only)
-    except urllib.error.HTTPError:
-        return  # it answers; MLflow finds out whether it accepts us
+        probe(uri)
+        with suppress(UnusualAnswerError):  # it answers; MLflow finds out whether it accepts us
+            ask(uri, "experiments/search?max_results=1")
     except (OSError, ValueError) as error:
         raise TrackingError(_explain_away(uri, error)) from None
 
 
 def _explain_away(uri: str, error: Exception) -> str:
-    shown = re.sub(r"//[^/@]*@", "//***@", uri)  # a password does not belong in a log
     return (
-        f"MLflow at {shown} cannot be used ({one_line(error)}); start the server, or correct "
+        f"MLflow at {hide_password(uri)} cannot be used ({one_line(error)}); start the server, or correct "
         "MLFLOW_TRACKING_URI (unset: mlflow/mlflow.db of this project)"
     )

@@ -10,13 +10,14 @@ sha256 of every file in it, and hashing the source again would read all of it.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import PromotionError
+from pipeline.errors import PromotionError, one_line
 from pipeline.params import read_yaml
 from pipeline.paths import STAGES, Paths
 
@@ -51,9 +52,7 @@ class Lineage:
         Raises:
             OSError: a dependency or output of the stage does not exist.
         """
-        spec = self._stages[stage]
-        outs = {_find_path(out) for out in _list_outs(spec)}
-        return _hash(self.list_inputs(stage) | {"outs": self._hash_files(outs)})
+        return _hash(self.list_inputs(stage) | {"outs": self._hash_files(self.list_out_paths(stage))})
 
     def hash_entry_from_lock(self, stage: str) -> str:
         """The hash of the entry that dvc.lock holds for a stage.
@@ -63,15 +62,39 @@ class Lineage:
         """
         locked = self._find_entry(stage)
         deps = _index_md5s(locked.get("deps", []))
-        wired = {dep for dep in map(str, self._stages[stage]["deps"]) if not _is_template(dep)}
+        wired = self.list_deps(stage)
         return _hash(
             {
                 "cmd": locked["cmd"],
                 "deps": {path: md5 for path, md5 in deps.items() if path in wired},
-                "params": locked.get("params", {}).get(self.paths.params.name, {}),
+                "params": self._list_locked_params(stage),
                 "outs": self.list_outs(stage),
             }
         )
+
+    def has(self, stage: str) -> bool:
+        """Whether dvc.yaml wires a stage."""
+        return stage in self._stages
+
+    def reads_source(self, stage: str) -> bool:
+        """Whether a stage depends on the image source."""
+        return self.has(stage) and any(map(_is_template, map(str, self._stages[stage].get("deps", []))))
+
+    def list_out_paths(self, stage: str) -> set[str]:
+        """The paths of all that a stage writes, relative to the root."""
+        return {_find_path(out) for out in _list_outs(self._stages[stage])}
+
+    def list_made(self) -> set[str]:
+        """The paths of all that any stage writes."""
+        return set().union(*map(self.list_out_paths, self._stages))
+
+    def list_deps(self, stage: str) -> set[str]:
+        """The paths of all that a stage depends on, without the image source."""
+        return {dep for dep in map(str, self._stages[stage].get("deps", [])) if not _is_template(dep)}
+
+    def list_params(self, stage: str) -> dict[str, Any]:
+        """The parameters of a stage in params.yaml, by dotted key; None for one that is missing."""
+        return {key: _look_up(self._params, key) for key in self._stages[stage].get("params", [])}
 
     def list_outs(self, stage: str) -> dict[str, str]:
         """The outputs of a stage in dvc.lock: path relative to the root -> DVC's md5."""
@@ -89,15 +112,53 @@ class Lineage:
         return _hash(entries | {"promote": self.list_inputs("promote")})
 
     def check_files(self) -> None:
-        """Check the files in the workspace against dvc.lock (folders are left out: nothing here reads those).
+        """Check files and parameters in the workspace against dvc.lock.
+
+        Folders are left out here, since only few of them are read (`check_folders`).
 
         Raises:
-            PromotionError: a file is not the one in dvc.lock, so a row would describe another model.
+            PromotionError: one is not what dvc.lock recorded, so a row would describe another state.
         """
         for stage in UPSTREAM:
+            locked = {**_index_md5s(self._find_entry(stage).get("deps", [])), **self.list_outs(stage)}
+            for path, md5 in locked.items():
+                if not md5.endswith(".dir") and path not in self._sources:
+                    self._check(path, md5, stage)
+            for key, value in self._list_locked_params(stage).items():
+                if (now := _look_up(self._params, key)) != value:
+                    raise PromotionError(
+                        f"{self.paths.params.name}: {key} is {show_value(now)}, and {stage} ran with "
+                        f"{show_value(value)}; run `dvc repro`"
+                    )
+
+    def check_folders(self, folders: Collection[str]) -> None:
+        """Check folders that stages wrote, given by their paths in dvc.lock, as `check_files` does files."""
+        for stage in UPSTREAM:
             for path, md5 in self.list_outs(stage).items():
-                if not md5.endswith(".dir") and compute_md5(self.paths.root / path) != md5:
-                    raise PromotionError(f"{path} is not what dvc.lock recorded for {stage}; run `dvc repro`")
+                if path in folders:
+                    self._check(path, md5, stage)
+
+    def _check(self, path: str, md5: str, stage: str) -> None:
+        if path not in self._computed:
+            with suppress(OSError):
+                self._computed[path] = compute_md5(self.paths.root / path)
+        if self._computed.get(path) != md5:
+            raise PromotionError(f"{path} is not what dvc.lock recorded for {stage}; run `dvc repro`")
+
+    @cached_property
+    def _computed(self) -> dict[str, str]:
+        return {}
+
+    @cached_property
+    def _sources(self) -> set[str]:
+        """The paths in dvc.lock that params.yaml fills in: the image source."""
+        wired = set().union(*map(self.list_deps, self._stages))
+        locked = {path for stage in UPSTREAM for path in _index_md5s(self._find_entry(stage).get("deps", []))}
+        return locked - wired
+
+    def _list_locked_params(self, stage: str) -> dict[str, Any]:
+        found: dict[str, Any] = self._find_entry(stage).get("params", {}).get(self.paths.params.name, {})
+        return found
 
     def list_inputs(self, stage: str) -> dict[str, Any]:
         """What a stage's lock entry will hold besides outputs: command, parameters, md5s of dependencies.
@@ -105,10 +166,8 @@ class Lineage:
         Raises:
             OSError: a dependency does not exist.
         """
-        spec = self._stages[stage]
-        deps = {dep for dep in map(str, spec.get("deps", [])) if not _is_template(dep)}
-        params = {key: _look_up(self._params, key) for key in spec.get("params", [])}
-        return {"cmd": spec["cmd"], "deps": self._hash_files(deps), "params": params}
+        deps = self._hash_files(self.list_deps(stage))
+        return {"cmd": self._stages[stage]["cmd"], "deps": deps, "params": self.list_params(stage)}
 
     def _hash_files(self, paths: set[str]) -> dict[str, str]:
         return {path: self._known.get(path) or compute_md5(self.paths.root / path) for path in sorted(paths)}
@@ -171,8 +230,13 @@ def _is_template(dep: str) -> bool:
     return dep.startswith("${")
 
 
+def show_value(value: Any) -> str:
+    """A parameter's value on one line."""
+    return one_line(ValueError(json.dumps(value, ensure_ascii=False)))
+
+
 def _look_up(values: Mapping[str, Any], key: str) -> Any:
     found: Any = values
     for part in key.split("."):
-        found = found[part]
+        found = found.get(part) if isinstance(found, Mapping) else None
     return found

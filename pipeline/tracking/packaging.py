@@ -1,26 +1,51 @@
 """A classifier folder as an MLflow model, with the package inside it."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+MODEL_NAME = "classifier"  # of the logged model
+EXAM = "exam"  # the artifact that holds the answers to the test pictures
+EXAM_FILES = ("predictions.parquet", "classes.json")
 
 
-def log_model(run_id: str, folder: Path) -> str:
-    """Log a classifier folder under a run as a pyfunc that takes encoded pictures; returns its model URI.
+class LoggedModel(NamedTuple):
+    """A model in MLflow: its id, and the URI under which it is registered."""
+
+    id: str
+    uri: str
+
+
+def log_model(client: "MlflowClient", run_id: str, folder: Path, *, exam: Path | None = None) -> LoggedModel:
+    """Log a classifier folder under a run as a pyfunc that takes encoded pictures.
 
     The package itself travels with the model (`code_paths`), so decoding and resizing are what they were in
     training. Requirements are the installed versions; inferring them would take 20 s.
+
+    Args:
+        exam: a folder with the answers to the test pictures, which then lasts as long as the model does.
     """
-    import mlflow
+    from mlflow import pyfunc
+    from mlflow.models import Model
 
     package = Path(__file__).parents[1]
-    with mlflow.start_run(run_id=run_id):
-        info = mlflow.pyfunc.log_model(
-            name="classifier",
-            python_model=str(package / "serving" / "pyfunc.py"),
-            artifacts={"classifier": str(folder)},
-            code_paths=[str(package)],
-            pip_requirements=_list_requirements(),
-        )
-    return str(info.model_uri)
+    artifacts = {MODEL_NAME: folder} | ({EXAM: exam} if exam else {})
+    run = client.get_run(run_id)
+    made = client.create_logged_model(run.info.experiment_id, MODEL_NAME, run_id, params=run.data.params)
+    # Not `pyfunc.log_model`: it needs an active run, and `start_run(run_id)` finishes the run when it ends.
+    info: Any = Model.log(
+        artifact_path=None,
+        model_id=made.model_id,
+        flavor=pyfunc,
+        run_id=run_id,
+        python_model=str(package / "serving" / "pyfunc.py"),
+        artifacts={name: str(path) for name, path in artifacts.items()},
+        code_paths=[str(package)],
+        pip_requirements=_list_requirements(),
+    )
+    return LoggedModel(str(info.model_id), str(info.model_uri))
 
 
 def _list_requirements() -> list[str]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import PromotionError
+from pipeline.errors import PromotionError, one_line
+from pipeline.tracking.packaging import EXAM, EXAM_FILES, LoggedModel
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -19,11 +20,12 @@ RUN_TAG = "pipeline.run_id"
 
 @dataclass(frozen=True)
 class Version:
-    """A registered version: its number, DVC's md5 of its classifier folder, the row that registered it."""
+    """A registered version: its number, DVC's md5 of its classifier folder, its row, its logged model."""
 
     number: int
     model_md5: str
     run_id: str
+    model_id: str
 
 
 def find_champion(client: "MlflowClient", model_name: str) -> Version | None:
@@ -39,7 +41,9 @@ def find_champion(client: "MlflowClient", model_name: str) -> Version | None:
     except MlflowException as error:
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return None
-        raise PromotionError(f"the registry cannot name the champion of {model_name}: {error}") from None
+        raise PromotionError(
+            f"the registry cannot name the champion of {model_name}: {one_line(error)}"
+        ) from None
     version = _read_version(found)
     if not version.run_id:
         raise PromotionError(
@@ -50,27 +54,32 @@ def find_champion(client: "MlflowClient", model_name: str) -> Version | None:
 
 
 def register_version(
-    client: "MlflowClient", model_name: str, *, model_uri: str, model_md5: str, run_id: str
+    client: "MlflowClient", model_name: str, *, model: LoggedModel, model_md5: str, run_id: str
 ) -> Version:
     """The version of a model, registered unless the registry holds this very model already.
 
+    A version that a killed promotion left, or whose logged model is gone, is none. Where two processes
+    register one model together, the first version stays.
+
     Args:
-        model_uri: what `packaging.log_model` returned.
         model_md5: DVC's md5 of the classifier folder.
         run_id: the row that it belongs to.
     """
     from mlflow.exceptions import MlflowException
 
-    known = client.search_model_versions(f"name = '{model_name}' and tags.`{MODEL_TAG}` = '{model_md5}'")
-    if known:
-        return min(map(_read_version, known), key=lambda version: version.number)
+    if known := _find_usable(client, model_name, model_md5, run_id):
+        return known[0]
     try:
         client.create_registered_model(model_name)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise PromotionError(f"cannot register the model {model_name!r}: {error}") from None
+            raise PromotionError(f"cannot register the model {model_name!r}: {one_line(error)}") from None
     tags = {MODEL_TAG: model_md5, RUN_TAG: run_id}
-    return _read_version(client.create_model_version(model_name, model_uri, run_id, tags=tags))
+    made = client.create_model_version(model_name, model.uri, run_id, tags=tags, model_id=model.id)
+    first = _find_usable(client, model_name, model_md5, run_id)[0]
+    if first.number != int(made.version):
+        client.delete_model_version(model_name, made.version)
+    return first
 
 
 def crown(client: "MlflowClient", model_name: str, number: int) -> None:
@@ -78,22 +87,77 @@ def crown(client: "MlflowClient", model_name: str, number: int) -> None:
     client.set_registered_model_alias(model_name, CHAMPION, str(number))
 
 
-def fetch_artifact(client: "MlflowClient", run_id: str, name: str, into: Path) -> Path:
-    """Download one artifact of a run.
+def adopt_version(client: "MlflowClient", model_name: str, number: int, run_id: str) -> None:
+    """Let a version belong to this row if its own row was deleted."""
+    owner = _read_version(client.get_model_version(model_name, str(number))).run_id
+    if owner != run_id and not is_finished_row(client, owner):
+        client.set_model_version_tag(model_name, str(number), RUN_TAG, run_id)
 
-    Raises:
-        PromotionError: the run or its artifact is gone.
-    """
+
+def delete_versions(client: "MlflowClient", run_id: str) -> None:
+    """Delete the versions that a row registered; one that carries an alias stays."""
+    for found in client.search_model_versions(f"tags.`{RUN_TAG}` = '{run_id}'"):
+        if not client.get_model_version(found.name, found.version).aliases:
+            client.delete_model_version(found.name, found.version)
+
+
+def is_finished_row(client: "MlflowClient", run_id: str) -> bool:
+    """Whether a run exists, is finished and was not deleted."""
     from mlflow.exceptions import MlflowException
 
     try:
-        return Path(client.download_artifacts(run_id, name, str(into)))
-    except (MlflowException, OSError) as error:
-        raise PromotionError(
-            f"{name} of run {run_id} cannot be read ({error}); without it no model can be compared with the "
-            f"champion: restore it, or remove the alias {CHAMPION!r} to start over"
-        ) from None
+        info = client.get_run(run_id).info
+    except MlflowException:
+        return False
+    return bool(info.lifecycle_stage == "active" and info.status == "FINISHED")
+
+
+def fetch_exam(client: "MlflowClient", version: Version, into: Path) -> tuple[Path, Path] | None:
+    """Download predictions.parquet and classes.json of a version; None if they are gone.
+
+    They lie with the logged model, and in its row: one of the two suffices.
+    """
+    from mlflow.artifacts import download_artifacts, list_artifacts
+    from mlflow.exceptions import MlflowException
+
+    of_model, of_row = f"models:/{version.model_id}/artifacts/{EXAM}", f"runs:/{version.run_id}"
+    for places in ((of_model, of_model), (f"{of_row}/evaluate", f"{of_row}/split")):
+        names = tuple(f"{place}/{name}" for place, name in zip(places, EXAM_FILES, strict=True))
+        try:
+            held = {Path(one.path).name for place in places for one in list_artifacts(place)}
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            continue
+        if held.issuperset(EXAM_FILES):
+            predictions, classes = (
+                Path(download_artifacts(artifact_uri=name, dst_path=str(into))) for name in names
+            )
+            return predictions, classes
+    return None
+
+
+def _find_usable(client: "MlflowClient", model_name: str, model_md5: str, run_id: str) -> list[Version]:
+    """The versions of a model by number, without those that lead to nothing."""
+    asked = f"name = '{model_name}' and tags.`{MODEL_TAG}` = '{model_md5}'"
+    known = sorted(map(_read_version, client.search_model_versions(asked)), key=lambda one: one.number)
+    return [one for one in known if one.run_id == run_id or _is_usable(client, one)]
+
+
+def _is_usable(client: "MlflowClient", version: Version) -> bool:
+    """Whether the model of a version can be loaded, and no unfinished row may take the version back."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        is_whole = client.get_logged_model(version.model_id).status == "READY"
+        row = client.get_run(version.run_id).info
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return False
+    return is_whole and (row.status == "FINISHED" or row.lifecycle_stage != "active")
 
 
 def _read_version(found: Any) -> Version:
-    return Version(int(found.version), found.tags.get(MODEL_TAG, ""), found.tags.get(RUN_TAG, ""))
+    model_id = found.model_id or found.source.removeprefix("models:/")
+    return Version(int(found.version), found.tags.get(MODEL_TAG, ""), found.tags.get(RUN_TAG, ""), model_id)

@@ -1,84 +1,211 @@
-"""One row in MLflow per distinct dvc.lock state: whole, or absent."""
+"""One row in MLflow per distinct dvc.lock state: whole, or absent.
+
+A promotion fills its row, records the decision in it, carries the decision out, and finishes the row. From
+the record on, the row is whole, and whoever comes next can complete what a kill interrupted. A row without a
+decision is withdrawn with all that came from it.
+"""
 
 import json
+import logging
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.tracking.connection import connect, find_database, lock, name_experiments, translate_errors
-from pipeline.tracking.runs import STAGE_TAG, Tracked, create_run
+from pipeline.tracking import registry
+from pipeline.tracking.connection import (
+    connect,
+    find_database,
+    lock,
+    name_experiments,
+    resolve_uri,
+    translate_errors,
+)
+from pipeline.tracking.processes import PROCESS_TAG, is_gone
+from pipeline.tracking.runs import STAGE_TAG, Tracked, create_run, shorten_value
+from pipeline.tracking.server import UnusualAnswerError, ask
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-DECISION_TAG = "promote.decision"
+DECISION_TAG = "promote.decision"  # its JSON; what is longer than a tag continues in .1, .2 and so on
+RECORDED_TAG = "promote.recorded_ms"
 STATE_TAG = "dvc.lock_state"
 OWNER_TAG = "pipeline.run_id"
 PARENT_TAG = "mlflow.parentRunId"
+_MAX_TAG = 2000  # characters that every store of MLflow keeps; this one cuts at 8,000 without an error
+_MAX_NOTE = 5000
 _RECORDED = """
-    SELECT decision.value FROM runs
-    JOIN experiments ON experiments.experiment_id = runs.experiment_id AND experiments.name = ?
-    JOIN tags AS state ON state.run_uuid = runs.run_uuid AND state.key = ? AND state.value = ?
-    JOIN tags AS decision ON decision.run_uuid = runs.run_uuid AND decision.key = ?
-    WHERE runs.status = 'FINISHED' AND runs.lifecycle_stage = 'active'
+    SELECT key, value FROM tags WHERE key LIKE ? || '%' AND run_uuid = (
+        SELECT runs.run_uuid FROM runs
+        JOIN experiments ON experiments.experiment_id = runs.experiment_id AND experiments.name = ?
+        JOIN tags AS state ON state.run_uuid = runs.run_uuid AND state.key = ? AND state.value = ?
+        WHERE runs.status = 'FINISHED' AND runs.lifecycle_stage = 'active' ORDER BY runs.start_time LIMIT 1
+    )
 """
+
+_log = logging.getLogger(__name__)
+
+Decision = dict[str, Any]
 
 
 def find_runs(client: "MlflowClient", *, row: bool, tag: str, value: str) -> list[Any]:
     """The active runs that carry a tag, newest first; [] also where the experiment does not exist yet."""
-    experiment = client.get_experiment_by_name(name_experiments()[0 if row else 1])
-    if experiment is None:
-        return []
-    found = client.search_runs(
-        [experiment.experiment_id], f"tags.`{tag}` = '{value}'", order_by=["attributes.start_time DESC"]
-    )
-    return list(found)
+    return _search(client, f"tags.`{tag}` = '{value}'", row=row)
 
 
 @contextmanager
-def open_row(client: "MlflowClient", root: Path, name: str, state: str) -> Iterator[Tracked]:
-    """The one row of a dvc.lock state: whole and FINISHED on a clean exit, removed on an exception.
-
-    What a killed try left is removed first. On a local database one process at a time completes a row, since
-    the row also decides who is champion.
+def lock_rows(client: "MlflowClient", root: Path) -> Iterator[None]:
+    """Settle what killed promotions left; on a local database, one process at a time promotes.
 
     Raises:
         TrackingError: MLflow is unreachable or refuses.
     """
     with translate_errors(), lock(root, "promote"):
-        for stale in find_runs(client, row=True, tag=STATE_TAG, value=state):
-            client.delete_run(stale.info.run_id)
-        row = create_run(client, root, name, row=True, tags={STATE_TAG: state, STAGE_TAG: "pipeline"})
-        try:
-            yield row
-        except BaseException:
-            with suppress(Exception):  # the first error is the one to report
-                client.delete_run(row.run_id)
-            raise
-        row.finish("FINISHED")
+        is_alone = find_database(root) is not None
+        for run in _search(client, "attributes.status != 'FINISHED'", row=True):
+            if is_alone or is_gone(run.data.tags.get(PROCESS_TAG), run.info.start_time):
+                _settle(client, run)
+        yield
 
 
-def read_decision(root: Path, state: str) -> dict[str, Any] | None:
+@contextmanager
+def open_row(client: "MlflowClient", root: Path, name: str, state: str) -> Iterator[Tracked]:
+    """A new row of a dvc.lock state; on an exception, or if no decision was recorded, it is withdrawn."""
+    row = create_run(client, root, name, row=True, tags={STATE_TAG: state, STAGE_TAG: "pipeline"})
+    try:
+        yield row
+    finally:
+        with suppress(Exception):  # an error of the body is the one to report; the next promotion tries again
+            if parse_decision(client.get_run(row.run_id).data.tags) is None:
+                withdraw(client, row.run_id)
+
+
+def record(row: Tracked, decision: Decision, note: str) -> None:
+    """Write the decision into its row, in one call: whole, or not at all."""
+    import time
+
+    text = json.dumps(decision, sort_keys=True)
+    parts = [text[start : start + _MAX_TAG] for start in range(0, len(text), _MAX_TAG)]
+    tags = {DECISION_TAG + (f".{number}" if number else ""): part for number, part in enumerate(parts)}
+    recorded = {RECORDED_TAG: f"{time.time_ns() // 1_000_000:015d}"}
+    row.set_tags(tags | recorded | {"mlflow.note.content": shorten_value(note, _MAX_NOTE)})
+
+
+def elect(client: "MlflowClient", state: str) -> tuple[str, Decision]:
+    """The row whose decision counts, with it: the finished row, otherwise the one that was recorded first.
+
+    Two people may promote one state at the same time on a server, which has no lock.
+    """
+    found = find_runs(client, row=True, tag=STATE_TAG, value=state)
+    decided = [(run, decision) for run in found if (decision := parse_decision(run.data.tags)) is not None]
+
+    def rank(one: tuple[Any, Decision]) -> tuple[bool, str, str]:
+        run = one[0]
+        return run.info.status != "FINISHED", run.data.tags.get(RECORDED_TAG, ""), run.info.run_id
+
+    run, decision = min(decided, key=rank)
+    return run.info.run_id, decision
+
+
+def carry_out(client: "MlflowClient", run_id: str, decision: Decision) -> bool:
+    """Let the champion be whom a recorded decision chose, and finish its row; may be repeated at any point.
+
+    Returns:
+        False, with nothing changed, if another model has become champion since the decision.
+    """
+    name, number = decision["model_name"], decision["version"]
+    if decision["verdict"] == "PROMOTE":
+        champion = registry.find_champion(client, name)
+        now = champion.number if champion else None
+        if now not in (decision["champion_before"], number):
+            return False
+        if now != number:
+            registry.crown(client, name, number)
+    client.set_terminated(run_id, "FINISHED")
+    registry.adopt_version(client, name, number, run_id)
+    return True
+
+
+def withdraw(client: "MlflowClient", run_id: str) -> None:
+    """Delete a row that is not finished, after the versions and logged models that came from it.
+
+    Stage runs that it took as its own are free for the next row.
+    """
+    experiment_id = client.get_run(run_id).info.experiment_id
+    for run in find_runs(client, row=False, tag=OWNER_TAG, value=run_id):
+        client.delete_tag(run.info.run_id, PARENT_TAG)
+        client.delete_tag(run.info.run_id, OWNER_TAG)
+    registry.delete_versions(client, run_id)
+    for model in client.search_logged_models([experiment_id], f"source_run_id = '{run_id}'"):
+        client.delete_logged_model(model.model_id)
+    client.delete_run(run_id)
+
+
+def read_decision(root: Path, state: str) -> Decision | None:
     """The decision in the finished row of a state; None if there is no such row.
 
-    On a local database this asks SQLite itself: importing MLflow would take most of the time of a `dvc repro`
+    This asks the database or the server itself: importing MLflow would take most of the time of a `dvc repro`
     that has nothing to do. Anything unusual there is left to MLflow.
 
     Raises:
         TrackingError: the server is unreachable.
     """
-    database = find_database(root)
-    if database is not None:
-        with (
-            suppress(sqlite3.Error),
-            closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as db,
-        ):
-            values = db.execute(_RECORDED, (name_experiments()[0], STATE_TAG, state, DECISION_TAG)).fetchone()
-            return dict(json.loads(values[0])) if values else None
+    with suppress(sqlite3.Error, UnusualAnswerError, OSError, LookupError, TypeError):
+        database = find_database(root)
+        tags = _ask_database(database, state) if database else _ask_server(resolve_uri(root), state)
+        return parse_decision(tags)
     client = connect(root)
     with translate_errors():
         rows = find_runs(client, row=True, tag=STATE_TAG, value=state)
-    decisions = [r.data.tags.get(DECISION_TAG) for r in rows if r.info.status == "FINISHED"]
-    return dict(json.loads(decisions[0])) if decisions and decisions[0] else None
+    finished = [run.data.tags for run in rows if run.info.status == "FINISHED"]
+    return parse_decision(finished[-1]) if finished else None
+
+
+def parse_decision(tags: Mapping[str, str]) -> Decision | None:
+    """The decision that a row's tags hold; None if they hold none that is whole."""
+    parts = {key.removeprefix(DECISION_TAG): value for key, value in tags.items()}
+    text = "".join(parts.get(f".{number}" if number else "", "") for number in range(len(tags)))
+    try:
+        return dict(json.loads(text))
+    except ValueError:
+        return None
+
+
+def _settle(client: "MlflowClient", run: Any) -> None:
+    """Complete what a killed promotion decided, or withdraw it; a promotion that no longer holds goes too."""
+    run_id, decision = run.info.run_id, parse_decision(run.data.tags)
+    if decision is not None and carry_out(client, run_id, decision):
+        _log.info("completed a promotion that was interrupted: %s", run.info.run_name)
+    else:
+        _log.info("removed what an interrupted promotion left: %s", run.info.run_name)
+        withdraw(client, run_id)
+
+
+def _search(client: "MlflowClient", asked: str, *, row: bool) -> list[Any]:
+    experiment = client.get_experiment_by_name(name_experiments()[0 if row else 1])
+    if experiment is None:
+        return []
+    ids, order = [experiment.experiment_id], ["attributes.start_time DESC"]
+    return list(client.search_runs(ids, asked, order_by=order))
+
+
+def _ask_database(database: Path, state: str) -> dict[str, str]:
+    with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as db:
+        asked = (DECISION_TAG, name_experiments()[0], STATE_TAG, state)
+        return dict(db.execute(_RECORDED, asked).fetchall())
+
+
+def _ask_server(uri: str, state: str) -> dict[str, str]:
+    from urllib.parse import quote
+
+    found = ask(uri, f"experiments/get-by-name?experiment_name={quote(name_experiments()[0])}")
+    asked = {
+        "experiment_ids": [found["experiment"]["experiment_id"]],
+        "filter": f"tags.`{STATE_TAG}` = '{state}' and attributes.status = 'FINISHED'",
+        "order_by": ["attributes.start_time ASC"],
+        "max_results": 1,
+    }
+    rows = ask(uri, "runs/search", asked).get("runs", [])
+    return {tag["key"]: tag["value"] for row in rows for tag in row["data"]["tags"]}

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pipeline.errors import TrackingError, one_line
-from pipeline.tracking.connection import connect, find_experiment, name_experiments
+from pipeline.tracking.connection import connect, find_experiment, name_experiments, translate_errors
 from pipeline.tracking.packaging import log_model
+from pipeline.tracking.processes import PROCESS_TAG, describe_process, is_gone
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -25,6 +26,7 @@ ENTRY_TAG = "dvc.lock_entry"
 
 _CODE = (".", ":!dvc.lock", ":!data")  # paths in which a difference from git is one of code or params
 _PARAMS_A_CALL, _METRICS_A_CALL = 100, 1000  # MLflow's limits
+_MAX_PARAM = 6000  # characters of a value; MLflow cuts what is longer
 
 
 class Run(Protocol):
@@ -92,10 +94,10 @@ class Tracked:
             self._say(self.client.log_batch, self.run_id, metrics=part)
 
     def log_params(self, params: Mapping[str, Any]) -> None:
-        """Log values as text, in calls of at most 100."""
+        """Log values as text, in calls of at most 100; long texts are cut, and stay different."""
         from mlflow.entities import Param
 
-        batch = [Param(name, str(value)) for name, value in params.items()]
+        batch = [Param(name, shorten_value(str(value), _MAX_PARAM)) for name, value in params.items()]
         for start in range(0, len(batch), _PARAMS_A_CALL):
             part = batch[start : start + _PARAMS_A_CALL]
             self._say(self.client.log_batch, self.run_id, params=part)
@@ -117,12 +119,14 @@ class Tracked:
 
     def log_classifier(self, folder: Path) -> None:
         """As `Run.log_classifier`, with the package inside the model."""
-        self._say(log_model, self.run_id, folder)
+        self._say(log_model, self.client, self.run_id, folder)
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
-        """As `Run.set_tags`, with one call per tag."""
-        for key, value in tags.items():
-            self._say(self.client.set_tag, self.run_id, key, value)
+        """As `Run.set_tags`, all or none, in one call."""
+        from mlflow.entities import RunTag
+
+        batch = [RunTag(key, value) for key, value in tags.items()]
+        self._say(self.client.log_batch, self.run_id, tags=batch)
 
     def finish(self, status: str) -> None:
         """End the run: FINISHED, FAILED or KILLED."""
@@ -149,7 +153,8 @@ def create_run(
 ) -> Tracked:
     """Open a run in the experiment of rows (`row`) or of stage runs, with where it came from as tags."""
     experiment = find_experiment(client, root, name_experiments()[0 if row else 1])
-    made = client.create_run(experiment, run_name=name, tags=_describe_origin(root) | dict(tags))
+    origin = _describe_origin(root) | {PROCESS_TAG: describe_process()}
+    made = client.create_run(experiment, run_name=name, tags=origin | dict(tags))
     return Tracked(client, made.info.run_id, is_strict=row)
 
 
@@ -163,7 +168,10 @@ def open_stage_run(root: Path, stage: str, params: Mapping[str, Any], *, require
         TrackingError: the server is unreachable and `required`.
     """
     try:
-        run = create_run(connect(root), root, stage, tags={STAGE_TAG: stage})
+        client = connect(root)
+        with translate_errors():
+            end_killed_runs(client)
+            run = create_run(client, root, stage, tags={STAGE_TAG: stage})
     except TrackingError as error:
         if required:
             raise
@@ -182,6 +190,24 @@ def open_stage_run(root: Path, stage: str, params: Mapping[str, Any], *, require
         run.finish(status)
 
 
+def end_killed_runs(client: "MlflowClient") -> None:
+    """Give stage runs whose process was killed the status KILLED; they would stay RUNNING for ever."""
+    experiment = client.get_experiment_by_name(name_experiments()[1])
+    if experiment is None:
+        return
+    for run in client.search_runs([experiment.experiment_id], "attributes.status = 'RUNNING'"):
+        if is_gone(run.data.tags.get(PROCESS_TAG), run.info.start_time):
+            client.set_terminated(run.info.run_id, "KILLED")
+
+
+def shorten_value(text: str, n_characters: int) -> str:
+    """A text of at most `n_characters`; a longer one is cut, and ends in a hash of the whole."""
+    if len(text) <= n_characters:
+        return text
+    end = f"... (sha256 {hashlib.sha256(text.encode()).hexdigest()[:16]})"
+    return text[: n_characters - len(end)] + end
+
+
 def _describe_origin(root: Path) -> dict[str, str]:
     """Where a run came from: git commit, whether code or params differ from it, the DVC experiment."""
     commit = _ask_git(root, "rev-parse", "HEAD")
@@ -195,5 +221,9 @@ def _describe_origin(root: Path) -> dict[str, str]:
 
 
 def _ask_git(root: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)  # noqa: S603, S607
+    """What git says; "" where there is no repository, or no git."""
+    try:
+        done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)  # noqa: S603, S607
+    except OSError:
+        return ""
     return done.stdout.strip()

@@ -1,0 +1,127 @@
+"""Questions to a tracking server over plain HTTP, each with a deadline, without importing MLflow.
+
+MLflow itself takes seconds to import and retries for minutes. Its REST API is stable: `/health` and
+`/api/2.0/mlflow/...` (https://mlflow.org/docs/latest/api_reference/rest-api.html).
+"""
+
+import base64
+import json
+import logging
+import os
+import threading
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Mapping
+from typing import Any
+
+DEADLINE_S = 5.0  # for the whole of an answer: a server that sends a byte a second is away as well
+_WORD_AFTER_S = 1.0
+_MAX_BYTES = 64 << 20  # of an answer
+# How else a client may have to present itself. What stands there is left to MLflow.
+_UNUSUAL = (
+    "MLFLOW_TRACKING_AUTH",
+    "MLFLOW_TRACKING_AWS_SIGV4",
+    "MLFLOW_TRACKING_CLIENT_CERT_PATH",
+    "MLFLOW_TRACKING_INSECURE_TLS",
+    "MLFLOW_TRACKING_SERVER_CERT_PATH",
+    "MLFLOW_WORKSPACE",
+)
+
+_log = logging.getLogger(__name__)
+
+
+class UnusualAnswerError(Exception):
+    """The server answered, but not with what was asked for: MLflow finds out why."""
+
+
+def is_server(uri: str) -> bool:
+    """Whether a tracking URI names a server that speaks HTTP."""
+    return uri.startswith(("http://", "https://"))
+
+
+def probe(uri: str) -> None:
+    """Return if a server answers, whatever it says.
+
+    Raises:
+        OSError: it does not answer, or has not finished its answer after DEADLINE_S.
+        ValueError: the URI is malformed.
+    """
+    try:
+        _fetch(uri, "/health")
+    except UnusualAnswerError:
+        return
+
+
+def ask(uri: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+    """The JSON that the REST API answers: to a GET, or to a POST of `body`.
+
+    Raises:
+        UnusualAnswerError: an error code, something else than JSON, or a way to sign in that only MLflow has.
+        OSError, ValueError: as `probe`.
+    """
+    if any(os.environ.get(name) for name in _UNUSUAL):
+        raise UnusualAnswerError("only MLflow can sign in")
+    try:
+        return json.loads(_fetch(uri, f"/api/2.0/mlflow/{path}", body))
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
+        raise UnusualAnswerError("no JSON") from None
+
+
+def _fetch(uri: str, path: str, body: Mapping[str, Any] | None = None) -> bytes:
+    """The bytes of an answer.
+
+    They are read in a thread, since a socket's own timeout begins anew with every byte. A thread that is
+    given up ends with the process.
+    """
+    request = _build_request(uri, path, body)
+    results: list[bytes | Exception] = []
+
+    def read() -> None:
+        try:
+            with urllib.request.urlopen(request, timeout=DEADLINE_S) as answer:  # noqa: S310 (http only)
+                results.append(answer.read(_MAX_BYTES))
+        except Exception as error:  # noqa: BLE001 (it is raised in the thread that waits)
+            results.append(error)
+
+    thread = threading.Thread(target=read, daemon=True)
+    thread.start()
+    thread.join(_WORD_AFTER_S)
+    if thread.is_alive():
+        _log.info("waiting for MLflow at %s", hide_password(uri))
+        thread.join(DEADLINE_S - _WORD_AFTER_S)
+    if not results:
+        raise TimeoutError(f"no whole answer within {DEADLINE_S:g} s")
+    if isinstance(results[0], urllib.error.HTTPError):
+        raise UnusualAnswerError(f"HTTP {results[0].code}")
+    if isinstance(results[0], Exception):
+        raise results[0]
+    return results[0]
+
+
+def _build_request(uri: str, path: str, body: Mapping[str, Any] | None) -> urllib.request.Request:
+    """A request with the name and password, or the token, that MLflow's variables or the URI hold."""
+    parts = urllib.parse.urlsplit(uri)
+    name, password = (
+        urllib.parse.unquote(part) if part else os.environ.get(variable, "")
+        for part, variable in (
+            (parts.username, "MLFLOW_TRACKING_USERNAME"),
+            (parts.password, "MLFLOW_TRACKING_PASSWORD"),
+        )
+    )
+    headers = {"Content-Type": "application/json"}
+    if name:
+        signed = base64.b64encode(f"{name}:{password}".encode()).decode()
+        headers["Authorization"] = f"Basic {signed}"
+    elif token := os.environ.get("MLFLOW_TRACKING_TOKEN"):
+        headers["Authorization"] = f"Bearer {token}"
+    address = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}{path}"
+    data = None if body is None else json.dumps(body).encode()
+    return urllib.request.Request(address, data, headers)  # noqa: S310 (http only)
+
+
+def hide_password(uri: str) -> str:
+    """A URI as a log may hold it."""
+    parts = urllib.parse.urlsplit(uri)
+    host = parts.netloc.rpartition("@")
+    return uri.replace(parts.netloc, f"***@{host[2]}", 1) if host[1] else uri
