@@ -159,5 +159,5 @@ def _is_usable(client: "MlflowClient", version: Version) -> bool:
 
 
 def _read_version(found: Any) -> Version:
-    model_id = found.model_id or found.source.removeprefix("models:/")
+    model_id = found.source.removeprefix("models:/")  # the version's own field stays empty in MLflow 3.17
     return Version(int(found.version), found.tags.get(MODEL_TAG, ""), found.tags.get(RUN_TAG, ""), model_id)
