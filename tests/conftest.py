@@ -17,7 +17,14 @@ if TYPE_CHECKING:
 
 REPO = Path(__file__).resolve().parents[1]
 
-LONGEST = ("test_end_to_end.py", "test_trainer.py", "test_kills.py", "test_leaks.py", "test_device.py")
+LONGEST = (
+    "test_end_to_end.py",
+    "test_server_story.py",
+    "test_trainer.py",
+    "test_kills.py",
+    "test_leaks.py",
+    "test_device.py",
+)
 
 ParamsOf = Callable[..., Params]
 Develop = Callable[..., Paths]

@@ -9,8 +9,9 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 
 from pipeline.errors import ParamsError
-from pipeline.params import Params, Section, flatten, load_params, read_yaml
+from pipeline.params import Params, Section, load_params, read_yaml
 from pipeline.paths import STAGES
+from tests.conftest import ParamsOf
 
 
 def written(folder: Path, repo: Path, **sections: Any) -> Path:
@@ -158,9 +159,28 @@ def test_the_order_of_classes_is_kept(tmp_path: Path, repo: Path) -> None:
     assert list(load_params(path).data.classes) == ["z", "a"]
 
 
-def test_flatten_writes_keys_as_dvc_does() -> None:
-    nested = {"train": {"epochs": 3}, "data": {"csv": {"image_hw": [2, 3]}, "classes": {}}}
-    assert flatten(nested) == {"train.epochs": 3, "data.csv.image_hw": [2, 3], "data.classes": {}}
+def test_flatten_writes_keys_as_dvc_does_and_no_free_text_as_a_key(params_of: ParamsOf) -> None:
+    params = params_of(data={"classes": {"a&b": ["c"]}, "csv": {"image_hw": [2, 3], "label_column": "x"}})
+    flat = params.flatten()
+    assert {key: flat[key] for key in ("validate.min_side_px", "data.csv.image_hw", "data.classes")} == {
+        "validate.min_side_px": 4,
+        "data.csv.image_hw": "[2, 3]",
+        "data.classes": '{"a&b": ["c"]}',
+    }
+    assert params.train.flatten("train.").items() <= flat.items()
+
+
+@pytest.mark.parametrize(
+    "name", ["", " a", "a ", "it's", "scans/pages", "a:b", "a\nb", "x" * 201, "../a", "-a"]
+)
+def test_a_model_name_that_a_registry_would_refuse_is_refused_at_once(name: str, params_of: ParamsOf) -> None:
+    with pytest.raises(ValueError, match="model_name"):
+        params_of(promote={"model_name": name})
+
+
+@pytest.mark.parametrize("name", ["darkroom", "Scans of 1900-1950", "Gr\u00f6\u00dfe_2.1", "a"])
+def test_a_model_name(name: str, params_of: ParamsOf) -> None:
+    assert params_of(promote={"model_name": name}).promote.model_name == name
 
 
 def test_messages_hold_no_pydantic_link(tmp_path: Path, repo: Path) -> None:

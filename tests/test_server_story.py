@@ -6,13 +6,12 @@ The tests of this file are chapters of one story and run in order on one clone.
 import hashlib
 import json
 import os
+import random
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,47 +23,28 @@ from pipeline.tables.parquet import read_table
 from pipeline.tables.predictions import PREDICTIONS
 from pipeline.tracking import connection, registry, rows
 from tests.clones import QUICK, SHAPES, Clone, draw, make_clone
+from tests.mlflow_server import run_server
 
 pytestmark = pytest.mark.slow
 
+KILLING = ("-m", "tests.killing", "pipeline.stages.promote")
+
 N_A_CLASS = 25
-_START_TIMEOUT_S = 240
+N_KILLS = int(os.environ.get("DARKROOM_KILLS", "4"))
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A plain `mlflow server` with SQLite behind it, and artifacts that only it can reach."""
-    folder = tmp_path_factory.mktemp("server")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--backend-store-uri", f"sqlite:///{folder}/server.db", "--workers", "1"]
-    command += ["--artifacts-destination", str(folder / "artifacts")]
-    variables = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(
-            command, cwd=folder, env=variables, stdout=log, stderr=log, start_new_session=True
-        )
-    try:
-        uri = f"http://127.0.0.1:{port}"
-        start = time.monotonic()
-        while not is_well(uri):
-            assert process.poll() is None, (folder / "log").read_text()
-            assert time.monotonic() - start < _START_TIMEOUT_S
-            time.sleep(0.2)
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the server's database and artifacts, which nobody else can reach."""
+    return tmp_path_factory.mktemp("server")
+
+
+@pytest.fixture(scope="module")
+def server(store: Path) -> Iterator[str]:
+    """A plain server with SQLite behind it."""
+    artifacts = ("--artifacts-destination", str(store / "artifacts"))
+    with run_server(store, f"sqlite:///{store}/server.db", *artifacts) as (_, uri):
         yield uri
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def is_well(uri: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{uri}/health", timeout=5):
-            return True
-    except OSError:
-        return False
 
 
 @pytest.fixture(scope="module")
@@ -154,14 +134,107 @@ def test_two_promotions_of_one_state_at_once_leave_one_row(clone: Clone) -> None
     check_registry(clone)
 
 
-def check_registry(clone: Clone) -> None:
+def test_a_promotion_killed_before_any_call_is_mended_by_the_next(clone: Clone, tmp_path: Path) -> None:
+    """Most kills meet the last calls, which register, record, crown and finish.
+
+    `DARKROOM_KILLS=1000 pytest tests/test_server_story.py` kills before every call.
+    """
+    calls = list_calls(clone, tmp_path, "whole")
+    n = len(calls)
+    assert {"log_batch", "create_model_version", "set_registered_model_alias", "set_terminated"} <= set(calls)
+    registered = calls.index("create_model_version") + 1
+    chance = random.Random(time.time_ns())
+    early, late = range(1, registered), range(registered, n + 1)
+    numbers = chance.sample(early, min(N_KILLS // 3, len(early)))
+    for number in sorted(numbers + chance.sample(late, min(N_KILLS, len(late)))):
+        model = f"killed-{number}"
+        clone.set_params({"promote": {"model_name": model}})
+        promote_killed_at(clone, tmp_path, number)
+        clone.run("python", "-m", "pipeline.stages.promote")
+        decision = json.loads(clone.paths.decision.read_text())
+        where = f"killed before call {number}, {calls[number - 1]}"
+        assert (decision["verdict"], decision["against"]) == ("PROMOTE", "majority guess"), where
+        client: Any = connection.connect(clone.root)
+        champion = registry.find_champion(client, model)
+        assert champion is not None, where
+        assert champion.number == decision["version"], where
+        check_registry(clone, model)
+        mine = [row for row in clone.rows() if row.data.params["promote.model_name"] == model]
+        assert len(mine) == 1, where
+        stages = client.get_experiment_by_name("darkroom-stages").experiment_id
+        assert not client.search_runs([stages], "attributes.status = 'RUNNING'"), where
+
+
+def list_calls(clone: Clone, folder: Path, model: str) -> list[str]:
+    """The calls to MLflow of a promotion that nobody kills, by name."""
+    clone.set_params({"promote": {"model_name": model}})
+    log = folder / "calls"
+    clone.run("python", *KILLING, env={"DARKROOM_KILL_AT": "0", "DARKROOM_CALLS": str(log)})
+    return log.read_text().split()
+
+
+def promote_killed_at(clone: Clone, folder: Path, number: int) -> None:
+    env = clone.environment(DARKROOM_KILL_AT=str(number), DARKROOM_CALLS=str(folder / f"calls-{number}"))
+    done = subprocess.run(("python", *KILLING), cwd=clone.root, env=env, capture_output=True, check=False)
+    assert done.returncode == 128 + signal.SIGKILL, done.stderr.decode()
+
+
+def test_what_is_registered_is_what_the_lock_recorded(clone: Clone) -> None:
+    """A replaced model.keras, or an edited picture, stops the promotion before anything is written."""
+    n_rows = len(clone.rows())
+    clone.set_params({"promote": {"model_name": "replaced"}})
+    for path in (clone.paths.classifier / "model.keras", clone.paths.figures("evaluate") / "confusion.png"):
+        before = path.read_bytes()
+        path.write_bytes(before + b"more")
+        said = clone.run("python", "-m", "pipeline.stages.promote", code=1)
+        path.write_bytes(before)
+        folder = path.parent.relative_to(clone.root)
+        assert f"ERROR promote: {folder} is not what dvc.lock recorded for" in said
+    assert len(clone.rows()) == n_rows
+    assert registry.find_champion(connection.connect(clone.root), "replaced") is None
+
+
+def test_a_champion_whose_row_was_deleted_for_good_is_still_compared(clone: Clone, store: Path) -> None:
+    """Its answers lie with its model, too. Once both are gone, the next model is held, and told why."""
+    clone.set_params({"promote": {"model_name": "darkroom", "min_gain": 0.02}})
+    client: Any = connection.connect(clone.root)
+    champion = registry.find_champion(client, "darkroom")
+    assert champion is not None
+    client.delete_run(champion.run_id)
+    database = f"sqlite:///{store}/server.db"
+    gc = ("mlflow", "gc", "--backend-store-uri", database, "--run-ids", champion.run_id)
+    clone.run(*gc)
+    clone.run("dvc", "repro")
+    decision = json.loads(clone.paths.decision.read_text())
+    assert decision["against"] == "champion"
+    assert "of the champion on" in decision["reasons"][0] or "champion already" in decision["reasons"][0]
+    client.delete_logged_model(champion.model_id)
+    if (crowned := registry.find_champion(client, "darkroom")) and crowned.run_id != champion.run_id:
+        client.delete_run(crowned.run_id)
+    clone.set_params({"promote": {"min_gain": 0.03}, "train": {"epochs": 5}})
+    clone.run("dvc", "repro")
+    assert "are gone from MLflow" in json.loads(clone.paths.decision.read_text())["reasons"][0]
+
+
+def test_a_long_decision_is_read_again_whole(clone: Clone) -> None:
+    """MLflow cuts a tag of more than 8,000 characters without an error."""
+    client: Any = connection.connect(clone.root)
+    decision = {"verdict": "HOLD", "reasons": ["\u00e9" * 30_000], "model_name": "long", "version": 1}
+    with rows.open_row(client, clone.root, "state-long", "long") as row:
+        rows.record(row, decision, "a note " * 3000)
+        client.set_terminated(row.run_id, "FINISHED")
+    assert rows.read_decision(clone.root, "long") == decision
+    assert rows.parse_decision(client.get_run(row.run_id).data.tags) == decision
+
+
+def check_registry(clone: Clone, model: str = "darkroom") -> None:
     """Every version leads to a finished row and to a model, and the champion is one of them."""
     client: Any = connection.connect(clone.root)
-    versions = client.search_model_versions("name = 'darkroom'")
+    versions = client.search_model_versions(f"name = '{model}'")
     assert versions
     for version in versions:
         assert registry.is_finished_row(client, version.tags[registry.RUN_TAG])
         assert client.get_logged_model(version.source.removeprefix("models:/")).status == "READY"
-    assert registry.find_champion(client, "darkroom") is not None
+    assert registry.find_champion(client, model) is not None
     assert all(row.info.status == "FINISHED" for row in clone.rows())
     assert all(rows.parse_decision(row.data.tags) for row in clone.rows())

@@ -8,6 +8,7 @@ is imported inside functions, because the import takes seconds.
 
 import logging
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 _KIND = {"mlflow.experimentKind": "custom_model_development"}  # the UI opens on runs, not on chat traces
-_SQLITE = "sqlite:///"
+_SQLITE = re.compile(r"sqlite(?:\+pysqlite)?:///([^?]*)(.*)")
+_SAFE = "/ #&+,;=@:!$'()*~"  # characters of a path that need no quoting in the URI of a database
 _LOCK_TIMEOUT_S = 600
 
 
@@ -31,17 +33,19 @@ def resolve_uri(root: Path) -> str:
 
     A path in a URI is quoted: in the folder "a?b" the database would be "a", in "a%20b" that of "a b".
     """
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}mlflow/mlflow.db"
-    if not uri.startswith(_SQLITE):
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow/mlflow.db"
+    if not (found := _SQLITE.fullmatch(uri)):
         return uri
-    path, mark, options = uri.removeprefix(_SQLITE).partition("?")
-    return f"{_SQLITE}{quote(str(Paths(root).home / unquote(path)))}{mark}{options}"
+    path = str(Paths(root).home / unquote(found[1]))
+    quoted = quote(path, safe=_SAFE)
+    # MLflow makes the folder of "sqlite:///a%3Fb/..." as it is written, and lets other names of SQLite be.
+    return f"{'sqlite' if quoted == path else 'sqlite+pysqlite'}:///{quoted}{found[2]}"
 
 
 def find_database(root: Path) -> Path | None:
     """The SQLite file behind the tracking URI; None for a server."""
-    uri = resolve_uri(root)
-    return Path(unquote(uri.removeprefix(_SQLITE).partition("?")[0])) if uri.startswith(_SQLITE) else None
+    found = _SQLITE.fullmatch(resolve_uri(root))
+    return Path(unquote(found[1])) if found else None
 
 
 def name_experiments() -> tuple[str, str]:

@@ -5,7 +5,7 @@ be recorded in dvc.lock as what the stage ran with, and no later run would put i
 """
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,10 +76,14 @@ class Inputs:
                 path.unlink(missing_ok=True)
 
 
-def _compare_params(before: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
-    for key, value in before.items():
-        if now.get(key) != value:
-            yield f"{key} in params.yaml was changed from {show_value(value)} to {show_value(now.get(key))}"
+def _compare_params(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for key in sorted(before.keys() | now.keys()):
+        was, is_now = before.get(key), now.get(key)
+        if isinstance(was, Mapping) and isinstance(is_now, Mapping):
+            yield from _compare_params(was, is_now, f"{prefix}{key}.")
+        elif was != is_now:
+            change = f"from {show_value(was)} to {show_value(is_now)}"
+            yield f"{prefix}{key} in params.yaml was changed {change}"
 
 
 def _compare_files(before: dict[str, str], now: dict[str, str]) -> Iterator[str]:

@@ -120,18 +120,26 @@ def fetch_exam(client: "MlflowClient", version: Version, into: Path) -> tuple[Pa
     from mlflow.artifacts import download_artifacts, list_artifacts
     from mlflow.exceptions import MlflowException
 
-    of_model, of_row = f"models:/{version.model_id}/artifacts/{EXAM}", f"runs:/{version.run_id}"
-    for places in ((of_model, of_model), (f"{of_row}/evaluate", f"{of_row}/split")):
-        names = tuple(f"{place}/{name}" for place, name in zip(places, EXAM_FILES, strict=True))
+    def locate_with_model() -> tuple[str, str]:
+        location = f"{client.get_logged_model(version.model_id).artifact_location}/artifacts/{EXAM}"
+        return location, location
+
+    def locate_in_row() -> tuple[str, str]:
+        location = client.get_run(version.run_id).info.artifact_uri
+        return f"{location}/evaluate", f"{location}/split"
+
+    for locate in (locate_with_model, locate_in_row):
         try:
-            held = {Path(one.path).name for place in places for one in list_artifacts(place)}
+            folders = locate()
+            held = {Path(one.path).name for folder in folders for one in list_artifacts(folder)}
         except MlflowException as error:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
             continue
         if held.issuperset(EXAM_FILES):
             predictions, classes = (
-                Path(download_artifacts(artifact_uri=name, dst_path=str(into))) for name in names
+                Path(download_artifacts(artifact_uri=f"{folder}/{name}", dst_path=str(into)))
+                for folder, name in zip(folders, EXAM_FILES, strict=True)
             )
             return predictions, classes
     return None

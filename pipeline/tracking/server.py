@@ -93,6 +93,7 @@ def _fetch(uri: str, path: str, body: Mapping[str, Any] | None = None) -> bytes:
     if not results:
         raise TimeoutError(f"no whole answer within {DEADLINE_S:g} s")
     if isinstance(results[0], urllib.error.HTTPError):
+        results[0].close()
         raise UnusualAnswerError(f"HTTP {results[0].code}")
     if isinstance(results[0], Exception):
         raise results[0]

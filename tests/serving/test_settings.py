@@ -1,6 +1,7 @@
 """settings: what a classifier folder says of itself, there and back."""
 
 import json
+import time
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,24 @@ def test_a_key_too_many_is_refused() -> None:
         Settings.from_json(values | {"fit": "pad"})
     with pytest.raises(TypeError, match="colour"):
         Settings.from_json(values | {"recipe": values["recipe"] | {"colour": "red"}})
+
+
+def test_equal_weights_are_equal_bytes_whenever_they_are_saved(tmp_path: Path) -> None:
+    """Keras writes the date into the archive, and zip one beside each of its files."""
+    import keras
+
+    from pipeline.serving.classifier import Classifier
+
+    layers = [keras.layers.Rescaling(1 / 255), keras.layers.Flatten(), keras.layers.Dense(2)]
+    model = keras.Sequential([keras.Input((20, 30, 1)), *layers, keras.layers.Softmax()])
+    for name in ("first", "second"):
+        save_classifier(model, SETTINGS, tmp_path / name)
+        time.sleep(2.1)  # a zip counts in steps of two seconds
+    first, second = ((tmp_path / name / "model.keras").read_bytes() for name in ("first", "second"))
+    assert first == second
+    pictures = np.zeros((1, 20, 30, 1), np.uint8)
+    answers = Classifier.load(tmp_path / "first").predict_pictures(pictures)
+    assert np.allclose(answers, model.predict(pictures, verbose=0), atol=1e-6)
 
 
 def test_a_classifier_is_two_files_and_can_be_saved_again(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """connection: where MLflow is, one that is new, away, damaged, or of other experiments."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from pipeline.errors import TrackingError
 from pipeline.tracking import connection
+from pipeline.tracking.runs import create_run
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -29,6 +31,14 @@ NOBODY = "http://127.0.0.1:9"  # the discard port: nothing listens
         ),
         pytest.param({"MLFLOW_TRACKING_URI": "sqlite:////a.db"}, "sqlite:////a.db", id="absolute kept"),
         pytest.param({"MLFLOW_TRACKING_URI": "http://h:1"}, "http://h:1", id="server"),
+        pytest.param(
+            {"DVC_ROOT": "/a?b%20c"}, "sqlite+pysqlite:////a%3Fb%2520c/mlflow/mlflow.db", id="quoted"
+        ),
+        pytest.param(
+            {"MLFLOW_TRACKING_URI": "sqlite:////a%20b.db?timeout=9"},
+            "sqlite:////a b.db?timeout=9",
+            id="with an option",
+        ),
     ],
 )
 def test_tracking_uri(variables: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,6 +53,7 @@ def test_tracking_uri(variables: dict[str, str], expected: str, monkeypatch: pyt
     ("uri", "expected"),
     [
         pytest.param("", Path("/p/mlflow/mlflow.db"), id="default"),
+        pytest.param("sqlite:////a%3Fb%20c.db?timeout=9", Path("/a?b c.db"), id="quoted"),
         pytest.param("sqlite:///a.db", Path("/p/a.db"), id="another file"),
         pytest.param("http://h:1", None, id="server"),
     ],
@@ -51,6 +62,24 @@ def test_the_file_of_a_database(uri: str, expected: Path | None, monkeypatch: py
     monkeypatch.delenv("DVC_ROOT", raising=False)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     assert connection.find_database(Path("/p")) == expected
+
+
+@pytest.mark.parametrize("name", ["a?b", "a%20b", "a#b", "a b", "%3F"])
+def test_a_folder_of_any_name_has_its_own_database(
+    name: str, tmp_path: Path, tracking_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("MLFLOW_TRACKING_URI", "DVC_ROOT"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "of-its-own")
+    root = tmp_path / name
+    shutil.copytree(tracking_root / "mlflow", root / "mlflow", ignore=shutil.ignore_patterns("artifacts"))
+    client = connection.connect(root)
+    (root / "a.txt").write_text("a")
+    run = create_run(client, root, "clean", tags={})
+    run.log_artifact(root / "a.txt")
+    assert [one.path for one in client.list_artifacts(run.run_id)] == ["a.txt"]
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert len(list((root / "mlflow" / "artifacts").rglob("a.txt"))) == 1
 
 
 def test_two_experiments_are_renamed_together(monkeypatch: pytest.MonkeyPatch) -> None:

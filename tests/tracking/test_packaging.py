@@ -31,8 +31,8 @@ def run_id(client: "MlflowClient", tracking_root: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def model_uri(run_id: str, classifier_folder: Path) -> str:
-    return log_model(run_id, classifier_folder)
+def model_uri(client: "MlflowClient", run_id: str, classifier_folder: Path) -> str:
+    return log_model(client, run_id, classifier_folder).uri
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,21 @@ def list_code(folder: Path) -> dict[str, bytes]:
 def test_it_belongs_to_its_run(client: "MlflowClient", run_id: str, model_uri: str) -> None:
     logged = client.search_logged_models(experiment_ids=[client.get_run(run_id).info.experiment_id])
     (model,) = (one for one in logged if one.source_run_id == run_id)
-    assert (model.model_uri, model.name) == (model_uri, "classifier")
+    assert (model.model_uri, model.name, model.status) == (model_uri, "classifier", "READY")
+    assert client.get_run(run_id).info.status == "RUNNING", "the run's own process finishes it"
+
+
+def test_answers_lie_with_the_model_where_there_are_any(
+    client: "MlflowClient", run_id: str, classifier_folder: Path, tmp_path: Path
+) -> None:
+    import mlflow
+
+    exam = tmp_path / packaging.EXAM
+    exam.mkdir()
+    (exam / "predictions.parquet").write_bytes(b"answers")
+    model = log_model(client, run_id, classifier_folder, exam=exam)
+    folder = f"{client.get_logged_model(model.id).artifact_location}/artifacts/{packaging.EXAM}"
+    assert [Path(one.path).name for one in mlflow.artifacts.list_artifacts(folder)] == ["predictions.parquet"]
 
 
 def test_the_package_travels_with_it(logged: Path) -> None:

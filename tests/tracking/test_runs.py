@@ -1,14 +1,8 @@
 """runs: what a real MLflow is told of a stage, and what becomes of it when MLflow refuses or is away."""
 
+import json
 import os
 import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +10,20 @@ import pytest
 
 from pipeline.errors import TrackingError
 from pipeline.tracking.connection import connect, resolve_uri
+from pipeline.tracking.processes import PROCESS_TAG, describe_process
 from pipeline.tracking.rows import find_runs
-from pipeline.tracking.runs import STAGE_TAG, Run, Tracked, Untracked, create_run, open_stage_run
+from pipeline.tracking.runs import (
+    STAGE_TAG,
+    Run,
+    Tracked,
+    Untracked,
+    create_run,
+    end_killed_runs,
+    open_stage_run,
+    shorten_value,
+)
+from tests.conftest import ParamsOf
+from tests.mlflow_server import run_server
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -119,7 +125,7 @@ def test_server_away_data_stages_work_all_the_same(
 def test_a_server_lost_half_way_costs_no_work(
     root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with run_server(root) as (server, uri):
+    with run_server(root, resolve_uri(root)) as (server, uri):
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
         with open_stage_run(root, "clean", {"clean.channels": 3}, required=True) as run:
             run.log_metrics({"n": 1})
@@ -133,28 +139,41 @@ def test_a_server_lost_half_way_costs_no_work(
     assert found.data.metrics == {"n": 1}
 
 
-@contextmanager
-def run_server(root: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """A real server over the database of `root`, answering when this yields."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--port", str(port)]
-    store = ["--backend-store-uri", resolve_uri(root)]
-    server = subprocess.Popen([*command, *store], cwd=root, start_new_session=True)
-    try:
-        wait_until_healthy(f"http://127.0.0.1:{port}/health")
-        yield server, f"http://127.0.0.1:{port}"
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
+def test_runs_of_killed_processes_are_ended_and_no_others(root: Path, client: "MlflowClient") -> None:
+    gone = describe_process().replace(f'"pid": {os.getpid()}', '"pid": 4194304')  # above Linux' largest
+    assert gone != describe_process()
+    made = [
+        create_run(client, root, "clean", tags={STAGE_TAG: "clean"} | tag).run_id
+        for tag in ({}, {PROCESS_TAG: gone})
+    ]
+    end_killed_runs(client)
+    assert [client.get_run(run_id).info.status for run_id in made] == ["RUNNING", "KILLED"]
+    with open_stage_run(root, "split", {}, required=True):
+        assert client.get_run(made[0]).info.status == "RUNNING"
 
 
-def wait_until_healthy(address: str, within_s: float = 60) -> None:
-    last = time.monotonic() + within_s
-    while time.monotonic() < last:
-        with suppress(OSError), urllib.request.urlopen(address, timeout=1):
-            return
-        time.sleep(0.2)
-    raise TimeoutError(f"{address} did not answer within {within_s} s")
+def test_no_git_is_no_reason_to_stop(
+    root: Path, client: "MlflowClient", monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    run = create_run(client, root, "clean", tags={})
+    assert "mlflow.source.git.commit" not in client.get_run(run.run_id).data.tags
+
+
+def test_a_long_value_is_cut_and_stays_different(run: Tracked) -> None:
+    texts = {name: "x" * 9000 + name for name in ("a", "b")}
+    run.log_params(texts)
+    found = run.client.get_run(run.run_id).data.params
+    assert len(set(found.values())) == 2
+    assert {len(value) for value in found.values()} == {6000}
+    assert shorten_value("short", 10) == "short"
+
+
+def test_free_text_is_never_a_name(run: Tracked, params_of: ParamsOf) -> None:
+    """Class names are keys of params.yaml, and MLflow allows few characters in the name of a parameter."""
+    names = ["Gr\u00f6\u00dfe (1) & Mass", "it's", "a,b", "50 %", "#1", "../up", "+", "x" * 260, ":", "a.b"]
+    params = params_of(data={"classes": {name: [str(n)] for n, name in enumerate(names)}})
+    run.log_params(params.flatten())
+    logged = run.client.get_run(run.run_id).data.params
+    assert json.loads(logged["data.classes"]) == {name: [str(n)] for n, name in enumerate(names)}
+    assert not [name for name in logged if name.startswith("data.classes.")]

@@ -1,0 +1,46 @@
+"""A real MLflow server on 127.0.0.1, as a team would start it: for tests that speak HTTP."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+_START_TIMEOUT_S = 240
+
+
+@contextmanager
+def run_server(folder: Path, store: str, *options: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """A server over a database, answering when this yields; its log is `folder`/server.log."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--workers", "1", "--backend-store-uri", store, *options]
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+    with (folder / "server.log").open("w") as log:
+        server = subprocess.Popen(
+            command, cwd=folder, env=variables, stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        _wait_until_well(server, f"http://127.0.0.1:{port}/health")
+        yield server, f"http://127.0.0.1:{port}"
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+def _wait_until_well(server: "subprocess.Popen[bytes]", address: str) -> None:
+    last = time.monotonic() + _START_TIMEOUT_S
+    while time.monotonic() < last:
+        with suppress(OSError), urllib.request.urlopen(address, timeout=5):
+            return
+        assert server.poll() is None, "the server ended at its start"
+        time.sleep(0.2)
+    raise TimeoutError(f"{address} did not answer within {_START_TIMEOUT_S} s")

@@ -1,0 +1,122 @@
+"""server: what is asked of a server without MLflow, one that hangs, drips, refuses or wants a password."""
+
+import base64
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+import pytest
+
+from pipeline.tracking import server
+
+HELLO = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
+
+
+@contextmanager
+def listen(answer: Callable[[socket.socket, bytes], None]) -> Iterator[str]:
+    """A server on 127.0.0.1 that hands each connection, with what it was sent, to `answer`."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    connection, _ = listening.accept()
+                    with connection, suppress(OSError):
+                        answer(connection, connection.recv(1 << 16))
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+def say(body: bytes) -> Callable[[socket.socket, bytes], None]:
+    return lambda connection, _: connection.sendall(HELLO % (len(body), body))
+
+
+def hang(connection: socket.socket, asked: bytes) -> None:
+    time.sleep(10)
+
+
+def drip(connection: socket.socket, asked: bytes) -> None:
+    """A byte every tenth of a second: each one begins a socket's own timeout anew."""
+    for byte in HELLO % (1000, b"x" * 1000):
+        connection.sendall(bytes([byte]))
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("answer", [pytest.param(hang, id="hangs"), pytest.param(drip, id="drips")])
+def test_a_server_has_a_deadline_for_its_whole_answer(
+    answer: Callable[[socket.socket, bytes], None],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(server, "DEADLINE_S", 1.0)
+    monkeypatch.setattr(server, "_WORD_AFTER_S", 0.3)
+    caplog.set_level("INFO")
+    start = time.monotonic()
+    with listen(answer) as uri, pytest.raises(TimeoutError, match="no whole answer within 1 s"):
+        server.probe(uri)
+    assert time.monotonic() - start < 3
+    assert caplog.messages == [f"waiting for MLflow at {uri}"]
+
+
+def test_an_answer_is_json_or_unusual() -> None:
+    with listen(say(b'{"runs": [1]}')) as uri:
+        assert server.ask(uri, "runs/search", {"max_results": 1}) == {"runs": [1]}
+    for body in (b"<html>", b"\xff", b"[" * 100_000):
+        with listen(say(body)) as uri, pytest.raises(server.UnusualAnswerError):
+            server.ask(uri, "runs/search")
+
+
+def test_a_refusal_is_an_answer() -> None:
+    def refuse(connection: socket.socket, asked: bytes) -> None:
+        connection.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+
+    with listen(refuse) as uri:
+        server.probe(uri)
+        with pytest.raises(server.UnusualAnswerError, match="403"):
+            server.ask(uri, "experiments/search")
+
+
+@pytest.mark.parametrize(
+    ("user", "variables", "expected"),
+    [
+        pytest.param("", {}, None, id="nobody"),
+        pytest.param("me:p%40ss@", {}, b"Basic " + base64.b64encode(b"me:p@ss"), id="in the URI"),
+        pytest.param(
+            "",
+            {"MLFLOW_TRACKING_USERNAME": "me", "MLFLOW_TRACKING_PASSWORD": "pass"},
+            b"Basic " + base64.b64encode(b"me:pass"),
+            id="variables",
+        ),
+        pytest.param("", {"MLFLOW_TRACKING_TOKEN": "token"}, b"Bearer token", id="token"),
+    ],
+)
+def test_who_asks(
+    user: str, variables: dict[str, str], expected: bytes | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bytes] = []
+
+    def answer(connection: socket.socket, request: bytes) -> None:
+        asked.append(request)
+        say(b"{}")(connection, request)
+
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with listen(answer) as uri:
+        server.ask(uri.replace("//", f"//{user}") + "/prefix/", "runs/search?a=b")
+    assert asked[0].startswith(b"GET /prefix/api/2.0/mlflow/runs/search?a=b ")
+    said = [line for line in asked[0].split(b"\r\n") if line.lower().startswith(b"authorization:")]
+    assert said == ([b"Authorization: " + expected] if expected else [])
+
+
+def test_other_ways_to_sign_in_are_left_to_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_AWS_SIGV4", "true")
+    with pytest.raises(server.UnusualAnswerError):
+        server.ask("http://127.0.0.1:9", "runs/search")
+
+
+def test_a_password_is_hidden() -> None:
+    assert server.hide_password("http://me:secret@host:1/x") == "http://***@host:1/x"
+    assert server.hide_password("sqlite:////p/mlflow.db") == "sqlite:////p/mlflow.db"
