@@ -96,20 +96,20 @@ def test_interrupted(clone: Clone) -> None:
 
 
 def test_an_edit_while_it_trains_is_not_recorded_as_what_it_trained_with(clone: Clone) -> None:
-    """DVC hashes parameters after the command: dvc.lock would say 0.0001 of a model trained with 0.003."""
+    """DVC hashes parameters after the command: dvc.lock would say 0.0007 of a model trained with 0.003."""
     env = clone.environment(DARKROOM_CACHE="edited")
     with subprocess.Popen(COMMAND, cwd=clone.root, env=env, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         said = ""
         while last_epoch(said) < 2:
             said += process.stderr.readline()
-        clone.set_params({"train": {"learning_rate": 0.0001}})
+        clone.set_params({"train": {"learning_rate": 0.0007}})
         said += process.stderr.read()
         code = process.wait()
     assert code != 0
-    assert "ERROR train: train.learning_rate in params.yaml was changed from 0.003 to 0.0001 while" in said
+    assert "ERROR train: train.learning_rate in params.yaml was changed from 0.003 to 0.0007 while" in said
     assert not clone.paths.classifier.exists()
-    assert "0.0001" not in clone.paths.dvc_lock.read_text()
+    assert "0.0007" not in clone.paths.dvc_lock.read_text()
     clone.set_params({"train": {"learning_rate": 0.003}})
     clone.run(*COMMAND, env={"DARKROOM_CACHE": "edited"})
     assert "Data and pipelines are up to date" in clone.run("dvc", "status", "train")

@@ -54,6 +54,28 @@ def test_exit_code(
     assert project.metrics("clean").is_file() == (code == 0)
 
 
+def test_an_edit_while_a_stage_runs_ends_it_with_a_sentence(
+    project: Paths, tracking_root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The decision came too late to be obeyed, and must not be recorded as obeyed."""
+    stage = "{cmd: clean, deps: [data/overrides.csv], metrics: [data/clean/metrics.json: {cache: false}]}"
+    (project.root / "dvc.yaml").write_text(f"stages:\n  clean: {stage}\n")
+    project.overrides.write_text("before")
+
+    def main(params: Params, paths: Paths, run: Run) -> dict[str, float]:
+        paths.overrides.write_text("after")
+        return {"n": 1.0}
+
+    monkeypatch.chdir(project.root)
+    monkeypatch.setenv("DVC_ROOT", str(tracking_root))
+    monkeypatch.setattr(logging.root, "handlers", [])
+    with pytest.raises(SystemExit) as ended:
+        run_stage("clean", main)
+    assert ended.value.code == 1
+    assert "ERROR clean: data/overrides.csv was changed while clean ran" in capsys.readouterr().err
+    assert not project.metrics("clean").exists()
+
+
 def test_a_bug_keeps_its_traceback(
     project: Paths, tracking_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,7 +25,7 @@ def log_model(client: "MlflowClient", run_id: str, folder: Path, *, exam: Path |
     training. Requirements are the installed versions; inferring them would take 20 s.
 
     Args:
-        exam: a folder of this name with the answers to the test pictures. They then last as long as the model.
+        exam: a folder of this name with the answers to the test pictures, which then last like the model.
     """
     from mlflow import pyfunc
     from mlflow.models import Model

@@ -98,6 +98,31 @@ def test_a_file_that_is_not_the_locks_is_refused(chain: Paths) -> None:
     table.write_bytes(b"train")
 
 
+def test_a_parameter_or_code_that_is_not_the_locks_is_refused(chain: Paths, tmp_path: Path) -> None:
+    """Edited after its stage ran: the row would show what nothing ran with."""
+    shutil.copytree(chain.root, tmp_path, dirs_exist_ok=True)
+    params = (tmp_path / "params.yaml").read_text()
+    (tmp_path / "params.yaml").write_text(params.replace("split: {rate: 1e-3", "split: {rate: 2e-3"))
+    with pytest.raises(PromotionError, match=r"knobs\.split is .*0\.002.*, and split ran with .*0\.001"):
+        Lineage(Paths(tmp_path)).check_files()
+    (tmp_path / "params.yaml").write_text(params)
+    (tmp_path / "stage.py").write_text("edited")
+    with pytest.raises(PromotionError, match=r"stage\.py is not what dvc\.lock recorded for validate"):
+        Lineage(Paths(tmp_path)).check_files()
+
+
+def test_a_folder_that_is_not_the_locks_is_refused_where_it_is_asked_for(
+    chain: Paths, tmp_path: Path
+) -> None:
+    shutil.copytree(chain.root, tmp_path, dirs_exist_ok=True)
+    lineage = Lineage(Paths(tmp_path))
+    lineage.check_folders({"data/train/folder"})
+    (tmp_path / "data/train/folder/a.txt").write_text("edited")
+    Lineage(Paths(tmp_path)).check_folders({"data/clean/folder"})
+    with pytest.raises(PromotionError, match="data/train/folder is not what"):
+        Lineage(Paths(tmp_path)).check_folders({"data/train/folder"})
+
+
 def test_no_lock_is_a_clear_error(tmp_path: Path, chain: Paths) -> None:
     for name in ("dvc.yaml", "params.yaml"):
         (tmp_path / name).write_text((chain.root / name).read_text())
