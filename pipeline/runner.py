@@ -5,6 +5,8 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import NoReturn
 
 from pipeline.errors import DarkroomError
 from pipeline.metrics_file import round_metrics, write_metrics
@@ -28,11 +30,24 @@ def run_stage(name: str, main: StageMain) -> None:
         execute(name, main, Paths(project_root()))
     except DarkroomError as error:
         _log.error("%s: %s", name, error)
-        sys.exit(1)
+        leave(1)
     except KeyboardInterrupt:
         _log.error("%s: interrupted", name)
-        sys.exit(_INTERRUPTED)
-    sys.exit(0)
+        leave(_INTERRUPTED)
+    leave(0)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process at once.
+
+    Python and TensorFlow take up to a second and more to tidy up. In that time an edit would be recorded by DVC
+    as what the stage ran with, although it was compared before.
+    """
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
+    os._exit(code)
 
 
 def execute(name: str, main: StageMain, paths: Paths) -> None:

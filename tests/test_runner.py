@@ -7,11 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import runner
 from pipeline.errors import DataError
 from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.runner import StageMain, run_stage
 from pipeline.tracking.runs import Run
+
+
+@pytest.fixture(autouse=True)
+def leave(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stage's process ends at once, and here that process is pytest's."""
+    monkeypatch.setattr(runner, "leave", sys.exit)
 
 
 def end_with(outcome: BaseException | dict[str, float]) -> StageMain:
