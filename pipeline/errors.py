@@ -61,6 +61,14 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error)[:2000].split())[:200] or type(error).__name__
 
 
+def quote_value(value: object) -> str:
+    """A value as Python writes it, cut to 100 characters; a number of 5,000 digits has no such form."""
+    try:
+        return cut(repr(value), 100)
+    except ValueError:
+        return "a number of thousands of digits"
+
+
 def nearest(word: str, known: Iterable[str], n: int = 3) -> str:
     """A hint for a misspelt word: " (did you mean ...?)" with up to `n` similar known words, or ""."""
     import difflib
