@@ -20,7 +20,7 @@ from typing import Any
 import pyarrow as pa
 from PIL import Image, ImageEnhance
 
-from pipeline.params import Params, read_yaml
+from pipeline.params import Params
 from pipeline.paths import Paths, project_root
 from pipeline.sources import open_source
 from pipeline.stages import clean, split, validate
@@ -28,6 +28,7 @@ from pipeline.tables.clean_manifest import CLEAN_MANIFEST
 from pipeline.tables.parquet import read_table, write_table
 from pipeline.tables.split import SPLIT
 from pipeline.tracking.runs import Untracked
+from pipeline.yaml_file import read_yaml
 
 Alter = Callable[[Image.Image], Image.Image]
 

@@ -1,16 +1,23 @@
 """The one tree of errors that Darkroom raises on purpose.
 
 Every message is one line for a person. It says what, where, what was allowed, what was found, and what to do.
+However long the names and texts in it are, it has at most 2,000 characters, and none that a terminal obeys.
 Only `runner.py` and `cli/app.py` catch `DarkroomError`. Any other exception is a bug and keeps its traceback.
 """
 
 from collections.abc import Iterable
 
+from pipeline.characters import cut, escape
 from pipeline.refusals import Refusal
+
+MAX_MESSAGE = 2000  # characters
 
 
 class DarkroomError(Exception):
     """Something the user can put right; the message says how."""
+
+    def __str__(self) -> str:
+        return cut(escape(cut(super().__str__(), MAX_MESSAGE)), MAX_MESSAGE)
 
 
 class ParamsError(DarkroomError):
@@ -55,7 +62,15 @@ class PromotionError(DarkroomError):
 
 def one_line(error: BaseException) -> str:
     """The message of a foreign exception on one line, cut to 200 characters; its type if it has none."""
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    return " ".join(str(error)[:2000].split())[:200] or type(error).__name__
+
+
+def quote_value(value: object) -> str:
+    """A value as Python writes it, cut to 100 characters; a number of 5,000 digits has no such form."""
+    try:
+        return cut(repr(value), 100)
+    except ValueError:
+        return "a number of thousands of digits"
 
 
 def nearest(word: str, known: Iterable[str], n: int = 3) -> str:

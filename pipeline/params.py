@@ -1,7 +1,8 @@
 """`params.yaml` as frozen, strict sections, one per stage; no code repeats a default that the file holds.
 
 It is parsed as DVC parses it (ruamel.yaml, YAML 1.2), so `1e-3` is a number and `on` a word. Shapes are
-(height, width) in pixels; shares are fractions in [0, 1].
+(height, width) in pixels; shares are fractions in [0, 1]. Every number is finite and has a largest value, so
+that none fails only where it is used.
 """
 
 import json
@@ -19,10 +20,10 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
-from pipeline.errors import ParamsError, nearest, one_line
+from pipeline.characters import cut, escape
+from pipeline.errors import ParamsError, nearest, quote_value
+from pipeline.yaml_file import flatten, read_yaml
 
 _MAX_NAME = 200  # characters of the registered model; MLflow allows 256
 
@@ -30,6 +31,10 @@ _MAX_NAME = 200  # characters of the registered model; MLflow allows 256
 def _as_tuple(value: object) -> object:
     """A YAML list as a tuple: sections are frozen, and strict mode accepts no list for a tuple."""
     return tuple(value) if isinstance(value, list) else value
+
+
+_PATHS = ("data.source", "train.weights")
+_MAX_FAULTS = 20  # in one message
 
 
 def _check_model_name(name: str) -> str:
@@ -43,14 +48,20 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Side = Annotated[int, Field(ge=1, le=4096)]
 ImageHw = Annotated[tuple[Side, Side], BeforeValidator(_as_tuple)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
-PositiveInt = Annotated[int, Field(ge=1)]
+PositiveInt = Annotated[int, Field(ge=1, le=1_000_000_000)]
+Epochs = Annotated[int, Field(ge=0, le=1_000_000)]
+Seed = Annotated[int, Field(ge=0, lt=1 << 32)]  # what NumPy and Keras take
+TextSeed = Annotated[int, Field(gt=-(1 << 63), lt=1 << 63)]  # hashed as text
+Width = Annotated[int, Field(ge=1, le=65_536)]  # of a layer
+Rate = Annotated[float, Field(gt=0, le=1000)]
+Weight = Annotated[float, Field(ge=0, le=1000)]
 ModelName = Annotated[str, Field(max_length=_MAX_NAME), AfterValidator(_check_model_name)]
 
 
 class Section(BaseModel):
     """A frozen section that refuses unknown keys and wrong types."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
     def flatten(self, prefix: str = "") -> dict[str, Any]:
         """The values by dotted key, such as {"train.epochs": 30}.
@@ -94,14 +105,14 @@ class ValidateParams(Section):
     max_pixels: PositiveInt
     min_side_px: PositiveInt
     min_local_contrast: Share
-    max_seconds_per_file: Annotated[float, Field(gt=0)]
+    max_seconds_per_file: Annotated[float, Field(ge=0.001, le=86_400)]
     max_unreadable_share: Share
     min_images_per_class: PositiveInt
     min_class_share: Share
     dark_below: Share
-    blurred_below: Annotated[float, Field(ge=0)]
+    blurred_below: Annotated[float, Field(ge=0, le=1_000_000)]
     compressed_below: Annotated[int, Field(ge=0, le=100)]
-    long_above: Annotated[float, Field(ge=1)]
+    long_above: Annotated[float, Field(ge=1, le=1_000_000)]
     max_unusual_share: Share
 
 
@@ -132,7 +143,7 @@ class CleanParams(Section):
 class SplitParams(Section):
     """How pictures are divided, what stays together, and when file facts predict the class too well."""
 
-    seed: int
+    seed: TextSeed
     train: Share
     val: Share
     test: Share
@@ -167,7 +178,7 @@ class SplitParams(Section):
 class AugmentParams(Section):
     """How training pictures are altered (0 turns a knob off), and which altered copies are added."""
 
-    seed: int
+    seed: TextSeed
     flip: Literal["none", "horizontal", "vertical", "both", "alternating"]
     rotation: Share
     zoom: Annotated[float, Field(ge=0, lt=1)]
@@ -179,8 +190,8 @@ class AugmentParams(Section):
     grayscale: Share
     rand_augment: Share
     erasing: Share
-    mixup: Annotated[float, Field(ge=0)]
-    cutmix: Annotated[float, Field(ge=0)]
+    mixup: Weight
+    cutmix: Weight
     fill_rare_to: Share
     imperfect: Share
 
@@ -188,25 +199,25 @@ class AugmentParams(Section):
 class TrainParams(Section):
     """The network, how it is trained, and how its weights are chosen."""
 
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
     model: str
     head: Literal["softmax", "sigmoid", "one_vs_rest"]
-    filters: PositiveInt | None
-    units: PositiveInt | None
+    filters: Width | None
+    units: Width | None
     activation: Literal["relu", "tanh", "elu", "gelu", "leaky_relu", "selu", "silu"] | None
     dropout: Annotated[float, Field(ge=0, lt=1)] | None
-    kernel_l2: Annotated[float, Field(ge=0)]
+    kernel_l2: Weight
     weights: str | None
-    fine_tune_epochs: Annotated[int, Field(ge=0)]
-    fine_tune_learning_rate: Annotated[float, Field(gt=0)]
-    epochs: PositiveInt
-    batch_size: PositiveInt
+    fine_tune_epochs: Epochs
+    fine_tune_learning_rate: Rate
+    epochs: Annotated[Epochs, Field(ge=1)]
+    batch_size: Annotated[int, Field(ge=1, le=65_536)]
     optimizer: Literal["adam", "adamax", "adamw", "muon", "rmsprop", "sgd"]
-    learning_rate: Annotated[float, Field(gt=0)]
+    learning_rate: Rate
     momentum: Annotated[float, Field(ge=0, lt=1)]
-    weight_decay: Annotated[float, Field(ge=0)]
+    weight_decay: Weight
     schedule: Literal["constant", "cosine", "triangular"]
-    warmup_epochs: Annotated[float, Field(ge=0)]
+    warmup_epochs: Annotated[float, Field(ge=0, le=1_000_000)]
     label_smoothing: Annotated[float, Field(ge=0, lt=1)]
     ema: Annotated[float, Field(ge=0, lt=1)]
     class_weights: bool
@@ -221,10 +232,10 @@ class TrainParams(Section):
 class EvaluateParams(Section):
     """The bootstrap behind the intervals, and the size of the sheets of answers."""
 
-    seed: Annotated[int, Field(ge=0)]
-    n_bootstrap: Annotated[int, Field(ge=100)]
+    seed: Seed
+    n_bootstrap: Annotated[int, Field(ge=100, le=1_000_000)]
     confidence: Annotated[float, Field(gt=0, lt=1)]
-    n_sheet: PositiveInt
+    n_sheet: Annotated[int, Field(ge=1, le=1000)]
 
 
 class PromoteParams(Section):
@@ -260,45 +271,49 @@ def load_params(path: Path) -> Params:
     """Read and check `params.yaml`.
 
     Raises:
-        ParamsError: the file is missing or not YAML, or a key is unknown, missing, of a wrong type or out of
+        ParamsError: the file is missing or not YAML; or as `check_params`.
+    """
+    return check_params(read_yaml(path), path.name)
+
+
+def check_params(values: dict[str, Any], name: str) -> Params:
+    """The values of a params.yaml as sections.
+
+    Args:
+        name: of the file that holds them, for messages.
+
+    Raises:
+        ParamsError: a key is unknown, missing, of a wrong type or out of
             range. One message names every bad key, what is allowed and what was found.
     """
-    values = read_yaml(path)
+    if unseen := [key for key, value in flatten(values).items() if _hides(key, value)]:
+        raise ParamsError(f"{name}: {', '.join(unseen)}: a character is invisible; write it again")
     try:
         return Params.model_validate(values)
     except ValidationError as error:
-        faults = "; ".join(_describe(fault) for fault in error.errors())
-        raise ParamsError(f"{path.name}: {faults}") from None
+        faults = [_describe(fault) for fault in error.errors()[:_MAX_FAULTS]]
+        if (n_more := error.error_count() - len(faults)) > 0:
+            faults.append(f"and {n_more:,} more faults")
+        raise ParamsError(f"{name}: {'; '.join(faults)}") from None
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML 1.2 file, as plain values; raises ParamsError if the file does not hold one."""
-    try:
-        values = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ParamsError(
-            f"{path} does not exist; run from the project's folder, or restore it from git"
-        ) from None
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise ParamsError(f"{path.name} is not valid YAML: {one_line(error)}") from None
-    if not isinstance(values, dict):
-        raise ParamsError(f"{path.name} must hold a mapping of sections, got {type(values).__name__}")
-    return values
+def _hides(key: str, value: object) -> bool:
+    """Whether a key or its texts hold what no one sees; in names of files of this machine, it may be so."""
+    texts = [key] if key in _PATHS else [key, *value] if isinstance(value, list) else [key, value]
+    return any(isinstance(text, str) and escape(text) != text for text in texts)
 
 
 def _describe(fault: Any) -> str:
-    key = ".".join(str(part) for part in fault["loc"]) or "params"
+    key = cut(".".join(str(part) for part in fault["loc"]), 100) or "params"
     match fault["type"]:
         case "extra_forbidden":
             return f"{key} is not a known key{_suggest(fault['loc'])}"
         case "missing":
             return f"{key} is missing"
+        case _ if "got" in fault["msg"]:
+            return f"{key}: {fault['msg']}"
         case _:
-            return (
-                f"{key}: {fault['msg']}, got {fault['input']!r}"
-                if "got" not in fault["msg"]
-                else f"{key}: {fault['msg']}"
-            )
+            return f"{key}: {fault['msg']}, got {quote_value(fault['input'])}"
 
 
 def _suggest(loc: tuple[str | int, ...]) -> str:
@@ -308,7 +323,7 @@ def _suggest(loc: tuple[str | int, ...]) -> str:
         field = _list_fields(section).get(str(part)) if section else None
         section = field if isinstance(field, type) and issubclass(field, BaseModel) else None
     known = list(_list_fields(section)) if section else []
-    return nearest(str(loc[-1]), known, n=1) or f" (allowed: {', '.join(known)})"
+    return nearest(str(loc[-1])[:100], known, n=1) or f" (allowed: {', '.join(known)})"
 
 
 def _list_fields(section: type[BaseModel]) -> dict[str, Any]:

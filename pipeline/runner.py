@@ -40,8 +40,8 @@ def run_stage(name: str, main: StageMain) -> None:
 def leave(code: int) -> NoReturn:
     """End the process at once.
 
-    Python and TensorFlow take up to a second and more to tidy up. In that time an edit would be recorded by DVC
-    as what the stage ran with, although it was compared before.
+    Python and TensorFlow take a second to tidy up. DVC would record what is edited in that second as what the
+    stage ran with, although the stage has compared its inputs before.
     """
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):

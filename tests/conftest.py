@@ -8,8 +8,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipeline.collection.demos import encode_grey_png
-from pipeline.params import Params, read_yaml
+from pipeline.params import Params
 from pipeline.paths import Paths
+from pipeline.yaml_file import read_yaml
 from tests.warm import warm_commands
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from pipeline import params as params_module
-from pipeline.params import read_yaml
 from pipeline.paths import STAGES
+from pipeline.yaml_file import read_yaml
 from tests.closures import list_code_of, list_imports, parse
 
 REPO = Path(__file__).resolve().parents[1]

@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from pipeline.errors import ImageError, one_line
+from pipeline.errors import ImageError, SourceError, one_line
 from pipeline.refusals import Refusal
 
 
@@ -24,3 +24,16 @@ def test_an_image_error_says_why_and_survives_a_pipe() -> None:
 )
 def test_one_line(error: Exception, said: str) -> None:
     assert one_line(error) == said
+
+
+def test_a_message_is_one_line_of_bounded_length_that_no_terminal_obeys() -> None:
+    error = SourceError(f"the file {'x' * 10**7} \x1b[2J \u202e; get a complete copy\nnow")
+    assert len(str(error)) == 2000
+    assert str(error).endswith("get a complete copy\\x0anow")
+    assert str(error).startswith("the file xxx")
+    assert "\\x1b[2J \\xe2\\x80\\xae" in str(error)
+    assert len(str(SourceError("\x1b" * 2000))) == 2000
+
+
+def test_a_foreign_message_of_any_length_is_cut() -> None:
+    assert len(one_line(ValueError("a\n" * 10**7))) == 200

@@ -1,6 +1,10 @@
 """params.yaml: what is valid, and one message that names every fault."""
 
+import math
 import re
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +13,9 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 
 from pipeline.errors import ParamsError
-from pipeline.params import Params, Section, load_params, read_yaml
+from pipeline.params import Params, Section, load_params
 from pipeline.paths import STAGES
+from pipeline.yaml_file import flatten, read_yaml
 from tests.conftest import ParamsOf
 
 
@@ -147,10 +152,85 @@ def test_a_file_that_cannot_be_read_is_one_line(
     assert "\n" not in str(caught.value)
 
 
-def test_yaml_is_read_as_dvc_reads_it(tmp_path: Path) -> None:
-    path = tmp_path / "a.yaml"
-    path.write_text("rate: 1e-3\nword: on\nyes: 0o10\n")
-    assert read_yaml(path) == {"rate": 0.001, "word": "on", "yes": 8}
+def list_numbers(values: dict[str, Any]) -> list[str]:
+    """The dotted keys of all numbers, and of all lists of numbers, in params.yaml."""
+    flat = flatten(values) | {"train.filters": 1, "train.units": 1, "train.dropout": 0.0}
+    return [
+        key
+        for key, value in flat.items()
+        if (isinstance(value, int | float) and not isinstance(value, bool))
+        or (isinstance(value, list) and value and isinstance(value[0], int))
+    ]
+
+
+def replace_value(values: dict[str, Any], key: str, number: Any) -> dict[str, Any]:
+    first, _, rest = key.partition(".")
+    if rest:
+        return values | {first: replace_value(values[first], rest, number)}
+    return values | {first: [number, number] if isinstance(values[first], list) else number}
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(math.inf, id="inf"),
+        pytest.param(-math.inf, id="minus-inf"),
+        pytest.param(math.nan, id="nan"),
+        pytest.param(-1, id="minus-1"),
+        pytest.param(10**30, id="30-digits"),
+        pytest.param(10**400, id="400-digits"),
+        pytest.param(16**5000, id="6000-digits"),
+        pytest.param(1e300, id="1e300"),
+    ],
+)
+def test_no_number_is_without_end(number: float, repo: Path) -> None:
+    """Every number of params.yaml in turn: an error, but for the two seeds that are hashed as text."""
+    values = read_yaml(repo / "params.yaml")
+    accepted = []
+    for key in list_numbers(values):
+        try:
+            Params.model_validate(replace_value(values, key, number))
+            accepted.append(key)
+        except ValidationError:
+            pass
+    assert accepted == (["split.seed", "augment.seed"] if number == -1 else [])
+    assert len(list_numbers(values)) > 60
+
+
+@pytest.mark.parametrize("seconds", [0.001, 86_400])
+def test_every_allowed_time_can_be_set(seconds: float, params_of: ParamsOf) -> None:
+    limit = params_of(validate={"max_seconds_per_file": seconds}).validate_.max_seconds_per_file
+    code = (
+        "from pipeline.workers.__main__ import _set_alarms; import signal\n"
+        f"_set_alarms({limit}); assert signal.getitimer(signal.ITIMER_REAL)[0] > 0; _set_alarms(0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        pytest.param("? " + "k" * 100_000 + "\n: 1", "data is missing", id="a-long-key"),
+        pytest.param('data: {"a\\u202e": 1}', "a character is invisible", id="right-to-left"),
+        pytest.param('data: {classes: {a: ["\\x1b[2J"]}}', "data.classes.a: a character", id="escape"),
+        pytest.param("\n".join(f"k{i}: 1" for i in range(5000)), "and 4,9.. more faults", id="5000-keys"),
+    ],
+)
+def test_a_file_that_is_made_to_exhaust_is_one_line(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text(text)
+    start = time.process_time()
+    with pytest.raises(ParamsError, match=message) as caught:
+        load_params(tmp_path / "params.yaml")
+    assert time.process_time() - start < 3
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) <= 2000
+
+
+def test_a_number_of_any_size_is_shown(tmp_path: Path, repo: Path) -> None:
+    text = (repo / "params.yaml").read_text().replace("epochs: 20", f"epochs: 0x{'f' * 9000}")
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(ParamsError, match=r"train\.epochs: .*, got a number of thousands of digits"):
+        load_params(tmp_path / "params.yaml")
 
 
 def test_the_order_of_classes_is_kept(tmp_path: Path, repo: Path) -> None:

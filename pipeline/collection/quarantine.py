@@ -206,10 +206,13 @@ def show(state: State, words: Sequence[str], png: Path) -> list[dict[str, Any]]:
     A file that cannot be decoded is a crossed grey tile.
     """
     wanted = {file.key: file for word in words for file in find(state, word)}
-    data = load_params(state.paths.params).data
-    source = open_source(state.where, data)
+    params = load_params(state.paths.params)
+    source = open_source(state.where, params.data)
     formats = sorted({*state.manifest.column("format").to_pylist()} - {None})
-    tiles = {record.key: _make_tile(record.data, formats) for record in source.pick_records(wanted)}
+    max_pixels = params.validate_.max_pixels
+    tiles = {
+        record.key: _make_tile(record.data, formats, max_pixels) for record in source.pick_records(wanted)
+    }
     pictures = np.stack([tiles.get(key, draw_blank_tile(_SHOWN_PX)) for key in wanted])
     captions = [f"{_describe(state.files[key], in_full=False)}\n{shorten(key, 50)}" for key in wanted]
     title = f"{len(wanted)} of {len(state.files):,} files"
@@ -220,9 +223,9 @@ def show(state: State, words: Sequence[str], png: Path) -> list[dict[str, Any]]:
     return [facts | said for facts, said in zip(known, now, strict=True)]
 
 
-def _make_tile(data: bytes, formats: Sequence[str]) -> Any:
+def _make_tile(data: bytes, formats: Sequence[str], max_pixels: int) -> Any:
     try:
-        return make_thumbnail(data, side_px=_SHOWN_PX, formats=formats)
+        return make_thumbnail(data, side_px=_SHOWN_PX, formats=formats, max_pixels=max_pixels)
     except ImageError:
         return draw_blank_tile(_SHOWN_PX)
 

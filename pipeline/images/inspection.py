@@ -19,6 +19,7 @@ from pipeline.images.reading import (
     count_frames,
     find_orientation,
     flatten,
+    limit_pixels,
     name_format,
     open_image,
     reduce_decode,
@@ -86,14 +87,15 @@ def inspect(
     image_id = hashlib.sha256(data).hexdigest()
     facts: dict[str, Any] = {"n_bytes": len(data)}
     try:
-        image = open_image(data, formats, max_pixels)
-        facts |= _read_header(image)
-        check_size(image, max_pixels, min_side_px)
-        facts["n_frames"] = count_frames(image)
-        check_frames(image, facts["n_frames"])
-        orientation = find_orientation(image)
-        reduce_decode(image, "RGB", (_MEASURE_SIDE_PX, _MEASURE_SIDE_PX))
-        flat, repairs = flatten(image)
+        with limit_pixels(max_pixels):
+            image = open_image(data, formats, max_pixels)
+            facts |= _read_header(image)
+            check_size(image, max_pixels, min_side_px)
+            facts["n_frames"] = count_frames(image)
+            check_frames(image, facts["n_frames"])
+            orientation = find_orientation(image)
+            reduce_decode(image, "RGB", (_MEASURE_SIDE_PX, _MEASURE_SIDE_PX))
+            flat, repairs = flatten(image)
     except ImageError as error:
         return Inspection(image_id, facts, refusal=error.refusal)
     repaired = {

@@ -18,6 +18,7 @@ from pipeline.images.reading import (
     count_frames,
     find_orientation,
     flatten,
+    limit_pixels,
     open_image,
     reduce_decode,
 )
@@ -74,7 +75,8 @@ def develop(data: bytes, recipe: Recipe) -> NDArray[np.uint8]:
     Raises:
         ImageError: the file cannot be opened or decoded to its end, or it is animated.
     """
-    return _fill_recipe(_decode(data, recipe), recipe)
+    with limit_pixels(recipe.max_pixels):
+        return _fill_recipe(_decode(data, recipe), recipe)
 
 
 def develop_item(item: tuple[bytes, Wanted], *, recipe: Recipe, first_frame: bool = False) -> Developed:
@@ -88,10 +90,14 @@ def develop_item(item: tuple[bytes, Wanted], *, recipe: Recipe, first_frame: boo
         return Developed(image_id)
     try:
         if wanted == "thumbnail":
-            return Developed(image_id, make_thumbnail(data, side_px=THUMBNAIL_PX, formats=recipe.formats))
-        decoded = _decode(data, recipe, first_frame=first_frame)
-        picture = _fill_recipe(decoded, recipe)
-        return Developed(image_id, picture, fingerprint=decoded.fingerprint(), repairs=decoded.repairs)
+            thumbnail = make_thumbnail(
+                data, side_px=THUMBNAIL_PX, formats=recipe.formats, max_pixels=recipe.max_pixels
+            )
+            return Developed(image_id, thumbnail)
+        with limit_pixels(recipe.max_pixels):
+            decoded = _decode(data, recipe, first_frame=first_frame)
+            picture = _fill_recipe(decoded, recipe)
+            return Developed(image_id, picture, fingerprint=decoded.fingerprint(), repairs=decoded.repairs)
     except ImageError as error:
         return Developed(image_id, refusal=error.refusal)
 
@@ -116,12 +122,13 @@ def make_thumbnail(
 
     inner = side_px - 2 * _FRAME_PX
     whole = Recipe((inner, inner), 3, "stretch", "bicubic", 0, tuple(formats), max_pixels)
-    upright = _decode(data, whole, first_frame=True).upright().convert("RGB")
-    scale = inner / max(upright.size)
-    size = [max(1, round(side * scale)) for side in upright.size]
     square = Image.new("RGB", (side_px, side_px), _GREY)
-    left, top = ((side_px - side) // 2 for side in size)
-    square.paste(upright.resize((size[0], size[1]), Image.Resampling.BICUBIC), (left, top))
+    with limit_pixels(max_pixels):
+        upright = _decode(data, whole, first_frame=True).upright().convert("RGB")
+        scale = inner / max(upright.size)
+        size = [max(1, round(side * scale)) for side in upright.size]
+        left, top = ((side_px - side) // 2 for side in size)
+        square.paste(upright.resize((size[0], size[1]), Image.Resampling.BICUBIC), (left, top))
     return np.array(square, dtype=np.uint8)
 
 

@@ -5,6 +5,7 @@ stage, in `darkroom predict` and in the served model. The number of pixels is ch
 memory is taken. Any fault of a file is an `ImageError`.
 """
 
+import functools
 import io
 import re
 import struct
@@ -12,6 +13,7 @@ import warnings
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,9 +51,13 @@ _BAD_FILE = (
     struct.error,
     zlib.error,
 )
+_MAX_PAGES = 1000  # of a TIFF that are counted: Pillow's time grows with their square
 _MOVING = ("GIF", "WEBP", "PNG", "AVIF", "FLI")  # several frames are an animation; elsewhere, pages
 _ORIENTATION_TAG = 0x0112
 Box = tuple[float, float, float, float]  # left, top, right, bottom
+
+# What this thread allows a picture to have, while it works on one; None: Pillow's own limit.
+_limit: ContextVar[int | None] = ContextVar("max_pixels", default=None)
 
 SIDEWAYS = 5  # EXIF orientations from here on swap width and height
 # (offset, bytes, format): what a file says it is, where Pillow cannot open it.
@@ -99,7 +105,7 @@ def translate_faults() -> Iterator[None]:
         yield
     except Image.DecompressionBombError as error:
         n_pixels = int(re.findall(r"\d+", str(error))[0])
-        raise _refuse_pixels(n_pixels, 2 * (Image.MAX_IMAGE_PIXELS or n_pixels)) from None
+        raise _refuse_pixels(n_pixels, _limit.get() or 2 * (Image.MAX_IMAGE_PIXELS or n_pixels)) from None
     except MemoryError:
         raise ImageError("unreadable", "there is not enough memory to decode it") from None
     except _BAD_FILE as error:
@@ -117,18 +123,43 @@ def open_image(data: bytes, formats: Sequence[str], max_pixels: int) -> "Image":
         raise ImageError("empty", "the file has no bytes")
     if "WEBP" in formats and _is_cut_webp(data):
         raise ImageError("truncated", "its header promises more bytes than there are")
-    # Set on each call, because filters are scoped (pytest, catch_warnings). Pillow refuses more than twice
-    # its limit, a WebP before its decoder takes memory for the canvas. `check_size` does it exactly.
+    # Set on each call, because filters are scoped (pytest, catch_warnings).
     warnings.filterwarnings("ignore", module=r"PIL\.")
-    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, (max_pixels + 1) // 2
+    with limit_pixels(max_pixels), translate_faults():
+        try:
+            return Image.open(io.BytesIO(data), formats=list(formats))
+        except UnidentifiedImageError:
+            raise _explain_unidentified(data, formats) from None
+
+
+@contextmanager
+def limit_pixels(max_pixels: int) -> Iterator[None]:
+    """Let Pillow refuse more than `max_pixels` in this thread, before a decoder takes memory.
+
+    It asks again when it decodes a TIFF or meets a picture in an icon. Its own limit stays that of others.
+    """
+    _take_over_check()
+    token = _limit.set(max_pixels)
     try:
-        with translate_faults():
-            try:
-                return Image.open(io.BytesIO(data), formats=list(formats))
-            except UnidentifiedImageError:
-                raise _explain_unidentified(data, formats) from None
+        yield
     finally:
-        Image.MAX_IMAGE_PIXELS = before  # others in this process open images, too
+        _limit.reset(token)
+
+
+@functools.cache
+def _take_over_check() -> None:
+    """Put a check in place of Pillow's that obeys the limit of its thread, if there is one."""
+    from PIL import Image
+
+    check_as_before = Image._decompression_bomb_check
+
+    def check(size: tuple[int, int], *, error_only: bool = False) -> None:
+        if (max_pixels := _limit.get()) is None:
+            check_as_before(size, error_only=error_only)
+        elif (n_pixels := max(1, size[0]) * max(1, size[1])) > max_pixels:
+            raise Image.DecompressionBombError(f"{n_pixels} pixels")
+
+    Image._decompression_bomb_check = check
 
 
 def _is_cut_webp(data: bytes) -> bool:
@@ -180,18 +211,32 @@ def _refuse_pixels(n_pixels: int, max_pixels: int) -> ImageError:
 
 
 def count_frames(image: "Image") -> int:
-    """The number of frames or pages; the image is left at its first. Raises ImageError."""
+    """The number of frames or pages; the image is left at its first. Raises ImageError.
+
+    A GIF counts as 2 if it has more than one frame, a TIFF up to 1,000: no header states their numbers.
+    """
     with translate_faults():
-        n_frames = int(getattr(image, "n_frames", 1))
+        if image.format == "GIF":
+            return 2 if getattr(image, "is_animated", False) else 1
+        n_frames = _count_pages(image) if image.format == "TIFF" else int(getattr(image, "n_frames", 1))
         if n_frames > 1:
             image.seek(0)
         return n_frames
 
 
+def _count_pages(image: "Image") -> int:
+    for n_pages in range(1, _MAX_PAGES):
+        try:
+            image.seek(n_pages)
+        except EOFError:
+            return n_pages
+    return _MAX_PAGES
+
+
 def check_frames(image: "Image", n_frames: int) -> None:
     """Raise ImageError for an animation; several pages, as in a TIFF, are allowed."""
     if n_frames > 1 and image.format in _MOVING:
-        raise ImageError("animated", f"{n_frames} frames")
+        raise ImageError("animated", f"{n_frames} frames" + (" or more" if image.format == "GIF" else ""))
 
 
 def find_orientation(image: "Image") -> int | None:

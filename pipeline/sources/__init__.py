@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pathspec import GitIgnoreSpec
 
+from pipeline.characters import cut
 from pipeline.errors import ParamsError, SourceError
 from pipeline.params import DataParams
 from pipeline.sources.containers import LAYOUTS, Container, Content, Entry, escape_name, summarise
@@ -113,8 +114,8 @@ def _list(container: Container, ignored: GitIgnoreSpec) -> Listing:
     if prefix:
         _log.info(
             "%s: all files lie in the folder %s, which is left out of their keys",
-            container.where.name,
-            prefix,
+            escape_name(container.where.name),
+            cut(prefix, 100),
         )
         inside = (folder.removeprefix(prefix) for folder in folders if folder.startswith(prefix))
         folders = frozenset(folder for folder in inside if not ignored.match_file(f"{folder}/"))

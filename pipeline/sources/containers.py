@@ -1,8 +1,12 @@
 """What every container of files is: names, sizes and bytes. Nothing is unpacked, moved or changed.
 
 A name is the path inside the container with "/", the same in every kind of container. It is one line of
-UTF-8, in which a backslash, a control character and a byte that is not UTF-8 are written as \\xNN. A link is
-followed if it ends at a file inside the container, and never outside.
+UTF-8, in which a backslash, a control character, a character that cannot be seen or that turns the direction
+of a line, and a byte that is not UTF-8 are written as \\xNN. A link is followed if it ends at a file inside
+the container, and never outside.
+
+No length that a file states is believed: names, targets of links, headers and sizes have limits, which are
+asked before anything is read.
 """
 
 import os
@@ -17,6 +21,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
+from pipeline.characters import AWKWARD, cut, spell_bytes
 from pipeline.errors import SourceError
 from pipeline.refusals import Refusal
 
@@ -24,8 +29,14 @@ LAYOUTS = (
     "allowed: a folder (or a .zip, .tar, .tar.gz or .tgz) with one sub-folder of images per class, "
     "IDX pairs (*-images-idx3-ubyte[.gz] with *-labels-idx1-ubyte[.gz]), or a CSV of pixels (.csv, .csv.gz)"
 )
-MAX_FILE_BYTES = 1 << 30  # one file is held in memory whole
-_AWKWARD = re.compile(r"[\\\x00-\x1f\x7f-\x9f\u2028\u2029\udc80-\udcff]")
+MAX_FILE_BYTES = 640 << 20  # one file is held in memory whole; 200 million pixels of 3 bytes are 573 MiB
+MAX_NAME = 4096  # characters of a name or of a link's target, as in Linux
+_FREE_BYTES, _MAX_GROWTH = (
+    4 << 30,
+    1100,
+)  # what an archive may unpack to; deflate reaches 1,032 times its size
+_MAX_DETAIL = 200  # characters
+_AWKWARD = re.compile(rf"[\\{AWKWARD}]")
 _DRIVE = 2  # characters in "C:"
 # What the standard library raises on a damaged, encrypted or unknown archive, or on a failing disk.
 DAMAGED = (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, tarfile.TarError, zlib.error)
@@ -87,20 +98,28 @@ class Container(ABC):
 def escape_name(name: str) -> str:
     """A file name as one line of text that can be written as UTF-8, shown and read back.
 
-    Backslashes, control characters, line separators and bytes that are not UTF-8 become \\xNN, byte by
-    byte. So every \\xNN stands for a byte, and two names never become one.
+    Backslashes, control characters, characters that turn the direction of a line or cannot be seen, line
+    separators and bytes that are not UTF-8 become \\xNN, byte by byte. So every \\xNN stands for a byte, and
+    two names never become one.
     """
     text = os.fsencode(name).decode("utf-8", "surrogateescape")
-    return _AWKWARD.sub(_as_bytes, text)
-
-
-def _as_bytes(found: re.Match[str]) -> str:
-    return "".join(f"\\x{byte:02x}" for byte in found[0].encode("utf-8", "surrogateescape"))
+    return _AWKWARD.sub(spell_bytes, text)
 
 
 def summarise(error: BaseException) -> str:
     """The first line of an error, since tarfile lists all that it has tried; its type if it says nothing."""
-    return (str(error) or type(error).__name__).splitlines()[0].rstrip(":")
+    said = (str(error)[:MAX_NAME] or type(error).__name__).splitlines()[0].rstrip(":")
+    return cut(said, _MAX_DETAIL)
+
+
+def check_growth(n_bytes: int, where: Path) -> None:
+    """Raise SourceError if a file holds more than such a file can honestly hold: a decompression bomb."""
+    n_packed = where.stat().st_size
+    if n_bytes > max(_FREE_BYTES, _MAX_GROWTH * n_packed):
+        raise SourceError(
+            f"the archive {where} has {n_packed:,} bytes and unpacks to {n_bytes:,} or more, over "
+            f"{_MAX_GROWTH:,} times as many; a decompression bomb is not read; make the archive again"
+        )
 
 
 def make_entry(name: str, n_bytes: int, handle: object, is_file: bool) -> Entry:
@@ -129,9 +148,14 @@ def clean_member_name(name: str, where: Path) -> str:
     """The name of an archive's member without "." parts.
 
     Raises:
-        SourceError: the name is absolute or climbs with "..". An archive that tries to write elsewhere is not
-            trusted in any of its members.
+        SourceError: the name is too long, is absolute or climbs with "..". An archive that tries to write
+            elsewhere is not trusted in any of its members.
     """
+    if len(name) > MAX_NAME:
+        raise SourceError(
+            f"the archive {where} has a member whose name has {len(name):,} characters ({name[:40]}...), "
+            f"up to {MAX_NAME:,} are allowed; make the archive again"
+        )
     parts = name.replace("\\", "/").split("/")
     if ".." in parts or parts[0] == "" or (len(parts[0]) == _DRIVE and parts[0][1] == ":"):
         raise SourceError(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import SourceError
-from pipeline.sources.containers import Entry
+from pipeline.sources.containers import MAX_FILE_BYTES, Entry
 from pipeline.sources.pixels import (
     build_source,
     encode_pgm,
@@ -66,14 +66,8 @@ def read_idx(listing: Listing, pairs: Sequence[Pair], class_names: Sequence[str]
     Raises:
         SourceError: a wrong magic number or length, counts that differ, or too few class names.
     """
+    shapes = {pair.role: _read_shapes(listing, pair) for pair in pairs}
     labels = {pair.role: _read_labels(listing, pair.labels) for pair in pairs}
-    shapes = {pair.role: _read_shape(listing, pair.images, 3) for pair in pairs}
-    for pair in pairs:
-        if (n := shapes[pair.role][0]) != len(labels[pair.role]):
-            raise SourceError(
-                f"{listing.name(pair.images)} in {listing.where} has {n:,} images and "
-                f"{listing.name(pair.labels)} {len(labels[pair.role]):,} labels; their numbers must be equal"
-            )
     names = name_numbers(
         {int(x) for values in labels.values() for x in np.unique(values)}, class_names, listing
     )
@@ -108,15 +102,39 @@ def _index_by_name(listing: Listing, pattern: re.Pattern[str]) -> dict[str, Entr
     return found
 
 
+def _read_shapes(listing: Listing, pair: Pair) -> tuple[int, ...]:
+    """The shape of a pair's images, which as many labels go with; nothing is held in memory."""
+    (n_labels,) = _read_shape(listing, pair.labels, 1)
+    if not n_labels:
+        raise SourceError(
+            f"{listing.name(pair.labels)} in {listing.where} has no labels; get a complete copy"
+        )
+    shape = _read_shape(listing, pair.images, 3)
+    if shape[0] != n_labels:
+        raise SourceError(
+            f"{listing.name(pair.images)} in {listing.where} has {shape[0]:,} images and "
+            f"{listing.name(pair.labels)} {n_labels:,} labels; their numbers must be equal"
+        )
+    if not 0 < shape[1] * shape[2] <= MAX_FILE_BYTES:
+        raise SourceError(
+            f"{listing.name(pair.images)} in {listing.where} has images of {shape[1]:,} x {shape[2]:,} "
+            f"pixels; from 1 to {MAX_FILE_BYTES:,} pixels are allowed; get the right file"
+        )
+    return shape
+
+
 def _read_shape(listing: Listing, entry: Entry, n_dims: int) -> tuple[int, ...]:
     """The shape in an IDX header of unsigned bytes, checked against the length of the whole file."""
     with open_entry(listing, entry) as stream:
         shape = _read_header(listing, entry, stream, n_dims)
-        n_bytes = sum(len(chunk) for chunk in iter(lambda: stream.read(_CHUNK_BYTES), b""))
+        n_bytes = 0
+        while n_bytes <= math.prod(shape) and (chunk := stream.read(_CHUNK_BYTES)):
+            n_bytes += len(chunk)
     if n_bytes != math.prod(shape):
+        more = " or more" if n_bytes > math.prod(shape) else ""
         raise SourceError(
             f"{listing.name(entry)} in {listing.where} says {' x '.join(map(str, shape))} = "
-            f"{math.prod(shape):,} bytes but holds {n_bytes:,}; get a complete copy"
+            f"{math.prod(shape):,} bytes but holds {n_bytes:,}{more}; get a complete copy"
         )
     return shape
 
@@ -133,12 +151,8 @@ def _read_header(listing: Listing, entry: Entry, stream: IO[bytes], n_dims: int)
 
 
 def _read_labels(listing: Listing, entry: Entry) -> NDArray[np.uint8]:
-    _read_shape(listing, entry, 1)
     with open_entry(listing, entry) as stream:
-        labels = np.frombuffer(stream.read()[8:], dtype=np.uint8)
-    if not labels.size:
-        raise SourceError(f"{listing.name(entry)} in {listing.where} has no labels; get a complete copy")
-    return labels
+        return np.frombuffer(stream.read()[8:], dtype=np.uint8)
 
 
 def _read_pictures(listing: Listing, entry: Entry, shape: tuple[int, ...]) -> Iterator[bytes]:

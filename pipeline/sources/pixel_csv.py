@@ -19,6 +19,7 @@ from pipeline.sources.pixels import (
 from pipeline.sources.records import Listing, Record, Source
 
 _BLOCK_BYTES = 8 << 20  # read at a time; a row must fit
+_MAX_CLASSES = 10_000  # a column of so many labels numbers the rows
 
 
 def find_csv_tables(listing: Listing) -> dict[str, Entry]:
@@ -61,6 +62,11 @@ def read_csv(
         for batch in _read_batches(listing, file, {label_column: "int64"}):
             n_rows += len(batch)
             numbers |= set(batch.column(label_column).unique().to_pylist())
+            if len(numbers) > _MAX_CLASSES:
+                raise SourceError(
+                    f"the CSV at {listing.where} has more than {_MAX_CLASSES:,} different labels in the "
+                    f"column {label_column!r}; name the column of classes with data.csv.label_column"
+                )
     if not n_rows:
         raise SourceError(f"the CSV at {listing.where} has a header and no rows; give it one row a picture")
     names = name_numbers(numbers, class_names, listing)
@@ -81,17 +87,18 @@ def _read_columns(
     """The names of a CSV's columns, checked against what a table of pixels has."""
     with open_entry(listing, file) as stream:
         line = stream.readline(_BLOCK_BYTES).decode("utf-8-sig", "replace")
-    columns = line.strip().replace('"', "").split(",")
-    height, width = image_hw
+    n_columns, (height, width) = line.count(",") + 1, image_hw
+    # A line of 8 MiB has up to 8 million names: they are told apart only where their number is right.
+    columns = line.strip().replace('"', "").split(",", height * width + 1)
     if label_column not in columns:
         raise SourceError(
             f"{listing.name(file)} in {listing.where} has no column {label_column!r}, it has "
             f"{', '.join(columns[:3])[:80] or 'nothing'}, ...; set data.csv.label_column, or leave the "
             "file out with data.ignore"
         )
-    if len(columns) != height * width + 1:
+    if n_columns != height * width + 1:
         raise SourceError(
-            f"{listing.name(file)} in {listing.where} has {len(columns)} columns, a label and "
+            f"{listing.name(file)} in {listing.where} has {n_columns:,} columns, a label and "
             f"{height} x {width} pixels make {height * width + 1}; set data.csv.image_hw"
         )
     return tuple(columns)

@@ -8,11 +8,13 @@ import gzip
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO, cast
 
+from pipeline.characters import cut
 from pipeline.errors import SourceError
 from pipeline.labels import sort_naturally
-from pipeline.sources.containers import DAMAGED, Entry, summarise
+from pipeline.sources.containers import DAMAGED, Entry, check_growth, summarise
 from pipeline.sources.records import Listing, Record, Source
 
 _ROLES = (("train", "train"), ("t10k", "test"), ("test", "test"), ("validation", "val"), ("val", "val"))
@@ -37,7 +39,8 @@ def build_source(
     """The source of a stream of rows; files beside its tables count as ignored."""
     others = sorted(listing.name(entry) for entry in listing.entries if entry not in used)
     if others:
-        _log.info("%s: %d files beside the tables are left out: %s", listing.where, len(others), others[:5])
+        shown = [cut(other, 100) for other in others[:5]]
+        _log.info("%s: %d files beside the tables are left out: %s", listing.where, len(others), shown)
     return Source(listing.where, tuple(labels), n_records, listing.n_ignored + len(others), ("PPM",), stream)
 
 
@@ -70,6 +73,20 @@ def name_numbers(numbers: set[int], class_names: Sequence[str], listing: Listing
     return {number: class_names[number] for number in numbers}
 
 
+class _Unzipped(gzip.GzipFile):
+    """The bytes in a .gz, as many as the source can honestly hold."""
+
+    def __init__(self, stream: IO[bytes], where: Path) -> None:
+        super().__init__(fileobj=stream, mode="rb")
+        self._where, self._n_bytes = where, 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        data = super().read(size)
+        self._n_bytes += len(data)
+        check_growth(self._n_bytes, self._where)
+        return data
+
+
 @contextmanager
 def open_entry(listing: Listing, entry: Entry) -> Iterator[IO[bytes]]:
     """A stream of one entry, unzipped where its name ends in .gz.
@@ -80,7 +97,7 @@ def open_entry(listing: Listing, entry: Entry) -> Iterator[IO[bytes]]:
     try:
         with listing.container.open(entry) as stream:
             if entry.name.lower().endswith(".gz"):
-                with gzip.open(stream) as unzipped:
+                with _Unzipped(stream, listing.where) as unzipped:
                     yield cast(IO[bytes], unzipped)
             else:
                 yield stream

@@ -5,13 +5,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from pipeline.errors import SourceError
 from pipeline.sources.containers import (
+    MAX_NAME,
     Container,
     Content,
     Entry,
+    check_growth,
     clean_member_name,
     escape_name,
     follow_link,
@@ -19,6 +21,44 @@ from pipeline.sources.containers import (
     resolve_link,
     translate_damage,
 )
+
+_MAX_HEADER_BYTES = 256 << 10  # of one member: its header, long names, PAX records, the map of a sparse file
+_MAX_GLOBAL_RECORDS = 100  # of PAX, which hold for all members behind them
+
+
+class _Metered:
+    """A file, of which one header may read so much and no more; what a member holds is not metered."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self.left: int | None = None
+
+    def read(self, size: int) -> Any:
+        if self.left is not None:
+            self.left -= size
+            if self.left < 0:
+                raise ValueError(
+                    f"a member's name or header has more than {_MAX_HEADER_BYTES:,} bytes, "
+                    f"names of up to {MAX_NAME:,} characters are allowed"
+                )
+        return self._file.read(size)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+class _Bounded(tarfile.TarFile):
+    """A tar whose headers have a limit: the library reads names and maps of any size whole."""
+
+    def next(self) -> tarfile.TarInfo | None:
+        if not isinstance(self.fileobj, _Metered):
+            self.fileobj = _Metered(self.fileobj)
+        self.fileobj.left = _MAX_HEADER_BYTES
+        member = super().next()
+        self.fileobj.left = None
+        if len(self.pax_headers) > _MAX_GLOBAL_RECORDS:
+            raise ValueError(f"it has more than {_MAX_GLOBAL_RECORDS} global PAX records")
+        return member
 
 
 @dataclass(frozen=True)
@@ -29,7 +69,7 @@ class Tar(Container):
         wanted: dict[int, list[Entry]] = {}
         for entry in entries:
             wanted.setdefault(entry.handle, []).append(entry)
-        with translate_damage(self.where), tarfile.open(self.where) as archive:
+        with translate_damage(self.where), _Bounded.open(self.where) as archive:
             for number, member in enumerate(_iterate_members(archive)):
                 if number in wanted:
                     stream = archive.extractfile(member)
@@ -39,7 +79,7 @@ class Tar(Container):
     @contextmanager
     def open(self, entry: Entry) -> Iterator[IO[bytes]]:
         """A binary stream of one member, which is found by reading the tar from its start."""
-        with tarfile.open(self.where) as archive:
+        with _Bounded.open(self.where) as archive:
             member = next(m for i, m in enumerate(_iterate_members(archive)) if i == entry.handle)
             stream = archive.extractfile(member)
             if stream is None:
@@ -58,13 +98,15 @@ def list_tar(path: Path) -> Tar:
     links: list[tuple[str, str | None]] = []
     entries: list[Entry] = []
     folders: set[str] = set()
-    with tarfile.open(path) as archive:
+    with _Bounded.open(path) as archive:
+        n_bytes = 0
         for number, member in enumerate(_iterate_members(archive)):
+            check_growth(n_bytes := n_bytes + member.size, path)
             name = escape_name(clean_member_name(member.name, path))
             if member.isdir():
                 folders.add(name)
             elif member.issym():
-                links.append((name, resolve_link(name, escape_name(member.linkname))))
+                links.append((name, resolve_link(name, escape_name(member.linkname[: MAX_NAME + 1]))))
             elif member.islnk():
                 links.append((name, escape_name(clean_member_name(member.linkname, path))))
             else:

@@ -14,12 +14,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
+
 from pipeline.refusals import Refusal
 from pipeline.sources.containers import (
     DAMAGED,
+    MAX_NAME,
     Container,
     Content,
     Entry,
+    check_growth,
     clean_member_name,
     escape_name,
     follow_link,
@@ -55,6 +59,18 @@ class _Members:
 
     def __len__(self) -> int:
         return len(self._offsets)
+
+    def check(self, path: Path) -> None:
+        """Raise SourceError for a decompression bomb, BadZipFile if members share their bytes.
+
+        The library looks for shared bytes in its own list, which it does not have here.
+        """
+        check_growth(sum(self._sizes), path)
+        starts, packed = (np.frombuffer(values, np.uint64) for values in (self._offsets, self._packed))
+        order = np.argsort(starts, kind="stable")
+        ends = starts[order] + packed[order] + np.uint64(_LOCAL_HEADER.size)
+        if (ends[:-1] > starts[order][1:]).any():
+            raise zipfile.BadZipFile("its members overlap, as those of a decompression bomb do")
 
     def offset(self, number: int) -> int:
         return self._offsets[number]
@@ -150,9 +166,14 @@ def list_zip(path: Path) -> Zip:
 
     members = _Members(hear)
     with _Unlisted(path, members) as archive:
+        members.check(path)
         if links:
             files = {entry.name: entry for entry in entries}
         for name, info in links:
+            if info.file_size > MAX_NAME:
+                refusal = Refusal("unreadable", f"a link whose target has {info.file_size:,} characters")
+                entries.append(Entry(name, 0, None, refusal))
+                continue
             target = escape_name(archive.read(info).decode("utf-8", "surrogateescape"))
             entries.append(follow_link(name, resolve_link(name, target), files))
     return Zip(path, entries, frozenset(folders - {""}), is_archive=True, members=members)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import PromotionError
-from pipeline.params import Params, PromoteParams
+from pipeline.params import Params, PromoteParams, check_params
 from pipeline.paths import Paths, read_json, write_whole
 from pipeline.promotion.exam import compare, confirm_champion, miss_champion, read_exam
 from pipeline.runner import Metrics, run_stage
@@ -63,10 +63,11 @@ def _make_row(
     The decision is recorded before it is carried out, so a kill at any point is mended by the next promotion.
     """
     end_killed_runs(client)
+    used = check_params(lineage.list_used_params(), paths.dvc_lock.name)
     name = os.environ.get("DVC_EXP_NAME") or f"state-{state[:8]}"
     with rows.open_row(client, paths.root, name, state) as row:
-        _fill(row, params, paths, lineage)
-        _link_stages(client, row, params, paths, lineage)
+        _fill(row, used, paths, lineage)
+        _link_stages(client, row, used, paths, lineage)
         version = _register(client, row, params.promote, paths, lineage)
         for _ in range(_N_TRIES):
             decision = _examine(client, version, params.promote, paths)
@@ -101,8 +102,7 @@ def _fill(row: Tracked, params: Params, paths: Paths, lineage: Lineage) -> None:
     checked = (paths.expectations, paths.ready_expectations)
     for file in (paths.classes, paths.history, paths.predictions, paths.confusion, *checked):
         row.log_artifact(file, file.parent.name)
-    for file in (paths.params, paths.dvc_lock):
-        row.log_artifact(file)
+    row.log_artifact(paths.dvc_lock)
     row.log_dataset("raw", paths.raw_manifest, "source")
     row.log_dataset("clean", paths.clean_manifest, "clean")
     row.log_dataset("split", paths.split, "train, validation, test")

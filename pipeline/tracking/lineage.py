@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import PromotionError, one_line
-from pipeline.params import read_yaml
 from pipeline.paths import STAGES, Paths
+from pipeline.yaml_file import read_yaml
 
 UPSTREAM = STAGES[:-1]
 

@@ -17,7 +17,8 @@ import pytest
 from pipeline.collection import demos
 from pipeline.collection.demos import FASHION_MNIST, Checksums, IdxSet
 from pipeline.errors import SourceError
-from pipeline.params import DataParams, Params, read_yaml
+from pipeline.params import DataParams, Params
+from pipeline.yaml_file import read_yaml
 
 CONTENT = b"a tiny file"
 PUBLISHED = gzip.compress(CONTENT, mtime=0)

@@ -1,8 +1,11 @@
 """Opening files: what is put right, and a reason for every file that is none; the same in both passes."""
 
+import io
 import struct
+import time
 import zipfile
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +14,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.bombs import png
+from benchmarks.bombs import gif_header, png
 from pipeline.errors import ImageError, ParamsError
-from pipeline.images.reading import check_formats, translate_faults
+from pipeline.images.picture import make_thumbnail
+from pipeline.images.reading import check_formats, limit_pixels, translate_faults
 from pipeline.refusals import REASONS
 from tests.images.scenes import (
     FORMATS,
@@ -178,6 +182,60 @@ def test_whatever_pillow_raises_has_a_reason(error: Exception, reason: str) -> N
         raise error
     assert caught.value.refusal.reason == reason
     assert str(caught.value)
+
+
+SQUARE = draw_noise(40, 40)
+ALLOWED = [
+    *(pytest.param(encode(SQUARE, kind), id=kind) for kind in FORMATS),
+    pytest.param(encode(SQUARE, "TIFF", compression="tiff_lzw"), id="TIFF by libtiff"),
+    pytest.param(encode(SQUARE.convert("1"), "TIFF", compression="group4"), id="TIFF of two colours"),
+    pytest.param(encode(SQUARE, "TIFF", save_all=True, append_images=[SQUARE]), id="TIFF of two pages"),
+    pytest.param(encode(SQUARE, "MPO", save_all=True, append_images=[SQUARE]), id="MPO"),
+    pytest.param(encode(SQUARE, "ICO", sizes=[(40, 40)]), id="ICO, a PNG inside"),
+    pytest.param(encode(SQUARE, "PPM"), id="PPM"),
+]
+
+
+@pytest.mark.parametrize("data", ALLOWED)
+def test_the_cap_is_ours_alone_for_every_format(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow would refuse 1,600 pixels here; 1,600 are allowed to us, and 1,599 refuse them."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    formats = (*FORMATS, "ICO", "PPM")
+    assert inspect_bytes(data, formats=formats, max_pixels=1600).reason == ""
+    assert develop_bytes(data, formats=formats, max_pixels=1600).any()
+    thumbnail = make_thumbnail(data, side_px=20, formats=formats, max_pixels=1600)
+    assert thumbnail.shape == (20, 20, 3)
+    refusal = ("too_many_pixels", "1,600 pixels; up to 1,599 are allowed")
+    found = inspect_bytes(data, formats=formats, max_pixels=1599)
+    assert (found.reason, found.detail) == refusal
+    with pytest.raises(ImageError) as caught:
+        develop_bytes(data, formats=formats, max_pixels=1599)
+    assert caught.value.refusal == refusal
+
+
+def test_others_in_the_process_keep_pillows_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In another thread, while a picture is worked on here, and in this one afterwards."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    data = encode(SQUARE, "PNG")
+    with limit_pixels(10_000), ThreadPoolExecutor(1) as pool:
+        Image.open(io.BytesIO(data)).load()
+        with pytest.raises(Image.DecompressionBombError, match="limit of 200 pixels"):
+            pool.submit(Image.open, io.BytesIO(data)).result()
+    with pytest.raises(Image.DecompressionBombError, match="limit of 200 pixels"):
+        Image.open(io.BytesIO(data))
+
+
+def test_frames_are_not_counted_for_ever() -> None:
+    """A GIF of 200,000 frames takes 6 s to count; a TIFF of 6,000 pages as long."""
+    frame = b"," + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\x02\x02\x4c\x01\x00"
+    film = gif_header(8, 8, 8).removesuffix(b";") + frame * 200_000 + b";"
+    start = time.process_time()
+    found = inspect_bytes(film)
+    assert (found.reason, found.detail, found.n_frames) == ("animated", "2 frames or more", 2)
+    small = Image.new("L", (4, 4))
+    book = encode(small, "TIFF", save_all=True, append_images=[small] * 1100)
+    assert inspect_bytes(book).n_frames == 1000
+    assert time.process_time() - start < 3
 
 
 def test_unknown_formats_are_a_params_error() -> None:
