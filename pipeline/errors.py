@@ -41,6 +41,10 @@ class ModelError(DarkroomError):
     """A model cannot be built, trained or loaded as asked."""
 
 
+class StorageError(DarkroomError):
+    """A file or folder cannot be written: the disk is full, fails, or does not allow it."""
+
+
 class TrackingError(DarkroomError):
     """The MLflow tracking server or database cannot be reached or refuses."""
 
