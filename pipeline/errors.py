@@ -45,6 +45,10 @@ class StorageError(DarkroomError):
     """A file or folder cannot be written: the disk is full, fails, or does not allow it."""
 
 
+class WorkersError(DarkroomError):
+    """Worker processes cannot be started on this machine as it is now."""
+
+
 class TrackingError(DarkroomError):
     """The MLflow tracking server or database cannot be reached or refuses."""
 

@@ -29,10 +29,9 @@ def test_another_length_is_an_error(tmp_path: Path, pdq: int, views: int) -> Non
 
 
 def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tempfile.TemporaryFile", lambda dir: Path("/dev/full").open("r+b"))
-    with (
-        pytest.raises(StorageError, match="No space left on device; free space"),
-        Fingerprints(tmp_path, 9, 2) as prints,
-    ):
-        prints.write(8, bytes(32), 1, bytes(64))
-        prints.read_views(0, 9)
+    with Path("/dev/full").open("r+b") as full:
+        monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: full)
+        with Fingerprints(tmp_path, 9, 2) as prints:
+            prints.write(8, bytes(32), 1, bytes(64))
+            with pytest.raises(StorageError, match="No space left on device; free space"):
+                prints.read_views(0, 9)
