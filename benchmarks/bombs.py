@@ -15,7 +15,7 @@ import time
 import zlib
 
 from pipeline.images.inspection import inspect
-from pipeline.params import load_params
+from pipeline.params_file import load_params
 from pipeline.paths import Paths, project_root
 
 

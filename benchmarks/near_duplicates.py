@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.collection.near_duplicates import Links, find_components, link_near
-from pipeline.params import load_params
+from pipeline.params_file import load_params
 from pipeline.paths import Paths, project_root
 
 N_ORIENTATIONS = 8

@@ -48,6 +48,14 @@ class ModelError(DarkroomError):
     """A model cannot be built, trained or loaded as asked."""
 
 
+class StorageError(DarkroomError):
+    """A file or folder cannot be written: the disk is full, fails, or does not allow it."""
+
+
+class WorkersError(DarkroomError):
+    """Worker processes cannot be started on this machine as it is now."""
+
+
 class InputError(DarkroomError):
     """What a stage reads was changed while it ran."""
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline.paths import write_whole
+from pipeline.storage import write_whole
 
 _DECIMALS = 6
 

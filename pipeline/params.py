@@ -7,7 +7,6 @@ that none fails only where it is used.
 
 import json
 import re
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -16,14 +15,9 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    ValidationError,
     field_validator,
     model_validator,
 )
-
-from pipeline.characters import cut, escape
-from pipeline.errors import ParamsError, nearest, quote_value
-from pipeline.yaml_file import flatten, read_yaml
 
 _MAX_NAME = 200  # characters of the registered model; MLflow allows 256
 
@@ -31,10 +25,6 @@ _MAX_NAME = 200  # characters of the registered model; MLflow allows 256
 def _as_tuple(value: object) -> object:
     """A YAML list as a tuple: sections are frozen, and strict mode accepts no list for a tuple."""
     return tuple(value) if isinstance(value, list) else value
-
-
-_PATHS = ("data.source", "train.weights")
-_MAX_FAULTS = 20  # in one message
 
 
 def _check_model_name(name: str) -> str:
@@ -265,66 +255,3 @@ class Params(Section):
         """The section of one stage, by the stage's name."""
         found: Section = getattr(self, "validate_" if name == "validate" else name)
         return found
-
-
-def load_params(path: Path) -> Params:
-    """Read and check `params.yaml`.
-
-    Raises:
-        ParamsError: the file is missing or not YAML; or as `check_params`.
-    """
-    return check_params(read_yaml(path), path.name)
-
-
-def check_params(values: dict[str, Any], name: str) -> Params:
-    """The values of a params.yaml as sections.
-
-    Args:
-        name: of the file that holds them, for messages.
-
-    Raises:
-        ParamsError: a key is unknown, missing, of a wrong type or out of
-            range. One message names every bad key, what is allowed and what was found.
-    """
-    if unseen := [key for key, value in flatten(values).items() if _hides(key, value)]:
-        raise ParamsError(f"{name}: {', '.join(unseen)}: a character is invisible; write it again")
-    try:
-        return Params.model_validate(values)
-    except ValidationError as error:
-        faults = [_describe(fault) for fault in error.errors()[:_MAX_FAULTS]]
-        if (n_more := error.error_count() - len(faults)) > 0:
-            faults.append(f"and {n_more:,} more faults")
-        raise ParamsError(f"{name}: {'; '.join(faults)}") from None
-
-
-def _hides(key: str, value: object) -> bool:
-    """Whether a key or its texts hold what no one sees; in names of files of this machine, it may be so."""
-    texts = [key] if key in _PATHS else [key, *value] if isinstance(value, list) else [key, value]
-    return any(isinstance(text, str) and escape(text) != text for text in texts)
-
-
-def _describe(fault: Any) -> str:
-    key = cut(".".join(str(part) for part in fault["loc"]), 100) or "params"
-    match fault["type"]:
-        case "extra_forbidden":
-            return f"{key} is not a known key{_suggest(fault['loc'])}"
-        case "missing":
-            return f"{key} is missing"
-        case _ if "got" in fault["msg"]:
-            return f"{key}: {fault['msg']}"
-        case _:
-            return f"{key}: {fault['msg']}, got {quote_value(fault['input'])}"
-
-
-def _suggest(loc: tuple[str | int, ...]) -> str:
-    """A hint for a misspelt key: the most similar known key of the same section, or all of its keys."""
-    section: type[BaseModel] | None = Params
-    for part in loc[:-1]:
-        field = _list_fields(section).get(str(part)) if section else None
-        section = field if isinstance(field, type) and issubclass(field, BaseModel) else None
-    known = list(_list_fields(section)) if section else []
-    return nearest(str(loc[-1])[:100], known, n=1) or f" (allowed: {', '.join(known)})"
-
-
-def _list_fields(section: type[BaseModel]) -> dict[str, Any]:
-    return {field.alias or name: field.annotation for name, field in section.model_fields.items()}

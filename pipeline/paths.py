@@ -1,17 +1,16 @@
-"""Every path that the pipeline reads or writes, and how a file is written whole and JSON is read.
+"""Every path that the pipeline reads or writes, and how its JSON is read.
 
 All paths start at one root: the folder that holds `dvc.yaml`.
 """
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import DataError
+from pipeline.storage import write_whole as write_whole  # noqa: PLC0414 (until promote and settings ask storage)
 
 STAGES = ("validate", "clean", "split", "augment", "train", "evaluate", "promote")
 
@@ -194,22 +193,6 @@ def project_root(start: Path | None = None) -> Path:
     """
     here = (start or Path.cwd()).resolve()
     return next((p for p in (here, *here.parents) if (p / "dvc.yaml").is_file()), here)
-
-
-@contextmanager
-def write_whole(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`, and rename it to `path` on success.
-
-    A reader never sees half a file, and a file that DVC hard-linked from its cache is never edited in place.
-    On an exception the temporary file is removed and `path` is untouched.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read_json(path: Path, stage: str) -> Any:

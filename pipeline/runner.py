@@ -10,7 +10,8 @@ from typing import NoReturn
 
 from pipeline.errors import DarkroomError
 from pipeline.metrics_file import round_metrics, write_metrics
-from pipeline.params import Params, load_params
+from pipeline.params import Params
+from pipeline.params_file import load_params
 from pipeline.paths import Paths, project_root
 from pipeline.tracking.inputs import Inputs
 from pipeline.tracking.runs import ENTRY_TAG, Run, Tracked, Untracked, open_stage_run

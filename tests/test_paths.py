@@ -1,11 +1,10 @@
-"""Paths: one root, one folder a stage, and files that arrive whole."""
+"""Paths: one root, one folder a stage."""
 
-import os
 from pathlib import Path
 
 import pytest
 
-from pipeline.paths import STAGES, Paths, project_root, write_whole
+from pipeline.paths import STAGES, Paths, project_root
 
 
 def test_every_path_hangs_off_the_root(tmp_path: Path) -> None:
@@ -65,37 +64,3 @@ def test_the_root_is_found_from_below(below: str, tmp_path: Path, monkeypatch: p
 
 def test_without_a_project_the_root_is_where_one_stands(tmp_path: Path) -> None:
     assert project_root(tmp_path) == tmp_path.resolve()
-
-
-def test_a_file_arrives_whole_and_its_folder_is_made(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "a.txt"
-    with write_whole(path) as temporary:
-        temporary.write_text("all")
-        assert temporary.parent == path.parent
-        assert not path.exists()
-    assert path.read_text() == "all"
-    assert list(path.parent.iterdir()) == [path]
-
-
-def test_a_failure_leaves_the_old_file(tmp_path: Path) -> None:
-    path = tmp_path / "a.txt"
-    path.write_text("old")
-
-    def fail() -> None:
-        with write_whole(path) as temporary:
-            temporary.write_text("half")
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        fail()
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_file_that_dvc_linked_from_its_cache_is_not_edited_in_place(tmp_path: Path) -> None:
-    cached, path = tmp_path / "cached", tmp_path / "a.txt"
-    cached.write_text("cached")
-    os.link(cached, path)
-    with write_whole(path) as temporary:
-        temporary.write_text("new")
-    assert (cached.read_text(), path.read_text()) == ("cached", "new")

@@ -61,8 +61,12 @@ sys.exit(int(answer or b"1"))
 
 
 @contextlib.contextmanager
-def warm_commands(folder: Path) -> Iterator[Path]:
-    """Start a server; yields a folder to put first on PATH, with the commands `python` and `dvc`."""
+def warm_commands(folder: Path, preloaded: Path | None = None) -> Iterator[Path]:
+    """Start a server; yields a folder to put first on PATH, with the commands `python` and `dvc`.
+
+    Args:
+        preloaded: a library that the server and its forks load before any other (`tests/shim.c`).
+    """
     address = str(folder / "socket")
     bin_folder = folder / "bin"
     bin_folder.mkdir(parents=True)
@@ -75,7 +79,8 @@ def warm_commands(folder: Path) -> Iterator[Path]:
         client.chmod(0o755)
     server = subprocess.Popen(
         [sys.executable, __file__, address],
-        env={"TF_ENABLE_ONEDNN_OPTS": "1", **os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        env={"TF_ENABLE_ONEDNN_OPTS": "1", **os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+        | ({"LD_PRELOAD": str(preloaded)} if preloaded else {}),
         cwd="/",
     )
     try:

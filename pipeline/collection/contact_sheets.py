@@ -18,6 +18,7 @@ from pipeline.figures.sheets import draw_sheet
 from pipeline.images.picture import THUMBNAIL_PX
 from pipeline.labels import sort_naturally
 from pipeline.refusals import OVERRULABLE, REASONS
+from pipeline.storage import translate_errors
 
 _log = logging.getLogger(__name__)
 
@@ -39,8 +40,9 @@ def draw_classes(kept: pa.Table, *, shards: Path, folder: Path) -> None:
     Args:
         kept: with the columns id, key, label, shard and row of CLEAN_MANIFEST.
     """
-    for old in folder.glob("class_*.png"):
-        old.unlink()
+    with translate_errors(folder):
+        for old in folder.glob("class_*.png"):
+            old.unlink()
     table = kept.select(["id", "key", "label", "shard", "row"])
     labels = sorted(pc.unique(table.column("label")).to_pylist(), key=sort_naturally)
     if len(labels) > MAX_CLASSES:

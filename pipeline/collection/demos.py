@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from pipeline.errors import SourceError
+from pipeline.storage import STORAGE_FAULTS, translate_errors
 
 CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 5, 30
 UNFINISHED = ".demo-unfinished"  # in data/raw while a demo is being put there
@@ -130,19 +131,24 @@ def fill_whole(raw: Path) -> Iterator[Path]:
     """Yield an empty folder to fill, and move its content into `raw` on success.
 
     The folder lies inside `raw`, so it is on the same disk even if `raw` is a mount. It is removed last: as
-    long as it exists, `raw` is not whole. On an exception `raw` is left as it was.
+    long as it exists, `raw` is not whole. On an exception `raw` is left as it was. Nothing is synced: what a
+    power cut takes is fetched again, and validate names files that are empty.
+
+    Raises:
+        StorageError: `raw` cannot be written.
     """
     unfinished = raw / UNFINISHED
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    try:
-        yield unfinished
-    except BaseException:
+    with translate_errors(raw):
         shutil.rmtree(unfinished, ignore_errors=True)
-        raise
-    for entry in sorted(unfinished.iterdir()):
-        entry.rename(raw / entry.name)
-    unfinished.rmdir()
+        unfinished.mkdir(parents=True)
+        try:
+            yield unfinished
+        except BaseException:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
+        for entry in sorted(unfinished.iterdir()):
+            entry.rename(raw / entry.name)
+        unfinished.rmdir()
 
 
 def write_digits(folder: Path) -> None:
@@ -206,6 +212,8 @@ def _download(idx: IdxSet, name: str, folder: Path) -> None:
             idx.url + name, f"md5:{idx.files[name].gz_md5}", fname=name, path=folder, downloader=downloader
         )
     except (OSError, ValueError) as error:  # no connection, an HTTP error; another checksum
+        if isinstance(error, OSError) and error.errno in STORAGE_FAULTS:
+            raise  # of the disk, for `fill_whole` to explain
         raise SourceError(
             f"cannot download {idx.url}{name}: {_find_cause(error)}; {_give_advice(idx)}"
         ) from None

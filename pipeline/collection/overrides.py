@@ -17,7 +17,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from pipeline.errors import DataError, nearest, one_line
-from pipeline.paths import write_whole
+from pipeline.storage import write_whole
 
 COLUMNS = ("id", "key", "action", "label", "note")
 ACTIONS = ("restore", "drop", "relabel")

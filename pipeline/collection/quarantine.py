@@ -31,10 +31,11 @@ from pipeline.errors import DataError, ImageError, nearest
 from pipeline.figures.drawing import shorten
 from pipeline.figures.sheets import draw_sheet
 from pipeline.images.picture import make_thumbnail
-from pipeline.params import load_params
-from pipeline.paths import Paths, write_whole
+from pipeline.params_file import load_params
+from pipeline.paths import Paths
 from pipeline.refusals import REASONS
 from pipeline.sources import open_source
+from pipeline.storage import write_whole
 from pipeline.tables.parquet import read_table
 from pipeline.tables.quarantine import QUARANTINE
 from pipeline.tables.raw_classes import RAW_CLASSES

@@ -6,14 +6,16 @@ the pictures are made, so neither their order nor a failure moves any other pict
 """
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import DataError
+from pipeline.storage import make_folder, sync_folder, translate_errors
 
 MAX_SHARDS = 100
 _SHARD_BYTES = 64 << 20  # per shard, unless that makes more than MAX_SHARDS
@@ -28,38 +30,47 @@ def count_rows_per_shard(n: int, picture_shape: tuple[int, int, int]) -> int:
 class ShardWriter:
     """Writes `n` pictures of one shape in any order; a context manager.
 
-    The files appear under their names when the context ends without an error. Shards of an earlier
-    run in the same folder are removed, never edited: DVC may have linked them from its cache.
+    The files appear under their names, and are on the disk, when the context ends without an error; otherwise
+    there is none. Shards of an earlier run in the same folder are removed, never edited: DVC may have linked
+    them from its cache. Their room on the disk is taken at once, so a full disk ends the work at its start.
+
+    Raises:
+        StorageError: the shards cannot be written.
     """
 
     def __init__(self, folder: Path, n: int, picture_shape: tuple[int, int, int], per_shard: int) -> None:
         self.folder, self.n, self.picture_shape, self.per_shard = folder, n, picture_shape, per_shard
-        self._files: list[Any] = []
+        self._files: list[IO[bytes]] = []
         self._starts: list[int] = []
 
     def __enter__(self) -> Self:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        for old in self.folder.glob("*.npy*"):
-            old.unlink()
-        for first in range(0, max(self.n, 1), self.per_shard):
-            self._create(min(self.per_shard, self.n - first))
+        make_folder(self.folder)
+        try:
+            with translate_errors(self.folder):
+                self._remove_all()
+                for first in range(0, max(self.n, 1), self.per_shard):
+                    self._create(min(self.per_shard, self.n - first))
+        except BaseException:
+            self._discard()
+            raise
         return self
 
     def _create(self, n_rows: int) -> None:
-        """Create an empty shard: its header, then a hole of the right length."""
+        """Create a black shard: its header, then zeros."""
         file = self._find_part(len(self._files)).open("wb")
+        self._files.append(file)
         header = {"descr": "|u1", "fortran_order": False, "shape": (n_rows, *self.picture_shape)}
         np.lib.format.write_array_header_1_0(file, header)
         file.flush()
-        self._files.append(file)
         self._starts.append(file.tell())
-        file.truncate(file.tell() + n_rows * int(np.prod(self.picture_shape)))
+        _reserve(file, n_rows * int(np.prod(self.picture_shape)))
 
     def write(self, shard: int, row: int, picture: NDArray[np.uint8]) -> None:
         """Write one picture to its row.
 
         Raises:
             ValueError: the picture has another shape or dtype, or the row is not one of the `n`.
+            StorageError: it cannot be written.
         """
         if picture.shape != self.picture_shape or picture.dtype != np.uint8:
             raise ValueError(
@@ -68,17 +79,40 @@ class ShardWriter:
         if not (0 <= row < self.per_shard and 0 <= shard * self.per_shard + row < self.n):
             raise ValueError(f"shard {shard}, row {row} is not one of {self.n} rows")
         # pwrite and not a memory map: written pages of a map would count as this process's memory.
-        os.pwrite(self._files[shard].fileno(), picture.tobytes(), self._starts[shard] + row * picture.nbytes)
+        rest, at = memoryview(picture.tobytes()), self._starts[shard] + row * picture.nbytes
+        with translate_errors(self.folder / _name_shard(shard)):
+            while rest:
+                n_written = os.pwrite(self._files[shard].fileno(), rest, at)
+                rest, at = rest[n_written:], at + n_written
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for number, file in enumerate(self._files):
-            file.close()
-            if kind is None:
-                self._find_part(number).replace(self.folder / _name_shard(number))
-            else:
-                self._find_part(number).unlink()
+        if kind is not None:
+            self._discard()
+            return
+        try:
+            with translate_errors(self.folder):
+                for number, file in enumerate(self._files):
+                    os.fsync(file.fileno())
+                    file.close()
+                    self._find_part(number).replace(self.folder / _name_shard(number))
+                sync_folder(self.folder)
+        except BaseException:
+            self._discard()
+            raise
+
+    def _discard(self) -> None:
+        """Leave nothing behind. What fails here is not told: another error is on its way."""
+        for file in self._files:
+            with suppress(OSError):
+                file.close()
+        with suppress(OSError):
+            self._remove_all()
+
+    def _remove_all(self) -> None:
+        for path in self.folder.glob("*.npy*"):
+            path.unlink()
 
     def _find_part(self, number: int) -> Path:
         return self.folder / f"{_name_shard(number)}.part"
@@ -118,6 +152,18 @@ class Shards:
             at = at[np.argsort(row[at], kind="stable")]  # the disk is read forwards
             pictures[at] = self._maps[number][row[at]]
         return pictures
+
+
+def _reserve(file: IO[bytes], n_bytes: int) -> None:
+    """Lengthen a file by zeros that have their room on the disk, where the system can promise that.
+
+    A hole would be cheaper, but a memory map of one kills its reader when the disk (tmpfs) is full.
+    """
+    start = file.tell()
+    if n_bytes and hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file.fileno(), start, n_bytes)
+    else:
+        file.truncate(start + n_bytes)
 
 
 def _map_file(path: Path) -> NDArray[np.uint8]:

@@ -7,6 +7,7 @@ list of bare words without them, and differs on every run. This page is made fro
 import base64
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from html import escape
 from importlib.resources import files
@@ -16,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.expectations.report import Finding, Report
-from pipeline.paths import write_whole
+from pipeline.storage import translate_errors, write_whole
 from pipeline.tables.parquet import count_values
 
 _MAX_ROWS = 200  # classes on a page
@@ -54,7 +55,8 @@ class Contents:
 
 def write_docs(report: Report, contents: Contents, docs: Path) -> None:
     """Write `index.html` into the folder `docs`, which is made anew: the same bytes for the same report."""
-    shutil.rmtree(docs, ignore_errors=True)
+    with translate_errors(docs), suppress(FileNotFoundError):
+        shutil.rmtree(docs)
     with write_whole(docs / "index.html") as temporary:
         temporary.write_text("\n".join(_render(report, contents)) + "\n", encoding="utf-8")
 

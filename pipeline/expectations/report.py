@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pipeline.errors import DataError
 from pipeline.expectations.engine import drop_volatile
-from pipeline.paths import write_whole
+from pipeline.storage import write_whole
 
 _log = logging.getLogger(__name__)
 

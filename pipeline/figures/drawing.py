@@ -4,6 +4,7 @@ Nothing uses pyplot's global state, so the same input gives the same bytes. Text
 class name is a dollar sign). The file names no software and no time. Only this package uses matplotlib.
 """
 
+import io
 import math
 import warnings
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.paths import write_whole
+from pipeline.storage import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,15 +53,18 @@ def save(figure: "Figure", path: Path, *, compress_level: int = 6) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     FigureCanvasAgg(figure)
-    with write_whole(path) as temporary, warnings.catch_warnings():
+    drawn = io.BytesIO()  # so that an error of the disk is not one of matplotlib
+    with warnings.catch_warnings():
         # Letters that the font lacks become boxes. That is no reason to stop, or to fill the log.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(
-            temporary,
+            drawn,
             format="png",
             metadata={"Software": None},
             pil_kwargs={"compress_level": compress_level},
         )
+    with write_whole(path) as temporary:
+        temporary.write_bytes(drawn.getbuffer())
 
 
 def name_ticks(axes: "Axes", class_names: Sequence[str], *, both: bool) -> None:

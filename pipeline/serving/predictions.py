@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import ImageError, SourceError
-from pipeline.paths import write_whole
 from pipeline.progress import track
 from pipeline.refusals import Refusal
 from pipeline.serving.classifier import Classifier
 from pipeline.sources import Container, Content, Entry, escape_name, open_container
+from pipeline.storage import write_whole
 
 _CHUNK = 256  # pictures in memory at a time
 

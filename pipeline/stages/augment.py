@@ -39,6 +39,7 @@ from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.progress import track
 from pipeline.runner import Metrics, run_stage
+from pipeline.storage import make_folder, translate_errors
 from pipeline.tables.extra import EXTRA
 from pipeline.tables.parquet import write_table
 from pipeline.tracking.runs import Run
@@ -171,9 +172,10 @@ def preview(
     not shown. Old sheets are removed first. Only the first 60 classes get a sheet.
     """
     not_shown = " and ".join(list_mixers(policy))
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("*.png"):
-        old.unlink()
+    make_folder(folder)
+    with translate_errors(folder):
+        for old in folder.glob("*.png"):
+            old.unlink()
     if len(class_names) > _MAX_SHEETS:
         _log.info("sheets for the first %d of %d classes", _MAX_SHEETS, len(class_names))
     for index, name in enumerate(class_names[:_MAX_SHEETS]):

@@ -52,7 +52,7 @@ from pipeline.tables.parquet import build_table, read_table, write_table
 from pipeline.tables.quarantine import QUARANTINE
 from pipeline.tables.raw_manifest import RAW_MANIFEST
 from pipeline.tracking.runs import Run
-from pipeline.workers import ordered_map
+from pipeline.workers import ordered_map, warn_if_killed
 
 _log = logging.getLogger(__name__)
 
@@ -195,6 +195,8 @@ def _make_pictures(
     with Fingerprints(paths.stage("clean"), n, len(VIEWS)) as prints:
         with ShardWriter(paths.shards, n, shape, count_rows_per_shard(n, shape)) as writer:
             changed, thumbnails = develop_all(files, source, work, writer, prints)
+        failed = ((file.key, file.refusal.detail) for file in changed.values() if file.refusal)
+        warn_if_killed(failed, "clean")
         usable = prints.quality >= max(section.near_duplicate_min_quality, 1)
         distance = section.near_duplicate_distance
         links = link_near(prints.pdq, usable, prints.read_views, max_distance=distance)

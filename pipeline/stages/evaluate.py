@@ -29,10 +29,11 @@ from pipeline.figures.drawing import shorten
 from pipeline.figures.sheets import draw_sheet
 from pipeline.labels import metric_name, read_class_names
 from pipeline.params import EvaluateParams, Params
-from pipeline.paths import Paths, write_whole
+from pipeline.paths import Paths
 from pipeline.progress import track
 from pipeline.runner import Metrics, run_stage
 from pipeline.serving.classifier import Classifier
+from pipeline.storage import write_whole
 from pipeline.tables.parquet import build_table, write_table
 from pipeline.tables.predictions import PREDICTIONS
 from pipeline.tracking.runs import Run

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import PromotionError
-from pipeline.params import Params, PromoteParams, check_params
+from pipeline.params import Params, PromoteParams
+from pipeline.params_file import check_params
 from pipeline.paths import Paths, read_json, write_whole
 from pipeline.promotion.exam import compare, confirm_champion, miss_champion, read_exam
 from pipeline.runner import Metrics, run_stage
@@ -67,6 +68,8 @@ def _make_row(
     name = os.environ.get("DVC_EXP_NAME") or f"state-{state[:8]}"
     with rows.open_row(client, paths.root, name, state) as row:
         _fill(row, used, paths, lineage)
+        if used.flatten() == params.flatten():  # otherwise the file is of the next run
+            row.log_artifact(paths.params)
         _link_stages(client, row, used, paths, lineage)
         version = _register(client, row, params.promote, paths, lineage)
         for _ in range(_N_TRIES):

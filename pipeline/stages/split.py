@@ -43,9 +43,10 @@ from pipeline.figures.shortcut_bars import ShortcutPanel, draw_shortcut_bars
 from pipeline.images.facts import FACT_BY_NAME
 from pipeline.labels import metric_name
 from pipeline.params import Params, SplitParams
-from pipeline.paths import Paths, write_whole
+from pipeline.paths import Paths
 from pipeline.runner import Metrics, run_stage
 from pipeline.shortcuts.findings import Findings, audit_collection
+from pipeline.storage import write_whole
 from pipeline.tables.clean_manifest import CLEAN_MANIFEST
 from pipeline.tables.parquet import read_table, write_table
 from pipeline.tables.raw_manifest import RAW_MANIFEST

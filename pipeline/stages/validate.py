@@ -34,7 +34,7 @@ from pipeline.tables.parquet import build_table, count_values, write_table
 from pipeline.tables.raw_classes import RAW_CLASSES
 from pipeline.tables.raw_manifest import RAW_MANIFEST
 from pipeline.tracking.runs import Run
-from pipeline.workers import ordered_map
+from pipeline.workers import ordered_map, warn_if_killed
 
 _N_REASONS_SAID = 3
 _NO_FACTS = dict.fromkeys(fact.name for fact in FACTS if fact.dtype)
@@ -91,6 +91,8 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     check_formats(section.formats)
     source = open_source(paths.source(params.data.source), params.data)
     manifest = build_manifest(source, section)
+    unread = manifest.filter(pc.equal(manifest.column("reason"), "unreadable")).select(["key", "detail"])
+    warn_if_killed(zip(*unread.to_pydict().values(), strict=True), "validate")
     classes = count_classes(manifest, source.labels)
     write_table(manifest, paths.raw_manifest)
     write_table(classes, paths.raw_classes)

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.errors import DataError
-from pipeline.paths import write_whole
+from pipeline.storage import write_whole
 
 _BATCH_ROWS = 1024  # rows that are Python objects at a time
 _ROW_GROUP = 1 << 15  # rows that are encoded at a time

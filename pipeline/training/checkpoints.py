@@ -7,11 +7,10 @@ depends on. Another parameter, picture, line of code or kind of machine is anoth
 import hashlib
 import json
 import logging
-import os
 import shutil
 import zipfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,10 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import one_line
-from pipeline.paths import write_whole
+from pipeline.storage import lock, make_folder, translate_errors, write_whole
 
 _STATE = "state"  # the array that holds the JSON
-_FILE = "checkpoint.npz"
+_FILE, _LOCK = "checkpoint.npz", ".lock"
 N_KEPT = 4  # trainings whose last checkpoint is kept
 
 _log = logging.getLogger(__name__)
@@ -43,31 +42,22 @@ class Checkpoints:
     def __init__(self, folder: Path, key: str) -> None:
         self._folder, self.key = folder, key
         self.path = folder / key / _FILE
+        self._lock = folder / f"{key}{_LOCK}"
 
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Hold the lock of this training; wait while another process runs it. Its result is then used."""
-        from filelock import FileLock, Timeout
-
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self._folder / f"{self.key}.lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            _log.info("another process runs the same training: waiting for it")
-            lock.acquire()
-        try:
+        make_folder(self.path.parent)
+        with ExitStack() as held:
+            with translate_errors(self._lock):  # the training's own errors are not those of its lock
+                held.enter_context(lock(self._lock, on_wait=_say_waiting))
             yield
-        finally:
-            lock.release()
 
     def save(self, state: Mapping[str, Any], arrays: Arrays) -> None:
         """Replace the last checkpoint by this one, which is on the disk when this returns."""
         text = np.frombuffer(json.dumps(state).encode(), np.uint8)
         with write_whole(self.path) as temporary, temporary.open("wb") as file:
             np.savez(file, allow_pickle=False, **{_STATE: text}, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
 
     def load(self) -> Checkpoint | None:
         """The last checkpoint; None if there is none, or (with a warning) if it cannot be read."""
@@ -84,19 +74,29 @@ class Checkpoints:
             return None
 
     def forget_others(self) -> None:
-        """Remove the checkpoints of all but the latest N_KEPT trainings, and half-written files."""
+        """Remove the checkpoints of all but the latest N_KEPT trainings, and of none that runs.
+
+        A training that runs holds its lock. Locks that belong to no checkpoint are removed too.
+        """
         folders = sorted((p for p in self._folder.glob("*") if p.is_dir()), key=_age_ns, reverse=True)
         others = [folder for folder in folders if folder != self.path.parent]
-        for old in others[N_KEPT - 1 :]:
-            shutil.rmtree(old, ignore_errors=True)
-        for part in self.path.parent.glob(".*.part"):
-            with suppress(FileNotFoundError):
-                part.unlink()
+        kept = {self.path.parent, *others[: N_KEPT - 1]}
+        locks = {path.with_suffix("") for path in self._folder.glob(f"*{_LOCK}")}
+        for old in ({*others} | locks) - kept:
+            path = old.with_name(f"{old.name}{_LOCK}")
+            with suppress(OSError), lock(path) as is_idle:  # another process may forget it at the same time
+                if is_idle:
+                    shutil.rmtree(old, ignore_errors=True)
+                    path.unlink()
 
 
 def hash_training(values: Mapping[str, Any]) -> str:
     """The name of a training: a hash of plain JSON values."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _say_waiting() -> None:
+    _log.info("another process runs the same training: waiting for it")
 
 
 def _age_ns(folder: Path) -> int:

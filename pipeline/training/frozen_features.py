@@ -19,8 +19,8 @@ from pipeline.backend.device import describe_machine
 from pipeline.backend.inference import compute_outputs
 from pipeline.collection.pictures import Ints, Pictures, cut_into_runs
 from pipeline.errors import one_line
-from pipeline.paths import write_whole
 from pipeline.progress import track
+from pipeline.storage import write_whole
 
 Floats = npt.NDArray[np.float32]
 

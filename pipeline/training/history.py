@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.errors import DataError
-from pipeline.paths import write_whole
+from pipeline.storage import write_whole
 
 CURVES = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
 

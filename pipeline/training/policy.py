@@ -13,8 +13,9 @@ from typing import Any
 
 from pipeline.errors import DataError, ParamsError
 from pipeline.params import AugmentParams
-from pipeline.paths import read_json, write_whole
+from pipeline.paths import read_json
 from pipeline.seeds import hash_to_seed
+from pipeline.storage import write_whole
 
 Policy = Sequence[Mapping[str, Any]]
 Switches = list[tuple[bool, str, dict[str, Any]]]

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import IO, Any
 
-from pipeline.workers.process import CLOCK_FACTOR
+from pipeline.workers.process import ANSWER, CLOCK_FACTOR
 
 
 def _serve() -> None:
@@ -36,6 +36,7 @@ def _serve() -> None:
 
 
 def _say(stream: IO[bytes], message: object) -> None:
+    stream.write(ANSWER)
     pickle.dump(message, stream, protocol=pickle.HIGHEST_PROTOCOL)
     stream.flush()
 
@@ -43,6 +44,8 @@ def _say(stream: IO[bytes], message: object) -> None:
 def _answer(function: Callable[[Any], Any], chunk: list[Any], max_seconds: float | None) -> tuple[bool, Any]:
     try:
         return True, [_call_timed(function, item, max_seconds) for item in chunk]
+    except MemoryError:
+        raise
     except Exception as error:  # noqa: BLE001 - a bug in the function belongs to the parent
         _set_alarms(0)
         error.add_note(traceback.format_exc())
@@ -69,4 +72,7 @@ def _set_alarms(seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    _serve()
+    try:
+        _serve()
+    except MemoryError:  # under a limit of the shell's: the same end as where the system ends the process
+        os.kill(os.getpid(), signal.SIGKILL)

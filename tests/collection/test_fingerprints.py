@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.collection.fingerprints import FINGERPRINT_BYTES, Fingerprints
+from pipeline.errors import StorageError
 
 
 def test_rows_come_back_and_the_file_leaves_no_trace(tmp_path: Path) -> None:
@@ -25,3 +26,12 @@ def test_rows_come_back_and_the_file_leaves_no_trace(tmp_path: Path) -> None:
 def test_another_length_is_an_error(tmp_path: Path, pdq: int, views: int) -> None:
     with Fingerprints(tmp_path, 1, 2) as prints, pytest.raises(ValueError, match="expected 32 and 64 bytes"):
         prints.write(0, bytes(pdq), 1, bytes(views))
+
+
+def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Path("/dev/full").open("r+b") as full:
+        monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: full)
+        with Fingerprints(tmp_path, 9, 2) as prints:
+            prints.write(8, bytes(32), 1, bytes(64))
+            with pytest.raises(StorageError, match="No space left on device; free space"):
+                prints.read_views(0, 9)

@@ -1,5 +1,8 @@
 """Pictures go into shards in any order and come back as they were."""
 
+import errno
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pipeline.collection.shards import MAX_SHARDS, Shards, ShardWriter, count_rows_per_shard
-from pipeline.errors import DataError
+from pipeline.errors import DataError, StorageError
 
 SHAPE = (4, 3, 2)
 N, PER_SHARD = 25, 10
@@ -73,6 +76,47 @@ def test_shards_of_an_earlier_run_are_replaced_and_not_edited(tmp_path: Path) ->
     write(tmp_path / "shards", [1], n=2)
     assert list(read_files(tmp_path / "shards")) == ["shard-00000.npy"]
     assert kept.read_bytes() == before
+
+
+def test_a_system_that_writes_less_than_asked_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda file, data, at: real(file, data[: max(1, len(data) // 2)], at))
+    write(tmp_path / "a", list(range(N)))
+    monkeypatch.undo()
+    write(tmp_path / "b", list(range(N)))
+    assert read_files(tmp_path / "a") == read_files(tmp_path / "b")
+
+
+def test_a_shard_has_its_room_before_a_picture_is_written(tmp_path: Path) -> None:
+    """A hole would be read as black on a full disk, or kill who reads its memory map."""
+    shape = (64, 64, 3)
+    with ShardWriter(tmp_path, 100, shape, 100):
+        (part,) = tmp_path.iterdir()
+        assert part.stat().st_blocks * 512 >= 100 * 64 * 64 * 3
+
+
+@pytest.mark.parametrize("name", ["pwrite", "posix_fallocate", "fsync"])
+def test_a_disk_that_fails_is_one_line_and_leaves_no_shard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, name, fail)
+    with pytest.raises(StorageError, match="No space left on device; free space on that disk"):
+        write(tmp_path, [0])
+    assert read_files(tmp_path) == {}
+
+
+def test_a_folder_that_is_removed_meanwhile_is_one_line(tmp_path: Path) -> None:
+    def remove() -> None:
+        with ShardWriter(tmp_path / "shards", N, SHAPE, PER_SHARD):
+            shutil.rmtree(tmp_path / "shards")
+
+    with pytest.raises(StorageError, match="removed meanwhile"):
+        remove()
 
 
 def test_an_error_leaves_no_shard(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from pipeline.errors import StorageError
 from pipeline.training.checkpoints import N_KEPT, Checkpoints, hash_training
 
 ARRAYS: dict[str, npt.NDArray[Any]] = {
@@ -72,25 +73,81 @@ def test_forget_others(tmp_path: Path) -> None:
         made.save({}, ARRAYS)
         os.utime(made.path.parent, (number, number))
     mine = Checkpoints(tmp_path, "training-0")
-    (mine.path.parent / ".checkpoint.npz.99.part").write_text("half")
     mine.forget_others()
     kept = {0, *range(3, N_KEPT + 2)}
     assert {p.name for p in tmp_path.iterdir()} == {f"training-{number}" for number in kept}
     assert mine.load() is not None
-    assert len(list(mine.path.parent.iterdir())) == 1
     Checkpoints(tmp_path / "new", "a").forget_others()
+
+
+HOLD = (
+    "import sys, time; from pathlib import Path; from pipeline.training.checkpoints import Checkpoints\n"
+    "with Checkpoints(Path(sys.argv[1]), sys.argv[2]).alone(): print('in', flush=True); time.sleep(60)"
+)
+
+
+def hold(folder: Path, key: str) -> "subprocess.Popen[str]":
+    """A process that runs a training."""
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(folder), key], stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "in\n"
+    return holder
+
+
+def test_a_training_that_runs_is_not_forgotten_however_old(tmp_path: Path) -> None:
+    for number in range(N_KEPT + 2):
+        made = Checkpoints(tmp_path, f"training-{number}")
+        made.save({}, ARRAYS)
+        os.utime(made.path.parent, (number, number))
+    newest = Checkpoints(tmp_path, f"training-{N_KEPT + 1}")
+    with hold(tmp_path, "training-0") as holder:
+        os.utime(tmp_path / "training-0", (0, 0))
+        newest.forget_others()
+        assert Checkpoints(tmp_path, "training-0").load() is not None
+        assert Checkpoints(tmp_path, "training-1").load() is None
+        holder.kill()
+    newest.forget_others()
+    assert {p.name for p in tmp_path.iterdir()} == {f"training-{n}" for n in range(2, N_KEPT + 2)}
+
+
+def test_locks_of_forgotten_trainings_do_not_pile_up(tmp_path: Path) -> None:
+    (tmp_path / "long-forgotten.lock").touch()
+    for number in range(N_KEPT + 2):
+        made = Checkpoints(tmp_path, f"training-{number}")
+        with made.alone():
+            made.save({}, ARRAYS)
+        os.utime(made.path.parent, (number, number))
+        made.forget_others()
+    assert len(list(tmp_path.glob("*.lock"))) == N_KEPT
+    assert len(list(tmp_path.iterdir())) == 2 * N_KEPT
+
+
+def test_what_a_killed_training_left_half_written_is_removed(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path, "a")
+    checkpoints.save({}, ARRAYS)
+    (checkpoints.path.parent / ".darkroom-99.npz").write_text("half")
+    checkpoints.save({}, ARRAYS)
+    assert [p.name for p in checkpoints.path.parent.iterdir()] == ["checkpoint.npz"]
+
+
+def test_a_lock_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "a.lock").mkdir()
+    with pytest.raises(StorageError, match=r"a\.lock cannot be written"), Checkpoints(tmp_path, "a").alone():
+        pass
+
+
+def test_the_errors_of_a_training_are_its_own(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="of the training"), Checkpoints(tmp_path, "a").alone():
+        raise OSError("of the training")
 
 
 def test_one_at_a_time(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """The second waits until the first, here killed, is gone."""
     caplog.set_level(logging.INFO)
-    code = (
-        "import sys, time; from pathlib import Path; from pipeline.training.checkpoints import Checkpoints\n"
-        "with Checkpoints(Path(sys.argv[1]), 'a').alone(): print('in', flush=True); time.sleep(60)"
-    )
-    first = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    first = hold(tmp_path, "a")
     assert first.stdout is not None
-    assert first.stdout.readline() == "in\n"
     waiter = subprocess.Popen(["sh", "-c", f"sleep 1; kill -9 {first.pid}"])
     start = time.monotonic()
     with Checkpoints(tmp_path, "a").alone():

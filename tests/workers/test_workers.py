@@ -1,18 +1,34 @@
 """The ordered map in worker processes: order, bounds, faults, and no process left behind."""
 
+import errno
 import functools
 import math
 import operator
 import os
+import random
 import re
+import signal
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
 
-from pipeline.errors import ParamsError
-from pipeline.workers import WORKERS_VARIABLE, count_workers, ordered_map
+from pipeline import workers
+from pipeline.errors import ParamsError, WorkersError
+from pipeline.workers import WORKERS_VARIABLE, count_workers, ordered_map, process, warn_if_killed
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pauses before another try are short."""
+    monkeypatch.setattr(process, "PAUSES_S", [0.05, 0.1, 0.1])
+    monkeypatch.setattr(process, "_LAST_WORDS_S", 0.3)
+    monkeypatch.setattr(workers, "_PAUSES_ALONE_S", [0.05, 0.1])
 
 
 def number_items(n: int) -> Iterator[tuple[str, int]]:
@@ -131,8 +147,143 @@ def test_a_worker_that_dies_is_an_error_where_nothing_may_be_lost() -> None:
 
 def test_a_worker_that_cannot_start_loses_no_item(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.executable", "/bin/false")
-    with pytest.raises(RuntimeError, match="ended with 1 at its start"):
+    with pytest.raises(WorkersError, match="ended with 1 at its start; close other programs") as caught:
         list(ordered_map(abs, [("a", 3)], n_bytes=measure, n_workers=1, lost=lambda _, why: 0))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("number", [errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.E2BIG])
+def test_a_system_that_starts_no_process_is_one_line(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    with pytest.raises(WorkersError, match=f"{os.strerror(number)}; close other programs"):
+        list(ordered_map(abs, number_items(9), n_bytes=measure, n_workers=2))
+
+
+def test_a_worker_that_was_killed_at_its_start_is_started_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The first three fall at once, by what stands for a lack of memory; then there is enough again."""
+    python, count = tmp_path / "python", tmp_path / "count"
+    code = f'echo >> {count}\n[ "$(wc -l < {count})" -gt 3 ] || kill -9 $$\nexec {sys.executable} "$@"\n'
+    python.write_text(f"#!/bin/sh\n{code}")
+    python.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(python))
+    found = list(ordered_map(abs, number_items(200), n_bytes=measure, n_workers=2))
+    assert found == list(number_items(200))
+
+
+def kill_at_first(count: int, folder: str, item: int) -> int:
+    """The worker of item 3 is killed from outside until it was killed `count` times."""
+    if item == 3:
+        tries = Path(folder) / "tries"
+        with tries.open("a") as file:
+            file.write(f"{os.getpid()} ")
+        if len(tries.read_text().split()) <= count:
+            os.kill(os.getpid(), signal.SIGKILL)
+    return item
+
+
+@pytest.mark.parametrize("n_workers", [1, 3])
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_what_is_killed_from_outside_for_a_while_costs_nothing(
+    count: int, n_workers: int, tmp_path: Path
+) -> None:
+    work = functools.partial(kill_at_first, count, str(tmp_path))
+    found = ordered_map(
+        work, number_items(500), n_bytes=measure, chunk_items=4, n_workers=n_workers, lost=lambda *_: -1
+    )
+    assert list(found) == list(number_items(500))
+    assert len((tmp_path / "tries").read_text().split()) == count + 1
+
+
+def test_what_is_killed_even_alone_is_given_up_with_that_reason(tmp_path: Path) -> None:
+    work = functools.partial(kill_at_first, 99, str(tmp_path))
+    found = dict(ordered_map(work, number_items(20), n_bytes=measure, n_workers=2, lost=lambda _, why: why))
+    assert found["ticket 3"] == "its process was killed, as happens when memory runs out"
+    assert [value for name, value in found.items() if name != "ticket 3"] == [*range(3), *range(4, 20)]
+    assert len((tmp_path / "tries").read_text().split()) == 4  # in its chunk, by itself, and twice alone
+
+
+def count_siblings(folder: str, item: int) -> int:
+    """Item 3 is killed twice, then says how many workers there are beside its own; the others are slow."""
+    time.sleep(0.02)
+    kill_at_first(2, folder, item)
+    parent = psutil.Process(os.getppid())
+    mine = [
+        one for one in parent.children() if "pipeline.workers" in one.cmdline() and one.pid != os.getpid()
+    ]
+    return len([one for one in mine if one.status() != "zombie"]) if item == 3 else -1
+
+
+def test_nothing_else_runs_beside_what_is_tried_alone(tmp_path: Path) -> None:
+    work = functools.partial(count_siblings, str(tmp_path))
+    found = ordered_map(
+        work, number_items(60), n_bytes=measure, chunk_items=4, n_workers=3, lost=lambda *_: 9
+    )
+    assert dict(found)["ticket 3"] == 0
+
+
+def test_random_kills_cost_no_item() -> None:
+    """What a short lack of memory does: it ends one worker after another."""
+    is_over = threading.Event()
+
+    def kill() -> None:
+        for _ in range(12):
+            workers = [one for one in psutil.Process().children() if "pipeline.workers" in one.cmdline()]
+            if workers:
+                random.choice(workers).kill()
+            if is_over.wait(0.15):
+                return
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    wait = functools.partial(eval, "__import__('time').sleep(0.01) or i")
+    items = ((f"ticket {i}", {"i": i}) for i in range(300))
+    lost: list[str] = []
+    found = dict(
+        ordered_map(
+            wait, items, n_bytes=measure, chunk_items=8, n_workers=2, lost=lambda _, why: lost.append(why)
+        )
+    )
+    is_over.set()
+    killer.join()
+    assert lost == []
+    assert list(found.values()) == list(range(300))
+
+
+def test_a_lack_of_memory_inside_a_worker_is_as_a_kill() -> None:
+    items: list[tuple[int, dict[str, int]]] = [(0, {})]
+    greedy = functools.partial(eval, "(_ for _ in ()).throw(MemoryError())")
+    ((_, why),) = ordered_map(greedy, items, n_bytes=measure, n_workers=1, lost=lambda _, why: why)
+    assert why == "its process was killed, as happens when memory runs out"
+
+
+def garble(data: bytes) -> None:
+    """Write into whatever pipe this process has beside its standard streams."""
+    for link in Path("/proc/self/fd").iterdir():
+        if int(link.name) > 2 and link.is_fifo():
+            os.write(int(link.name), data)
+
+
+@pytest.mark.parametrize("data", [pytest.param(b"x", id="a byte"), pytest.param(bytes(99), id="many")])
+def test_an_answer_that_is_garbled_is_not_waited_for(data: bytes) -> None:
+    found = ordered_map(garble, [(0, data)], n_bytes=measure, n_workers=1, lost=lambda _, why: why)
+    assert list(found) == [(0, "its process was not understood: its answer was garbled")]
+
+
+def test_files_that_were_given_up_for_another_reason_than_their_own_are_named(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    warn_if_killed([("a.png", "reading it crashed its process (SIGSEGV)")], "validate")
+    assert not caplog.text
+    warn_if_killed([("a.png", ""), ("b.png", "its process was killed, as happens")], "validate")
+    assert "1 files could not be read" in caplog.text
+    assert (
+        "b.png: its process was killed, as happens; free memory, and `dvc repro -f validate`" in caplog.text
+    )
 
 
 def test_large_items_and_answers_pass() -> None:
