@@ -1,7 +1,7 @@
 """A trained classifier as a folder: `model.keras`, and `classifier.json` with what it takes to use it."""
 
+import io
 import json
-import tempfile
 import zipfile
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -38,22 +38,21 @@ class Settings:
 
 def save_classifier(model: Any, settings: Settings, folder: Path) -> None:
     """Write a classifier folder from a `keras.Model`; each file appears whole."""
-    folder.mkdir(parents=True, exist_ok=True)
-    # Keras insists on the ending .keras, so the model is written in a folder of its own and moved.
-    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-        model.save(Path(scratch) / MODEL_FILE)
-        with write_whole(folder / MODEL_FILE) as temporary:
-            pack_without_dates(Path(scratch) / MODEL_FILE, temporary)
+    with write_whole(folder / MODEL_FILE) as temporary:
+        model.save(temporary)
+        temporary.write_bytes(remove_dates(temporary.read_bytes()))
     with write_whole(folder / SETTINGS_FILE) as temporary:
         text = json.dumps(asdict(settings), indent=1, sort_keys=True, ensure_ascii=False)
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
-def pack_without_dates(source: Path, target: Path) -> None:
-    """Copy a .keras archive without the dates that Keras writes into it: equal weights are equal bytes."""
-    with zipfile.ZipFile(source) as before, zipfile.ZipFile(target, "w") as after:
+def remove_dates(archive: bytes) -> bytes:
+    """A .keras archive without the dates that Keras writes into it, so that equal weights are equal bytes."""
+    written = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(archive)) as before, zipfile.ZipFile(written, "w") as after:
         for name in sorted(before.namelist()):
             data = before.read(name)
             if name == _METADATA:
                 data = json.dumps(json.loads(data) | {"date_saved": ""}, sort_keys=True).encode()
             after.writestr(zipfile.ZipInfo(name), data)
+    return written.getvalue()

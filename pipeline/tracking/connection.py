@@ -9,6 +9,7 @@ is imported inside functions, because the import takes seconds.
 import logging
 import os
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 from pipeline.errors import TrackingError, one_line
-from pipeline.paths import Paths
+from pipeline.paths import Paths, project_root
 from pipeline.tracking.server import UnusualAnswerError, ask, hide_password, is_server, probe
 
 if TYPE_CHECKING:
@@ -161,3 +162,7 @@ def _explain_away(uri: str, error: Exception) -> str:
         f"MLflow at {hide_password(uri)} cannot be used ({one_line(error)}); start the server, or correct "
         "MLFLOW_TRACKING_URI (unset: mlflow/mlflow.db of this project)"
     )
+
+
+if __name__ == "__main__":  # for `make ui`, which serves this database
+    sys.stdout.write(resolve_uri(project_root()))
