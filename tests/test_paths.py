@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.paths import STAGES, Paths, project_root, write_whole
+from pipeline.errors import DataError
+from pipeline.paths import STAGES, Paths, project_root, read_json, write_whole
 
 
 def test_every_path_hangs_off_the_root(tmp_path: Path) -> None:
@@ -99,3 +100,18 @@ def test_a_file_that_dvc_linked_from_its_cache_is_not_edited_in_place(tmp_path: 
     with write_whole(path) as temporary:
         temporary.write_text("new")
     assert (cached.read_text(), path.read_text()) == ("cached", "new")
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        pytest.param(b"[" * 100_000, "too deep in each other", id="deep"),
+        pytest.param(b"1" * 10_000, "Exceeds the limit", id="10000-digits"),
+        pytest.param(b"[" + b"1," * (33 << 20), "more than 67,108,864 bytes", id="66-MB"),
+        pytest.param(b"\xff\xfe\xff", "is not JSON", id="not-utf8"),
+    ],
+)
+def test_json_that_no_parser_survives_is_one_line(data: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(data)
+    with pytest.raises(DataError, match=f"{message}.*run `dvc repro -f split`"):
+        read_json(tmp_path / "a.json", "split")
