@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import DataError
-from pipeline.storage import write_whole as write_whole  # noqa: PLC0414 (until promote and settings ask storage)
+from pipeline.errors import DataError, one_line
+
+_MAX_JSON_BYTES = 64 << 20
 
 STAGES = ("validate", "clean", "split", "augment", "train", "evaluate", "promote")
 
@@ -202,8 +203,25 @@ def read_json(path: Path, stage: str) -> Any:
         DataError: the file is missing or is not JSON; says which stage makes it.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return load_json(path)
     except FileNotFoundError:
         raise DataError(f"{path} does not exist; run `dvc repro {stage}` to make it") from None
     except ValueError as error:
-        raise DataError(f"{path} is not JSON ({error}); run `dvc repro -f {stage}`") from None
+        raise DataError(f"{path} is not JSON ({one_line(error)}); run `dvc repro -f {stage}`") from None
+
+
+def load_json(path: Path) -> Any:
+    """The JSON in a file.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is not JSON, has more than 64 MiB, or holds lists too deep in each other.
+    """
+    with path.open("rb") as file:
+        data = file.read(_MAX_JSON_BYTES + 1)
+    if len(data) > _MAX_JSON_BYTES:
+        raise ValueError(f"more than {_MAX_JSON_BYTES:,} bytes")
+    try:
+        return json.loads(data)
+    except RecursionError:
+        raise ValueError("lists or mappings too deep in each other") from None

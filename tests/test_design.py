@@ -27,7 +27,7 @@ OWNERS = {
     "dvc": set(),
     "great_expectations": {"expectations"},
     "jax": {"backend"},
-    "keras": {"backend", "models", "serving/classifier", "training"},
+    "keras": {"backend", "models", "serving/model_file", "training"},
     "matplotlib": {"figures"},
     "mlflow": {"serving/pyfunc", "tracking"},
     "pdqhash": {"images"},

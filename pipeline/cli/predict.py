@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.characters import escape
 from pipeline.cli.console import make_console
 from pipeline.errors import DarkroomError
 
@@ -54,5 +55,7 @@ def _make_table(predictions: "Sequence[Prediction]") -> "Table":
             table.add_row(prediction.file, str(prediction.refusal), "", style="red")
         else:
             names, probabilities = zip(*prediction.classes, strict=True)
-            table.add_row(prediction.file, "\n".join(names), "\n".join(f"{p:.4f}" for p in probabilities))
+            table.add_row(
+                prediction.file, "\n".join(map(escape, names)), "\n".join(f"{p:.4f}" for p in probabilities)
+            )
     return table

@@ -1,11 +1,10 @@
 """The result of the last run in a few lines: how good the model is, what was decided, where to look."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import DataError
-from pipeline.paths import STAGES, Paths
+from pipeline.paths import STAGES, Paths, load_json
 
 
 def summarise(paths: Paths) -> dict[str, str]:
@@ -66,7 +65,7 @@ def _shorten(path: Path, root: Path) -> str:
 
 def _read(path: Path, root: Path) -> dict[str, Any]:
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = load_json(path)
     except FileNotFoundError:
         raise DataError(f"{path.relative_to(root)} does not exist; run `make run` first") from None
     except ValueError:

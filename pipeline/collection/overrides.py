@@ -8,6 +8,8 @@ There is one line per picture, with these columns:
 - `action`: restore | drop | relabel;
 - `label`: a class folder, for relabel only;
 - `note`: why, for people.
+
+A text that a spreadsheet would take for a formula is written with an apostrophe in front, and read without.
 """
 
 import csv
@@ -16,12 +18,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
-from pipeline.errors import DataError, nearest, one_line
+from pipeline.characters import quote_cell, unquote_cell
+from pipeline.errors import DataError, nearest, one_line, quote_value
 from pipeline.storage import write_whole
 
 COLUMNS = ("id", "key", "action", "label", "note")
 ACTIONS = ("restore", "drop", "relabel")
 PAST = {"restore": "restored", "drop": "dropped", "relabel": "relabelled"}
+_MAX_BYTES = 64 << 20
 _ID = re.compile(r"[0-9a-f]{64}")
 
 
@@ -65,7 +69,8 @@ def write_overrides(overrides: Iterable[Override], path: Path) -> None:
     with write_whole(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
-        writer.writerows(astuple(one) for one in sorted(overrides, key=lambda one: (one.key, one.id)))
+        for one in sorted(overrides, key=lambda one: (one.key, one.id)):
+            writer.writerow(map(quote_cell, astuple(one)))
 
 
 def add_decisions(overrides: Sequence[Override], new: Sequence[Override]) -> list[Override]:
@@ -82,6 +87,8 @@ def _read_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
     """The lines below the header, numbered; what spreadsheets add (a byte order mark, CRLF) is accepted."""
     if not path.exists():
         return
+    if path.stat().st_size > _MAX_BYTES:
+        raise DataError(f"{path.name} has more than {_MAX_BYTES:,} bytes; restore it from git")
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             lines = csv.reader(file, strict=True)
@@ -104,7 +111,8 @@ def _parse(cells: list[str], where: str) -> Override:
             f"{where}: {len(COLUMNS)} columns are allowed ({','.join(COLUMNS)}), got {len(cells)}; put a "
             "text with commas in quotes"
         )
-    override = Override(*(cells[0].strip().lower(), cells[1], *(cell.strip() for cell in cells[2:])))
+    cells = [cells[0].strip().lower(), cells[1], *(cell.strip() for cell in cells[2:])]
+    override = Override(*map(unquote_cell, cells))
     if fault := _find_fault(override):
         raise DataError(f"{where}, {fault}; correct the line or remove it")
     return override
@@ -113,14 +121,14 @@ def _parse(cells: list[str], where: str) -> Override:
 def _find_fault(override: Override) -> str:
     """What is wrong with a decision itself, or ""."""
     if override.id and not _ID.fullmatch(override.id):
-        return f"id: 64 hexadecimal digits or nothing are allowed, got {override.id!r}"
+        return f"id: 64 hexadecimal digits or nothing are allowed, got {quote_value(override.id)}"
     if not override.id and not override.key:
         return "key: an id or a key must name the file, got neither"
     if override.action not in ACTIONS:
-        hint = nearest(override.action, ACTIONS)
-        return f"action: {', '.join(ACTIONS)} are allowed, got {override.action!r}{hint}"
+        hint = nearest(override.action[:100], ACTIONS)
+        return f"action: {', '.join(ACTIONS)} are allowed, got {quote_value(override.action)}{hint}"
     if override.action == "relabel" and not override.label:
         return "label: relabel needs a class folder, got nothing"
     if override.action != "relabel" and override.label:
-        return f"label: only relabel has one, got {override.label!r} with {override.action}"
+        return f"label: only relabel has one, got {quote_value(override.label)} with {override.action}"
     return ""

@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.characters import escape, quote_cell
 from pipeline.collection.contact_sheets import draw_blank_tile
 from pipeline.collection.file_plan import File, explain_label, find_obstacle, plan_files
 from pipeline.collection.overrides import (
@@ -116,11 +117,14 @@ def describe_counts(files: Sequence[File]) -> str:
 
 
 def write_list(files: Sequence[File], path: Path) -> None:
-    """Write a CSV with one line per file: key, label, reason, detail, id."""
+    """Write a CSV with one line per file: key, label, reason, detail, id.
+
+    A text that a spreadsheet would take for a formula has an apostrophe in front.
+    """
     with write_whole(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(LISTED)
-        writer.writerows([file.to_row()[name] for name in LISTED] for file in files)
+        writer.writerows([quote_cell(file.to_row()[name] or "") for name in LISTED] for file in files)
 
 
 def find(state: State, word: str) -> list[File]:
@@ -170,7 +174,7 @@ def decide(state: State, words: Sequence[str], *, action: str, label: str = "", 
     for key in named:
         if why := find_obstacle(state.files[key], action):
             raise DataError(f"{key} cannot be {PAST[action]}: {why}")
-    note = " ".join(note.split())
+    note = escape(" ".join(note.split()))
     wanted = [Override(file.id or "", file.key, action, label, note) for file in named.values()]
     wanted = _drop_repeats(wanted)
     others = remove_decisions(state.overrides, wanted)

@@ -1,7 +1,7 @@
 """How an image file becomes a picture of the collection: one value, from params.yaml to the served model."""
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 if TYPE_CHECKING:  # workers hold no more than they need: pydantic is 13 MB
     from pipeline.params import CleanParams
@@ -52,13 +52,34 @@ class Recipe:
 
         Raises:
             TypeError: keys are missing or unknown.
+            ValueError: a value is not allowed.
         """
         if wrong := values.keys() ^ {field.name for field in fields(cls)}:
             raise TypeError(f"the recipe lacks or has too much: {', '.join(sorted(wrong))}")
         frozen: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-        return cls(**frozen)
+        recipe = cls(**frozen)
+        if bad := [name for name, is_right in recipe._check_values().items() if not is_right]:
+            raise ValueError(f"in the recipe these are not allowed: {', '.join(bad)}")
+        return recipe
+
+    def _check_values(self) -> dict[str, bool]:
+        """For each value whether it is of its type and in the range that params.yaml allows."""
+        is_pair = isinstance(self.image_hw, tuple) and len(self.image_hw) == 2
+        return {
+            "image_hw": is_pair and all(_is_within(side, 1, 4096) for side in self.image_hw),
+            "channels": self.channels in (1, 3),
+            "fit": self.fit in get_args(Fit),
+            "resample": self.resample in get_args(Resample),
+            "equalise": _is_within(self.equalise, 0, 100),
+            "formats": isinstance(self.formats, tuple) and all(isinstance(x, str) for x in self.formats),
+            "max_pixels": _is_within(self.max_pixels, 1, 1_000_000_000),
+        }
 
     @property
     def picture_shape(self) -> tuple[int, int, int]:
         """Height, width, channels."""
         return (*self.image_hw, self.channels)
+
+
+def _is_within(value: object, low: int, high: int) -> bool:
+    return type(value) is int and low <= value <= high

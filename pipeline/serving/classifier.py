@@ -3,8 +3,6 @@
 Pictures are answered in batches of one fixed size (`backend/inference.py` says what that promises).
 """
 
-import json
-import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +14,8 @@ import numpy.typing as npt
 from pipeline.backend.inference import BATCH_SIZE, compute_outputs, switch_on_onednn
 from pipeline.errors import ModelError, one_line
 from pipeline.images.picture import develop
+from pipeline.paths import load_json
+from pipeline.serving.model_file import load_network
 from pipeline.serving.settings import MODEL_FILE, SETTINGS_FILE, Settings
 
 Uint8 = npt.NDArray[np.uint8]
@@ -46,13 +46,11 @@ class Classifier:
                 f"{folder} is not a classifier ({MODEL_FILE} and {SETTINGS_FILE}); run `dvc repro train`"
             )
         switch_on_onednn()
-        import keras
-
         try:
-            settings = Settings.from_json(json.loads((folder / SETTINGS_FILE).read_text(encoding="utf-8")))
-            model = keras.saving.load_model(folder / MODEL_FILE, compile=False)
-        except (ValueError, KeyError, TypeError, AttributeError, OSError, zipfile.BadZipFile) as error:
+            settings = Settings.from_json(load_json(folder / SETTINGS_FILE))
+        except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
             raise ModelError(f"{folder} is damaged: {one_line(error)}; run `dvc checkout`") from None
+        model = load_network(folder / MODEL_FILE)
         shapes = ((None, *settings.recipe.picture_shape), (None, len(settings.class_names)))
         if (model.input_shape, model.output_shape) != shapes:
             raise ModelError(

@@ -3,12 +3,13 @@
 import csv
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path, PurePath
 
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.characters import cut, escape, quote_cell
 from pipeline.errors import ImageError, SourceError
 from pipeline.progress import track
 from pipeline.refusals import Refusal
@@ -16,6 +17,7 @@ from pipeline.serving.classifier import Classifier
 from pipeline.sources import Container, Content, Entry, escape_name, open_container
 from pipeline.storage import write_whole
 
+_MAX_FAULT = 300  # characters
 _CHUNK = 256  # pictures in memory at a time
 
 NamedPicture = tuple[str, npt.NDArray[np.uint8]]
@@ -32,11 +34,12 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Files:
-    """The files at one path that was asked about; `container` is None if it cannot be read."""
+    """The files at one path that was asked about; `container` is None if it cannot be read, for `fault`."""
 
     path: Path
     container: Container | None
     entries: tuple[Entry, ...] = ()
+    fault: str = ""
 
     def name(self, entry: Entry) -> str:
         """An entry's name with the path in front of it, as it was given."""
@@ -75,7 +78,10 @@ def predict_files(found: Iterable[Files], classifier: Classifier, *, top: int) -
 
 
 def write_csv(predictions: Sequence[Prediction], path: Path) -> None:
-    """Write one line per file: file, reason, class, probability, class_2, probability_2 and so on."""
+    """Write one line per file: file, reason, class, probability, class_2, probability_2 and so on.
+
+    A text that a spreadsheet would take for a formula has an apostrophe in front.
+    """
     n_classes = max((len(prediction.classes) for prediction in predictions), default=0)
     header = ["file", "reason", "class", "probability"]
     header += [f"{name}_{i}" for i in range(2, n_classes + 1) for name in ("class", "probability")]
@@ -83,17 +89,17 @@ def write_csv(predictions: Sequence[Prediction], path: Path) -> None:
         writer = csv.DictWriter(file, header, restval="", lineterminator="\n")
         writer.writeheader()
         for prediction in predictions:
-            cells = [cell for name, p in prediction.classes for cell in (name, f"{p:.6f}")]
+            answers = [(quote_cell(escape(name)), f"{p:.6f}") for name, p in prediction.classes]
             reason = str(prediction.refusal) if prediction.refusal else ""
-            row = [prediction.file, reason, *cells]
+            row = [quote_cell(prediction.file), reason, *chain.from_iterable(answers)]
             writer.writerow(dict(zip(header, row, strict=False)))
 
 
 def _list(path: Path) -> Files:
     try:
         container = open_container(path)
-    except SourceError:
-        return Files(path, None)
+    except SourceError as error:
+        return Files(path, None, fault=cut(str(error), _MAX_FAULT))
     is_listed = container.is_archive or path.is_dir()
     entries = (entry for entry in container.entries if not (is_listed and _is_hidden(entry.name)))
     return Files(path, container, tuple(entries))
@@ -105,11 +111,10 @@ def _is_hidden(name: str) -> bool:
 
 def _predict(files: Files, classifier: Classifier, top: int) -> Iterator[Prediction]:
     if files.container is None:
-        refusal = Refusal("unreadable", "a damaged archive")
-        yield Prediction(escape_name(str(files.path)), refusal=refusal)
+        yield Prediction(escape_name(str(files.path)), refusal=Refusal("unreadable", files.fault))
         return
     contents = files.container.read(files.entries)
-    shown = track(contents, total=len(files.entries), what=files.path.name)
+    shown = track(contents, total=len(files.entries), what=escape_name(files.path.name))
     developed = (_develop(files.name(content.entry), content, classifier) for content in shown)
     while chunk := list(islice(developed, _CHUNK)):
         yield from (item for item in chunk if isinstance(item, Prediction))

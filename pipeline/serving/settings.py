@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from pipeline.images.recipe import Recipe
-from pipeline.paths import write_whole
+from pipeline.storage import write_whole
 
 MODEL_FILE, SETTINGS_FILE = "model.keras", "classifier.json"
 _METADATA = "metadata.json"
@@ -29,11 +29,20 @@ class Settings:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:
-        """The settings from their JSON. Raises ValueError or TypeError if keys are missing or unknown."""
-        if values.keys() != {field.name for field in fields(cls)}:
+        """The settings from their JSON.
+
+        Raises:
+            ValueError, TypeError: keys are missing or unknown, or a value is not allowed.
+        """
+        if not isinstance(values, dict) or values.keys() != {field.name for field in fields(cls)}:
             raise ValueError(f"its keys are {', '.join(sorted(values))}")
+        names = values["class_names"]
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ValueError("class_names is no list of names")
+        if not isinstance(values["test_mirror"], bool):
+            raise TypeError("test_mirror is neither true nor false")
         recipe = Recipe.from_json(values["recipe"])
-        return cls(tuple(values["class_names"]), recipe, values["test_mirror"])
+        return cls(tuple(names), recipe, values["test_mirror"])
 
 
 def save_classifier(model: Any, settings: Settings, folder: Path) -> None:

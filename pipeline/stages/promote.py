@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import PromotionError
 from pipeline.params import Params, PromoteParams
 from pipeline.params_file import check_params
-from pipeline.paths import Paths, read_json, write_whole
+from pipeline.paths import Paths, read_json
 from pipeline.promotion.exam import compare, confirm_champion, miss_champion, read_exam
 from pipeline.runner import Metrics, run_stage
+from pipeline.storage import write_whole
 from pipeline.tracking import registry, rows
 from pipeline.tracking.connection import connect
 from pipeline.tracking.lineage import UPSTREAM, Lineage, compute_md5

@@ -1,5 +1,6 @@
 """`darkroom predict`: every file listed, in a table or a CSV, and what is missing said in one line."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -72,3 +73,21 @@ def test_predict_says_what_is_missing(words: list[str], message: str, darkroom: 
     assert message in error
     assert error.startswith("error: ")
     assert error.count("\n") == 1
+
+
+def test_names_that_a_terminal_would_obey_are_spelt_out(
+    darkroom: Darkroom, tmp_path: Path, classifier_folder: Path
+) -> None:
+    """A classifier, and a folder, from elsewhere."""
+    folder = Path(shutil.copytree(classifier_folder, tmp_path / "classifier"))
+    settings = (folder / "classifier.json").read_text().replace("dark", "da\\u001b[2Jrk\\u202e")
+    (folder / "classifier.json").write_text(settings)
+    (tmp_path / "a\u202eb.png").write_bytes(encode_grey_png([bytes(8)] * 8))
+    code, said, _ = darkroom("predict", tmp_path / "a\u202eb.png", "--model", folder)
+    assert code == 0
+    assert "\x1b" not in said
+    assert "\u202e" not in said
+    assert "da\\x1b[2Jrk\\xe2\\x80\\xae" in "".join(said.split())
+    code, _, error = darkroom("predict", tmp_path / "no\u202e.png", "--model", folder)
+    assert code == 1
+    assert "no\\xe2\\x80\\xae.png does not exist" in error

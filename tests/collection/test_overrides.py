@@ -40,6 +40,41 @@ def test_decisions_come_back_sorted_and_with_the_same_bytes(path: Path) -> None:
     assert b"\r" not in first
 
 
+FORMULAS = ("=1+1", "+x", "-x", "@x", "'=x", "''-x", "'x", "'", "x=1")
+
+
+def test_what_a_spreadsheet_would_run_is_quoted_and_comes_back(path: Path) -> None:
+    decisions = [Override("", word, "relabel", word, word) for word in FORMULAS]
+    write_overrides(decisions, path)
+    assert set(read_overrides(path)) == set(decisions)
+    cells = [cell for line in path.read_text().splitlines()[1:] for cell in line.split(",")]
+    assert not any(cell[:1] in tuple("=+-@") for cell in cells if cell)
+    assert ",'=1+1,relabel,'=1+1,'=1+1" in path.read_text()
+
+
+def test_what_a_person_wrote_without_a_quote_is_read(path: Path) -> None:
+    path.write_text(f"{HEADER}\n,=x.png,drop,,-\n")
+    assert read_overrides(path) == [Override("", "=x.png", "drop", "", "-")]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(f"{HEADER}\n,{'x' * 3_000_000},drop,,\n".encode(), id="a cell of 3 MB"),
+        pytest.param(f"{HEADER}\n,x,{'y' * 100_000},,\n".encode(), id="an action of 100 kB"),
+        pytest.param(f"{'x,' * 60_000}\n".encode(), id="60,000 columns"),
+        pytest.param(f"{HEADER}\n,x\0,\0,,\n".encode(), id="NUL"),
+        pytest.param(b"x" * (65 << 20), id="65 MB"),
+    ],
+)
+def test_cells_without_end_are_one_short_line(data: bytes, path: Path) -> None:
+    path.write_bytes(data)
+    with pytest.raises(DataError) as caught:
+        read_overrides(path)
+    assert len(str(caught.value)) < 500
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -37,3 +37,24 @@ def test_other_keys_are_an_error(change: Callable[[dict[str, object]], object]) 
     change(values)
     with pytest.raises(TypeError):
         Recipe.from_json(values)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        pytest.param("image_hw", [10**9, 10**9], id="too-large"),
+        pytest.param("image_hw", [8], id="one-side"),
+        pytest.param("image_hw", 8, id="a-number-for-two"),
+        pytest.param("channels", 4, id="four-channels"),
+        pytest.param("fit", ["crop"], id="a-list-for-a-word"),
+        pytest.param("resample", "nearest", id="another-filter"),
+        pytest.param("equalise", 101, id="quality-of-101"),
+        pytest.param("formats", "PNG", id="a-word-for-a-list"),
+        pytest.param("formats", [1], id="a-number-for-a-format"),
+        pytest.param("max_pixels", 10**30, id="no-limit"),
+        pytest.param("max_pixels", True, id="yes-for-a-number"),
+    ],
+)
+def test_other_values_are_an_error(name: str, value: object) -> None:
+    with pytest.raises(ValueError, match=f"not allowed: {name}$"):
+        Recipe.from_json(json.loads(json.dumps(asdict(make_recipe()) | {name: value})))

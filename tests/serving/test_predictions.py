@@ -101,8 +101,11 @@ def test_more_pictures_than_fit_in_memory_at_a_time(
 def test_a_damaged_archive_is_listed(tmp_path: Path, classifier: Classifier) -> None:
     (tmp_path / "scans.zip").write_bytes(b"PK no")
     (prediction,) = predict_files(find_files([tmp_path / "scans.zip"]), classifier, top=1)
-    assert prediction == Prediction(
-        str(tmp_path / "scans.zip"), refusal=Refusal("unreadable", "a damaged archive")
+    assert prediction.file == str(tmp_path / "scans.zip")
+    assert prediction.refusal
+    assert prediction.refusal.reason == "unreadable"
+    assert prediction.refusal.detail.endswith(
+        "scans.zip cannot be read: File is not a zip file; get a complete copy"
     )
 
 
@@ -132,6 +135,13 @@ def test_a_place_without_files_is_an_error(name: str, message: str, tmp_path: Pa
             '"a, b.png",,x,0.750000,y,0.250000\n'
             "c,corrupt: ?,,,,\n",
             id="two-classes-and-a-reason",
+        ),
+        pytest.param(
+            [Prediction("=HYPERLINK(0)", (("@x", 0.5), ("-y\x1b", 0.5))), Prediction("-1", (("+", 1e-7),))],
+            "file,reason,class,probability,class_2,probability_2\n"
+            "'=HYPERLINK(0),,'@x,0.500000,'-y\\x1b,0.500000\n"
+            "'-1,,'+,0.000000,,\n",
+            id="what-a-spreadsheet-would-run",
         ),
     ],
 )

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,9 +13,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.errors import ImageError
+from pipeline.errors import DarkroomError, ImageError
 from pipeline.images.picture import encode_png
 from pipeline.serving.classifier import Classifier
+from pipeline.serving.pyfunc import ImageClassifier
 from pipeline.tracking import connection, runs
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (11, 13, 3), dtype=np.uint8)
@@ -30,15 +32,19 @@ print(json.dumps({"files": files, "columns": list(answer.columns), "rows": answe
 """
 
 
-@pytest.fixture(scope="module")
-def model_uri(tracking_root: Path, classifier_folder: Path) -> str:
-    client = connection.connect(tracking_root)
-    run = runs.create_run(client, tracking_root, "train", tags={})
-    run.log_classifier(classifier_folder)
+def log_model(folder: Path, root: Path) -> str:
+    client = connection.connect(root)
+    run = runs.create_run(client, root, "train", tags={})
+    run.log_classifier(folder)
     assert not run.is_lost
     logged = client.search_logged_models(experiment_ids=[client.get_run(run.run_id).info.experiment_id])
     (uri,) = (model.model_uri for model in logged if model.source_run_id == run.run_id)
     return str(uri)
+
+
+@pytest.fixture(scope="module")
+def model_uri(tracking_root: Path, classifier_folder: Path) -> str:
+    return log_model(classifier_folder, tracking_root)
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +82,77 @@ def test_every_kind_of_input_gives_the_same_answer(
 def test_a_broken_picture_is_named(model: Any) -> None:
     with pytest.raises(ImageError, match="not_an_image: starts with"):
         model.predict([b"no picture"])
+
+
+def test_classes_may_be_called_as_the_columns_are(
+    classifier_folder: Path, tracking_root: Path, tmp_path: Path
+) -> None:
+    """MLflow's DataFrame had two columns of one name, and every request failed."""
+    import mlflow
+
+    folder = Path(shutil.copytree(classifier_folder, tmp_path / "classifier"))
+    settings = json.loads((folder / "classifier.json").read_text())
+    settings["class_names"] = ["probability", "class", "class (class)"]
+    (folder / "classifier.json").write_text(json.dumps(settings))
+    answer = mlflow.pyfunc.load_model(log_model(folder, tracking_root)).predict([PICTURE])
+    columns = ["probability (class)", "class (class) (class)", "class (class)"]
+    assert list(answer.columns) == ["class", "probability", *columns]
+    y_prob = answer[columns].to_numpy()[0]
+    assert answer["probability"][0] == y_prob.max()
+    assert answer["class"][0] == settings["class_names"][y_prob.argmax()]
+
+
+@pytest.mark.parametrize("names", [("a", "b"), ("class", "probability"), ("class", "class (class)")])
+def test_every_column_has_its_own_name(names: tuple[str, ...]) -> None:
+    from pipeline.serving.pyfunc import name_columns
+
+    columns = ["class", "probability", *name_columns(names)]
+    assert len(set(columns)) == len(columns)
+    assert len(name_columns(names)) == len(names)
+    assert all(column.startswith(name) for column, name in zip(columns[2:], names, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        pytest.param(PICTURE, "must be a list .*got ndarray of shape .11, 13, 3", id="a picture"),
+        pytest.param(PICTURE[None].astype(float), "got ndarray of shape .1, 11, 13, 3", id="floats"),
+        pytest.param(np.zeros((2, 8, 8, 5), np.uint8), "got ndarray", id="five channels"),
+        pytest.param(pd.DataFrame(), "got DataFrame of shape .0, 0", id="an empty DataFrame"),
+        pytest.param(b"GIF", "got bytes; put a single picture into a list", id="bare bytes"),
+        pytest.param("a.png", "got str; put a single picture", id="a bare path"),
+        pytest.param({"image": [b""]}, "got dict", id="a mapping"),
+        pytest.param(None, "got NoneType", id="nothing"),
+        pytest.param([3], "not_an_image: int; bytes, base64 text", id="a number"),
+        pytest.param([None], "not_an_image: NoneType", id="a nothing"),
+        pytest.param([PICTURE.astype(np.float32)], "an array .* of float32", id="an array of floats"),
+        pytest.param([np.zeros((0, 3, 3), np.uint8)], "an array .0, 3, 3. of uint8", id="an empty array"),
+        pytest.param([np.zeros((4, 4, 2), np.uint8)], "an array .4, 4, 2. of uint8", id="two channels"),
+        pytest.param(["no/such/file.png"], "unreadable: .*is neither base64 nor a file", id="no file"),
+        pytest.param(["/dev/zero "], "is neither base64 nor a file", id="no path"),
+        pytest.param([Path("/dev/zero")], "is neither base64 nor a file of up to", id="a device"),
+        pytest.param(["a\0b"], "is neither base64 nor a file", id="a NUL"),
+        pytest.param(["é" * 10**6], "is neither base64 nor a file", id="a million letters"),
+        pytest.param([""], "empty: the file has no bytes", id="an empty text"),
+    ],
+)
+def test_an_input_of_another_kind_is_one_line(given: Any, message: str, classifier_folder: Path) -> None:
+    served: Any = ImageClassifier()
+    served.classifier = Classifier.load(classifier_folder)
+    with pytest.raises(DarkroomError, match=message) as caught:
+        served.predict(None, given)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+def test_no_picture_has_no_row(classifier_folder: Path) -> None:
+    served: Any = ImageClassifier()
+    served.classifier = Classifier.load(classifier_folder)
+    nothing: Any
+    for nothing in ([], pd.DataFrame({"image": []}), np.zeros((0, 8, 8, 1), np.uint8)):
+        answer = served.predict(None, nothing)
+        assert list(answer.columns) == ["class", "probability", "light", "dark", "odd"]
+        assert len(answer) == 0
 
 
 def test_it_brings_the_code_that_it_was_made_with(

@@ -71,6 +71,19 @@ def test_equal_weights_are_equal_bytes_whenever_they_are_saved(tmp_path: Path) -
     assert np.allclose(answers, model.predict(pictures, verbose=0), atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"class_names": "ab"}, id="a word for a list"),
+        pytest.param({"class_names": [1, 2]}, id="numbers for names"),
+        pytest.param({"test_mirror": "yes"}, id="a word for a truth"),
+    ],
+)
+def test_a_value_of_another_type_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises((TypeError, ValueError), match=next(iter(change))):
+        Settings.from_json(write_json(SETTINGS) | change)
+
+
 def test_a_classifier_is_two_files_and_can_be_saved_again(tmp_path: Path) -> None:
     import keras
 
