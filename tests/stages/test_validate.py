@@ -21,6 +21,7 @@ from pipeline.tables.parquet import read_table, write_table
 from pipeline.tables.raw_classes import RAW_CLASSES
 from pipeline.tables.raw_manifest import RAW_MANIFEST
 from pipeline.tracking.runs import Untracked
+from pipeline.workers import ordered_map
 
 ParamsOf = Callable[..., Params]
 OUTPUTS = {
@@ -206,6 +207,23 @@ def test_copies_and_imbalance_are_warnings(
     with caplog.at_level(logging.WARNING):
         validate.main(lenient, project, Untracked())
     assert "line/0.png, line/copy.png" in caplog.text
+
+
+def test_a_file_whose_process_was_killed_from_outside_is_named(
+    project: Paths, lenient: Params, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is unreadable, and that is no fact about the file: the warning says how to try again."""
+
+    def kill_first(_: Any, items: Any, *, lost: Any, **__: Any) -> Any:
+        ticket, item = next(items)
+        yield ticket, lost(item, "its process was killed, as happens when memory runs out")
+        yield from ordered_map(_, items, lost=lost, **__)  # the rest as ever
+
+    monkeypatch.setattr(validate, "ordered_map", kill_first)
+    metrics = validate.main(lenient, project, Untracked())
+    assert metrics["reason/unreadable"] == 1
+    assert ".png: its process was killed, as happens when memory runs out; free memory" in caplog.text
+    assert "`dvc repro -f validate` tries again" in caplog.text
 
 
 def test_no_data_is_a_source_error(project: Paths, lenient: Params) -> None:
