@@ -1,5 +1,6 @@
 """`darkroom quarantine`: look at the files that are not kept, and decide about them."""
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -93,14 +94,24 @@ def undo(files: Files) -> None:
     """Remove the decisions about files."""
     from pipeline.collection import quarantine
 
-    make_console().print("\n".join(quarantine.undo(_read_state(), files)), soft_wrap=True)
+    with _lock():
+        lines = quarantine.undo(_read_state(), files)
+    make_console().print("\n".join(lines), soft_wrap=True)
 
 
 def _decide(files: list[str], action: str, *, label: str = "", note: str) -> None:
     from pipeline.collection import quarantine
 
-    lines = quarantine.decide(_read_state(), files, action=action, label=label, note=note)
+    with _lock():
+        lines = quarantine.decide(_read_state(), files, action=action, label=label, note=note)
     make_console().print("\n".join(lines), soft_wrap=True)
+
+
+def _lock() -> AbstractContextManager[None]:
+    from pipeline.paths import project_root
+    from pipeline.tracking.workspace import lock_workspace
+
+    return lock_workspace(project_root())
 
 
 def _read_state() -> "State":
