@@ -24,7 +24,7 @@ PAGES = [REPO / "README.md", *sorted((REPO / "docs").glob("*.md"))]
 # A heavy library, and the files (or packages) that may import it.
 OWNERS = {
     "PIL": {"images"},
-    "dvc": set(),
+    "dvc": {"tracking/workspace"},
     "great_expectations": {"expectations"},
     "jax": {"backend"},
     "keras": {"backend", "models", "serving/model_file", "training"},
