@@ -35,7 +35,7 @@ class Settings:
             ValueError, TypeError: keys are missing or unknown, or a value is not allowed.
         """
         if not isinstance(values, dict) or values.keys() != {field.name for field in fields(cls)}:
-            raise ValueError(f"its keys are {', '.join(sorted(values))}")
+            raise ValueError(f"its keys are {', '.join(sorted(map(str, values)))}")
         names = values["class_names"]
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise ValueError("class_names is no list of names")

@@ -9,8 +9,10 @@ No length that a file states is believed: names, targets of links, headers and s
 asked before anything is read.
 """
 
+import io
 import os
 import re
+import shutil
 import tarfile
 import zipfile
 import zlib
@@ -31,10 +33,8 @@ LAYOUTS = (
 )
 MAX_FILE_BYTES = 640 << 20  # one file is held in memory whole; 200 million pixels of 3 bytes are 573 MiB
 MAX_NAME = 4096  # characters of a name or of a link's target, as in Linux
-_FREE_BYTES, _MAX_GROWTH = (
-    4 << 30,
-    1100,
-)  # what an archive may unpack to; deflate reaches 1,032 times its size
+_FREE_BYTES = 1 << 30  # what any source may unpack to
+ARCHIVE_GROWTH, TABLE_GROWTH = 1100, 100  # or how many times its size; deflate reaches 1,032
 _MAX_DETAIL = 200  # characters
 _AWKWARD = re.compile(rf"[\\{AWKWARD}]")
 _DRIVE = 2  # characters in "C:"
@@ -112,13 +112,20 @@ def summarise(error: BaseException) -> str:
     return cut(said, _MAX_DETAIL)
 
 
-def check_growth(n_bytes: int, where: Path) -> None:
+def read_whole(stream: IO[bytes]) -> bytes:
+    """All bytes of a stream, held once: the library's own `read` holds them twice while it joins them."""
+    whole = io.BytesIO()
+    shutil.copyfileobj(stream, whole, 1 << 20)
+    return whole.getvalue()
+
+
+def check_growth(n_bytes: int, where: Path, growth: int = ARCHIVE_GROWTH) -> None:
     """Raise SourceError if a file holds more than such a file can honestly hold: a decompression bomb."""
     n_packed = where.stat().st_size
-    if n_bytes > max(_FREE_BYTES, _MAX_GROWTH * n_packed):
+    if n_bytes > max(_FREE_BYTES, growth * n_packed):
         raise SourceError(
-            f"the archive {where} has {n_packed:,} bytes and unpacks to {n_bytes:,} or more, over "
-            f"{_MAX_GROWTH:,} times as many; a decompression bomb is not read; make the archive again"
+            f"the source {where} has {n_packed:,} bytes and unpacks to {n_bytes:,} or more, over "
+            f"{growth:,} times as many; a decompression bomb is not read; pack it again"
         )
 
 

@@ -113,7 +113,8 @@ def _read_batches(listing: Listing, file: Entry, types: dict[str, str]) -> Itera
     read = pa_csv.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES)
     with open_entry(listing, file) as stream:
         try:
-            yield from pa_csv.open_csv(stream, read_options=read, convert_options=convert)
+            batches = pa_csv.open_csv(stream, read_options=read, convert_options=convert)
+            yield from (batch for batch in batches if len(batch))  # a block of blank lines has no columns
         except pa.ArrowInvalid as error:
             raise SourceError(
                 f"{listing.name(file)} in {listing.where}: {one_line(error)}; allowed: "

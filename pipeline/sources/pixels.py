@@ -14,7 +14,7 @@ from typing import IO, cast
 from pipeline.characters import cut
 from pipeline.errors import SourceError
 from pipeline.labels import sort_naturally
-from pipeline.sources.containers import DAMAGED, Entry, check_growth, summarise
+from pipeline.sources.containers import DAMAGED, TABLE_GROWTH, Entry, check_growth, summarise
 from pipeline.sources.records import Listing, Record, Source
 
 _ROLES = (("train", "train"), ("t10k", "test"), ("test", "test"), ("validation", "val"), ("val", "val"))
@@ -83,7 +83,7 @@ class _Unzipped(gzip.GzipFile):
     def read(self, size: int | None = -1) -> bytes:
         data = super().read(size)
         self._n_bytes += len(data)
-        check_growth(self._n_bytes, self._where)
+        check_growth(self._n_bytes, self._where, TABLE_GROWTH)
         return data
 
 

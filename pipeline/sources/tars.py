@@ -18,6 +18,7 @@ from pipeline.sources.containers import (
     escape_name,
     follow_link,
     make_entry,
+    read_whole,
     resolve_link,
     translate_damage,
 )
@@ -73,7 +74,7 @@ class Tar(Container):
             for number, member in enumerate(_iterate_members(archive)):
                 if number in wanted:
                     stream = archive.extractfile(member)
-                    data = stream.read() if stream else b""
+                    data = read_whole(stream) if stream else b""
                     yield from (Content(entry, data) for entry in wanted[number])
 
     @contextmanager

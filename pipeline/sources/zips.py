@@ -28,6 +28,7 @@ from pipeline.sources.containers import (
     escape_name,
     follow_link,
     make_entry,
+    read_whole,
     resolve_link,
     summarise,
     translate_damage,
@@ -114,7 +115,8 @@ class Zip(Container):
         with translate_damage(self.where), _Unlisted(self.where) as archive, self.where.open("rb") as headers:
             for entry in sorted(entries, key=lambda entry: self.members.offset(entry.handle)):
                 try:
-                    data = archive.read(self._info(headers, entry))
+                    with archive.open(self._info(headers, entry)) as stream:
+                        data = read_whole(stream)
                 except DAMAGED as error:
                     refusal = Refusal("unreadable", f"in the archive: {summarise(error)}")
                     yield Content(entry, b"", refusal)

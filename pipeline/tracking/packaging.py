@@ -52,5 +52,5 @@ def _list_requirements() -> list[str]:
     """What the served model imports, at the versions it was made with."""
     from importlib.metadata import version
 
-    names = ("mlflow", "keras", "tensorflow", "numpy", "pandas", "pillow")
+    names = ("mlflow", "keras", "tensorflow", "h5py", "numpy", "pandas", "pillow")
     return [f"{name}=={version(name)}" for name in names]

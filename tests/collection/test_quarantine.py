@@ -1,6 +1,7 @@
 """The quarantine for people: naming files, deciding, taking back; what is written and what is refused."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,16 @@ from PIL import Image
 
 from pipeline.collection.demos import encode_grey_png
 from pipeline.collection.overrides import Override, read_overrides, write_overrides
-from pipeline.collection.quarantine import State, decide, describe_counts, find, list_files, show, undo
+from pipeline.collection.quarantine import (
+    State,
+    decide,
+    describe_counts,
+    find,
+    list_files,
+    show,
+    undo,
+    write_list,
+)
 from pipeline.errors import DataError
 from pipeline.params import Params
 from pipeline.paths import Paths
@@ -44,6 +54,13 @@ def look(project: Paths, params_of: ParamsOf, monkeypatch: pytest.MonkeyPatch) -
     write_table(manifest, project.raw_manifest)
     write_table(validate.count_classes(manifest, source.labels), project.raw_classes)
     return lambda: State.read(project)
+
+
+def test_a_list_for_a_spreadsheet_holds_no_formula(look: Look, tmp_path: Path) -> None:
+    first = next(iter(list_files(look())))
+    write_list([replace(first, key="=1+1/a.png", label="@SUM(1)")], tmp_path / "away.csv")
+    line = (tmp_path / "away.csv").read_text().splitlines()[1]
+    assert line.startswith("'=1+1/a.png,'@SUM(1),")
 
 
 def find_id(state: State, key: str) -> str:
