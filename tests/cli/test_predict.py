@@ -72,3 +72,15 @@ def test_predict_says_what_is_missing(words: list[str], message: str, darkroom: 
     assert message in error
     assert error.startswith("error: ")
     assert error.count("\n") == 1
+
+
+def test_answers_that_cannot_be_written_are_one_line(
+    darkroom: Darkroom, project: Paths, classifier_folder: Path
+) -> None:
+    code, said, error = darkroom(
+        "predict", "data/raw/circle", "--model", classifier_folder, "--csv", "params.yaml/a.csv"
+    )
+    assert (code, said) == (1, "")
+    assert error.endswith(
+        "a.csv cannot be written: Not a directory; a file lies where a folder should be; move it away\n"
+    )
