@@ -81,6 +81,5 @@ def test_answers_that_cannot_be_written_are_one_line(
         "predict", "data/raw/circle", "--model", classifier_folder, "--csv", "params.yaml/a.csv"
     )
     assert (code, said) == (1, "")
-    assert error.endswith(
-        "a.csv cannot be written: Not a directory; a file lies where a folder should be; move it away\n"
-    )
+    assert error.startswith("error: params.yaml/a.csv cannot be written: ")
+    assert error.endswith("; a file lies where a folder should be; move it away\n")
