@@ -5,6 +5,7 @@
 
 import errno
 import hashlib
+import platform
 import re
 import shutil
 import sqlite3
@@ -76,13 +77,13 @@ class Outcome:
 
 
 def build_shim(folder: Path) -> Path | None:
-    """Compile the library; None without a compiler for C."""
+    """Compile the library; None without a compiler for C, or on a system that it is not for."""
     compiler = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
-    if compiler is None:
+    if compiler is None or platform.libc_ver()[0] != "glibc":
         return None
-    library = folder / "shim.so"
-    source = str(Path(__file__).with_name("shim.c"))
-    subprocess.run([compiler, "-O1", "-shared", "-fPIC", "-o", str(library), source, "-ldl"], check=True)
+    library, source = folder / "shim.so", Path(__file__).with_name("shim.c")
+    options = ("-O1", "-U_FORTIFY_SOURCE", "-shared", "-fPIC", "-o", str(library))
+    subprocess.run([compiler, *options, str(source), "-ldl"], check=True)
     return library
 
 

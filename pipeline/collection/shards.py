@@ -5,6 +5,7 @@ per_shard. A row that is never written stays black, and no manifest may refer to
 the pictures are made, so neither their order nor a failure moves any other picture.
 """
 
+import errno
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -160,10 +161,13 @@ def _reserve(file: IO[bytes], n_bytes: int) -> None:
     A hole would be cheaper, but a memory map of one kills its reader when the disk (tmpfs) is full.
     """
     start = file.tell()
+    file.truncate(start + n_bytes)
     if n_bytes and hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(file.fileno(), start, n_bytes)
-    else:
-        file.truncate(start + n_bytes)
+        try:
+            os.posix_fallocate(file.fileno(), start, n_bytes)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a disk that cannot
+                raise
 
 
 def _map_file(path: Path) -> NDArray[np.uint8]:

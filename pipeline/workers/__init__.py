@@ -36,7 +36,10 @@ WORKERS_VARIABLE = "DARKROOM_WORKERS"
 _MAX_DEFAULT = 8  # one reader keeps no more of them busy, and each takes 50 MB
 _CHUNK_BYTES = 4 << 20
 _CHUNKS_AHEAD = 2  # per worker
-_PAUSES_ALONE_S = [1.0, 4.0]  # before an item is tried again alone: a lack of memory may be short
+_PAUSES_ALONE_S: tuple[float, ...] = (
+    1.0,
+    4.0,
+)  # before an item is tried again alone: a lack of memory may be short
 
 _log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from pipeline.errors import WorkersError, one_line
 
 ANSWER = b"darkroom"  # how each answer begins
 CLOCK_FACTOR = 20  # seconds by the clock per second of CPU time: load must not decide
-PAUSES_S = [0.2, 1.0, 3.0]  # before a process that did not start is started again
+PAUSES_S: tuple[float, ...] = (0.2, 1.0, 3.0)  # before a process that did not start is started again
 
 _KEPT_BYTES = 32 << 20  # of freed memory that a worker keeps for its next file
 _LAST_WORDS_S = 2  # for a process to end after it closed its pipe
@@ -67,10 +67,11 @@ class Worker:
             WorkersError: no process can be started.
         """
         process = self._make_ready()
-        try:
+        with suppress(BrokenPipeError):  # then there is no answer either
             _send(process, chunk)
+        try:
             is_done, answer = _receive(process)
-        except (BrokenPipeError, EOFError, *_GARBLED):
+        except (EOFError, *_GARBLED):
             raise WorkerDiedError(self._explain(process)) from None
         if not is_done:
             raise answer

@@ -91,3 +91,14 @@ def test_names_that_a_terminal_would_obey_are_spelt_out(
     code, _, error = darkroom("predict", tmp_path / "no\u202e.png", "--model", folder)
     assert code == 1
     assert "no\\xe2\\x80\\xae.png does not exist" in error
+
+
+def test_answers_that_cannot_be_written_are_one_line(
+    darkroom: Darkroom, project: Paths, classifier_folder: Path
+) -> None:
+    code, said, error = darkroom(
+        "predict", "data/raw/circle", "--model", classifier_folder, "--csv", "params.yaml/a.csv"
+    )
+    assert (code, said) == (1, "")
+    assert error.startswith("error: params.yaml/a.csv cannot be written: ")
+    assert error.endswith("; a file lies where a folder should be; move it away\n")

@@ -1,5 +1,7 @@
 """`darkroom quarantine`: what it lists, draws and writes down, and what it refuses."""
 
+import errno
+import os
 from collections.abc import Callable
 
 import pytest
@@ -92,3 +94,35 @@ def test_quarantine_refuses_in_one_line(
     assert error.startswith("error: ")
     assert error.count("\n") == 1
     assert not looked_at.overrides.exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(["list", "--csv", "data/raw/circle/0.png/away.csv"], id="csv"),
+        pytest.param(["show", "circle/0.png", "--png", "data/raw/circle/0.png/shown.png"], id="png"),
+    ],
+)
+def test_what_cannot_be_written_is_one_line(words: list[str], darkroom: Darkroom, looked_at: Paths) -> None:
+    code, _, error = darkroom("quarantine", *words)
+    assert code == 1
+    assert error.startswith(f"error: {words[-1]} cannot be written: ")
+    assert error.endswith("a file lies where a folder should be; move it away\n")
+    assert error.count("\n") == 1
+
+
+def test_a_decision_that_cannot_be_written_is_one_line_and_the_others_stay(
+    darkroom: Darkroom, looked_at: Paths
+) -> None:
+    darkroom("quarantine", "drop", "circle/1.png")
+    before = looked_at.overrides.read_text()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.fsync", fail)
+        code, _, error = darkroom("quarantine", "drop", "circle/2.png")
+    assert code == 1
+    assert "overrides.csv cannot be written: No space left on device; free space" in error
+    assert looked_at.overrides.read_text() == before
+
+
+def fail(_: int) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -1,9 +1,11 @@
 """Demos: exact bytes, all or nothing, checksums, and a download that fails."""
 
 import dataclasses
+import errno
 import gc
 import gzip
 import hashlib
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -16,7 +18,7 @@ import pytest
 
 from pipeline.collection import demos
 from pipeline.collection.demos import FASHION_MNIST, Checksums, IdxSet
-from pipeline.errors import SourceError
+from pipeline.errors import SourceError, StorageError
 from pipeline.params import DataParams, Params
 from pipeline.yaml_file import read_yaml
 
@@ -178,6 +180,21 @@ def test_a_failed_download_says_what_to_do(url: str, site: IdxSet, tmp_path: Pat
     assert "\n" not in message
     assert not (tmp_path / "tiny.gz").exists()
     gc.collect()
+
+
+def test_a_full_disk_is_not_the_fault_of_the_site(
+    site: IdxSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("pooch.retrieve", fail)
+    with (
+        pytest.raises(StorageError, match="raw cannot be written: No space left on device; free space"),
+        demos.fill_whole(tmp_path / "raw") as folder,
+    ):
+        demos.fetch(site, folder)
+    assert list_everything(tmp_path / "raw") == []
 
 
 def test_an_installed_package_is_copied(tmp_path: Path) -> None:

@@ -97,6 +97,19 @@ def test_a_shard_has_its_room_before_a_picture_is_written(tmp_path: Path) -> Non
         assert part.stat().st_blocks * 512 >= 100 * 64 * 64 * 3
 
 
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP])
+def test_a_disk_that_cannot_promise_room_is_used_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    write(tmp_path / "a", [0])
+    monkeypatch.setattr(os, "posix_fallocate", refuse)
+    write(tmp_path / "b", [0])
+    assert read_files(tmp_path / "a") == read_files(tmp_path / "b")
+
+
 @pytest.mark.parametrize("name", ["pwrite", "posix_fallocate", "fsync"])
 def test_a_disk_that_fails_is_one_line_and_leaves_no_shard(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str

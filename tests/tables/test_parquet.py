@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline import tables
-from pipeline.errors import DataError
+from pipeline.errors import DataError, StorageError
 from pipeline.tables.extra import EXTRA
 from pipeline.tables.parquet import build_table, read_table, write_table
 from pipeline.tables.raw_manifest import RAW_MANIFEST
@@ -122,7 +122,7 @@ def test_a_failed_write_leaves_the_old_table(tmp_path: Path, monkeypatch: pytest
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("pipeline.tables.parquet.pq.write_table", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(StorageError, match="No space left on device; free space"):
         write_table(build_table([], SPLIT, sort_by="id"), path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]

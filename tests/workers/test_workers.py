@@ -1,5 +1,6 @@
 """The ordered map in worker processes: order, bounds, faults, and no process left behind."""
 
+import contextlib
 import errno
 import functools
 import math
@@ -26,9 +27,9 @@ from pipeline.workers import WORKERS_VARIABLE, count_workers, ordered_map, proce
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses before another try are short."""
-    monkeypatch.setattr(process, "PAUSES_S", [0.05, 0.1, 0.1])
+    monkeypatch.setattr(process, "PAUSES_S", (0.05, 0.1, 0.1))
     monkeypatch.setattr(process, "_LAST_WORDS_S", 0.3)
-    monkeypatch.setattr(workers, "_PAUSES_ALONE_S", [0.05, 0.1])
+    monkeypatch.setattr(workers, "_PAUSES_ALONE_S", (0.05, 0.1))
 
 
 def number_items(n: int) -> Iterator[tuple[str, int]]:
@@ -152,7 +153,7 @@ def test_a_worker_that_cannot_start_loses_no_item(monkeypatch: pytest.MonkeyPatc
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("number", [errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.E2BIG])
+@pytest.mark.parametrize("number", [errno.EAGAIN, errno.ENOMEM])
 def test_a_system_that_starts_no_process_is_one_line(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise OSError(number, os.strerror(number))
@@ -186,8 +187,7 @@ def kill_at_first(count: int, folder: str, item: int) -> int:
     return item
 
 
-@pytest.mark.parametrize("n_workers", [1, 3])
-@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize(("count", "n_workers"), [(1, 3), (2, 1), (3, 3)])
 def test_what_is_killed_from_outside_for_a_while_costs_nothing(
     count: int, n_workers: int, tmp_path: Path
 ) -> None:
@@ -207,15 +207,20 @@ def test_what_is_killed_even_alone_is_given_up_with_that_reason(tmp_path: Path) 
     assert len((tmp_path / "tries").read_text().split()) == 4  # in its chunk, by itself, and twice alone
 
 
+def find_workers(parent: int) -> list[psutil.Process]:
+    """The worker processes of a process that live."""
+    found = []
+    for child in psutil.Process(parent).children():
+        with contextlib.suppress(psutil.Error):  # it has just ended
+            found += [child] if "pipeline.workers" in child.cmdline() else []
+    return found
+
+
 def count_siblings(folder: str, item: int) -> int:
     """Item 3 is killed twice, then says how many workers there are beside its own; the others are slow."""
     time.sleep(0.02)
     kill_at_first(2, folder, item)
-    parent = psutil.Process(os.getppid())
-    mine = [
-        one for one in parent.children() if "pipeline.workers" in one.cmdline() and one.pid != os.getpid()
-    ]
-    return len([one for one in mine if one.status() != "zombie"]) if item == 3 else -1
+    return len(find_workers(os.getppid())) - 1 if item == 3 else -1
 
 
 def test_nothing_else_runs_beside_what_is_tried_alone(tmp_path: Path) -> None:
@@ -226,17 +231,17 @@ def test_nothing_else_runs_beside_what_is_tried_alone(tmp_path: Path) -> None:
     assert dict(found)["ticket 3"] == 0
 
 
-def test_random_kills_cost_no_item() -> None:
+def test_random_kills_cost_no_item(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a short lack of memory does: it ends one worker after another."""
+    monkeypatch.setattr(process, "PAUSES_S", (0.5, 1.0, 2.0))  # a loaded machine is slow to start them
     is_over = threading.Event()
 
     def kill() -> None:
-        for _ in range(12):
-            workers = [one for one in psutil.Process().children() if "pipeline.workers" in one.cmdline()]
-            if workers:
-                random.choice(workers).kill()
-            if is_over.wait(0.15):
+        for _ in range(8):
+            if is_over.wait(0.4):
                 return
+            if found := find_workers(os.getpid()):
+                random.choice(found).kill()
 
     killer = threading.Thread(target=kill)
     killer.start()
@@ -261,6 +266,11 @@ def test_a_lack_of_memory_inside_a_worker_is_as_a_kill() -> None:
     assert why == "its process was killed, as happens when memory runs out"
 
 
+def test_an_item_that_cannot_be_sent_is_a_bug() -> None:
+    with pytest.raises((AttributeError, TypeError), match="pickle"):
+        list(ordered_map(id, [(0, lambda: 0)], n_bytes=measure, n_workers=1, lost=lambda _, why: 0))
+
+
 def garble(data: bytes) -> None:
     """Write into whatever pipe this process has beside its standard streams."""
     for link in Path("/proc/self/fd").iterdir():
@@ -268,9 +278,8 @@ def garble(data: bytes) -> None:
             os.write(int(link.name), data)
 
 
-@pytest.mark.parametrize("data", [pytest.param(b"x", id="a byte"), pytest.param(bytes(99), id="many")])
-def test_an_answer_that_is_garbled_is_not_waited_for(data: bytes) -> None:
-    found = ordered_map(garble, [(0, data)], n_bytes=measure, n_workers=1, lost=lambda _, why: why)
+def test_an_answer_that_is_garbled_is_not_waited_for() -> None:
+    found = ordered_map(garble, [(0, b"x")], n_bytes=measure, n_workers=1, lost=lambda _, why: why)
     assert list(found) == [(0, "its process was not understood: its answer was garbled")]
 
 
