@@ -20,7 +20,7 @@ from pathlib import Path
 
 from benchmarks.hostile_files import list_cases
 from pipeline.errors import DarkroomError
-from pipeline.params import load_params
+from pipeline.params_file import load_params
 from pipeline.paths import Paths, project_root
 
 MAX_SECONDS, MAX_MB, MAX_CHARACTERS, GIVE_UP_SECONDS = 20, 1024, 2000, 120
