@@ -9,6 +9,8 @@ Run     python -m pipeline.stages.train; DARKROOM_DEVICE=auto|cpu|gpu, DARKROOM_
 Cost    importing Keras (about 8 s), then docs/benchmarks.md
 """
 
+from pathlib import Path
+
 from pipeline.backend.device import set_up_device
 from pipeline.backend.precision import BITS
 from pipeline.images.recipe import Recipe
@@ -16,7 +18,7 @@ from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.runner import Metrics, run_stage
 from pipeline.serving.settings import Settings, save_classifier
-from pipeline.tracking.lineage import Lineage
+from pipeline.tracking.lineage import Lineage, compute_md5
 from pipeline.tracking.runs import Run
 from pipeline.training.history import CURVES, Row, find_best_row, write_history
 from pipeline.training.policy import read_policy
@@ -40,7 +42,7 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
         policy=read_policy(paths.policy),
         params=params.train,
         computation=computation,
-        inputs=Lineage(paths).list_inputs("train"),
+        inputs=Lineage(paths).list_inputs("train") | {"weights": hash_weights(params.train.weights)},
         cache=paths.cache,
         on_epoch=log_curves,
     )
@@ -66,6 +68,11 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
         "val/loss": float(best["val_loss"]),
         "val/accuracy": float(best["val_accuracy"]),
     }
+
+
+def hash_weights(weights: str | None) -> str:
+    """The md5 of a file of weights: its path alone would let another file continue the same training."""
+    return compute_md5(Path(weights)) if weights and Path(weights).is_file() else ""
 
 
 if __name__ == "__main__":

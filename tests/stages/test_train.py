@@ -222,3 +222,12 @@ def test_an_unknown_network(project: Paths, params_of: ParamsOf) -> None:
     params = params_of(clean={"image_hw": [8, 8], "channels": 1}, train=SMALL | {"model": "conv5"})
     with pytest.raises(ModelError, match=r"got 'conv5' \(did you mean conv"):
         train.main(params, project, Untracked())
+
+
+def test_another_file_of_weights_is_another_training(tmp_path: Path) -> None:
+    file = tmp_path / "a.weights.h5"
+    file.write_bytes(b"one")
+    before = train.hash_weights(str(file))
+    file.write_bytes(b"two")
+    assert train.hash_weights(str(file)) != before
+    assert [train.hash_weights(name) for name in (None, "imagenet")] == ["", ""]
