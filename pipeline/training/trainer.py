@@ -15,6 +15,7 @@ import numpy as np
 
 from pipeline.backend import precision
 from pipeline.backend.device import share_batches
+from pipeline.backend.logs import translate_log_errors
 from pipeline.backend.streaming import choose_jit, stream
 from pipeline.collection.pictures import Pictures
 from pipeline.models import build_model, cut_to_logits, find_backbone, find_head, is_pretrainable
@@ -161,20 +162,22 @@ def run_phase(
         return
     optimizer, last_epoch = trained.optimizer, state.phase_start + phase.n_epochs
     n_pictures, patience = len(phase.pictures), params.patience
-    trained.fit(
-        stream(fed),
-        validation_data=stream(validated),
-        initial_epoch=len(state.rows),
-        epochs=last_epoch,
-        verbose=0,
-        shuffle=False,  # `fed` shuffles; Keras would use Python's global generator
-        callbacks=[
-            EpochOrder(fed),
-            EpochKeeper(state, model=model, optimizer=optimizer, last_epoch=last_epoch, patience=patience),
-            EpochReporter(state, optimizer=optimizer, n_pictures=n_pictures, last_epoch=last_epoch),
-            *log_to_tensorboard(places.tensorboard),
-        ],
-    )
+    callbacks = [
+        EpochOrder(fed),
+        EpochKeeper(state, model=model, optimizer=optimizer, last_epoch=last_epoch, patience=patience),
+        EpochReporter(state, optimizer=optimizer, n_pictures=n_pictures, last_epoch=last_epoch),
+        *log_to_tensorboard(places.tensorboard),
+    ]
+    with translate_log_errors(places.tensorboard):
+        trained.fit(
+            stream(fed),
+            validation_data=stream(validated),
+            initial_epoch=len(state.rows),
+            epochs=last_epoch,
+            verbose=0,
+            shuffle=False,  # `fed` shuffles; Keras would use Python's global generator
+            callbacks=callbacks,
+        )
 
 
 def feed(phase: Phase, params: TrainParams, *, first_epoch: int, n_replicas: int) -> tuple[Batches, Batches]:
