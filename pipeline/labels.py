@@ -29,15 +29,6 @@ def read_class_names(path: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-def shorten(text: str, n_characters: int) -> str:
-    """Text on one line, cut in its middle to `n_characters`."""
-    line = " ".join(text.split())
-    if len(line) <= n_characters:
-        return line
-    half = (n_characters - 1) // 2
-    return f"{line[: n_characters - 1 - half]}…{line[len(line) - half :]}"
-
-
 def metric_name(*parts: str) -> str:
     """Parts joined by "/", each made of the characters that MLflow allows (letters, digits, _ - . and space).
 

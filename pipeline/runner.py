@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import NoReturn
 
+from pipeline.characters import escape
 from pipeline.errors import DarkroomError
 from pipeline.metrics_file import round_metrics, write_metrics
 from pipeline.params import Params
@@ -78,9 +79,17 @@ def execute(name: str, main: StageMain, paths: Paths) -> None:
 
 def set_up_logging() -> None:
     """Log to stderr: coloured on a terminal, plain lines in a pipe; other libraries log from warnings up."""
-    logging.basicConfig(level=logging.WARNING, handlers=[_make_handler()], format="%(message)s", force=True)
+    handler = _make_handler()
+    handler.addFilter(_escape_lines)
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], format="%(message)s", force=True)
     for name in ("darkroom", "pipeline", "__main__"):
         logging.getLogger(name).setLevel(logging.INFO)
+
+
+def _escape_lines(record: logging.LogRecord) -> bool:
+    """Write out what a terminal would obey; names from anywhere are in log lines."""
+    record.msg, record.args = "\n".join(map(escape, record.getMessage().split("\n"))), None
+    return True
 
 
 def _make_handler() -> logging.Handler:

@@ -106,3 +106,12 @@ def test_bad_params_are_one_line_and_exit_1(project: Paths) -> None:
         "ERROR split: params.yaml: clean.channels is missing; clean.chanels is not a known key "
         "(did you mean channels?)"
     ]
+
+
+def test_a_log_line_holds_nothing_that_a_terminal_obeys(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(logging.root, "handlers", [])
+    runner.set_up_logging()
+    logging.getLogger("darkroom").warning("a class %s:\n%s", "\x1b[2Jb\u202e", "next line")
+    assert capsys.readouterr().err == "WARNING a class \\x1b[2Jb\\xe2\\x80\\xae:\nnext line\n"

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.characters import cut
 from pipeline.errors import DataError
 from pipeline.evidence.metrics import SCORES
-from pipeline.labels import read_class_names, shorten
+from pipeline.labels import read_class_names
 from pipeline.params import PromoteParams
 from pipeline.promotion.gate import Decision, Floors, decide
 from pipeline.tables.parquet import read_table
@@ -132,7 +133,7 @@ def _find_common(challenger: Exam, champion: Exam | None) -> tuple[Ints, Ints, s
 def _name_classes(exam: Exam, other: Exam) -> str:
     """The classes that only this exam has, at most three by name."""
     own = [name for name in exam.class_names if name not in other.class_names]
-    named = ", ".join(shorten(name, _MAX_NAME) for name in own[:_N_NAMED])
+    named = ", ".join(cut(name, _MAX_NAME) for name in own[:_N_NAMED])
     more = f" and {len(own) - _N_NAMED} more" if len(own) > _N_NAMED else ""
     return f"{len(own)} other classes ({named}{more})" if own else "no other class"
 
