@@ -27,7 +27,7 @@ from pipeline.storage import write_whole
 from pipeline.tracking import registry, rows
 from pipeline.tracking.connection import connect
 from pipeline.tracking.lineage import UPSTREAM, Lineage, compute_md5
-from pipeline.tracking.packaging import EXAM, log_model
+from pipeline.tracking.packaging import EXAM, LoggedModel, log_model
 from pipeline.tracking.runs import ENTRY_TAG, STAGE_TAG, Run, Tracked, create_run, end_killed_runs
 from pipeline.training.history import read_history
 
@@ -68,11 +68,13 @@ def _make_row(
     used = check_params(lineage.list_used_params(), paths.dvc_lock.name)
     name = os.environ.get("DVC_EXP_NAME") or f"state-{state[:8]}"
     with rows.open_row(client, paths.root, name, state) as row:
-        _fill(row, used, paths, lineage)
+        row.log_params(used.flatten())
+        model = _log_model(client, row, paths, lineage)
+        _fill(row, model, paths, lineage)
         if used.flatten() == params.flatten():  # otherwise the file is of the next run
             row.log_artifact(paths.params)
         _link_stages(client, row, used, paths, lineage)
-        version = _register(client, row, params.promote, paths, lineage)
+        version = registry.register_version(client, params.promote.model_name, model=model, run_id=row.run_id)
         for _ in range(_N_TRIES):
             decision = _examine(client, version, params.promote, paths)
             row.log_metrics({f"promote/{name}": value for name, value in _measure(decision).items()})
@@ -92,12 +94,12 @@ def _make_row(
     return decision
 
 
-def _fill(row: Tracked, params: Params, paths: Paths, lineage: Lineage) -> None:
+def _fill(row: Tracked, model: LoggedModel, paths: Paths, lineage: Lineage) -> None:
     """Log all that the stages left on disk, so the row is whole even if every stage came from cache."""
     lineage.check_folders({str(paths.figures(stage).relative_to(paths.root)) for stage in UPSTREAM})
-    row.log_params(params.flatten())
     for stage in UPSTREAM:
-        row.log_metrics({f"{stage}/{name}": value for name, value in _read_metrics(paths, stage).items()})
+        metrics = {f"{stage}/{name}": value for name, value in _read_metrics(paths, stage).items()}
+        row.log_metrics(metrics, model_id=model.id if stage == "evaluate" else None)
         if paths.figures(stage).is_dir():
             row.log_artifact(paths.figures(stage), f"{stage}/figures")
     for point in read_history(paths.history):
@@ -146,10 +148,10 @@ def _rebuild(client: "MlflowClient", stage: str, entry: str, params: Params, pat
     return run.run_id
 
 
-def _register(
-    client: "MlflowClient", row: Tracked, params: PromoteParams, paths: Paths, lineage: Lineage
-) -> registry.Version:
-    """Log and register the very model that dvc.lock recorded, with its answers beside it.
+def _log_model(client: "MlflowClient", row: Tracked, paths: Paths, lineage: Lineage) -> LoggedModel:
+    """Log the very model that dvc.lock recorded, with its answers beside it.
+
+    This comes before the metrics: MLflow would ask for the history of each metric in the row, one by one.
 
     Raises:
         PromotionError: the folder holds another model.
@@ -164,8 +166,7 @@ def _register(
         exam.mkdir()
         for file in (paths.predictions, paths.classes):
             shutil.copy(file, exam)
-        model = log_model(client, row.run_id, copy, exam=exam)
-    return registry.register_version(client, params.model_name, model=model, model_md5=md5, run_id=row.run_id)
+        return log_model(client, row.run_id, copy, md5=md5, exam=exam)
 
 
 def _examine(

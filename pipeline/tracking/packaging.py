@@ -12,19 +12,23 @@ EXAM_FILES = ("predictions.parquet", "classes.json")
 
 
 class LoggedModel(NamedTuple):
-    """A model in MLflow: its id, and the URI under which it is registered."""
+    """A model in MLflow: its id, the URI under which it is registered, DVC's md5 of its classifier folder."""
 
     id: str
     uri: str
+    md5: str = ""
 
 
-def log_model(client: "MlflowClient", run_id: str, folder: Path, *, exam: Path | None = None) -> LoggedModel:
+def log_model(
+    client: "MlflowClient", run_id: str, folder: Path, *, md5: str = "", exam: Path | None = None
+) -> LoggedModel:
     """Log a classifier folder under a run as a pyfunc that takes encoded pictures.
 
     The package itself travels with the model (`code_paths`), so decoding and resizing are what they were in
     training. Requirements are the installed versions; inferring them would take 20 s.
 
     Args:
+        md5: DVC's md5 of the folder, where it is known.
         exam: a folder of this name with the answers to the test pictures, which then last like the model.
     """
     from mlflow import pyfunc
@@ -45,7 +49,7 @@ def log_model(client: "MlflowClient", run_id: str, folder: Path, *, exam: Path |
         code_paths=[str(package)],
         pip_requirements=_list_requirements(),
     )
-    return LoggedModel(str(info.model_id), str(info.model_uri))
+    return LoggedModel(str(info.model_id), str(info.model_uri), md5)
 
 
 def _list_requirements() -> list[str]:

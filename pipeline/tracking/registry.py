@@ -53,30 +53,27 @@ def find_champion(client: "MlflowClient", model_name: str) -> Version | None:
     return version
 
 
-def register_version(
-    client: "MlflowClient", model_name: str, *, model: LoggedModel, model_md5: str, run_id: str
-) -> Version:
+def register_version(client: "MlflowClient", model_name: str, *, model: LoggedModel, run_id: str) -> Version:
     """The version of a model, registered unless the registry holds this very model already.
 
     A version that a killed promotion left, or whose logged model is gone, is none. Where two processes
     register one model together, the first version stays.
 
     Args:
-        model_md5: DVC's md5 of the classifier folder.
         run_id: the row that it belongs to.
     """
     from mlflow.exceptions import MlflowException
 
-    if known := _find_usable(client, model_name, model_md5, run_id):
+    if known := _find_usable(client, model_name, model.md5, run_id):
         return known[0]
     try:
         client.create_registered_model(model_name)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise PromotionError(f"cannot register the model {model_name!r}: {one_line(error)}") from None
-    tags = {MODEL_TAG: model_md5, RUN_TAG: run_id}
+    tags = {MODEL_TAG: model.md5, RUN_TAG: run_id}
     made = client.create_model_version(model_name, model.uri, run_id, tags=tags, model_id=model.id)
-    first = _find_usable(client, model_name, model_md5, run_id)[0]
+    first = _find_usable(client, model_name, model.md5, run_id)[0]
     if first.number != int(made.version):
         client.delete_model_version(model_name, made.version)
     return first

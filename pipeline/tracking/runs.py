@@ -81,14 +81,18 @@ class Tracked:
     is_strict: bool = False
     is_lost: bool = field(default=False, init=False)
 
-    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """As `Run.log_metrics`, in calls of at most 1,000 metrics."""
+    def log_metrics(
+        self, metrics: Mapping[str, float], step: int | None = None, *, model_id: str | None = None
+    ) -> None:
+        """As `Run.log_metrics`, in calls of at most 1,000; with `model_id`, of that logged model too."""
         import time
 
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
-        batch = [Metric(name, float(value), now, step or 0) for name, value in metrics.items()]
+        batch = [
+            Metric(name, float(value), now, step or 0, model_id=model_id) for name, value in metrics.items()
+        ]
         for start in range(0, len(batch), _METRICS_A_CALL):
             part = batch[start : start + _METRICS_A_CALL]
             self._say(self.client.log_batch, self.run_id, metrics=part)
@@ -143,9 +147,7 @@ class Tracked:
             if self.is_strict:
                 raise TrackingError(f"MLflow stopped answering: {one_line(error)}") from None
             self.is_lost = True
-            _log.warning(
-                "the tracking server stopped answering; the work continues without it: %s", one_line(error)
-            )
+            _log.warning("MLflow stopped answering; the work continues without it: %s", one_line(error))
 
 
 def create_run(

@@ -20,16 +20,15 @@ def row(client: "MlflowClient", root: Path) -> Tracked:
     return create_run(client, root, "state", row=True, tags={})
 
 
-def log(client: "MlflowClient", run_id: str) -> LoggedModel:
+def log(client: "MlflowClient", run_id: str, md5: str) -> LoggedModel:
     """A logged model that is ready, of no files."""
     made = client.create_logged_model(client.get_run(run_id).info.experiment_id, "m", run_id)
     client.finalize_logged_model(made.model_id, "READY")
-    return LoggedModel(made.model_id, f"models:/{made.model_id}")
+    return LoggedModel(made.model_id, f"models:/{made.model_id}", md5)
 
 
 def add(client: "MlflowClient", name: str, md5: str, run_id: str) -> registry.Version:
-    model = log(client, run_id)
-    return registry.register_version(client, name, model=model, model_md5=md5, run_id=run_id)
+    return registry.register_version(client, name, model=log(client, run_id, md5), run_id=run_id)
 
 
 def test_no_champion_before_the_first(client: "MlflowClient", row: Tracked) -> None:
