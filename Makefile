@@ -58,8 +58,12 @@ bench-train: .bench/mnist ## the figures of training; about three hours. Needs n
 	python -m benchmarks.training
 	python -m benchmarks.scans
 
-bench-faults: | install-dev ## 250 failed writes and 350 kills at work, in the real chain; about 45 minutes. Needs a C compiler
+bench-faults: | install-dev ## failed writes, kills at work, hostile inputs, interleavings; about two hours. Needs a C compiler
 	python -m benchmarks.faults
+	DARKROOM_KILLS=1000 pytest -q tests/test_server_story.py
+	python -m benchmarks.interleavings
+	python -m benchmarks.hostile
+	python -m benchmarks.load
 
 install: $(INSTALLED) ## what `make run` needs
 

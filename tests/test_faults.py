@@ -39,7 +39,6 @@ def test_a_disk_that_fails(stand: Stand, fault: Fault) -> None:
     assert outcome.ended.code == (0 if fault.how == "short" else 1)
 
 
-@pytest.mark.xfail(reason="the next run of a stage does not yet end the run that was killed", strict=True)
 @pytest.mark.parametrize("fault", KILLS, ids=str)
 def test_killed_at_work(stand: Stand, fault: Fault) -> None:
     outcome = stand.try_fault(fault)

@@ -231,7 +231,7 @@ def show(state: State, words: Sequence[str], png: Path) -> list[dict[str, Any]]:
 def _make_tile(data: bytes, formats: Sequence[str], max_pixels: int) -> Any:
     try:
         return make_thumbnail(data, side_px=_SHOWN_PX, formats=formats, max_pixels=max_pixels)
-    except ImageError:
+    except (ImageError, MemoryError):
         return draw_blank_tile(_SHOWN_PX)
 
 

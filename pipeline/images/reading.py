@@ -98,7 +98,7 @@ def check_formats(formats: Sequence[str]) -> None:
 
 @contextmanager
 def translate_faults() -> Iterator[None]:
-    """Turn what Pillow raises on a bad file into an ImageError."""
+    """Turn what Pillow raises on a bad file into an ImageError; a lack of memory is not the file's fault."""
     from PIL import Image
 
     try:
@@ -106,8 +106,6 @@ def translate_faults() -> Iterator[None]:
     except Image.DecompressionBombError as error:
         n_pixels = int(re.findall(r"\d+", str(error))[0])
         raise _refuse_pixels(n_pixels, _limit.get() or 2 * (Image.MAX_IMAGE_PIXELS or n_pixels)) from None
-    except MemoryError:
-        raise ImageError("unreadable", "there is not enough memory to decode it") from None
     except _BAD_FILE as error:
         words = " ".join(re.sub(r"<[^>]*>", "file", str(error)).split())[:160]
         is_cut = isinstance(error, EOFError) or "truncated" in words.lower()

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.backend.inference import BATCH_SIZE, compute_outputs, switch_on_onednn
-from pipeline.errors import ModelError, one_line
+from pipeline.errors import ImageError, ModelError, one_line
 from pipeline.images.picture import develop
 from pipeline.paths import load_json
 from pipeline.serving.model_file import load_network
@@ -79,9 +79,12 @@ class Classifier:
         """The picture [height, width, channels] of an encoded image, as in the clean stage.
 
         Raises:
-            ImageError: it cannot be decoded.
+            ImageError: it cannot be decoded, or there is not enough memory to do it.
         """
-        return develop(encoded, self.settings.recipe)
+        try:
+            return develop(encoded, self.settings.recipe)
+        except MemoryError:
+            raise ImageError("unreadable", "there is not enough memory to decode it") from None
 
     def predict_pictures(self, pictures: Uint8) -> Float32:
         """Class probabilities [n, n_classes] of developed pictures, uint8 [n, height, width, channels]."""

@@ -11,7 +11,7 @@ from pipeline.images.recipe import Recipe
 from pipeline.storage import write_whole
 
 MODEL_FILE, SETTINGS_FILE = "model.keras", "classifier.json"
-_METADATA = "metadata.json"
+_METADATA, _CONFIG, _SHARED = "metadata.json", "config.json", "shared_object_id"  # in the archive
 
 
 @dataclass(frozen=True)
@@ -49,19 +49,36 @@ def save_classifier(model: Any, settings: Settings, folder: Path) -> None:
     """Write a classifier folder from a `keras.Model`; each file appears whole."""
     with write_whole(folder / MODEL_FILE) as temporary:
         model.save(temporary)
-        temporary.write_bytes(remove_dates(temporary.read_bytes()))
+        temporary.write_bytes(make_reproducible(temporary.read_bytes()))
     with write_whole(folder / SETTINGS_FILE) as temporary:
         text = json.dumps(asdict(settings), indent=1, sort_keys=True, ensure_ascii=False)
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
-def remove_dates(archive: bytes) -> bytes:
-    """A .keras archive without the dates that Keras writes into it, so that equal weights are equal bytes."""
+def make_reproducible(archive: bytes) -> bytes:
+    """A .keras archive without what differs between equal models: equal weights are equal bytes.
+
+    Keras writes dates into it, and addresses in memory as the numbers of shared objects.
+    """
     written = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(archive)) as before, zipfile.ZipFile(written, "w") as after:
         for name in sorted(before.namelist()):
             data = before.read(name)
             if name == _METADATA:
                 data = json.dumps(json.loads(data) | {"date_saved": ""}, sort_keys=True).encode()
+            elif name == _CONFIG:
+                data = json.dumps(_number_shared(json.loads(data), {})).encode()
             after.writestr(zipfile.ZipInfo(name), data)
     return written.getvalue()
+
+
+def _number_shared(config: Any, numbers: dict[int, int]) -> Any:
+    """A Keras configuration in which shared objects are numbered from 1, in their order."""
+    if isinstance(config, list):
+        return [_number_shared(one, numbers) for one in config]
+    if not isinstance(config, dict):
+        return config
+    found = {key: _number_shared(value, numbers) for key, value in config.items()}
+    if _SHARED in found:
+        found[_SHARED] = numbers.setdefault(found[_SHARED], len(numbers) + 1)
+    return found

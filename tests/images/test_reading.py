@@ -171,7 +171,6 @@ def test_bad_files_have_a_reason(data: bytes, reason: str) -> None:
         pytest.param(SyntaxError("broken PNG file"), "corrupt", id="SyntaxError"),
         pytest.param(struct.error("unpack requires 4 bytes"), "corrupt", id="struct.error"),
         pytest.param(zlib.error("incorrect header check"), "corrupt", id="zlib.error"),
-        pytest.param(MemoryError(), "unreadable", id="MemoryError"),
         pytest.param(EOFError("no more images"), "truncated", id="EOFError"),
         pytest.param(OSError("image file is truncated (3 bytes)"), "truncated", id="OSError"),
         pytest.param(Image.DecompressionBombError("size (9 pixels)"), "too_many_pixels", id="bomb"),
@@ -182,6 +181,11 @@ def test_whatever_pillow_raises_has_a_reason(error: Exception, reason: str) -> N
         raise error
     assert caught.value.refusal.reason == reason
     assert str(caught.value)
+
+
+def test_a_lack_of_memory_is_no_fact_about_the_file() -> None:
+    with pytest.raises(MemoryError), translate_faults():
+        raise MemoryError
 
 
 SQUARE = draw_noise(40, 40)
