@@ -179,7 +179,9 @@ def _develop(files: Mapping[str, File], source: Source, work: Work) -> Iterator[
 
 
 def _report_change(what: str) -> SourceError:
-    return SourceError(f"the source has changed since validate: {what}; run `dvc repro` to validate it again")
+    return SourceError(
+        f"the source has changed since validate: {what}; run `dvc repro -f validate`, then `dvc repro`"
+    )
 
 
 def _sort_repairs(repairs: set[str]) -> tuple[str, ...]:

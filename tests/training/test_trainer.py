@@ -158,12 +158,12 @@ def test_what_comes_back_computes_in_float32(
 
 def test_a_loss_that_is_no_number(train: Callable[..., tuple[Any, list[Row]]], tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path, "a")
-    with pytest.raises(ModelError, match=r"loss is nan in epoch 1 at learning rate 1e\+30; lower"):
+    with pytest.raises(ModelError, match=r"loss is (nan|inf) in epoch 1 at learning rate 1000; lower"):
         train(
-            learning_rate=1e30,
+            learning_rate=1000.0,
             schedule="constant",
             warmup_epochs=0.0,
-            optimizer="adam",
+            optimizer="sgd",
             places=Places(checkpoints),
         )
     assert checkpoints.load() is None
