@@ -211,7 +211,7 @@ def test_a_source_that_changed_since_validate_stops(
 ) -> None:
     look(project)
     meddle(project)
-    with pytest.raises(SourceError, match=f"has changed since validate: {message}; run `dvc repro`"):
+    with pytest.raises(SourceError, match=f"has changed since validate: {message}; run `dvc repro -f validate`, then"):
         clean.main(params, project, Untracked())
     assert not list(project.stage("clean").rglob("*.npy*"))
 
