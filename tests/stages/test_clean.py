@@ -211,7 +211,9 @@ def test_a_source_that_changed_since_validate_stops(
 ) -> None:
     look(project)
     meddle(project)
-    with pytest.raises(SourceError, match=f"has changed since validate: {message}; run `dvc repro -f validate`, then"):
+    with pytest.raises(
+        SourceError, match=f"has changed since validate: {message}; run `dvc repro -f validate`"
+    ):
         clean.main(params, project, Untracked())
     assert not list(project.stage("clean").rglob("*.npy*"))
 
