@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import PromotionError
+from pipeline.errors import PromotionError, one_line
 from pipeline.params import Params, PromoteParams
 from pipeline.params_file import check_params
 from pipeline.paths import Paths, read_json
@@ -160,7 +160,10 @@ def _log_model(client: "MlflowClient", row: Tracked, paths: Paths, lineage: Line
     md5 = lineage.list_outs("train")[folder]
     with tempfile.TemporaryDirectory() as scratch:
         copy, exam = Path(scratch) / "classifier", Path(scratch) / EXAM
-        shutil.copytree(paths.classifier, copy)
+        try:
+            shutil.copytree(paths.classifier, copy)
+        except OSError as error:
+            raise PromotionError(f"{folder} cannot be copied to {scratch}: {one_line(error)}") from None
         if compute_md5(copy) != md5:
             raise PromotionError(f"{folder} is not what dvc.lock recorded for train; run `dvc repro`")
         exam.mkdir()

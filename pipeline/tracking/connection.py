@@ -106,13 +106,13 @@ def find_experiment(client: "MlflowClient", root: Path, name: str) -> str:
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """Turn what MLflow raises when it is unreachable or refuses into a TrackingError of one line."""
+    """Turn what MLflow raises when it is away, refuses or cannot write into a TrackingError of one line."""
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
-    except (MlflowException, SQLAlchemyError) as error:
+    except (MlflowException, SQLAlchemyError, OSError) as error:
         raise TrackingError(f"MLflow failed or refused: {one_line(error)}") from None
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import InputError
+from pipeline.errors import DarkroomError, InputError
 from pipeline.params import DataParams, Params
 from pipeline.paths import Paths
 from pipeline.tracking.lineage import Lineage, compute_md5, show_value
@@ -56,16 +56,22 @@ class Inputs:
         Raises:
             InputError: something was edited meanwhile; the message says what.
         """
-        now = Inputs.read(self.lineage.paths, self.stage)
-        changes = [*_compare_params(self.params, now.params), *_compare_files(self.files, now.files)]
-        if self.stamp_source(params) != source:
-            changes.append(f"the source {params.data.source} was changed")
+        try:
+            changes = self._find_changes()
+            if self.stamp_source(params) != source:
+                changes.append(f"the source {params.data.source} was changed")
+        except DarkroomError as error:  # params.yaml is no YAML any more, or the source is gone
+            changes = [str(error)]
         if changes:
             self.withdraw_outputs()
             raise InputError(
                 f"{'; '.join(changes[:3])} while {self.stage} ran, so its result is neither of before nor of "
                 "now and was removed; run `dvc repro` again"
             )
+
+    def _find_changes(self) -> list[str]:
+        now = Inputs.read(self.lineage.paths, self.stage)
+        return [*_compare_params(self.params, now.params), *_compare_files(self.files, now.files)]
 
     def withdraw_outputs(self) -> None:
         """Remove what the stage wrote."""

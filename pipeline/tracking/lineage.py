@@ -51,7 +51,7 @@ class Lineage:
         """The hash of the entry that dvc.lock will hold for a stage that has just written its outputs.
 
         Raises:
-            OSError: a dependency or output of the stage does not exist.
+            PromotionError: a dependency or output of the stage does not exist.
         """
         return _hash(self.list_inputs(stage) | {"outs": self._hash_files(self.list_out_paths(stage))})
 
@@ -167,13 +167,20 @@ class Lineage:
         """What a stage's lock entry will hold besides outputs: command, parameters, md5s of dependencies.
 
         Raises:
-            OSError: a dependency does not exist.
+            PromotionError: a dependency does not exist.
         """
         deps = self._hash_files(self.list_deps(stage))
         return {"cmd": self._stages[stage]["cmd"], "deps": deps, "params": self.list_params(stage)}
 
     def _hash_files(self, paths: set[str]) -> dict[str, str]:
-        return {path: self._known.get(path) or compute_md5(self.paths.root / path) for path in sorted(paths)}
+        try:
+            return {
+                path: self._known.get(path) or compute_md5(self.paths.root / path) for path in sorted(paths)
+            }
+        except OSError as error:
+            raise PromotionError(
+                f"{error.filename} cannot be read ({error.strerror}); run `dvc repro`"
+            ) from None
 
     @cached_property
     def _known(self) -> dict[str, str]:

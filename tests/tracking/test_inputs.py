@@ -84,6 +84,16 @@ EDITS: dict[str, tuple[str, Callable[[Paths], object], str]] = {
         lambda paths: paths.overrides.write_text("id,key,action,label,note\n,circle/0.png,drop,,\n"),
         "data/overrides.csv was changed",
     ),
+    "a source that is gone": (
+        "validate",
+        lambda paths: paths.raw.rename(paths.root / "elsewhere"),
+        "the source",
+    ),
+    "parameters that are no YAML": (
+        "validate",
+        lambda paths: paths.params.write_text("a: [1"),
+        "params.yaml is not valid YAML",
+    ),
     "what an earlier stage wrote": (
         "clean",
         lambda paths: (paths.root / "data/validate/docs/index.html").write_text("edited"),
