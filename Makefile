@@ -35,7 +35,7 @@ format: install-dev ## put the code into shape
 
 ui: install ## the MLflow UI on 127.0.0.1
 	@set -a && . mlflow/server.env && set +a && \
-	MLFLOW_BACKEND_STORE_URI="$${MLFLOW_BACKEND_STORE_URI:-sqlite:///$(CURDIR)/mlflow/mlflow.db}" mlflow server
+	MLFLOW_BACKEND_STORE_URI="$${MLFLOW_BACKEND_STORE_URI:-$$(python -m pipeline.tracking.connection)}" mlflow server
 
 # In an environment of its own: CleanVision is AGPL, and neither is needed to use Darkroom.
 .bench/bin/python: | install-dev

@@ -30,7 +30,7 @@ def _as_tuple(value: object) -> object:
 def _check_model_name(name: str) -> str:
     """Raise ValueError unless a name is safe in every registry, in its addresses and in its searches."""
     if not re.fullmatch(r"\w[\w.\- ]*(?<! )", name):
-        raise ValueError(f"letters, digits, '_', '-', '.' and single words are allowed, got {name!r}")
+        raise ValueError(f"letters, digits, '_', '-', '.' and spaces in between are allowed, got {name!r}")
     return name
 
 

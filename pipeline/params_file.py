@@ -52,15 +52,16 @@ def _hides(key: str, value: object) -> bool:
 
 def _describe(fault: Any) -> str:
     key = cut(".".join(str(part) for part in fault["loc"]), 100) or "params"
+    said = fault["msg"].removeprefix("Value error, ")
     match fault["type"]:
         case "extra_forbidden":
             return f"{key} is not a known key{_suggest(fault['loc'])}"
         case "missing":
             return f"{key} is missing"
-        case _ if "got" in fault["msg"]:
-            return f"{key}: {fault['msg']}"
+        case _ if "got" in said:
+            return f"{key}: {said}"
         case _:
-            return f"{key}: {fault['msg']}, got {quote_value(fault['input'])}"
+            return f"{key}: {said}, got {quote_value(fault['input'])}"
 
 
 def _suggest(loc: tuple[str | int, ...]) -> str:

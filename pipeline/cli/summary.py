@@ -67,7 +67,7 @@ def _read(path: Path, root: Path) -> dict[str, Any]:
     try:
         values = load_json(path)
     except FileNotFoundError:
-        raise DataError(f"{path.relative_to(root)} does not exist; run `make run` first") from None
+        raise DataError(f"{path.relative_to(root)} does not exist; run `dvc repro`") from None
     except ValueError:
         raise DataError(f"{path.relative_to(root)} is damaged; run `dvc repro`") from None
     if not isinstance(values, dict):

@@ -56,7 +56,7 @@ class Floors:
         worst = min(class_recall, key=lambda name: (class_recall[name], name))
         if class_recall[worst] < self.min_class_recall:
             found.append(
-                f"recall of class {cut(worst, _MAX_NAME)} {class_recall[worst]:.4f} is below "
+                f"recall of class {cut(worst, _MAX_NAME)!r} {class_recall[worst]:.4f} is below "
                 f"promote.min_class_recall {self.min_class_recall:g}"
             )
         return tuple(found)

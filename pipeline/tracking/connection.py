@@ -73,7 +73,7 @@ def connect(root: Path) -> "MlflowClient":
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
-    for chatter in ("alembic", "mlflow.store.db.utils"):
+    for chatter in ("alembic", "mlflow.store.db.utils", "mlflow.store.model_registry"):
         logging.getLogger(chatter).setLevel(logging.WARNING)
     try:
         mlflow.set_tracking_uri(uri)

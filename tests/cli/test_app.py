@@ -109,5 +109,5 @@ def test_summary_says_how_good_what_was_decided_and_where_to_look(darkroom: Dark
 
 
 def test_summary_before_a_run_says_what_to_run(darkroom: Darkroom) -> None:
-    expected = "error: data/evaluate/metrics.json does not exist; run `make run` first\n"
+    expected = "error: data/evaluate/metrics.json does not exist; run `dvc repro`\n"
     assert darkroom("summary") == (1, "", expected)

@@ -86,7 +86,7 @@ def test_what_is_missing_is_left_out(
 def test_before_a_run_it_says_what_to_run(missing: Path, name: str, tmp_path: Path) -> None:
     write_run(tmp_path)
     (tmp_path / missing).unlink()
-    with pytest.raises(DataError, match=f"^{re.escape(name)} does not exist; run `make run` first$"):
+    with pytest.raises(DataError, match=f"^{re.escape(name)} does not exist; run `dvc repro`$"):
         summarise(Paths(tmp_path))
 
 

@@ -55,7 +55,7 @@ def test_decision_as_dict_is_plain_and_rounded() -> None:
     [
         pytest.param(0.5, {"a": 0.2, "b": 0.9}, [], id="exactly at both floors"),
         pytest.param(0.49, {"a": 0.9}, ["promote.min_accuracy"], id="accuracy"),
-        pytest.param(0.9, {"b": 0.1, "a": 0.1}, ["class a 0.1"], id="worst class, first by name"),
+        pytest.param(0.9, {"b": 0.1, "a": 0.1}, ["class 'a' 0.1"], id="worst class, first by name"),
         pytest.param(0.1, {"a": 0.0}, ["promote.min_accuracy", "promote.min_class_recall"], id="both"),
     ],
 )
