@@ -4,8 +4,8 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from typing import NoReturn
 
 from pipeline.characters import escape
@@ -14,6 +14,7 @@ from pipeline.metrics_file import round_metrics, write_metrics
 from pipeline.params import Params
 from pipeline.params_file import load_params
 from pipeline.paths import Paths, project_root
+from pipeline.storage import lock, make_folder, translate_errors
 from pipeline.tracking.inputs import Inputs
 from pipeline.tracking.runs import ENTRY_TAG, Run, Tracked, Untracked, open_stage_run
 
@@ -21,6 +22,7 @@ Metrics = Mapping[str, float]
 StageMain = Callable[[Params, Paths, Run], Metrics]
 
 _INTERRUPTED = 130
+_LOCKS = ".darkroom/running"  # ignored by Git and DVC
 
 _log = logging.getLogger("darkroom")
 
@@ -56,25 +58,46 @@ def execute(name: str, main: StageMain, paths: Paths) -> None:
     """Run a stage's `main` inside its MLflow run, then write its metrics file.
 
     `train` needs a tracking server. `promote` connects by itself. The other stages continue without a server.
+    One process at a time runs a stage in a folder: a stage outlives DVC where DVC alone was killed.
 
     Raises:
         DarkroomError: as `main` does, and for params or tracking.
     """
     start = time.monotonic()
+    with _run_alone(name, paths):
+        _execute_alone(name, main, paths)
+    _log.info("%s: done in %.1f s", name, time.monotonic() - start)
+
+
+@contextmanager
+def _run_alone(name: str, paths: Paths) -> Iterator[None]:
+    """Hold the lock of a stage in this folder."""
+    place = paths.root / _LOCKS / f"{name}.lock"
+
+    def tell() -> None:
+        _log.info("another process runs %s in this folder: waiting for it", name)
+
+    with ExitStack() as held:
+        make_folder(place.parent)
+        with translate_errors(place):
+            held.enter_context(lock(place, on_wait=tell))
+        yield
+
+
+def _execute_alone(name: str, main: StageMain, paths: Paths) -> None:
     inputs = Inputs.read(paths, name)
     params = load_params(paths.params)
     if name == "promote":
         write_metrics(main(params, paths, Untracked()), paths.metrics(name))
-    else:
-        source = inputs.stamp_source(params)
-        logged = params.section(name).flatten(f"{name}.")
-        with open_stage_run(paths.root, name, logged, required=name == "train") as run:
-            metrics = round_metrics(main(params, paths, run))
-            write_metrics(metrics, paths.metrics(name))
-            run.log_metrics(metrics)
-            _tag_entry(run, inputs)
-            inputs.check(params, source)
-    _log.info("%s: done in %.1f s", name, time.monotonic() - start)
+        return
+    source = inputs.stamp_source(params)
+    logged = params.section(name).flatten(f"{name}.")
+    with open_stage_run(paths.root, name, logged, required=name == "train") as run:
+        metrics = round_metrics(main(params, paths, run))
+        write_metrics(metrics, paths.metrics(name))
+        run.log_metrics(metrics)
+        _tag_entry(run, inputs)
+        inputs.check(params, source)
 
 
 def set_up_logging() -> None:

@@ -80,6 +80,11 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
 
 
+def is_leftover(name: str) -> bool:
+    """Whether a file name is of something half-written; .dvcignore names the same, so DVC never counts it."""
+    return name.startswith(_START) or name.endswith(".npy.part")
+
+
 def remove_leftovers(folder: Path) -> None:
     """Remove what killed processes left half-written in a folder: a living one holds a lock on its own."""
     with suppress(OSError):  # a folder that may be written and not read

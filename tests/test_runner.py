@@ -3,6 +3,7 @@
 import logging
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -115,3 +116,29 @@ def test_a_log_line_holds_nothing_that_a_terminal_obeys(
     runner.set_up_logging()
     logging.getLogger("darkroom").warning("a class %s:\n%s", "\x1b[2Jb\u202e", "next line")
     assert capsys.readouterr().err == "WARNING a class \\x1b[2Jb\\xe2\\x80\\xae:\nnext line\n"
+
+
+def test_a_stage_waits_for_another_process_that_runs_it(
+    project: Paths, tracking_root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where DVC alone was killed, the stage it had started lives on, and would write beside the next."""
+    code = "import sys\nfrom pathlib import Path\nfrom pipeline.storage import lock\n"
+    code += "with lock(Path(sys.argv[1])):\n print('held', flush=True)\n sys.stdin.readline()"
+    place = project.root / runner._LOCKS / "clean.lock"
+    place.parent.mkdir(parents=True)
+    command = [sys.executable, "-c", code, str(place)]
+    monkeypatch.chdir(project.root)
+    monkeypatch.setenv("DVC_ROOT", str(tracking_root))
+    monkeypatch.setattr(logging.root, "handlers", [])
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        other.stdout.readline()
+        release = threading.Timer(1.0, other.stdin.close)
+        release.start()
+        with pytest.raises(SystemExit) as ended:
+            run_stage("clean", end_with({"n": 1.0}))
+        release.join()
+        assert other.wait(30) == 0
+    assert ended.value.code == 0
+    assert "another process runs clean in this folder: waiting for it" in capsys.readouterr().err

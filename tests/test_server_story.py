@@ -219,7 +219,13 @@ def test_a_champion_whose_row_was_deleted_for_good_is_still_compared(clone: Clon
 def test_a_long_decision_is_read_again_whole(clone: Clone) -> None:
     """MLflow cuts a tag of more than 8,000 characters without an error."""
     client: Any = connection.connect(clone.root)
-    decision = {"verdict": "HOLD", "reasons": ["\u00e9" * 30_000], "model_name": "long", "version": 1}
+    decision = {
+        "verdict": "HOLD",
+        "reasons": ["\u00e9" * 30_000],
+        "model_name": "long",
+        "version": 1,
+        "champion_before": None,
+    }
     with rows.open_row(client, clone.root, "state-long", "long") as row:
         rows.record(row, decision, "a note " * 3000)
         client.set_terminated(row.run_id, "FINISHED")

@@ -18,7 +18,7 @@ from urllib.parse import quote, unquote
 
 from pipeline.errors import TrackingError, one_line
 from pipeline.paths import Paths, project_root
-from pipeline.tracking.server import UnusualAnswerError, ask, hide_password, is_server, probe
+from pipeline.tracking.server import UnusualAnswerError, ask, hide_password, is_server, probe, sign_in
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -75,12 +75,14 @@ def connect(root: Path) -> "MlflowClient":
 
     for chatter in ("alembic", "mlflow.store.db.utils", "mlflow.store.model_registry"):
         logging.getLogger(chatter).setLevel(logging.WARNING)
+    if (database := find_database(root)) and database.is_dir():
+        raise TrackingError(f"{database} is a folder; move it away, or set MLFLOW_TRACKING_URI")
     try:
-        mlflow.set_tracking_uri(uri)
+        mlflow.set_tracking_uri(sign_in(uri) if is_server(uri) else uri)
         with lock(root, "create"):
             client = mlflow.MlflowClient()
             client.search_experiments(max_results=1)
-    except (MlflowException, SQLAlchemyError, OSError) as error:
+    except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
         raise TrackingError(_explain_away(uri, error)) from None
     return client
 

@@ -20,6 +20,7 @@ from typing import Any
 
 from pipeline.errors import PromotionError, one_line
 from pipeline.paths import STAGES, Paths
+from pipeline.storage import is_leftover
 from pipeline.yaml_file import read_yaml
 
 UPSTREAM = STAGES[:-1]
@@ -129,12 +130,25 @@ class Lineage:
                 if not locked[path].endswith(".dir") and not is_of_people:
                     self._check(path, locked[path], stage)
 
-    def check_folders(self, folders: Collection[str]) -> None:
-        """Check folders that stages wrote, given by their paths in dvc.lock, as `check_files` does files."""
+    def check_copies(self, of: "Lineage", paths: Collection[str]) -> None:
+        """Check that this is a copy of another lineage, with files and folders that are its dvc.lock's.
+
+        Args:
+            paths: of outputs, as dvc.lock names them.
+
+        Raises:
+            PromotionError: one is not, since something was changed while it was copied or before.
+        """
+        if (self._lock, self._stages) != (of._lock, of._stages):
+            raise PromotionError(f"{self.paths.dvc_lock.name} was changed meanwhile; run `dvc repro` again")
         for stage in UPSTREAM:
             for path, md5 in self.list_outs(stage).items():
-                if path in folders:
+                if path in paths:
                     self._check(path, md5, stage)
+
+    def is_current(self) -> bool:
+        """Whether params.yaml holds what the stages ran with."""
+        return self.list_used_params() == self._params
 
     def _check(self, path: str, md5: str, stage: str) -> None:
         if path not in self._computed:
@@ -203,10 +217,14 @@ class Lineage:
 
 
 def compute_md5(path: Path) -> str:
-    """DVC 3's md5 of a file, or of a folder: the md5 of the JSON list of its files, ending in ".dir"."""
+    """DVC 3's md5 of a file, or of a folder: the md5 of the JSON list of its files, ending in ".dir".
+
+    What a killed process left half-written in a folder is left out, as in DVC's own.
+    """
     if not path.is_dir():
         return _compute_file_md5(path)
-    files = sorted((p.relative_to(path).parts, p) for p in path.rglob("*") if p.is_file())
+    found = (p for p in path.rglob("*") if p.is_file() and not is_leftover(p.name))
+    files = sorted((p.relative_to(path).parts, p) for p in found)
     listing = [{"md5": _compute_file_md5(p), "relpath": "/".join(parts)} for parts, p in files]
     return (
         hashlib.md5(json.dumps(listing, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"

@@ -9,6 +9,8 @@ from pathlib import Path
 
 PROCESS_TAG = "darkroom.process"
 _BOOT_ID, _NAMESPACE = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
+_MACHINE_ID = Path("/etc/machine-id")
+_PLACE = ("host", "machine", "namespace")  # many machines are called "localhost"
 _DAY_MS = 86_400_000
 _SAME_START_S = 60  # a clock that is set moves the start of every process
 
@@ -23,6 +25,8 @@ def describe_process() -> str:
         "namespace": "",
         "pid": os.getpid(),
     }
+    with suppress(OSError):
+        known |= {"machine": _MACHINE_ID.read_text().strip()}
     with suppress(OSError):  # Linux only
         known |= {"boot": _BOOT_ID.read_text().strip(), "namespace": str(_NAMESPACE.readlink())}
     return json.dumps(known | {"started": psutil.Process().create_time()}, sort_keys=True)
@@ -43,7 +47,7 @@ def is_gone(described: str | None, since_ms: int) -> bool:
     try:
         there, here = json.loads(described or ""), json.loads(describe_process())
         pid, started = int(there["pid"]), float(there["started"])
-        is_other_place = any(there[name] != here[name] for name in ("host", "namespace"))
+        is_other_place = any(there.get(name) != here.get(name) for name in _PLACE)
         is_other_boot = there["boot"] != here["boot"]
     except (ValueError, KeyError, TypeError):
         return is_old

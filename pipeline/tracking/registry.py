@@ -84,6 +84,19 @@ def crown(client: "MlflowClient", model_name: str, number: int) -> None:
     client.set_registered_model_alias(model_name, CHAMPION, str(number))
 
 
+def has_version(client: "MlflowClient", model_name: str, number: int) -> bool:
+    """Whether the registry holds a version."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.get_model_version(model_name, str(number))
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return False
+    return True
+
+
 def adopt_version(client: "MlflowClient", model_name: str, number: int, run_id: str) -> None:
     """Let a version belong to this row if its own row was deleted."""
     owner = _read_version(client.get_model_version(model_name, str(number))).run_id

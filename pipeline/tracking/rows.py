@@ -36,6 +36,8 @@ OWNER_TAG = "pipeline.run_id"
 PARENT_TAG = "mlflow.parentRunId"
 _MAX_TAG = 2000  # characters that every store of MLflow keeps; this one cuts at 8,000 without an error
 _MAX_NOTE = 5000
+_NEEDED = {"verdict", "model_name", "version", "champion_before"}  # of a decision, to carry it out
+_RIVAL_MS = 3_600_000  # a promotion takes less
 _RECORDED = """
     SELECT key, value FROM tags WHERE key LIKE ? || '%' AND run_uuid = (
         SELECT runs.run_uuid FROM runs
@@ -65,6 +67,8 @@ def lock_rows(client: "MlflowClient", root: Path) -> Iterator[None]:
     with translate_errors(), lock(root, "promote"):
         is_alone = find_database(root) is not None
         for run in _search(client, "attributes.status != 'FINISHED'", row=True):
+            if STATE_TAG not in run.data.tags:
+                continue  # a run of someone else's, in the same experiment
             if is_alone or is_gone(run.data.tags.get(PROCESS_TAG), run.info.start_time):
                 _settle(client, run)
         yield
@@ -113,16 +117,19 @@ def carry_out(client: "MlflowClient", run_id: str, decision: Decision) -> bool:
     """Let the champion be whom a recorded decision chose, and finish its row; may be repeated at any point.
 
     Returns:
-        False, with nothing changed, if another model has become champion since the decision.
+        False if another model has become champion since the decision, or its version is gone: the decision no
+        longer holds, and the champion is the other one.
     """
     name, number = decision["model_name"], decision["version"]
+    if not registry.has_version(client, name, number):
+        return False
     if decision["verdict"] == "PROMOTE":
         champion = registry.find_champion(client, name)
         now = champion.number if champion else None
         if now not in (decision["champion_before"], number):
             return False
-        if now != number:
-            registry.crown(client, name, number)
+        if now != number and not _crown(client, run_id, decision):
+            return False
     client.set_terminated(run_id, "FINISHED")
     registry.adopt_version(client, name, number, run_id)
     return True
@@ -168,15 +175,50 @@ def parse_decision(tags: Mapping[str, str]) -> Decision | None:
     parts = {key.removeprefix(DECISION_TAG): value for key, value in tags.items()}
     text = "".join(parts.get(f".{number}" if number else "", "") for number in range(len(tags)))
     try:
-        return dict(json.loads(text))
+        decision = json.loads(text)
     except ValueError:
         return None
+    return decision if isinstance(decision, dict) and decision.keys() >= _NEEDED else None
+
+
+def _crown(client: "MlflowClient", run_id: str, decision: Decision) -> bool:
+    """Move the alias, unless another promotion over the same champion comes first; whether it moved."""
+    name = decision["model_name"]
+    if _find_rival(client, run_id, decision):
+        return False
+    registry.crown(client, name, decision["version"])
+    rival = _find_rival(client, run_id, decision)  # one that looked before this one had crowned
+    if rival:
+        registry.crown(client, name, rival)
+    return not rival
+
+
+def _find_rival(client: "MlflowClient", run_id: str, decision: Decision) -> int | None:
+    """The version of a promotion over the same champion that was recorded first, while this row was made.
+
+    On a server two models may be compared with one champion at the same time. The second is compared again.
+    """
+    mine = client.get_run(run_id)
+    recorded = mine.data.tags.get(RECORDED_TAG, "")
+    asked = f"attributes.start_time > {mine.info.start_time - _RIVAL_MS}"
+    same = ("verdict", "model_name", "champion_before")
+    for run in _search(client, asked, row=True):
+        other = parse_decision(run.data.tags)
+        if (
+            other is not None
+            and other["version"] != decision["version"]
+            and all(other[key] == decision[key] for key in same)
+            and f"{mine.info.start_time:015d}" <= run.data.tags.get(RECORDED_TAG, "") < recorded
+        ):
+            return int(other["version"])
+    return None
 
 
 def _settle(client: "MlflowClient", run: Any) -> None:
     """Complete what a killed promotion decided, or withdraw it; a promotion that no longer holds goes too."""
     run_id, decision = run.info.run_id, parse_decision(run.data.tags)
-    if decision is not None and carry_out(client, run_id, decision):
+    is_elected = decision is not None and elect(client, run.data.tags[STATE_TAG])[0] == run_id
+    if is_elected and decision is not None and carry_out(client, run_id, decision):
         _log.info("completed a promotion that was interrupted: %s", run.info.run_name)
     else:
         _log.info("removed what an interrupted promotion left: %s", run.info.run_name)

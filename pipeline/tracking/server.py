@@ -5,6 +5,7 @@ MLflow itself takes seconds to import and retries for minutes. Its REST API is s
 """
 
 import base64
+import http.client
 import json
 import logging
 import os
@@ -79,8 +80,12 @@ def _fetch(uri: str, path: str, body: Mapping[str, Any] | None = None) -> bytes:
 
     def read() -> None:
         try:
-            with urllib.request.urlopen(request, timeout=DEADLINE_S) as answer:  # noqa: S310 (http only)
+            with urllib.request.urlopen(request, timeout=2 * DEADLINE_S) as answer:  # noqa: S310 (http only)
                 results.append(answer.read(_MAX_BYTES))
+        except http.client.HTTPException:  # its text may hold a part of a password
+            results.append(
+                ConnectionError("it does not answer as an HTTP server, or the address is malformed")
+            )
         except Exception as error:  # noqa: BLE001 (it is raised in the thread that waits)
             results.append(error)
 
@@ -119,6 +124,15 @@ def _build_request(uri: str, path: str, body: Mapping[str, Any] | None) -> urlli
     address = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}{path}"
     data = None if body is None else json.dumps(body).encode()
     return urllib.request.Request(address, data, headers)  # noqa: S310 (http only)
+
+
+def sign_in(uri: str) -> str:
+    """The URI without name and password, which MLflow then finds in its variables: it logs addresses."""
+    parts = urllib.parse.urlsplit(uri)
+    for name, value in (("USERNAME", parts.username), ("PASSWORD", parts.password)):
+        if value:
+            os.environ[f"MLFLOW_TRACKING_{name}"] = urllib.parse.unquote(value)
+    return uri.replace(parts.netloc, parts.netloc.rpartition("@")[2], 1)
 
 
 def hide_password(uri: str) -> str:

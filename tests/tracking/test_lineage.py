@@ -116,12 +116,17 @@ def test_a_folder_that_is_not_the_locks_is_refused_where_it_is_asked_for(
     chain: Paths, tmp_path: Path
 ) -> None:
     shutil.copytree(chain.root, tmp_path, dirs_exist_ok=True)
-    lineage = Lineage(Paths(tmp_path))
-    lineage.check_folders({"data/train/folder"})
+    Lineage(Paths(tmp_path)).check_copies(Lineage(chain), {"data/train/folder"})
+    (tmp_path / "data/train/folder/.darkroom-left.png").write_text("DVC does not count it")
+    Lineage(Paths(tmp_path)).check_copies(Lineage(chain), {"data/train/folder"})
     (tmp_path / "data/train/folder/a.txt").write_text("edited")
-    Lineage(Paths(tmp_path)).check_folders({"data/clean/folder"})
+    Lineage(Paths(tmp_path)).check_copies(Lineage(chain), {"data/clean/folder"})
     with pytest.raises(PromotionError, match="data/train/folder is not what"):
-        Lineage(Paths(tmp_path)).check_folders({"data/train/folder"})
+        Lineage(Paths(tmp_path)).check_copies(Lineage(chain), {"data/train/folder"})
+    lock = (tmp_path / "dvc.lock").read_text()
+    (tmp_path / "dvc.lock").write_text(lock.replace("rate: 0.001", "rate: 0.002", 1))
+    with pytest.raises(PromotionError, match=r"dvc\.lock was changed meanwhile"):
+        Lineage(Paths(tmp_path)).check_copies(Lineage(chain), set())
 
 
 def test_no_lock_is_a_clear_error(tmp_path: Path, chain: Paths) -> None:

@@ -34,6 +34,7 @@ def test_a_process_that_ended_is_gone() -> None:
         pytest.param(describe(started=1.0), True, True, id="its number was given to another process"),
         pytest.param(describe(boot="another"), True, True, id="the machine was started anew"),
         pytest.param(describe(host="elsewhere", pid=4194304), False, True, id="another host"),
+        pytest.param(describe(machine="another", boot="another"), False, True, id="of the same name"),
         pytest.param(describe(namespace="pid:[1]", pid=4194304), False, True, id="another container"),
         pytest.param(None, False, True, id="not said"),
         pytest.param("{}", False, True, id="of another version"),

@@ -1,5 +1,6 @@
 """rows: one a state, whole or not at all, found again with its decision; and what kills leave is settled."""
 
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -118,6 +119,48 @@ def test_of_two_rows_of_a_state_one_is_elected(root: Path, client: "MlflowClient
     assert rows.elect(client, "one") == (second.run_id, decide("HOLD"))
     first.finish("FINISHED")
     assert rows.elect(client, "one") == (first.run_id, decide("REJECT"))
+
+
+def test_a_second_record_of_a_state_is_withdrawn_not_completed(root: Path, client: "MlflowClient") -> None:
+    first, second = make_row(client, root), make_row(client, root)
+    add(client, "second", "a", first.run_id)
+    for row in (first, second):
+        rows.record(row, decide(name="second"), "note")
+    first.finish("FINISHED")
+    with rows.lock_rows(client, root):
+        assert list_rows(client) == [("one", "FINISHED")]
+
+
+def test_of_two_models_compared_with_one_champion_the_second_is_compared_again(
+    root: Path, client: "MlflowClient"
+) -> None:
+    early, late = make_row(client, root), make_row(client, root, "two")
+    for number, row in enumerate((early, late), start=1):
+        add(client, "rivals", str(number), row.run_id)
+        rows.record(row, decide("PROMOTE", version=number, name="rivals"), "note")
+        client.set_tag(row.run_id, rows.RECORDED_TAG, f"{int(time.time() * 1000) + number:015d}")
+    assert not rows.carry_out(client, late.run_id, decide("PROMOTE", version=2, name="rivals"))
+    assert registry.find_champion(client, "rivals") is None
+    assert rows.carry_out(client, early.run_id, decide("PROMOTE", version=1, name="rivals"))
+    champion = registry.find_champion(client, "rivals")
+    assert champion is not None
+    assert champion.number == 1
+
+
+def test_a_promotion_of_a_version_that_was_deleted_is_withdrawn(root: Path, client: "MlflowClient") -> None:
+    row = make_row(client, root)
+    add(client, "deleted-by-hand", "a", row.run_id)
+    rows.record(row, decide("PROMOTE", name="deleted-by-hand"), "note")
+    client.delete_registered_model("deleted-by-hand")
+    with rows.lock_rows(client, root):
+        assert list_rows(client) == []
+
+
+def test_runs_of_others_in_the_experiment_are_let_be(root: Path, client: "MlflowClient") -> None:
+    other = create_run(client, root, "by hand", row=True, tags={})
+    with rows.lock_rows(client, root):
+        pass
+    assert client.get_run(other.run_id).info.lifecycle_stage == "active"
 
 
 def test_no_run_where_there_is_no_experiment(root: Path, client: "MlflowClient") -> None:

@@ -1,6 +1,7 @@
 """server: what is asked of a server without MLflow, one that hangs, drips, refuses or wants a password."""
 
 import base64
+import os
 import socket
 import threading
 import time
@@ -120,3 +121,24 @@ def test_other_ways_to_sign_in_are_left_to_mlflow(monkeypatch: pytest.MonkeyPatc
 def test_a_password_is_hidden() -> None:
     assert server.hide_password("http://me:secret@host:1/x") == "http://***@host:1/x"
     assert server.hide_password("sqlite:////p/mlflow.db") == "sqlite:////p/mlflow.db"
+
+
+def test_name_and_password_leave_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow logs the address of what fails."""
+    for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
+        monkeypatch.setenv(name, "of before")
+    assert server.sign_in("http://me:p%40ss@host:1/x") == "http://host:1/x"
+    assert [os.environ[f"MLFLOW_TRACKING_{name}"] for name in ("USERNAME", "PASSWORD")] == ["me", "p@ss"]
+    assert server.sign_in("http://host:1/x") == "http://host:1/x"
+
+
+@pytest.mark.parametrize("answer", [b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTP/1.1 200 OK\r\nA: " + b"x" * 100_000])
+def test_something_else_at_that_port_is_a_connection_that_failed(answer: bytes) -> None:
+    with listen(lambda connection, _: connection.sendall(answer)) as uri, pytest.raises(ConnectionError):
+        server.probe(uri)
+
+
+def test_a_malformed_address_does_not_show_its_password() -> None:
+    with pytest.raises(ConnectionError) as caught:
+        server.probe("http://bob:s3/cret@host")
+    assert "s3" not in str(caught.value)
