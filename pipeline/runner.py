@@ -110,8 +110,9 @@ def set_up_logging() -> None:
 
 
 def _escape_lines(record: logging.LogRecord) -> bool:
-    """Write out what a terminal would obey; names from anywhere are in log lines."""
+    """Write out what a terminal would obey: names from anywhere are in log lines. Others' tracebacks go."""
     record.msg, record.args = "\n".join(map(escape, record.getMessage().split("\n"))), None
+    record.exc_info = record.exc_text = None
     return True
 
 

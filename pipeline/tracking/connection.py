@@ -75,6 +75,7 @@ def connect(root: Path) -> "MlflowClient":
 
     for chatter in ("alembic", "mlflow.store.db.utils", "mlflow.store.model_registry"):
         logging.getLogger(chatter).setLevel(logging.WARNING)
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)  # what fails is raised, too
     if (database := find_database(root)) and database.is_dir():
         raise TrackingError(f"{database} is a folder; move it away, or set MLFLOW_TRACKING_URI")
     try:
@@ -95,10 +96,13 @@ def find_experiment(client: "MlflowClient", root: Path, name: str) -> str:
     if found is None:
         database = find_database(root)
         location = (database.parent / "artifacts" / name).as_uri() if database else None
-        with suppress(MlflowException):  # another process may have made it since
+        try:
             return str(client.create_experiment(name, artifact_location=location, tags=_KIND))
-        found = client.get_experiment_by_name(name)
-    if found is None or found.lifecycle_stage != "active":
+        except MlflowException as error:  # another process may have made it since
+            found = client.get_experiment_by_name(name)
+            if found is None:
+                raise TrackingError(f"MLflow experiment {name!r} cannot be made: {one_line(error)}") from None
+    if found.lifecycle_stage != "active":
         raise TrackingError(
             f"MLflow experiment {name!r} cannot be used: it was deleted; restore it "
             "(`mlflow experiments restore`) or set MLFLOW_EXPERIMENT_NAME"

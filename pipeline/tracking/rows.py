@@ -144,6 +144,7 @@ def withdraw(client: "MlflowClient", run_id: str) -> None:
     for run in find_runs(client, row=False, tag=OWNER_TAG, value=run_id):
         client.delete_tag(run.info.run_id, PARENT_TAG)
         client.delete_tag(run.info.run_id, OWNER_TAG)
+    client.set_terminated(run_id, "FAILED")  # a deleted run keeps its status
     registry.delete_versions(client, run_id)
     for model in client.search_logged_models([experiment_id], f"source_run_id = '{run_id}'"):
         client.delete_logged_model(model.model_id)
