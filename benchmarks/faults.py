@@ -59,6 +59,9 @@ def try_all(
         for kind in kinds:
             for fault in choose_faults(stand, stage, kind, share):
                 outcome = stand.try_fault(fault)
+                if not outcome.ended.n_faults:
+                    print(f"{fault}: not met, as this run made fewer calls; not counted", flush=True)
+                    continue
                 if is_verbose or outcome.wrong:
                     said = "; ".join(outcome.wrong) or f"as it must be, code {outcome.ended.code}"
                     print(f"{fault} ({Path(outcome.ended.path).name}): {said}", flush=True)
