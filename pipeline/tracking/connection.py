@@ -73,9 +73,10 @@ def connect(root: Path) -> "MlflowClient":
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
-    for chatter in ("alembic", "mlflow.store.db.utils", "mlflow.store.model_registry"):
+    for chatter in ("alembic", "mlflow.store.model_registry"):
         logging.getLogger(chatter).setLevel(logging.WARNING)
-    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)  # what fails is raised, too
+    for crier in ("mlflow.store.db.utils", "sqlalchemy.pool"):  # what fails is raised, too
+        logging.getLogger(crier).setLevel(logging.CRITICAL)
     if (database := find_database(root)) and database.is_dir():
         raise TrackingError(f"{database} is a folder; move it away, or set MLFLOW_TRACKING_URI")
     try:
