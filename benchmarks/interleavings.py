@@ -30,7 +30,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from pipeline.tracking import connection, registry, rows
-from tests.clones import QUICK, SHAPES, Clone, draw, make_clone
+from tests.clones import QUICK, SHAPES, Clone, make_clone
 from tests.mlflow_server import run_server
 from tests.warm import warm_commands
 
@@ -73,10 +73,7 @@ def main() -> None:
 def make_project(root: Path, warm: Path) -> Clone:
     """A clone whose chain has run once, committed, with its pictures tracked by DVC."""
     clone = make_clone(REPO, root)
-    for index, shape in enumerate(SHAPES):
-        (clone.paths.raw / shape).mkdir(parents=True)
-        for number in range(N_A_CLASS):
-            draw(shape, 1000 * index + number).save(clone.paths.raw / shape / f"{number:03d}.png")
+    clone.draw_collection(N_A_CLASS)
     clone.warm = warm
     clone.run("git", "init", "-q")
     for name in ("name", "email"):

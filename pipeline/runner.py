@@ -4,8 +4,8 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import NoReturn
 
 from pipeline.characters import escape
@@ -14,7 +14,7 @@ from pipeline.metrics_file import round_metrics, write_metrics
 from pipeline.params import Params
 from pipeline.params_file import load_params
 from pipeline.paths import Paths, project_root
-from pipeline.storage import lock, make_folder, translate_errors
+from pipeline.storage import hold_lock
 from pipeline.tracking.inputs import Inputs
 from pipeline.tracking.runs import ENTRY_TAG, Run, Tracked, Untracked, open_stage_run
 
@@ -64,24 +64,13 @@ def execute(name: str, main: StageMain, paths: Paths) -> None:
         DarkroomError: as `main` does, and for params or tracking.
     """
     start = time.monotonic()
-    with _run_alone(name, paths):
-        _execute_alone(name, main, paths)
-    _log.info("%s: done in %.1f s", name, time.monotonic() - start)
-
-
-@contextmanager
-def _run_alone(name: str, paths: Paths) -> Iterator[None]:
-    """Hold the lock of a stage in this folder."""
-    place = paths.root / _LOCKS / f"{name}.lock"
 
     def tell() -> None:
         _log.info("another process runs %s in this folder: waiting for it", name)
 
-    with ExitStack() as held:
-        make_folder(place.parent)
-        with translate_errors(place):
-            held.enter_context(lock(place, on_wait=tell))
-        yield
+    with hold_lock(paths.root / _LOCKS / f"{name}.lock", tell):
+        _execute_alone(name, main, paths)
+    _log.info("%s: done in %.1f s", name, time.monotonic() - start)
 
 
 def _execute_alone(name: str, main: StageMain, paths: Paths) -> None:

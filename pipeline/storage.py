@@ -9,7 +9,7 @@ import fcntl
 import os
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from pipeline.errors import StorageError, one_line
@@ -85,6 +85,13 @@ def is_leftover(name: str) -> bool:
     return name.startswith(_START) or name.endswith(".npy.part")
 
 
+def remove_files(folder: Path, pattern: str) -> None:
+    """Remove the files of a folder that match a pattern. Raises StorageError if one cannot be removed."""
+    with translate_errors(folder):
+        for path in folder.glob(pattern):
+            path.unlink()
+
+
 def remove_leftovers(folder: Path) -> None:
     """Remove what killed processes left half-written in a folder: a living one holds a lock on its own."""
     with suppress(OSError):  # a folder that may be written and not read
@@ -125,6 +132,20 @@ def lock(path: Path, *, is_new: bool = True, on_wait: Callable[[], None] | None 
     finally:
         if locked is not None:
             os.close(locked)
+
+
+@contextmanager
+def hold_lock(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
+    """Hold the lock of a file, which is made with its folder; wait for it, after one call of `on_wait`.
+
+    Raises:
+        StorageError: it cannot be made. What the block raises is its own.
+    """
+    make_folder(path.parent)
+    with ExitStack() as held:
+        with translate_errors(path):
+            held.enter_context(lock(path, on_wait=on_wait))
+        yield
 
 
 def _take(path: Path, flags: int, on_wait: Callable[[], None] | None) -> int | None:

@@ -62,6 +62,13 @@ class Clone:
         self.run("git", "add", "-A")
         self.run("git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "state")
 
+    def draw_collection(self, n_a_class: int) -> None:
+        """Put pictures into data/raw: a folder a shape, the same ones each time."""
+        for index, shape in enumerate(SHAPES):
+            (self.paths.raw / shape).mkdir(parents=True)
+            for number in range(n_a_class):
+                draw(shape, 1000 * index + number).save(self.paths.raw / shape / f"{number:03d}.png")
+
     def set_params(self, sections: Mapping[str, Mapping[str, Any]]) -> None:
         yaml = YAML()
         values = yaml.load(self.paths.params)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.clones import QUICK, SHAPES, Clone, draw, make_clone
+from tests.clones import QUICK, Clone, make_clone
 
 KINDS = ("write", "sync", "rename", "mmap", "size", "open", "folder", "remove")
 # What each kind of call may say. "short" writes half and says so.
@@ -99,10 +99,7 @@ class Stand:
     def make(cls, repo: Path, folder: Path, warm: Path, stages: Sequence[str]) -> "Stand":
         """Run the chain up to the last of `stages`, and keep what it wrote."""
         clone = make_clone(repo, folder.resolve() / "darkroom")
-        for index, shape in enumerate(SHAPES):
-            (clone.paths.raw / shape).mkdir(parents=True)
-            for number in range(N_A_CLASS):
-                draw(shape, 1000 * index + number).save(clone.paths.raw / shape / f"{number:03d}.png")
+        clone.draw_collection(N_A_CLASS)
         (clone.paths.raw / "line" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
         clone.warm = warm
         clone.run("git", "init", "-q")

@@ -18,7 +18,7 @@ from pipeline.paths import STAGES
 from pipeline.tables.parquet import read_table
 from pipeline.tables.predictions import PREDICTIONS
 from pipeline.tracking import connection, registry
-from tests.clones import QUICK, SHAPES, Clone, draw, make_clone
+from tests.clones import QUICK, SHAPES, Clone, make_clone
 
 pytestmark = pytest.mark.slow
 
@@ -32,10 +32,7 @@ def clone(repo: Path, tmp_path_factory: pytest.TempPathFactory, warm: Path) -> I
     That first run imports everything anew in each stage, as a user's does; the chapters after it are warm.
     """
     clone = make_clone(repo, tmp_path_factory.mktemp("e2e") / "darkroom")
-    for index, shape in enumerate(SHAPES):
-        (clone.paths.raw / shape).mkdir(parents=True)
-        for number in range(N_A_CLASS):
-            draw(shape, 1000 * index + number).save(clone.paths.raw / shape / f"{number:03d}.png")
+    clone.draw_collection(N_A_CLASS)
     clone.run("git", "init", "-q")
     clone.set_params(QUICK)
     clone.run("dvc", "add", "-q", "data/raw")

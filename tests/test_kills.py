@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.clones import QUICK, SHAPES, Clone, draw, make_clone
+from tests.clones import QUICK, Clone, make_clone
 
 pytestmark = pytest.mark.slow
 
@@ -32,10 +32,7 @@ COMMAND = ("dvc", "repro", "--force", "--single-item", "train")
 def clone(repo: Path, tmp_path_factory: pytest.TempPathFactory, warm: Path) -> Clone:
     """A clone whose next stage is train; its commands are forks (a kill ends them as it ends any process)."""
     clone = make_clone(repo, tmp_path_factory.mktemp("kills") / "darkroom")
-    for index, shape in enumerate(SHAPES):
-        (clone.paths.raw / shape).mkdir(parents=True)
-        for number in range(25):
-            draw(shape, 1000 * index + number).save(clone.paths.raw / shape / f"{number:03d}.png")
+    clone.draw_collection(25)
     clone.warm = warm
     clone.run("git", "init", "-q")
     clone.set_params(QUICK)

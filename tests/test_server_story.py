@@ -22,7 +22,7 @@ from pipeline.paths import STAGES
 from pipeline.tables.parquet import read_table
 from pipeline.tables.predictions import PREDICTIONS
 from pipeline.tracking import connection, registry, rows
-from tests.clones import QUICK, SHAPES, Clone, draw, make_clone
+from tests.clones import QUICK, Clone, make_clone
 from tests.mlflow_server import run_server
 
 pytestmark = pytest.mark.slow
@@ -51,10 +51,7 @@ def server(store: Path) -> Iterator[str]:
 def clone(repo: Path, tmp_path_factory: pytest.TempPathFactory, warm: Path, server: str) -> Iterator[Clone]:
     """A clone whose chain has run once with the server as `MLFLOW_TRACKING_URI`."""
     clone = make_clone(repo, tmp_path_factory.mktemp("story") / "darkroom")
-    for index, shape in enumerate(SHAPES):
-        (clone.paths.raw / shape).mkdir(parents=True)
-        for number in range(N_A_CLASS):
-            draw(shape, 1000 * index + number).save(clone.paths.raw / shape / f"{number:03d}.png")
+    clone.draw_collection(N_A_CLASS)
     clone.warm = warm
     clone.env["MLFLOW_TRACKING_URI"] = server
     clone.run("git", "init", "-q")

@@ -1,6 +1,7 @@
 """YAML as DVC reads it; what is made to exhaust its reader is one line, at once."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -44,10 +45,15 @@ LAUGHS = "a0: &a0 [x,x,x]\n" + "".join(
     ],
 )
 def test_a_file_that_is_made_to_exhaust_is_one_line(text: str, message: str, tmp_path: Path) -> None:
-    (tmp_path / "params.yaml").write_text(text)
+    check_refusal(read_yaml, text, message, tmp_path / "params.yaml")
+
+
+def check_refusal(read: Callable[[Path], object], text: str, message: str, path: Path) -> None:
+    """Whether a reader refuses a file soon, in one line of no great length."""
+    path.write_text(text)
     start = time.process_time()
     with pytest.raises(ParamsError, match=message) as caught:
-        read_yaml(tmp_path / "params.yaml")
+        read(path)
     assert time.process_time() - start < 3
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) <= 2000

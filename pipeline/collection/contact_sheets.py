@@ -18,7 +18,7 @@ from pipeline.figures.sheets import draw_sheet
 from pipeline.images.picture import THUMBNAIL_PX
 from pipeline.labels import sort_naturally
 from pipeline.refusals import OVERRULABLE, REASONS
-from pipeline.storage import translate_errors
+from pipeline.storage import remove_files
 
 _log = logging.getLogger(__name__)
 
@@ -40,9 +40,7 @@ def draw_classes(kept: pa.Table, *, shards: Path, folder: Path) -> None:
     Args:
         kept: with the columns id, key, label, shard and row of CLEAN_MANIFEST.
     """
-    with translate_errors(folder):
-        for old in folder.glob("class_*.png"):
-            old.unlink()
+    remove_files(folder, "class_*.png")
     table = kept.select(["id", "key", "label", "shard", "row"])
     labels = sorted(pc.unique(table.column("label")).to_pylist(), key=sort_naturally)
     if len(labels) > MAX_CLASSES:

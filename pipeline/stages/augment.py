@@ -39,7 +39,7 @@ from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.progress import track
 from pipeline.runner import Metrics, run_stage
-from pipeline.storage import make_folder, translate_errors
+from pipeline.storage import make_folder, remove_files
 from pipeline.tables.extra import EXTRA
 from pipeline.tables.parquet import write_table
 from pipeline.tracking.runs import Run
@@ -173,9 +173,7 @@ def preview(
     """
     not_shown = " and ".join(list_mixers(policy))
     make_folder(folder)
-    with translate_errors(folder):
-        for old in folder.glob("*.png"):
-            old.unlink()
+    remove_files(folder, "*.png")
     if len(class_names) > _MAX_SHEETS:
         _log.info("sheets for the first %d of %d classes", _MAX_SHEETS, len(class_names))
     for index, name in enumerate(class_names[:_MAX_SHEETS]):

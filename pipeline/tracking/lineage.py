@@ -114,7 +114,7 @@ class Lineage:
         return _hash(entries | {"promote": self.list_inputs("promote")})
 
     def check_files(self) -> None:
-        """Check code and outputs in the workspace against dvc.lock; folders only in `check_folders`.
+        """Check code and outputs in the workspace against dvc.lock; folders are compared in `check_copies`.
 
         Parameters, decisions and the source may have been edited for the next run: the row takes what it
         says of them from dvc.lock.

@@ -3,6 +3,8 @@
 Only aliases and tags are used; MLflow's registry stages are deprecated.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,15 +88,10 @@ def crown(client: "MlflowClient", model_name: str, number: int) -> None:
 
 def has_version(client: "MlflowClient", model_name: str, number: int) -> bool:
     """Whether the registry holds a version."""
-    from mlflow.exceptions import MlflowException
-
-    try:
+    with _suppress_missing():
         client.get_model_version(model_name, str(number))
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
-        return False
-    return True
+        return True
+    return False
 
 
 def adopt_version(client: "MlflowClient", model_name: str, number: int, run_id: str) -> None:
@@ -128,7 +125,6 @@ def fetch_exam(client: "MlflowClient", version: Version, into: Path) -> tuple[Pa
     They lie with the logged model, and in its row: one of the two suffices.
     """
     from mlflow.artifacts import download_artifacts, list_artifacts
-    from mlflow.exceptions import MlflowException
 
     def locate_with_model() -> tuple[str, str]:
         location = f"{client.get_logged_model(version.model_id).artifact_location}/artifacts/{EXAM}"
@@ -139,13 +135,10 @@ def fetch_exam(client: "MlflowClient", version: Version, into: Path) -> tuple[Pa
         return f"{location}/evaluate", f"{location}/split"
 
     for locate in (locate_with_model, locate_in_row):
-        try:
+        held: set[str] = set()
+        with _suppress_missing():
             folders = locate()
             held = {Path(one.path).name for folder in folders for one in list_artifacts(folder)}
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                raise
-            continue
         if held.issuperset(EXAM_FILES):
             predictions, classes = (
                 Path(download_artifacts(artifact_uri=f"{folder}/{name}", dst_path=str(into)))
@@ -164,16 +157,23 @@ def _find_usable(client: "MlflowClient", model_name: str, model_md5: str, run_id
 
 def _is_usable(client: "MlflowClient", version: Version) -> bool:
     """Whether the model of a version can be loaded, and no unfinished row may take the version back."""
+    with _suppress_missing():
+        is_whole = client.get_logged_model(version.model_id).status == "READY"
+        row = client.get_run(version.run_id).info
+        return is_whole and (row.status == "FINISHED" or row.lifecycle_stage != "active")
+    return False
+
+
+@contextmanager
+def _suppress_missing() -> Iterator[None]:
+    """Leave the block where MLflow says that something does not exist."""
     from mlflow.exceptions import MlflowException
 
     try:
-        is_whole = client.get_logged_model(version.model_id).status == "READY"
-        row = client.get_run(version.run_id).info
+        yield
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
-        return False
-    return is_whole and (row.status == "FINISHED" or row.lifecycle_stage != "active")
 
 
 def _read_version(found: Any) -> Version:

@@ -23,7 +23,7 @@ from pipeline.tracking.connection import (
     translate_errors,
 )
 from pipeline.tracking.processes import PROCESS_TAG, is_gone
-from pipeline.tracking.runs import STAGE_TAG, Tracked, create_run, shorten_value
+from pipeline.tracking.runs import STAGE_TAG, Tracked, create_run, search_runs, shorten_value
 from pipeline.tracking.server import UnusualAnswerError, ask
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ Decision = dict[str, Any]
 
 def find_runs(client: "MlflowClient", *, row: bool, tag: str, value: str) -> list[Any]:
     """The active runs that carry a tag, newest first; [] also where the experiment does not exist yet."""
-    return _search(client, f"tags.`{tag}` = '{value}'", row=row)
+    return search_runs(client, f"tags.`{tag}` = '{value}'", row=row)
 
 
 @contextmanager
@@ -66,7 +66,7 @@ def lock_rows(client: "MlflowClient", root: Path) -> Iterator[None]:
     """
     with translate_errors(), lock(root, "promote"):
         is_alone = find_database(root) is not None
-        for run in _search(client, "attributes.status != 'FINISHED'", row=True):
+        for run in search_runs(client, "attributes.status != 'FINISHED'", row=True):
             if STATE_TAG not in run.data.tags:
                 continue  # a run of someone else's, in the same experiment
             if is_alone or is_gone(run.data.tags.get(PROCESS_TAG), run.info.start_time):
@@ -203,7 +203,7 @@ def _find_rival(client: "MlflowClient", run_id: str, decision: Decision) -> int 
     recorded = mine.data.tags.get(RECORDED_TAG, "")
     asked = f"attributes.start_time > {mine.info.start_time - _RIVAL_MS}"
     same = ("verdict", "model_name", "champion_before")
-    for run in _search(client, asked, row=True):
+    for run in search_runs(client, asked, row=True):
         other = parse_decision(run.data.tags)
         if (
             other is not None
@@ -218,20 +218,15 @@ def _find_rival(client: "MlflowClient", run_id: str, decision: Decision) -> int 
 def _settle(client: "MlflowClient", run: Any) -> None:
     """Complete what a killed promotion decided, or withdraw it; a promotion that no longer holds goes too."""
     run_id, decision = run.info.run_id, parse_decision(run.data.tags)
-    is_elected = decision is not None and elect(client, run.data.tags[STATE_TAG])[0] == run_id
-    if is_elected and decision is not None and carry_out(client, run_id, decision):
+    if (
+        decision is not None
+        and elect(client, run.data.tags[STATE_TAG])[0] == run_id
+        and carry_out(client, run_id, decision)
+    ):
         _log.info("completed a promotion that was interrupted: %s", run.info.run_name)
     else:
         _log.info("removed what an interrupted promotion left: %s", run.info.run_name)
         withdraw(client, run_id)
-
-
-def _search(client: "MlflowClient", asked: str, *, row: bool) -> list[Any]:
-    experiment = client.get_experiment_by_name(name_experiments()[0 if row else 1])
-    if experiment is None:
-        return []
-    ids, order = [experiment.experiment_id], ["attributes.start_time DESC"]
-    return list(client.search_runs(ids, asked, order_by=order))
 
 
 def _ask_database(database: Path, state: str) -> dict[str, str]:

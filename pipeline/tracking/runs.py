@@ -194,12 +194,18 @@ def open_stage_run(root: Path, stage: str, params: Mapping[str, Any], *, require
 
 def end_killed_runs(client: "MlflowClient") -> None:
     """Give stage runs whose process was killed the status KILLED; they would stay RUNNING for ever."""
-    experiment = client.get_experiment_by_name(name_experiments()[1])
-    if experiment is None:
-        return
-    for run in client.search_runs([experiment.experiment_id], "attributes.status = 'RUNNING'"):
+    for run in search_runs(client, "attributes.status = 'RUNNING'", row=False):
         if is_gone(run.data.tags.get(PROCESS_TAG), run.info.start_time):
             client.set_terminated(run.info.run_id, "KILLED")
+
+
+def search_runs(client: "MlflowClient", asked: str, *, row: bool) -> list[Any]:
+    """The active rows, or stage runs, that a filter of MLflow's finds, newest first; [] before the first."""
+    experiment = client.get_experiment_by_name(name_experiments()[0 if row else 1])
+    if experiment is None:
+        return []
+    ids, order = [experiment.experiment_id], ["attributes.start_time DESC"]
+    return list(client.search_runs(ids, asked, order_by=order))
 
 
 def shorten_value(text: str, n_characters: int) -> str:

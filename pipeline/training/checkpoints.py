@@ -9,7 +9,7 @@ import json
 import logging
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import one_line
-from pipeline.storage import lock, make_folder, translate_errors, write_whole
+from pipeline.storage import hold_lock, lock, make_folder, write_whole
 
 _STATE = "state"  # the array that holds the JSON
 _FILE, _LOCK = "checkpoint.npz", ".lock"
@@ -47,9 +47,7 @@ class Checkpoints:
     def alone(self) -> Iterator[None]:
         """Hold the lock of this training; wait while another process runs it. Its result is then used."""
         make_folder(self.path.parent)
-        with ExitStack() as held:
-            with translate_errors(self._lock):  # the training's own errors are not those of its lock
-                held.enter_context(lock(self._lock, on_wait=_say_waiting))
+        with hold_lock(self._lock, _say_waiting):
             yield
 
     def save(self, state: Mapping[str, Any], arrays: Arrays) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pipeline.tracking import registry, rows
-from pipeline.tracking.runs import Tracked, create_run
+from pipeline.tracking.runs import Tracked, create_run, search_runs
 from tests.tracking.test_registry import add
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def make_row(client: "MlflowClient", root: Path, state: str = "one") -> Tracked:
 
 def list_rows(client: "MlflowClient") -> list[tuple[str, str]]:
     """The state and status of every row, by state."""
-    found = rows._search(client, "", row=True)
+    found = search_runs(client, "", row=True)
     return sorted((run.data.tags[rows.STATE_TAG], run.info.status) for run in found)
 
 
