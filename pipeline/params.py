@@ -139,7 +139,8 @@ class SplitParams(Section):
     test: Share
     folds: Annotated[int, Field(ge=2, le=100)]
     group_by: str
-    exact: bool
+    exact_below: Annotated[int, Field(ge=0, le=1_000_000_000)]
+    min_test_images: Annotated[int, Field(ge=0, le=1_000_000)]
     max_metadata_accuracy: Share
 
     @field_validator("group_by")

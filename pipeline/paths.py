@@ -77,6 +77,10 @@ class Paths:
         """The small metrics file of one stage: sorted keys, no times, ids or absolute paths."""
         return self.stage(stage) / "metrics.json"
 
+    def details(self, stage: str) -> Path:
+        """Further numbers of one stage: per class, per reason, per repair."""
+        return self.stage(stage) / "details.json"
+
     @property
     def raw_manifest(self) -> Path:
         """One row per file of the source, with its facts and verdict; written by validate."""

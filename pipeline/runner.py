@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from pipeline.characters import escape
 from pipeline.errors import DarkroomError
-from pipeline.metrics_file import round_metrics, write_metrics
+from pipeline.metrics_file import divide_metrics, round_metrics, write_metrics
 from pipeline.params import Params
 from pipeline.params_file import load_params
 from pipeline.paths import Paths, project_root
@@ -83,7 +83,10 @@ def _execute_alone(name: str, main: StageMain, paths: Paths) -> None:
     logged = params.section(name).flatten(f"{name}.")
     with open_stage_run(paths.root, name, logged, required=name == "train") as run:
         metrics = round_metrics(main(params, paths, run))
-        write_metrics(metrics, paths.metrics(name))
+        main_metrics, details = divide_metrics(metrics)
+        write_metrics(main_metrics, paths.metrics(name))
+        if details:
+            write_metrics(details, paths.details(name))
         run.log_metrics(metrics)
         _tag_entry(run, inputs)
         inputs.check(params, source)

@@ -29,7 +29,7 @@ def summarise(paths: Paths) -> dict[str, str]:
 
 def _describe_accuracy(metrics: dict[str, Any]) -> str:
     text = f"{metrics['accuracy']:.1%}" if "accuracy" in metrics else "not measured"
-    low, high = (metrics.get(f"accuracy/{end}") for end in ("low", "high"))
+    low, high = (metrics.get(f"accuracy_{end}") for end in ("low", "high"))
     return text if low is None or high is None else f"{text} ({low:.1%} to {high:.1%})"
 
 

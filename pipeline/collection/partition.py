@@ -1,8 +1,8 @@
 """Train, val or test: each group of pictures is dealt by a hash of its own name.
 
 The place of a group depends on the seed, the shares and its own name, never on other pictures or on their
-order. So it is the same on every machine, and adding pictures moves no earlier one. (`deal_exactly` gives
-this up for exact shares.)
+order. So it is the same on every machine, and adding pictures moves no earlier one. In a small class chance
+would leave too few test pictures. So small classes get exact shares instead (`divide`).
 """
 
 import hashlib
@@ -71,6 +71,42 @@ def deal(
     )
 
 
+def divide(
+    groups: "pd.Series[str]",
+    source_splits: "pd.Series[str]",
+    *,
+    classes: NDArray[np.int32],
+    exact_below: int,
+    shares: Mapping[str, float],
+    seed: int,
+    folds: int,
+) -> pd.DataFrame:
+    """As `deal`, with exact shares in every class of fewer than `exact_below` pictures.
+
+    There, new pictures may move earlier ones: single pictures only near the edges of the shares, because both
+    rules go by the same hash.
+    """
+    parts = deal(groups, source_splits, shares=shares, seed=seed, folds=folds)
+    is_small = np.bincount(classes)[classes] < exact_below
+    member_of, names = pd.factorize(groups)
+    has_small = np.zeros(len(names), dtype=bool)
+    np.logical_or.at(has_small, member_of, is_small)
+    chosen = np.flatnonzero(has_small[member_of])
+    if len(chosen):
+        exact = deal_exactly(
+            groups.iloc[chosen],
+            source_splits.iloc[chosen],
+            classes=classes[chosen],
+            brought=set(source_splits),
+            shares=shares,
+            seed=seed,
+            folds=folds,
+        )
+        for name in parts:
+            parts.iloc[chosen, parts.columns.get_loc(name)] = exact[name].to_numpy()
+    return parts
+
+
 def find_group_names(keys: "pd.Series[str]", pattern: str) -> list[str]:
     """What the pattern's first group (or the whole match) finds in each key; "" if it finds nothing."""
     compiled = re.compile(pattern)
@@ -84,6 +120,7 @@ def deal_exactly(
     source_splits: "pd.Series[str]",
     *,
     classes: NDArray[np.int32],
+    brought: Collection[str],
     shares: Mapping[str, float],
     seed: int,
     folds: int,
@@ -96,7 +133,7 @@ def deal_exactly(
     member_of, names = pd.factorize(groups)
     u, word = draw_numbers(names.tolist(), seed)
     given_of, given = pd.factorize(source_splits)
-    chance = np.array([list(compute_chances(name, set(given), shares).values()) for name in given])
+    chance = np.array([list(compute_chances(name, brought, shares).values()) for name in given])
     cell_of, cells = pd.factorize(classes.astype(np.int64) * len(given) + given_of)  # class and source split
     lacking = np.bincount(cell_of)[:, None] * chance[cells % len(given)]
     asked = np.maximum(lacking, 1e-9)

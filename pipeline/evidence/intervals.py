@@ -1,8 +1,14 @@
-"""How sure a score is: percentile bootstrap intervals over groups of near-duplicates.
+"""How sure a score is: exact intervals for shares, percentile bootstrap intervals for averages over classes.
 
-Whole groups are drawn, because two pictures of one thing say less than pictures of two things. Groups that
-contribute the same to a score are of one kind. So drawing groups with replacement is drawing kinds from a
-multinomial distribution (Efron and Tibshirani 1993, chapter 13).
+Both go by groups of near-duplicates, because two pictures of one thing say less than pictures of two things.
+
+A share of right answers has a binomial interval (Clopper and Pearson 1934). So one right answer of one is not
+"100 % to 100 %". Groups enter it as in Korn and Graubard (1998): the pictures count as the number of
+independent ones that would give the same variance.
+
+The bootstrap draws whole groups. Groups that contribute the same to a score are of one kind. So drawing
+groups with replacement is drawing kinds from a multinomial distribution (Efron and Tibshirani 1993, chapter
+13).
 """
 
 from collections.abc import Iterator
@@ -25,8 +31,47 @@ class Interval(NamedTuple):
     high: float
 
     def flatten(self, name: str) -> dict[str, float]:
-        """As metrics: {name: value, "<name>/low": low, "<name>/high": high}."""
-        return {name: self.value, f"{name}/low": self.low, f"{name}/high": self.high}
+        """As metrics: {name: value, "<name>_low": low, "<name>_high": high}."""
+        return {name: self.value, f"{name}_low": self.low, f"{name}_high": self.high}
+
+
+def bound_share(values: Float64, groups: Ints, *, confidence: float) -> Interval:
+    """The mean of `values` [n], each in 0..1, with its exact interval; 0 to 1 where n is 0.
+
+    `groups` [n] numbers the groups of near-duplicates. Their effective number follows Korn and Graubard
+    (1998), "Confidence intervals for proportions with small expected number of positive counts estimated from
+    survey data".
+    """
+    from scipy.special import betaincinv
+
+    if not len(values):
+        return Interval(np.nan, 0.0, 1.0)
+    share, n = float(values.mean()), _count_independent(values, groups, confidence)
+    right, tail = share * n, (1 - confidence) / 2
+    low = float(betaincinv(right, n - right + 1, tail)) if right > 0 else 0.0
+    high = float(betaincinv(right + 1, n - right, 1 - tail)) if right < n else 1.0
+    return Interval(share, min(low, share), max(high, share))
+
+
+def _count_independent(values: Float64, groups: Ints, confidence: float) -> float:
+    """How many independent pictures say as much as these n: from 1 to n; n if each is a group by itself."""
+    from scipy.special import stdtrit
+
+    n = len(values)
+    sizes = np.bincount(groups)
+    n_groups = int((sizes > 0).sum())
+    if n_groups == n:
+        return float(n)
+    if n_groups == 1:
+        return 1.0
+    share = float(values.mean())
+    if share in (0.0, 1.0):
+        return float(n_groups)  # there is no variance to compare
+    surplus = np.bincount(groups, weights=values) - share * sizes
+    variance = n_groups / (n_groups - 1) * float((surplus**2).sum()) / n**2
+    effective = n / max(1.0, variance * (n - 1) / (share * (1 - share)))
+    tail = (1 - confidence) / 2
+    return float(np.clip(effective * (stdtrit(n - 1, tail) / stdtrit(n_groups - 1, tail)) ** 2, 1, n))
 
 
 def draw_kinds(counts: Ints, *, n_resamples: int, seed: int, n_columns: int = 1) -> Iterator[Float64]:
@@ -44,28 +89,7 @@ def draw_kinds(counts: Ints, *, n_resamples: int, seed: int, n_columns: int = 1)
         yield rng.multinomial(n_groups, counts / n_groups, size=size).astype(np.float64)
 
 
-def bound_mean(values: Float64, groups: Ints, *, n_resamples: int, confidence: float, seed: int) -> Interval:
-    """The mean of `values` [n] with its interval; `groups` [n] numbers the groups of near-duplicates."""
-    sizes = np.bincount(groups)
-    sums = np.bincount(groups, weights=values)
-    kinds, counts = np.unique(np.stack([sizes, sums], axis=1)[sizes > 0], axis=0, return_counts=True)
-    means = [
-        (drawn @ kinds[:, 1]) / (drawn @ kinds[:, 0])
-        for drawn in draw_kinds(counts, n_resamples=n_resamples, seed=seed)
-    ]
-    low, high = find_ends(np.concatenate(means)[:, None], confidence)
-    return Interval(float(values.mean()), float(low[0]), float(high[0]))
-
-
-def find_ends(values: Float64, confidence: float) -> tuple[Float64, Float64]:
-    """The lower and the upper quantile of each column over the resamples [n_resamples, m].
-
-    Resamples in which a value is nan are left out. An end is nan if no resample defines the value.
-    """
-    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
-    ends = np.full((2, values.shape[1]), np.nan)
-    for column in range(values.shape[1]):
-        known = values[~np.isnan(values[:, column]), column]
-        if len(known):
-            ends[:, column] = np.quantile(known, tails)
-    return ends[0], ends[1]
+def find_ends(values: Float64, confidence: float) -> tuple[float, float]:
+    """The lower and the upper quantile of a score over the resamples [n_resamples]."""
+    low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.evidence.intervals import Interval, draw_kinds, find_ends
+from pipeline.evidence.intervals import Interval, bound_share, draw_kinds, find_ends
 
 Ints = npt.NDArray[np.integer[Any]]
 Float64 = npt.NDArray[np.float64]
@@ -71,31 +71,53 @@ def score_answers(
     confidence: float,
     seed: int,
 ) -> Scores:
-    """All scores of a set of answers, with percentile intervals over groups of near-duplicates.
+    """All scores of a set of answers, with their intervals over groups of near-duplicates.
 
-    If all answers are right, an interval has no width: resampling cannot show errors that never occurred.
+    Shares (accuracy, and precision, recall and F1 per class) have exact intervals. Averages over classes have
+    bootstrap intervals. If all answers are right, those take the interval of the accuracy: resampling cannot
+    show errors that never occurred.
 
     Args:
         y_true, y_pred: the true and the predicted class of each picture [n].
         groups: the number of each picture's group of near-duplicates [n].
     """
     counts = _count_answers(count_confusions(y_true, y_pred, n_classes))
-    cells = y_true.astype(np.int64) * n_classes + y_pred
-    overall: list[dict[str, Float64]] = []
-    a_class: list[dict[str, Float64]] = []
-    for drawn in _resample(cells, groups, n_classes, n_resamples, seed):
-        overall.append(score_overall(*drawn))
-        a_class.append(score_classes(*drawn))
-    return Scores(
-        {
-            name: _bound(np.array([value]), [run[name][:, None] for run in overall], confidence)[0]
-            for name, value in score_overall(*counts).items()
-        },
-        {
-            name: _bound(values, [run[name] for run in a_class], confidence)
-            for name, values in score_classes(*counts).items()
-        },
-    )
+    is_right = (y_true == y_pred).astype(np.float64)
+    share = bound_share(is_right, groups, confidence=confidence)
+    overall = {name: float(value) for name, value in score_overall(*counts).items()}
+    if is_right.all():
+        found = dict.fromkeys(overall, share)
+    else:
+        cells = y_true.astype(np.int64) * n_classes + y_pred
+        runs = [score_overall(*drawn) for drawn in _resample(cells, groups, n_classes, n_resamples, seed)]
+        found = {
+            name: Interval(value, *find_ends(np.concatenate([run[name] for run in runs]), confidence))
+            for name, value in overall.items()
+        }
+    return Scores(found | {"accuracy": share}, _bound_classes(y_true, y_pred, groups, n_classes, confidence))
+
+
+def _bound_classes(
+    y_true: Ints, y_pred: Ints, groups: Ints, n_classes: int, confidence: float
+) -> dict[str, tuple[Interval, ...]]:
+    """Precision, recall and F1 of each class with their exact intervals.
+
+    F1 is 2 J / (1 + J), where J is the share of right answers among the pictures that are of a class or are
+    called so. So the interval of J gives that of F1.
+    """
+    values = score_classes(*_count_answers(count_confusions(y_true, y_pred, n_classes)))
+    found: dict[str, list[Interval]] = {name: [] for name in values}
+    for c in range(n_classes):
+        is_true, is_called = y_true == c, y_pred == c
+        right = (is_true & is_called).astype(np.float64)
+        concerned = {"precision": is_called, "recall": is_true, "f1": is_true | is_called}
+        for name, chosen in concerned.items():
+            value = float(values[name][c])
+            _, low, high = bound_share(right[chosen], groups[chosen], confidence=confidence)
+            if name == "f1":
+                low, high = (2 * end / (1 + end) for end in (low, high))
+            found[name].append(Interval(value, *((np.nan, np.nan) if np.isnan(value) else (low, high))))
+    return {name: tuple(of_classes) for name, of_classes in found.items()}
 
 
 def log_loss(y_true: Ints, y_prob: npt.NDArray[np.floating[Any]]) -> float:
@@ -166,9 +188,3 @@ def _count_kinds(cells: Ints, groups: Ints) -> dict[tuple[int, ...], int]:
     members = np.split(cells[order], starts[1:])
     kinds = Counter(tuple(sorted(part.tolist())) for part in members)
     return {kind: kinds[kind] for kind in sorted(kinds, key=lambda kind: (len(kind), kind))}
-
-
-def _bound(values: Float64, runs: list[Float64], confidence: float) -> tuple[Interval, ...]:
-    """Each value [m] with its interval, from resampled values [some, m]."""
-    low, high = find_ends(np.concatenate(runs), confidence)
-    return tuple(Interval(*map(float, one)) for one in zip(values, low, high, strict=True))

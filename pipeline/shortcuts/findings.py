@@ -35,7 +35,7 @@ class Findings:
 
     def to_metrics(self) -> dict[str, float]:
         """The headline numbers, as metrics of split."""
-        apart = {"metadata_accuracy/groups_apart": self.apart.accuracy} if self.apart else {}
+        apart = {"metadata_accuracy_groups_apart": self.apart.accuracy} if self.apart else {}
         return {
             "metadata_accuracy": self.files.accuracy,
             "metadata_balanced_accuracy": self.files.balanced_accuracy,

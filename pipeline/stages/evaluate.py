@@ -11,7 +11,7 @@ Cost    importing Keras (about 8 s), then some 3,000 pictures a second at 32x32 
 """
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +20,8 @@ import numpy.typing as npt
 from pipeline.backend.device import set_up_device
 from pipeline.collection.pictures import Part, Pictures, cut_into_runs, read_extra, read_part
 from pipeline.errors import DataError, ModelError
-from pipeline.evidence.intervals import bound_mean
-from pipeline.evidence.metrics import Scores, count_confusions, log_loss, score_answers
+from pipeline.evidence.intervals import Interval, bound_share
+from pipeline.evidence.metrics import SCORES, Scores, count_confusions, log_loss, score_answers
 from pipeline.figures.class_bars import draw_class_bars
 from pipeline.figures.confusion import draw_confusion
 from pipeline.figures.curves import draw_curves
@@ -80,9 +80,11 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
         "n_test": len(test),
         "log_loss": log_loss(test.y, y_prob),
         "majority_accuracy": float((test.y == np.bincount(train.y).argmax()).mean()),
-        **{key: value for name, one in scores.overall.items() for key, value in one.flatten(name).items()},
-        **score_unmirrored(classifier, pictures, test, params.evaluate),
-        **score_imperfect(classifier, test, y_pred == test.y, paths.imperfect, params.evaluate),
+        **flatten_overall(scores),
+        **flatten_others(
+            score_unmirrored(classifier, pictures, test, params.evaluate)
+            | score_imperfect(classifier, test, y_pred == test.y, paths.imperfect, params.evaluate)
+        ),
         **flatten_classes(scores, class_names, matrix.sum(axis=1)),
     }
 
@@ -133,17 +135,17 @@ def number_groups(test: Part) -> Ints:
 
 def score_unmirrored(
     classifier: Classifier, pictures: Pictures, test: Part, params: EvaluateParams
-) -> dict[str, float]:
+) -> dict[str, Interval]:
     """The accuracy without the mirror image, if `train.test_mirror` adds it; otherwise nothing."""
     if not classifier.settings.test_mirror:
         return {}
     y_prob = predict(classifier.without_mirror(), pictures)
-    return measure_accuracy("unmirrored", y_prob.argmax(axis=1) == pictures.y, test, params)
+    return {"unmirrored_accuracy": measure_accuracy(y_prob.argmax(axis=1) == pictures.y, test, params)}
 
 
 def score_imperfect(
     classifier: Classifier, test: Part, is_right: Bools, folder: Path, params: EvaluateParams
-) -> dict[str, float]:
+) -> dict[str, Interval]:
     """The accuracy on imperfect copies of the test pictures, and on both together; nothing without copies.
 
     Args:
@@ -159,28 +161,35 @@ def score_imperfect(
         raise DataError(f"{folder} does not hold a copy of each test picture; run `dvc repro augment`")
     is_right_too = predict(classifier, Pictures((folder, copies))).argmax(axis=1) == copies.y
     return {
-        **measure_accuracy("imperfect", is_right_too, test, params),
-        **measure_accuracy("mixed", (is_right + is_right_too.astype(np.float64)) / 2, test, params),
+        "imperfect_accuracy": measure_accuracy(is_right_too, test, params),
+        "mixed_accuracy": measure_accuracy((is_right + is_right_too.astype(np.float64)) / 2, test, params),
     }
 
 
-def measure_accuracy(
-    name: str, right: Bools | Float64, test: Part, params: EvaluateParams
-) -> dict[str, float]:
-    """An accuracy with its interval, as flat metrics.
+def measure_accuracy(right: Bools | Float64, test: Part, params: EvaluateParams) -> Interval:
+    """An accuracy with its interval.
 
     Args:
-        right: the share of right answers for each test picture [n]. Whole groups of pictures are resampled,
-            with all their answers: two answers to one picture say less than answers to two.
+        right: the share of right answers for each test picture [n]. A picture counts once, however many
+            answers there are to it: two answers to one picture say less than answers to two.
     """
-    found = bound_mean(
-        right.astype(np.float64),
-        number_groups(test),
-        n_resamples=params.n_bootstrap,
-        confidence=params.confidence,
-        seed=params.seed,
-    )
-    return found.flatten(f"{name}/accuracy")
+    return bound_share(right.astype(np.float64), number_groups(test), confidence=params.confidence)
+
+
+def flatten_overall(scores: Scores) -> dict[str, float]:
+    """The scores that a promotion may go by, with their intervals; the others are details."""
+    flat: dict[str, float] = {}
+    for name, one in scores.overall.items():
+        flat |= one.flatten(name if name in SCORES else f"overall/{name}")
+    return flat
+
+
+def flatten_others(accuracies: Mapping[str, Interval]) -> dict[str, float]:
+    """Accuracies on other pictures or by other means; their intervals are details."""
+    flat = {name: one.value for name, one in accuracies.items()}
+    for name, one in accuracies.items():
+        flat |= {f"overall/{end}": value for end, value in one.flatten(name).items() if end != name}
+    return flat
 
 
 def flatten_classes(scores: Scores, class_names: Sequence[str], support: Ints) -> dict[str, float]:

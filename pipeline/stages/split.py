@@ -8,9 +8,10 @@ Run     python -m pipeline.stages.split
 Cost    about 10 s for 1,000,000 pictures, and up to 30 s for the audit, which looks at 10,000 at most
 
 Each group is dealt by a hash of its own name (`collection/partition.py`). So the shares come out near
-`split.train/val/test`, not exactly at them; `split.exact` prefers exact shares. A group is what clean found
-to be near-duplicates, and what `split.group_by` gives the same name. Groups that share a picture are one. So
-a new picture can join two groups: then, and only then, members of a group that was dealt already may move.
+`split.train/val/test`, not exactly at them. A class under `split.exact_below` pictures gets exact shares. A
+group is what clean found to be near-duplicates, and what `split.group_by` gives the same name. Groups that
+share a picture are one. So a new picture can join two groups: then members of a group that was dealt already
+may move. Otherwise new pictures move earlier ones only in classes with exact shares.
 
 What the source itself divides stays as it is. Its test set is the test set, its validation set the
 validation set, and only what it lacks is cut from its training part. Pictures that the source does not place
@@ -20,20 +21,25 @@ are dealt by the shares, whatever it does with others.
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from pipeline.collection.class_counts import (
+    check_every_class_everywhere,
+    count_classes,
+    describe_counts,
+    measure_counts,
+    warn_of_few,
+)
 from pipeline.collection.classes import index_classes
 from pipeline.collection.near_duplicates import find_components
 from pipeline.collection.partition import (
     SPLITS,
     check_no_leak,
-    deal,
-    deal_exactly,
+    divide,
     find_group_names,
     find_unlikely_shares,
 )
@@ -41,7 +47,6 @@ from pipeline.errors import DataError
 from pipeline.figures.class_shares import draw_class_shares
 from pipeline.figures.shortcut_bars import ShortcutPanel, draw_shortcut_bars
 from pipeline.images.facts import FACT_BY_NAME
-from pipeline.labels import metric_name
 from pipeline.params import Params, SplitParams
 from pipeline.paths import Paths
 from pipeline.runner import Metrics, run_stage
@@ -55,7 +60,6 @@ from pipeline.tracking.runs import Run
 
 _log = logging.getLogger(__name__)
 
-MAX_TABLE_ROWS = 100
 _N_SENTENCES = 3
 
 
@@ -86,9 +90,14 @@ def split_pictures(
     clean = clean.sort_values("id", ignore_index=True)
     class_index = np.array([index_of[label] for label in clean["label"]], dtype=np.int32)
     group = merge_groups(clean, split.group_by)
-    divide = partial(deal_exactly, classes=class_index) if split.exact else deal
     parts = divide(
-        group, clean["source_split"], shares=_list_shares(split), seed=split.seed, folds=split.folds
+        group,
+        clean["source_split"],
+        classes=class_index,
+        exact_below=split.exact_below,
+        shares=_list_shares(split),
+        seed=split.seed,
+        folds=split.folds,
     )
     for held in (group, clean["duplicate_group"]):
         check_no_leak(held, parts)
@@ -116,58 +125,6 @@ def merge_groups(clean: pd.DataFrame, group_by: str) -> "pd.Series[str]":
     return pd.Series(label[found], index=clean.index, dtype="str")
 
 
-def count_classes(placed: pd.DataFrame, names: list[str]) -> pd.DataFrame:
-    """Pictures per class (rows, in the order of `names`) and split (columns train, val, test)."""
-    counts = pd.crosstab(placed["class_index"], placed["split"])
-    return counts.reindex(index=range(len(names)), columns=list(SPLITS), fill_value=0).set_axis(names)
-
-
-def check_every_class_everywhere(counts: pd.DataFrame, n_groups: Sequence[int], split: SplitParams) -> None:
-    """Raise DataError if a class lacks pictures in train, val or test; `n_groups` is its number of groups."""
-    for (name, row), n in zip(counts.iterrows(), n_groups, strict=True):
-        missing = [part for part in SPLITS if row[part] == 0]
-        if missing:
-            whole = (
-                f"; near-duplicates and split.group_by join them into {n} group{'s'[: n > 1]}, and a group "
-                "is never divided"
-            )
-            raise DataError(
-                f"class {name!r}: none of its pictures ({row.sum()}) is in {' or '.join(missing)} "
-                f"(split.train/val/test: {split.train:g}/{split.val:g}/{split.test:g})"
-                f"{whole if n < row.sum() else ''}; add pictures, join "
-                "it with another class in data.classes, or leave it out with data.ignore"
-            )
-
-
-def describe_counts(counts: pd.DataFrame) -> str:
-    """The counts and shares as a table of text, one line per class; if there are many, the smallest ones."""
-    total = counts.sum(axis=1)
-    shown = (
-        total.sort_values(kind="stable").index[:MAX_TABLE_ROWS]
-        if len(counts) > MAX_TABLE_ROWS
-        else total.index
-    )
-    width = max(map(len, [*shown, "all classes"]))
-    lines = [f"{'':{width}} {'pictures':>10} {'train':>16} {'val':>16} {'test':>16}"]
-    for name, row in [*counts.loc[shown].iterrows(), ("all classes", counts.sum())]:
-        cells = (f"{n:>8,} ({n / row.sum():5.1%})" for n in row)
-        lines.append(f"{name:{width}} {row.sum():>10,} {' '.join(cells)}")
-    return "\n".join(lines)
-
-
-def measure_counts(counts: pd.DataFrame) -> dict[str, float]:
-    """The counts and shares as metrics: n/train, share/train, class/<name>/train and so on."""
-    total = counts.sum()
-    per_split = {f"n/{part}": int(total[part]) for part in SPLITS}
-    shares = {f"share/{part}": float(total[part] / total.sum()) for part in SPLITS}
-    per_class = {
-        metric_name("class", str(name), part): int(row[part])
-        for name, row in counts.iterrows()
-        for part in SPLITS
-    }
-    return {"n_classes": len(counts), **per_split, **shares, **per_class}
-
-
 def main(params: Params, paths: Paths, run: Run) -> Metrics:
     """Place every picture, audit what gives its class away, and write both down."""
     manifest = read_table(paths.clean_manifest, CLEAN_MANIFEST)
@@ -180,6 +137,7 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     counts = count_classes(placed, names)
     check_every_class_everywhere(counts, placed.groupby("class_index")["group"].nunique(), params.split)
     n_unnamed = _count_unnamed(placed, params.split.group_by)
+    warn_of_few(counts, params.split)
     unlikely = find_unlikely_shares(placed, counts, _list_shares(params.split))
     if unlikely:
         _log.warning(

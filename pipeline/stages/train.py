@@ -63,10 +63,10 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
         "n_train": len(sets.train),
         "n_val": len(sets.val),
         "precision_bits": BITS[computation["precision"]],
-        "train/loss": float(best["loss"]),
-        "train/accuracy": float(best["accuracy"]),
-        "val/loss": float(best["val_loss"]),
-        "val/accuracy": float(best["val_accuracy"]),
+        "train_loss": float(best["loss"]),
+        "train_accuracy": float(best["accuracy"]),
+        "val_loss": float(best["val_loss"]),
+        "val_accuracy": float(best["val_accuracy"]),
     }
 
 

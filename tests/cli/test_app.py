@@ -91,7 +91,7 @@ def test_a_bug_keeps_its_traceback(
 
 def test_summary_says_how_good_what_was_decided_and_where_to_look(darkroom: Darkroom, project: Paths) -> None:
     decision = {"verdict": "HOLD", "reasons": ["no gain"], "model_name": "darkroom", "version": 2}
-    metrics = {"accuracy": 0.9, "accuracy/low": 0.85, "accuracy/high": 0.95}
+    metrics = {"accuracy": 0.9, "accuracy_low": 0.85, "accuracy_high": 0.95}
     for path, values in ((project.decision, decision), (project.metrics("evaluate"), metrics)):
         path.parent.mkdir(parents=True)
         path.write_text(json.dumps(values))

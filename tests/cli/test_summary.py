@@ -11,7 +11,7 @@ from pipeline.cli.summary import summarise
 from pipeline.errors import DataError
 from pipeline.paths import Paths
 
-METRICS = {"accuracy": 0.97239, "accuracy/low": 0.95, "accuracy/high": 0.98889, "n_test": 1270}
+METRICS = {"accuracy": 0.97239, "accuracy_low": 0.95, "accuracy_high": 0.98889, "n_test": 1270}
 DECISION = {
     "verdict": "PROMOTE",
     "reasons": ["accuracy 0.9724 beats 0.9", "floors passed"],

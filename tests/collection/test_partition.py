@@ -11,6 +11,7 @@ from pipeline.collection.partition import (
     compute_chances,
     deal,
     deal_exactly,
+    divide,
     draw_numbers,
     find_group_names,
     find_unlikely_shares,
@@ -170,6 +171,7 @@ def deal_ids_exactly(groups: list[str], classes: list[int], given: list[str] | N
         pd.Series(groups, dtype="str"),
         pd.Series(given or [""] * len(groups), dtype="str"),
         classes=np.array(classes, dtype=np.int32),
+        brought=set(given or [""]),
         shares=SHARES,
         seed=0,
         folds=5,
@@ -205,3 +207,22 @@ def test_exact_shares_leave_what_the_source_brings() -> None:
     assert set(parts["split"][:50]) == {"test"}
     assert parts["split"][60] == "test"
     assert (parts["split"] == "val").sum() == pytest.approx(250 * 0.15 / 0.85, abs=1)
+
+
+def test_only_groups_with_a_picture_of_a_small_class_are_dealt_exactly() -> None:
+    """What the source brings counts as a whole, although the small class alone has no test set of its own."""
+    ids = make_ids(700)
+    groups, classes = pd.Series(ids, dtype="str"), np.array([0] * 600 + [1] * 100, dtype=np.int32)
+    groups[0] = groups[600]  # a group of both classes
+    given = pd.Series(["test"] * 50 + [""] * 650, dtype="str")
+
+    def place(exact_below: int) -> pd.DataFrame:
+        return divide(groups, given, classes=classes, exact_below=exact_below, shares=SHARES, seed=0, folds=5)
+
+    by_hash, mixed = place(0), place(500)
+    pd.testing.assert_frame_equal(by_hash, deal(groups, given, shares=SHARES, seed=0, folds=5))
+    pd.testing.assert_frame_equal(mixed.iloc[1:600], by_hash.iloc[1:600])
+    check_no_leak(groups, mixed)
+    assert mixed["split"][600] == "test"
+    assert mixed["split"][600:].value_counts().to_dict() == {"train": 70, "val": 15, "test": 15}
+    pd.testing.assert_frame_equal(place(501), mixed)

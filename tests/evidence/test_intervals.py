@@ -1,19 +1,20 @@
-"""intervals: whole groups are drawn, and what a resample does not define is left out."""
-
-from typing import Any
+"""intervals: honest for few answers, and whole groups are what counts."""
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
-from pipeline.evidence.intervals import Interval, bound_mean, draw_kinds, find_ends
-
-HOW: dict[str, Any] = {"n_resamples": 2000, "confidence": 0.9, "seed": 3}
+from pipeline.evidence.intervals import Interval, bound_share, draw_kinds, find_ends
 
 
-def bound(values: list[float], groups: list[int], **changed: Any) -> Interval:
-    """The mean of values with its interval."""
-    return bound_mean(np.array(values, np.float64), np.array(groups), **HOW | changed)
+def bound(values: list[float], groups: list[int] | None = None, confidence: float = 0.95) -> Interval:
+    """The mean of values with its interval; by default each is a group by itself."""
+    numbers = np.arange(len(values)) if groups is None else np.array(groups)
+    return bound_share(np.array(values, np.float64), numbers, confidence=confidence)
+
+
+def answer(right: int, n: int) -> list[float]:
+    """So many right answers of n."""
+    return [1.0] * right + [0.0] * (n - right)
 
 
 def measure_width(found: Interval) -> float:
@@ -23,60 +24,75 @@ def measure_width(found: Interval) -> float:
 
 def test_an_interval_as_metrics() -> None:
     flat = Interval(0.5, 0.25, 0.75).flatten("class/a/f1")
-    assert flat == {"class/a/f1": 0.5, "class/a/f1/low": 0.25, "class/a/f1/high": 0.75}
-    assert list(flat) == ["class/a/f1", "class/a/f1/low", "class/a/f1/high"]
-
-
-def test_groups_of_one_are_a_multinomial_bootstrap() -> None:
-    """To the bit: 70 right answers of 100 are drawn as the two kinds of answers are."""
-    values = np.random.default_rng(0).permutation([1.0] * 70 + [0.0] * 30)
-    found = bound_mean(values, np.arange(100), **HOW)
-    drawn = np.random.default_rng(3).multinomial(100, [0.3, 0.7], size=2000)[:, 1] / 100
-    assert found == (0.7, *np.quantile(drawn, [0.05, 0.95]))
-
-
-def test_groups_are_drawn_whole() -> None:
-    """As drawing the groups themselves, of one to four pictures each."""
-    rng = np.random.default_rng(0)
-    groups = np.repeat(np.arange(60), 1 + np.arange(60) % 4)
-    values = rng.random(len(groups)).round(2)
-    found = bound_mean(values, groups, **HOW | {"n_resamples": 8000})
-    members = [values[groups == group] for group in range(60)]
-    means = [np.concatenate([members[i] for i in rng.integers(0, 60, 60)]).mean() for _ in range(8000)]
-    assert found.value == pytest.approx(values.mean())
-    assert found[1:] == pytest.approx(np.quantile(means, [0.05, 0.95]), abs=0.004)
-
-
-def test_two_that_look_alike_say_less_than_two_of_two() -> None:
-    values = [1.0] * 30 + [0.0] * 10
-    apart = bound(values, list(range(40)))
-    together = bound(values, [i // 2 for i in range(40)])
-    assert apart.value == together.value == 0.75
-    assert measure_width(together) > 1.2 * measure_width(apart)
-    assert together == bound(values[::2], list(range(20)))
+    assert flat == {"class/a/f1": 0.5, "class/a/f1_low": 0.25, "class/a/f1_high": 0.75}
+    assert list(flat) == ["class/a/f1", "class/a/f1_low", "class/a/f1_high"]
 
 
 @pytest.mark.parametrize(
-    ("confidence", "low", "high"),
-    [pytest.param(0.9, 0.0, 1.0, id="wide"), pytest.param(0.4, 2 / 3, 2 / 3, id="narrow")],
+    ("right", "n", "low", "high"),
+    [
+        pytest.param(0, 1, 0.0, 0.975, id="0 of 1"),
+        pytest.param(1, 1, 0.025, 1.0, id="1 of 1"),
+        pytest.param(23, 23, 0.852, 1.0, id="23 of 23"),
+        pytest.param(0, 10, 0.0, 0.308, id="0 of 10"),
+        pytest.param(7, 10, 0.348, 0.933, id="7 of 10"),
+    ],
 )
-def test_by_hand(confidence: float, low: float, high: float) -> None:
-    """A group of two right answers, and a wrong one: drawn are both with 1/2, either one twice with 1/4."""
-    found = bound([1, 1, 0], [5, 5, 2], confidence=confidence)
-    assert found == pytest.approx((2 / 3, low, high))
+def test_published_intervals(right: int, n: int, low: float, high: float) -> None:
+    assert bound(answer(right, n)) == pytest.approx((right / n, low, high), abs=5e-4)
 
 
-def test_all_alike_has_no_width() -> None:
-    assert bound([1.0] * 9, [0, 0, 1, 2, 3, 4, 5, 6, 6]) == (1, 1, 1)
-    assert bound([0.5], [7]) == (0.5, 0.5, 0.5)
+@pytest.mark.parametrize("n", [1, 2, 5, 40])
+@pytest.mark.parametrize("confidence", [0.5, 0.95, 0.99])
+def test_as_scipy(n: int, confidence: float) -> None:
+    from scipy.stats import binomtest
+
+    for right in range(n + 1):
+        theirs = binomtest(right, n).proportion_ci(confidence, method="exact")
+        found = bound(answer(right, n), confidence=confidence)
+        # scipy searches the ends numerically
+        assert found[1:] == pytest.approx((min(theirs.low, right / n), max(theirs.high, right / n)), abs=1e-6)
 
 
-def test_the_same_seed_gives_the_same_interval() -> None:
-    values, groups = [0.0, 0.5, 1.0, 1.0, 0.25] * 8, list(range(40))
-    assert bound(values, groups) == bound(values, groups)
-    assert bound(values, groups) != bound(values, groups, seed=4)
-    order = np.random.default_rng(0).permutation(40)
-    assert bound([values[i] for i in order], [groups[i] for i in order]) == bound(values, groups)
+def test_the_interval_covers() -> None:
+    """Of 2,000 test sets with near-duplicates that are answered alike, at most 5 % miss the true share."""
+    rng, n_missed = np.random.default_rng(0), 0
+    groups = np.repeat(np.arange(30), 1 + np.arange(30) % 3)
+    for _ in range(2000):
+        values = (rng.random(30) < 0.8)[groups].astype(np.float64)
+        found = bound_share(values, groups, confidence=0.95)
+        n_missed += not found.low <= 0.8 <= found.high
+    assert n_missed <= 0.05 * 2000
+
+
+def test_two_that_look_alike_say_less_than_two_of_two() -> None:
+    values = answer(30, 40)
+    apart, together = bound(values), bound(values, [i // 2 for i in range(40)])
+    once = bound(values[::2])
+    assert apart.value == together.value == 0.75
+    assert measure_width(together) > 1.2 * measure_width(apart)
+    # As wide as half of them, but for the correction of the degrees of freedom
+    assert measure_width(once) <= measure_width(together) < 1.1 * measure_width(once)
+
+
+def test_nothing_is_surer_than_its_groups() -> None:
+    """All alike, one group, and answers that cancel out within groups."""
+    assert bound([1.0] * 9, [0, 0, 1, 2, 3, 4, 5, 6, 6]) == bound([1.0] * 7)
+    assert measure_width(bound([1.0, 0.0, 1.0], [7, 7, 7])) > 0.95  # one group says next to nothing
+    cancelling = bound([1.0, 0.0] * 20, [i // 2 for i in range(40)])
+    assert measure_width(cancelling) >= measure_width(bound([1.0, 0.0] * 20))
+    assert bound([]) == pytest.approx((np.nan, 0, 1), nan_ok=True)
+
+
+def test_shares_of_answers_are_no_surer_than_whole_ones() -> None:
+    assert bound([0.5] * 10) == bound(answer(5, 10))
+
+
+def test_the_order_does_not_matter() -> None:
+    values, groups = answer(20, 60), [i // 3 for i in range(60)]
+    order = np.random.default_rng(0).permutation(60)
+    found = bound([values[i] for i in order], [1000 - 7 * groups[i] for i in order])
+    assert found == pytest.approx(bound(values, groups))
 
 
 @pytest.mark.parametrize("n_columns", [1, 30])
@@ -94,18 +110,5 @@ def test_draws(n_columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
     assert np.array_equal(np.concatenate(runs), whole)
 
 
-@pytest.mark.parametrize(
-    ("column", "ends"),
-    [
-        pytest.param([0.0, 1.0, 2.0, 3.0, 4.0], (1.0, 3.0), id="all known"),
-        pytest.param([np.nan, 4.0, np.nan, 0.0, np.nan], (1.0, 3.0), id="some left out"),
-        pytest.param([np.nan, np.nan, 7.0, np.nan, np.nan], (7.0, 7.0), id="one known"),
-        pytest.param([np.nan] * 5, (np.nan, np.nan), id="none known"),
-    ],
-)
-def test_what_is_not_defined_is_left_out(column: list[float], ends: tuple[float, float]) -> None:
-    """Quartiles, beside another column that is none of its business."""
-    values: npt.NDArray[np.float64] = np.stack([np.array(column), np.arange(5.0)], axis=1)
-    low, high = find_ends(values, 0.5)
-    assert (low[0], high[0]) == pytest.approx(ends, nan_ok=True)
-    assert (low[1], high[1]) == (1.0, 3.0)
+def test_ends() -> None:
+    assert find_ends(np.arange(5.0), 0.5) == (1.0, 3.0)

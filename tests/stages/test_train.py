@@ -130,11 +130,11 @@ def test_the_saved_model_is_the_best_one_without_augmentation(
     classifier = Classifier.load(project.classifier)
     y_prob = classifier.without_mirror().predict_pictures(pictures)
     assert classifier.settings.test_mirror
-    assert (y_prob.argmax(axis=1) == y).mean() == pytest.approx(metrics["val/accuracy"])
-    assert log_loss(y, y_prob) == pytest.approx(metrics["val/loss"], rel=1e-3)
+    assert (y_prob.argmax(axis=1) == y).mean() == pytest.approx(metrics["val_accuracy"])
+    assert log_loss(y, y_prob) == pytest.approx(metrics["val_loss"], rel=1e-3)
     least = min(float(row["val_loss"]) for row in read_rows(project))
-    assert metrics["val/loss"] == pytest.approx(least, rel=1e-5)
-    assert metrics["val/accuracy"] > 0.8
+    assert metrics["val_loss"] == pytest.approx(least, rel=1e-5)
+    assert metrics["val_accuracy"] > 0.8
     assert classifier.class_names == tuple(NAMES)
     assert classifier.settings.recipe.fit == "pad"
     assert classifier.settings.recipe == Recipe.from_params(
