@@ -34,8 +34,7 @@ format: install-dev ## put the code into shape
 	ruff check --fix .
 
 ui: install ## the MLflow UI on 127.0.0.1
-	@set -a && . mlflow/server.env && set +a && \
-	MLFLOW_BACKEND_STORE_URI="$${MLFLOW_BACKEND_STORE_URI:-$$(python -m pipeline.tracking.connection)}" mlflow server
+	@set -a && . mlflow/server.env && set +a && darkroom ui
 
 # In an environment of its own: CleanVision is AGPL, and neither is needed to use Darkroom.
 .bench/bin/python: | install-dev

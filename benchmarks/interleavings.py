@@ -180,7 +180,7 @@ def serve_ui(clone: Clone) -> Iterator[None]:
     """A server over the project's own database, which is asked for its rows all the time."""
     is_over = threading.Event()
     with run_server(clone.root.parent, connection.resolve_uri(clone.root)) as (_, uri):
-        ids = [connection.connect(clone.root).get_experiment_by_name("darkroom").experiment_id]  # type: ignore[union-attr]
+        ids = [connection.connect(clone.root).get_experiment_by_name("digits").experiment_id]  # type: ignore[union-attr]
 
         def look() -> None:
             asked = json.dumps({"experiment_ids": ids, "max_results": 100}).encode()
@@ -220,12 +220,12 @@ def find_faults(clone: Clone, names: list[str], number: int) -> list[str]:
     states = Counter(row.data.tags[rows.STATE_TAG] for row in found)
     wrong += [f"{n} rows of state {state[:8]}" for state, n in states.items() if n > 1]
     wrong += [f"a row is {row.info.status}" for row in found if row.info.status != "FINISHED"]
-    stages = client.get_experiment_by_name("darkroom-stages").experiment_id
+    stages = client.get_experiment_by_name("digits-stages").experiment_id
     wrong += [f"a run of {run.info.run_name} is RUNNING" for run in client.search_runs([stages], RUNNING)]
-    for version in client.search_model_versions("name = 'darkroom'"):
+    for version in client.search_model_versions("name = 'digits'"):
         if not registry.is_finished_row(client, version.tags[registry.RUN_TAG]):
             wrong.append(f"version {version.version} leads to no finished row")
-    if registry.find_champion(client, "darkroom") is None:
+    if registry.find_champion(client, "digits") is None:
         wrong.append("there is no champion")
     if "quarantine" in names:
         kept = pq.read_table(clone.paths.clean_manifest).column("key").to_pylist()

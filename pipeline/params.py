@@ -79,8 +79,9 @@ class CsvParams(Section):
 
 
 class DataParams(Section):
-    """Where the images lie, what is left out, and which folder counts as which class."""
+    """The collection: its name, where its images lie, what is left out, which folder is which class."""
 
+    name: ModelName
     source: Annotated[str, Field(min_length=1)]
     ignore: Words
     class_names: Words
@@ -232,7 +233,7 @@ class EvaluateParams(Section):
 class PromoteParams(Section):
     """The registered model, and what a version must reach and gain to become champion."""
 
-    model_name: ModelName
+    model_name: ModelName | None
     metric: Literal["accuracy", "balanced_accuracy", "macro_f1"]
     min_gain: Annotated[float, Field(ge=0, lt=1)]
     min_accuracy: Share

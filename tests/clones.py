@@ -1,6 +1,7 @@
 """A temporary clone of this repository and how a person would work in it: for the tests of the real chain."""
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -9,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 from ruamel.yaml import YAML
 
-from pipeline.paths import Paths
+from pipeline.paths import STAGES, Paths
 from pipeline.tracking import connection
 
 SHAPES = ("circle", "line", "square")
@@ -79,7 +81,7 @@ class Clone:
     def rows(self) -> list[Any]:
         """The rows in MLflow, oldest first."""
         client = connection.connect(self.root)
-        experiment = client.get_experiment_by_name("darkroom")
+        experiment = client.get_experiment_by_name("digits")
         assert experiment is not None
         return sorted(client.search_runs([experiment.experiment_id]), key=lambda run: run.info.start_time)
 
@@ -87,6 +89,22 @@ class Clone:
         """The sha256 of every output of some stages."""
         files = [p for s in stages for p in self.paths.stage(s).rglob("*") if p.is_file()]
         return {str(p.relative_to(self.root)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+def check_metrics(clone: Clone, row: Any) -> None:
+    """A row holds the scores that people compare; the runs of its stages hold all of their numbers."""
+    client = connection.connect(clone.root)
+    scores = json.loads(clone.paths.metrics("evaluate").read_text())
+    assert {name: row.data.metrics[name] for name in scores} == pytest.approx(scores)
+    assert row.data.metrics["gain"] == pytest.approx(json.loads(clone.paths.decision.read_text())["gain"])
+    assert {"train_seconds", "val_accuracy", "metadata_accuracy"} <= row.data.metrics.keys()
+    assert len(row.data.metrics) <= 25
+    for stage in STAGES[:-1]:
+        files = [file for file in (clone.paths.metrics(stage), clone.paths.details(stage)) if file.exists()]
+        held = client.get_run(row.data.tags[f"stage.{stage}.run_id"]).data
+        for name, value in (item for file in files for item in json.loads(file.read_text()).items()):
+            assert held.metrics[name] == pytest.approx(value), name
+        assert held.tags["row"] == row.info.run_name
 
 
 def make_clone(repo: Path, root: Path) -> Clone:

@@ -15,7 +15,19 @@ NO_DATA = {
     *(f"pipeline/{name}.py" for name in ("params_file", "progress", "runner", "storage", "yaml_file")),
     *(
         f"pipeline/tracking/{name}.py"
-        for name in ("connection", "inputs", "lineage", "packaging", "processes", "runs", "server")
+        for name in (
+            *(
+                "connection",
+                "inputs",
+                "lineage",
+                "packaging",
+                "processes",
+                "row_names",
+                "runs",
+                "server",
+                "views",
+            ),
+        )
     ),
 }
 

@@ -231,7 +231,7 @@ class Stand:
 def _judge_rows(database: sqlite3.Connection) -> Iterator[str]:
     rows = database.execute(
         "SELECT r.run_uuid, r.status FROM runs r JOIN experiments e USING (experiment_id) "
-        "WHERE e.name = 'darkroom' AND r.lifecycle_stage = 'active'"
+        "WHERE e.name = 'digits' AND r.lifecycle_stage = 'active'"
     ).fetchall()
     if [status for _, status in rows] != ["FINISHED"]:
         yield f"not one finished row: {[status for _, status in rows]}"

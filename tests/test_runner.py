@@ -20,6 +20,7 @@ from pipeline.tracking.runs import Run
 def leave(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stage's process ends at once, and here that process is pytest's."""
     monkeypatch.setattr(runner, "leave", sys.exit)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "runner")  # which a stage sets for its process
 
 
 def end_with(outcome: BaseException | dict[str, float]) -> StageMain:

@@ -22,7 +22,7 @@ from pipeline.paths import STAGES
 from pipeline.tables.parquet import read_table
 from pipeline.tables.predictions import PREDICTIONS
 from pipeline.tracking import connection, registry, rows
-from tests.clones import QUICK, Clone, make_clone
+from tests.clones import QUICK, Clone, check_metrics, make_clone
 from tests.mlflow_server import run_server
 
 pytestmark = pytest.mark.slow
@@ -59,8 +59,9 @@ def clone(repo: Path, tmp_path_factory: pytest.TempPathFactory, warm: Path, serv
     clone.commit()
     clone.run("dvc", "repro")
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("MLFLOW_EXPERIMENT_NAME", "DVC_ROOT", "DVC_STAGE"):
+        for name in ("DVC_ROOT", "DVC_STAGE"):
             patch.delenv(name, raising=False)
+        patch.setenv("MLFLOW_EXPERIMENT_NAME", "digits")
         patch.setenv("MLFLOW_TRACKING_URI", server)
         yield clone
 
@@ -70,9 +71,7 @@ def test_the_row_is_whole_and_lies_on_the_server(clone: Clone) -> None:
     assert row.info.status == "FINISHED"
     assert row.info.artifact_uri.startswith("mlflow-artifacts:/")
     assert not (clone.root / "mlflow" / "mlflow.db").exists()
-    for stage in STAGES:
-        for name, value in json.loads(clone.paths.metrics(stage).read_text()).items():
-            assert row.data.metrics[f"{stage}/{name}"] == pytest.approx(value), name
+    check_metrics(clone, row)
     for stage in STAGES[:-1]:
         assert row.data.tags[f"stage.{stage}.status"] == "ran"
     client = connection.connect(clone.root)
@@ -85,7 +84,7 @@ def test_what_serves_is_what_was_evaluated(clone: Clone, server: str, tmp_path: 
     code = """
 import json, sys, mlflow
 mlflow.set_tracking_uri(sys.argv[1])
-model = mlflow.pyfunc.load_model("models:/darkroom@champion")
+model = mlflow.pyfunc.load_model("models:/digits@champion")
 answers = model.predict([open(path, "rb").read() for path in json.load(sys.stdin)])
 print("ANSWERS" + answers.iloc[:, 2:].to_json(orient="values", double_precision=15))
 """
@@ -100,10 +99,10 @@ print("ANSWERS" + answers.iloc[:, 2:].to_json(orient="values", double_precision=
 
 def test_nothing_to_do_asks_the_server_without_importing_mlflow(clone: Clone) -> None:
     decision = clone.paths.decision.read_bytes()
-    assert "nothing to do: PROMOTE darkroom version 1" in clone.run("dvc", "repro")
+    assert "nothing to do: PROMOTE digits version 1" in clone.run("dvc", "repro")
     cold = {"PATH": clone.env["PATH"]}
     said = clone.run("python", "-X", "importtime", "-m", "pipeline.stages.promote", env=cold)
-    assert "nothing to do: PROMOTE darkroom version 1" in said
+    assert "nothing to do: PROMOTE digits version 1" in said
     assert not re.search(r"\| +mlflow\b", said)
     assert clone.paths.decision.read_bytes() == decision
     assert len(clone.rows()) == 1
@@ -158,7 +157,7 @@ def test_a_promotion_killed_before_any_call_is_mended_by_the_next(clone: Clone, 
         check_registry(clone, model)
         mine = [row for row in clone.rows() if row.data.params["promote.model_name"] == model]
         assert len(mine) == 1, where
-        stages = client.get_experiment_by_name("darkroom-stages").experiment_id
+        stages = client.get_experiment_by_name("digits-stages").experiment_id
         assert not client.search_runs([stages], "attributes.status = 'RUNNING'"), where
 
 
@@ -193,9 +192,9 @@ def test_what_is_registered_is_what_the_lock_recorded(clone: Clone) -> None:
 
 def test_a_champion_whose_row_was_deleted_for_good_is_still_compared(clone: Clone, store: Path) -> None:
     """Its answers lie with its model, too. Once both are gone, the next model is held, and told why."""
-    clone.set_params({"promote": {"model_name": "darkroom", "min_gain": 0.02}})
+    clone.set_params({"promote": {"model_name": "digits", "min_gain": 0.02}})
     client: Any = connection.connect(clone.root)
-    champion = registry.find_champion(client, "darkroom")
+    champion = registry.find_champion(client, "digits")
     assert champion is not None
     client.delete_run(champion.run_id)
     database = f"sqlite:///{store}/server.db"
@@ -206,7 +205,7 @@ def test_a_champion_whose_row_was_deleted_for_good_is_still_compared(clone: Clon
     assert decision["against"] == "champion"
     assert "of the champion on" in decision["reasons"][0] or "champion already" in decision["reasons"][0]
     client.delete_logged_model(champion.model_id)
-    if (crowned := registry.find_champion(client, "darkroom")) and crowned.run_id != champion.run_id:
+    if (crowned := registry.find_champion(client, "digits")) and crowned.run_id != champion.run_id:
         client.delete_run(crowned.run_id)
     clone.set_params({"promote": {"min_gain": 0.03}, "train": {"epochs": 5}})
     clone.run("dvc", "repro")
@@ -230,7 +229,7 @@ def test_a_long_decision_is_read_again_whole(clone: Clone) -> None:
     assert rows.parse_decision(client.get_run(row.run_id).data.tags) == decision
 
 
-def check_registry(clone: Clone, model: str = "darkroom") -> None:
+def check_registry(clone: Clone, model: str = "digits") -> None:
     """Every version leads to a finished row and to a model, and the champion is one of them."""
     client: Any = connection.connect(clone.root)
     versions = client.search_model_versions(f"name = '{model}'")

@@ -10,52 +10,46 @@ Cost    about 10 s for a new state, mostly importing MLflow and copying the mode
 
 import json
 import logging
-import os
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import PromotionError, one_line
+from pipeline.errors import PromotionError
+from pipeline.labels import read_class_names
 from pipeline.params import Params, PromoteParams
-from pipeline.params_file import check_params
 from pipeline.paths import Paths, read_json
 from pipeline.promotion.exam import compare, confirm_champion, miss_champion, read_exam
+from pipeline.promotion.state import State, copy_state, list_artifacts
 from pipeline.runner import Metrics, run_stage
-from pipeline.storage import is_leftover, write_whole
+from pipeline.storage import write_whole
 from pipeline.tracking import registry, rows
 from pipeline.tracking.connection import connect
-from pipeline.tracking.lineage import UPSTREAM, Lineage
+from pipeline.tracking.lineage import UPSTREAM, Lineage, compute_md5
 from pipeline.tracking.packaging import EXAM, LoggedModel, log_model
-from pipeline.tracking.runs import ENTRY_TAG, STAGE_TAG, Run, Tracked, create_run, end_killed_runs
+from pipeline.tracking.row_names import Origin, name_row
+from pipeline.tracking.runs import (
+    ENTRY_TAG,
+    STAGE_TAG,
+    Run,
+    Tracked,
+    create_run,
+    end_killed_runs,
+    search_runs,
+)
+from pipeline.tracking.views import ROW_TAG, save_views
 from pipeline.training.history import read_history
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+# What a row says of the stages before evaluate; their own runs hold the rest.
+_TOLD_OF_STAGES = {"split": ("metadata_accuracy",), "train": ("train_accuracy", "val_accuracy")}
 _N_TRIES, _PAUSE_S = 4, 1.0  # where other people promote at the same time
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class State:
-    """A dvc.lock state in copies that are what dvc.lock recorded: what is edited now is of the next state.
-
-    Attributes:
-        root: of the project.
-        paths: of the copies.
-        lineage: of the copied dvc.lock.
-        params: what the stages ran with, and the current `promote`.
-    """
-
-    root: Path
-    paths: Paths
-    lineage: Lineage
-    params: Params
 
 
 def main(params: Params, paths: Paths, run: Run) -> Metrics:
@@ -70,7 +64,7 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
             decision = rows.read_decision(paths.root, digest)  # another process may have made it since
             if decision is None:
                 state = copy_state(paths, lineage, Path(scratch) / "state")
-                decision = _make_row(client, state, params.promote, digest)
+                decision = _make_row(client, state, params, digest)
     else:
         _log.info("this state is in MLflow already, nothing to do: %s", _describe(decision))
     with write_whole(paths.decision) as temporary:
@@ -78,58 +72,26 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     return _measure(decision)
 
 
-def copy_state(paths: Paths, lineage: Lineage, into: Path) -> State:
-    """Copy all that a row is made of, and compare the copies with dvc.lock.
-
-    Raises:
-        PromotionError: one is not what dvc.lock recorded, or cannot be copied.
-    """
-    names = {str(path.relative_to(paths.root)) for path in _list_contents(paths)}
-    made = {path for stage in UPSTREAM for path in lineage.list_outs(stage)} & names
-    for name in (*made, paths.dvc_yaml.name, paths.dvc_lock.name, paths.params.name):
-        source, target = paths.root / name, into / name
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if source.is_dir():
-                shutil.copytree(source, target, ignore=lambda _, found: list(filter(is_leftover, found)))
-            else:
-                shutil.copy(source, target)
-        except OSError as error:
-            raise PromotionError(f"{name} cannot be copied to {into}: {one_line(error)}") from None
-    copied = Lineage(Paths(into))
-    copied.check_copies(lineage, made)
-    params = check_params(lineage.list_used_params(), paths.dvc_lock.name)
-    return State(paths.root, Paths(into), copied, params)
-
-
-def _list_contents(paths: Paths) -> list[Path]:
-    """What a row is made of, as far as a stage has made it."""
-    of_stages = [path for stage in UPSTREAM for path in (paths.metrics(stage), paths.figures(stage))]
-    tables = [paths.raw_manifest, paths.clean_manifest, paths.split]
-    return [*of_stages, *tables, *_list_artifacts(paths), paths.classifier]
-
-
-def _list_artifacts(paths: Paths) -> list[Path]:
-    checked = (paths.expectations, paths.ready_expectations)
-    return [paths.classes, paths.history, paths.predictions, paths.confusion, *checked]
-
-
-def _make_row(client: "MlflowClient", state: State, params: PromoteParams, digest: str) -> dict[str, Any]:
+def _make_row(client: "MlflowClient", state: State, params: Params, digest: str) -> dict[str, Any]:
     """Make the row of a new state: everything it holds, the model, the exam, the decision.
 
     The decision is recorded before it is carried out, so a kill at any point is mended by the next promotion.
     """
     end_killed_runs(client)
-    name = os.environ.get("DVC_EXP_NAME") or f"state-{digest[:8]}"
+    name = _name_row(client, state)
     with rows.open_row(client, state.root, name, digest) as row:
         row.log_params(state.params.flatten())
         model = _log_model(client, row, state)
         _fill(row, model, state)
-        _link_stages(client, row, state)
-        version = registry.register_version(client, params.model_name, model=model, run_id=row.run_id)
+        _link_stages(client, row, state, name)
+        classes = read_class_names(state.paths.classes)
+        model_name = _name_model(client, params, classes)
+        version = registry.register_version(
+            client, model_name, model=model, run_id=row.run_id, classes=classes
+        )
         for _ in range(_N_TRIES):
-            decision = _examine(client, version, params, state.paths)
-            row.log_metrics({f"promote/{name}": value for name, value in _measure(decision).items()})
+            decision = _examine(client, model_name, version, params.promote, state.paths)
+            row.log_metrics({"gain": decision["gain"]})
             rows.record(row, decision, _describe(decision))
             elected, decision = rows.elect(client, digest)
             if rows.carry_out(client, elected, decision):
@@ -138,27 +100,58 @@ def _make_row(client: "MlflowClient", state: State, params: PromoteParams, diges
         else:
             rows.withdraw(client, row.run_id)
             raise PromotionError(
-                f"the champion of {params.model_name} changed {_N_TRIES} times while this model was compared "
+                f"the champion of {model_name} changed {_N_TRIES} times while this model was compared "
                 "with it; run `dvc repro` again"
             )
         if elected != row.run_id:
             rows.withdraw(client, row.run_id)
+    save_views(client)
     _log.info("%s", _describe(decision))
     return decision
+
+
+def _name_row(client: "MlflowClient", state: State) -> str:
+    """The name of a new row, by what differs from the first one."""
+    known = search_runs(client, "attributes.status = 'FINISHED'", row=True)
+    origins = [
+        Origin(run.data.params, one.dataset.digest)
+        for run in known
+        for one in run.inputs.dataset_inputs
+        if one.dataset.name == "raw"
+    ]
+    params = {name: str(value) for name, value in state.params.flatten().items()}
+    origin = Origin(params, compute_md5(state.paths.raw_manifest))
+    return name_row(origin, origins[-1] if origins else None, {run.info.run_name for run in known})
+
+
+def _name_model(client: "MlflowClient", params: Params, classes: Sequence[str]) -> str:
+    """The registered model: `promote.model_name`, or `data.name`; another one for other classes.
+
+    A champion is served, so a model of other classes must never take its place.
+    """
+    name = params.promote.model_name or params.data.name
+    theirs = registry.read_classes(client, name)
+    if theirs in ("", registry.hash_classes(classes)):
+        return name
+    own = f"{name}-{len(classes)}-classes-{registry.hash_classes(classes)[:6]}"
+    _log.info("the champion of %s has other classes: this model is registered as %s", name, own)
+    return own
 
 
 def _fill(row: Tracked, model: LoggedModel, state: State) -> None:
     """Log all that the stages left, so the row is whole even if every stage came from cache."""
     paths = state.paths
+    row.log_metrics(_read_metrics(paths, "evaluate"), model_id=model.id)
+    for stage, names in _TOLD_OF_STAGES.items():
+        found = _read_metrics(paths, stage)
+        row.log_metrics({name: found[name] for name in names if name in found})
     for stage in UPSTREAM:
-        metrics = {f"{stage}/{name}": value for name, value in _read_metrics(paths, stage).items()}
-        row.log_metrics(metrics, model_id=model.id if stage == "evaluate" else None)
         if paths.figures(stage).is_dir():
             row.log_artifact(paths.figures(stage), f"{stage}/figures")
     for point in read_history(paths.history):
         step = int(point.pop("epoch"))
         row.log_metrics({f"curve/{name}": value for name, value in point.items()}, step)
-    for file in _list_artifacts(paths):
+    for file in list_artifacts(paths):
         row.log_artifact(file, file.parent.name)
     row.log_artifact(paths.dvc_lock)
     if state.lineage.is_current():  # otherwise params.yaml is of the next run
@@ -168,7 +161,7 @@ def _fill(row: Tracked, model: LoggedModel, state: State) -> None:
     row.log_dataset("split", paths.split, "train, validation, test")
 
 
-def _link_stages(client: "MlflowClient", row: Tracked, state: State) -> None:
+def _link_stages(client: "MlflowClient", row: Tracked, state: State, name: str) -> None:
     """Tag the row with the run of every stage, found by its lock entry, or rebuilt from the files.
 
     A stage run belongs to the first row that finds it ("ran"); for later rows it came from cache.
@@ -181,8 +174,11 @@ def _link_stages(client: "MlflowClient", row: Tracked, state: State) -> None:
         is_new = bool(finished) and rows.OWNER_TAG not in finished[-1].data.tags
         if is_new or not finished:
             Tracked(client, run_id, is_strict=True).set_tags(
-                {rows.OWNER_TAG: row.run_id, rows.PARENT_TAG: row.run_id}
+                {rows.OWNER_TAG: row.run_id, rows.PARENT_TAG: row.run_id, ROW_TAG: name}
             )
+        if stage == "train" and finished:
+            info = finished[-1].info
+            row.log_metrics({"train_seconds": round((info.end_time - info.start_time) / 1000, 1)})
         row.set_tags(
             {f"stage.{stage}.run_id": run_id, f"stage.{stage}.status": "ran" if is_new else "cached"}
         )
@@ -193,7 +189,7 @@ def _rebuild(client: "MlflowClient", stage: str, entry: str, state: State) -> st
     tags = {STAGE_TAG: stage, ENTRY_TAG: entry, "rebuilt": "true"}
     run = create_run(client, state.root, stage, tags=tags)
     run.log_params(state.params.section(stage).flatten(f"{stage}."))
-    run.log_metrics(_read_metrics(state.paths, stage))
+    run.log_metrics(_read_metrics(state.paths, stage) | _read_details(state.paths, stage))
     if state.paths.figures(stage).is_dir():
         run.log_artifact(state.paths.figures(stage), "figures")
     run.finish("FINISHED")
@@ -215,10 +211,10 @@ def _log_model(client: "MlflowClient", row: Tracked, state: State) -> LoggedMode
 
 
 def _examine(
-    client: "MlflowClient", version: registry.Version, params: PromoteParams, paths: Paths
+    client: "MlflowClient", model_name: str, version: registry.Version, params: PromoteParams, paths: Paths
 ) -> dict[str, Any]:
     """Compare the model with the champion."""
-    before = registry.find_champion(client, params.model_name)
+    before = registry.find_champion(client, model_name)
     challenger = read_exam(paths.predictions, paths.classes)
     with tempfile.TemporaryDirectory() as scratch:
         if before is None:
@@ -229,8 +225,12 @@ def _examine(
             decision = compare(challenger, read_exam(*found), params)
         else:
             decision = miss_champion(challenger, before.number, params)
-    named = {"model_name": params.model_name, "version": version.number}
+    named = {"model_name": model_name, "version": version.number}
     return decision.as_dict() | named | {"champion_before": before.number if before else None}
+
+
+def _read_details(paths: Paths, stage: str) -> dict[str, float]:
+    return read_json(paths.details(stage), stage) if paths.details(stage).exists() else {}
 
 
 def _read_metrics(paths: Paths, stage: str) -> dict[str, float]:

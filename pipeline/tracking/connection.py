@@ -1,15 +1,14 @@
 """The MLflow server or database: where it is, whether it answers, and its two experiments.
 
-`darkroom` holds one row per distinct dvc.lock state and nothing else, so every row can be compared with every
-other. `darkroom-stages` holds one run per execution of a stage, linked from the rows. The server is
-`MLFLOW_TRACKING_URI`, or mlflow/mlflow.db in the project. `MLFLOW_EXPERIMENT_NAME` renames the pair. MLflow
-is imported inside functions, because the import takes seconds.
+The experiment called after `data.name` holds one row per distinct dvc.lock state and nothing else, so every
+row can be compared with every other. `<name>-stages` holds one run per execution of a stage, linked from the
+rows. `MLFLOW_EXPERIMENT_NAME` renames the pair. The server is `MLFLOW_TRACKING_URI`, or mlflow/mlflow.db in
+the project. MLflow is imported inside functions, because the import takes seconds.
 """
 
 import logging
 import os
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,12 +16,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 from pipeline.errors import TrackingError, one_line
-from pipeline.paths import Paths, project_root
+from pipeline.paths import Paths
 from pipeline.tracking.server import UnusualAnswerError, ask, hide_password, is_server, probe, sign_in
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+EXPERIMENT_VARIABLE = "MLFLOW_EXPERIMENT_NAME"
 _KIND = {"mlflow.experimentKind": "custom_model_development"}  # the UI opens on runs, not on chat traces
 _SQLITE = re.compile(r"sqlite(?:\+pysqlite)?:///([^?]*)(.*)")
 _SAFE = "/ #&+,;=@:!$'()*~"  # characters of a path that need no quoting in the URI of a database
@@ -51,7 +51,7 @@ def find_database(root: Path) -> Path | None:
 
 def name_experiments() -> tuple[str, str]:
     """The experiment of rows, and that of stage runs."""
-    name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or "darkroom"
+    name = os.environ.get(EXPERIMENT_VARIABLE) or "darkroom"
     return name, f"{name}-stages"
 
 
@@ -169,7 +169,3 @@ def _explain_away(uri: str, error: Exception) -> str:
         f"MLflow at {hide_password(uri)} cannot be used ({one_line(error)}); start the server, or correct "
         "MLFLOW_TRACKING_URI (unset: mlflow/mlflow.db of this project)"
     )
-
-
-if __name__ == "__main__":  # for `make ui`, which serves this database
-    sys.stdout.write(resolve_uri(project_root()))

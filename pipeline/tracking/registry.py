@@ -3,7 +3,9 @@
 Only aliases and tags are used; MLflow's registry stages are deprecated.
 """
 
-from collections.abc import Iterator
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +18,10 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 CHAMPION = "champion"
+_TOLD = ("accuracy", "accuracy_low", "accuracy_high", "balanced_accuracy", "macro_f1", "n_test")
 MODEL_TAG = "dvc.classifier"  # DVC's md5 of the classifier folder: the same model is one version
 RUN_TAG = "pipeline.run_id"
+CLASSES_TAG = "classes.sha256"
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,25 @@ def find_champion(client: "MlflowClient", model_name: str) -> Version | None:
     return version
 
 
-def register_version(client: "MlflowClient", model_name: str, *, model: LoggedModel, run_id: str) -> Version:
+def hash_classes(names: Iterable[str]) -> str:
+    """A hash of a set of classes, whatever their order."""
+    return hashlib.sha256(json.dumps(sorted(names)).encode()).hexdigest()
+
+
+def read_classes(client: "MlflowClient", model_name: str) -> str:
+    """The hash of the champion's classes; "" without a champion, or where it is not known."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        found = client.get_model_version_by_alias(model_name, CHAMPION)
+    except MlflowException:
+        return ""
+    return str(found.tags.get(CLASSES_TAG, ""))
+
+
+def register_version(
+    client: "MlflowClient", model_name: str, *, model: LoggedModel, run_id: str, classes: Iterable[str]
+) -> Version:
     """The version of a model, registered unless the registry holds this very model already.
 
     A version that a killed promotion left, or whose logged model is gone, is none. Where two processes
@@ -63,6 +85,7 @@ def register_version(client: "MlflowClient", model_name: str, *, model: LoggedMo
 
     Args:
         run_id: the row that it belongs to.
+        classes: the names of the classes that it tells apart.
     """
     from mlflow.exceptions import MlflowException
 
@@ -73,7 +96,7 @@ def register_version(client: "MlflowClient", model_name: str, *, model: LoggedMo
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise PromotionError(f"cannot register the model {model_name!r}: {one_line(error)}") from None
-    tags = {MODEL_TAG: model.md5, RUN_TAG: run_id}
+    tags = {MODEL_TAG: model.md5, RUN_TAG: run_id, CLASSES_TAG: hash_classes(classes)}
     made = client.create_model_version(model_name, model.uri, run_id, tags=tags, model_id=model.id)
     first = _find_usable(client, model_name, model.md5, run_id)[0]
     if first.number != int(made.version):
@@ -84,6 +107,21 @@ def register_version(client: "MlflowClient", model_name: str, *, model: LoggedMo
 def crown(client: "MlflowClient", model_name: str, number: int) -> None:
     """Move the alias `champion` to a version; in MLflow this is one atomic change."""
     client.set_registered_model_alias(model_name, CHAMPION, str(number))
+
+
+def describe_version(client: "MlflowClient", model_name: str, number: int, *, verdict: str, row: Any) -> None:
+    """Tell people what a version is: the verdict and the scores of its row (an `mlflow.entities.Run`)."""
+    metrics, params = row.data.metrics, row.data.params
+    scores = {name: f"{metrics[name]:.6g}" for name in _TOLD if name in metrics}
+    for key, value in (scores | {"verdict": verdict}).items():
+        client.set_model_version_tag(model_name, str(number), key, value)
+    text = (
+        f"{row.data.tags.get('mlflow.note.content', verdict)}\n\n"
+        f"Network {params.get('train.model')}, pictures {params.get('clean.image_hw')}; row "
+        f"{row.info.run_name!r}, {', '.join(f'{name} {value}' for name, value in scores.items())}. It takes "
+        "encoded pictures and gives class, probability and one column per class."
+    )
+    client.update_model_version(model_name, str(number), description=text)
 
 
 def has_version(client: "MlflowClient", model_name: str, number: int) -> bool:

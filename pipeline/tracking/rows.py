@@ -29,6 +29,8 @@ from pipeline.tracking.server import UnusualAnswerError, ask
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+VERDICT_TAG = "verdict"
+CHAMPION_TAG = "champion"  # of the row whose model is champion, for people
 DECISION_TAG = "promote.decision"  # its JSON; what is longer than a tag continues in .1, .2 and so on
 RECORDED_TAG = "promote.recorded_ms"
 STATE_TAG = "dvc.lock_state"
@@ -94,7 +96,8 @@ def record(row: Tracked, decision: Decision, note: str) -> None:
     parts = [text[start : start + _MAX_TAG] for start in range(0, len(text), _MAX_TAG)]
     tags = {DECISION_TAG + (f".{number}" if number else ""): part for number, part in enumerate(parts)}
     recorded = {RECORDED_TAG: f"{time.time_ns() // 1_000_000:015d}"}
-    row.set_tags(tags | recorded | {"mlflow.note.content": shorten_value(note, _MAX_NOTE)})
+    told = {VERDICT_TAG: decision["verdict"], "mlflow.note.content": shorten_value(note, _MAX_NOTE)}
+    row.set_tags(tags | recorded | told)
 
 
 def elect(client: "MlflowClient", state: str) -> tuple[str, Decision]:
@@ -130,6 +133,8 @@ def carry_out(client: "MlflowClient", run_id: str, decision: Decision) -> bool:
             return False
         if now != number and not _crown(client, run_id, decision):
             return False
+        _mark_champion(client, run_id, name)
+    registry.describe_version(client, name, number, verdict=decision["verdict"], row=client.get_run(run_id))
     client.set_terminated(run_id, "FINISHED")
     registry.adopt_version(client, name, number, run_id)
     return True
@@ -192,6 +197,15 @@ def _crown(client: "MlflowClient", run_id: str, decision: Decision) -> bool:
     if rival:
         registry.crown(client, name, rival)
     return not rival
+
+
+def _mark_champion(client: "MlflowClient", run_id: str, model_name: str) -> None:
+    """Let this row alone be marked as that of the champion of a model."""
+    client.set_tag(run_id, CHAMPION_TAG, "champion")
+    for run in find_runs(client, row=True, tag=CHAMPION_TAG, value="champion"):
+        decision = parse_decision(run.data.tags)
+        if run.info.run_id != run_id and (decision is None or decision["model_name"] == model_name):
+            client.set_tag(run.info.run_id, CHAMPION_TAG, "former")
 
 
 def _find_rival(client: "MlflowClient", run_id: str, decision: Decision) -> int | None:

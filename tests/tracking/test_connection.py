@@ -135,14 +135,3 @@ def test_three_processes_that_first_touch_the_database_together(tmp_path: Path) 
     command = [sys.executable, "-c", code, str(tmp_path)]
     started = [subprocess.Popen(command, env=variables) for _ in range(3)]
     assert [process.wait() for process in started] == [0, 0, 0]
-
-
-def test_make_ui_is_told_the_database_of_the_project(tmp_path: Path) -> None:
-    root = tmp_path / "a b?c"
-    root.mkdir()
-    (root / "dvc.yaml").write_text("stages: {}\n")
-    variables = {k: v for k, v in os.environ.items() if k not in ("MLFLOW_TRACKING_URI", "DVC_ROOT")}
-    variables["PYTHONPATH"] = str(Path(connection.__file__).parents[2])
-    command = [sys.executable, "-m", "pipeline.tracking.connection"]
-    done = subprocess.run(command, cwd=root, env=variables, capture_output=True, text=True, check=True)
-    assert done.stdout == f"sqlite+pysqlite:///{tmp_path}/a b%3Fc/mlflow/mlflow.db"

@@ -28,7 +28,9 @@ def log(client: "MlflowClient", run_id: str, md5: str) -> LoggedModel:
 
 
 def add(client: "MlflowClient", name: str, md5: str, run_id: str) -> registry.Version:
-    return registry.register_version(client, name, model=log(client, run_id, md5), run_id=run_id)
+    return registry.register_version(
+        client, name, model=log(client, run_id, md5), run_id=run_id, classes=("a", "b")
+    )
 
 
 def test_no_champion_before_the_first(client: "MlflowClient", row: Tracked) -> None:

@@ -1,0 +1,95 @@
+"""`darkroom ui`: MLflow's UI over the project's database, with the address of the table of results."""
+
+import os
+import sqlite3
+import sys
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import quote
+
+import typer
+
+from pipeline.cli.console import make_console
+from pipeline.errors import TrackingError
+from pipeline.paths import Paths, project_root
+
+_FIND = "SELECT experiment_id FROM experiments WHERE name = ? AND lifecycle_stage = 'active'"
+# No reports to MLflow's makers, from its server or its pages.
+_QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+
+
+def ui(
+    port: Annotated[int, typer.Option(min=1, max=65_535, envvar="MLFLOW_PORT")] = 5000,
+    host: Annotated[str, typer.Option(envvar="MLFLOW_HOST", help="The address to listen on.")] = "127.0.0.1",
+) -> None:
+    """Open MLflow's UI: which result is better, and what differed. On a server of your own: its address."""
+    from pipeline.params_file import load_params
+    from pipeline.tracking.connection import EXPERIMENT_VARIABLE, find_database, resolve_uri
+    from pipeline.tracking.server import hide_password, is_server
+
+    root = project_root()
+    os.environ.setdefault(EXPERIMENT_VARIABLE, load_params(Paths(root).params).data.name)
+    uri = resolve_uri(root)
+    for line in list_addresses(root, hide_password(uri) if is_server(uri) else f"http://{host}:{port}"):
+        make_console().print(line, soft_wrap=True)
+    if not is_server(uri):
+        if database := find_database(root):
+            database.parent.mkdir(parents=True, exist_ok=True)
+        _serve(uri, host, port)
+
+
+def list_addresses(root: Path, server: str) -> list[str]:
+    """What to open in a browser: the table of results, its charts, the scores of each class."""
+    from pipeline.tracking.connection import name_experiments
+    from pipeline.tracking.views import BEST, CHARTS, CLASSES, NAMES, locate_view
+
+    rows, stages = (_find_experiment(root, name) for name in name_experiments())
+    if not rows:
+        return [f"{server}: there is no result yet; run `dvc repro`"]
+    views = ((rows, BEST), (rows, CHARTS), (stages, CLASSES))
+    return [
+        f"{NAMES[view] + ':':<17} {server.rstrip('/')}{locate_view(number, view)}"
+        for number, view in views
+        if number
+    ]
+
+
+def _find_experiment(root: Path, name: str) -> str:
+    """The id of an experiment, from the database or the server itself; "" if there is none."""
+    from pipeline.tracking.connection import find_database, resolve_uri
+    from pipeline.tracking.server import UnusualAnswerError, ask
+
+    with suppress(sqlite3.Error, UnusualAnswerError, OSError, LookupError, TypeError, ValueError):
+        if database := find_database(root):
+            with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as db:
+                return str(db.execute(_FIND, (name,)).fetchone()[0])
+        found = ask(resolve_uri(root), f"experiments/get-by-name?experiment_name={quote(name)}")
+        return str(found["experiment"]["experiment_id"])
+    return ""
+
+
+def _serve(uri: str, host: str, port: int) -> None:
+    """Become MLflow's server, until Ctrl+C.
+
+    Raises:
+        TrackingError: the port is taken.
+    """
+    import socket
+
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise TrackingError(
+                f"port {port} of {host} cannot be used ({error.strerror}); end what uses it, or choose "
+                "another: `darkroom ui --port 5001`"
+            ) from None
+    command = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port)]
+    sys.stdout.flush()
+    os.execve(  # noqa: S606 (a command of fixed words: MLflow's server takes the place of this process)
+        sys.executable,
+        [*command, "--workers", os.environ.get("MLFLOW_WORKERS") or "1"],
+        os.environ | _QUIET | {"MLFLOW_BACKEND_STORE_URI": uri},
+    )
