@@ -182,6 +182,21 @@ class Paths:
         return self.stage("evaluate") / "confusion.csv"
 
     @property
+    def class_scores(self) -> Path:
+        """One row per class with its scores and their intervals; written by evaluate."""
+        return self.stage("evaluate") / "class_scores.csv"
+
+    @property
+    def results(self) -> Path:
+        """The page of results, for people; written by evaluate."""
+        return self.stage("evaluate") / "index.html"
+
+    @property
+    def verdict(self) -> Path:
+        """A script that shows the verdict on the page of results; written by promote."""
+        return self.stage("promote") / "verdict.js"
+
+    @property
     def decision(self) -> Path:
         """The verdict about the model with its reasons, as JSON; written by promote."""
         return self.stage("promote") / "decision.json"

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli import predict, quarantine, ui
+from pipeline.cli import mistakes, predict, quarantine, ui
 from pipeline.cli.console import make_console, make_grid
 from pipeline.errors import DarkroomError
 
@@ -16,6 +16,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command()(predict.predict)
+app.command()(mistakes.mistakes)
 app.command()(ui.ui)
 app.add_typer(quarantine.app, name="quarantine")
 

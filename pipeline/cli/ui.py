@@ -86,7 +86,8 @@ def _serve(uri: str, host: str, port: int) -> None:
                 f"port {port} of {host} cannot be used ({error.strerror}); end what uses it, or choose "
                 "another: `darkroom ui --port 5001`"
             ) from None
-    command = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port)]
+    server = ("mlflow", "server")  # as a process of its own
+    command = [sys.executable, "-m", *server, "--host", host, "--port", str(port)]
     sys.stdout.flush()
     os.execve(  # noqa: S606 (a command of fixed words: MLflow's server takes the place of this process)
         sys.executable,

@@ -62,6 +62,11 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.y)
 
+    @property
+    def ids(self) -> list[str]:
+        """The ids of all pictures; copies have that of their original."""
+        return [id_ for _, part in self._sources for id_ in part.ids]
+
     @cached_property
     def parity(self) -> Bools:
         """Which pictures `Batches` mirrors in even epochs, the others in odd ones: bool [n], by a hash."""
@@ -120,6 +125,13 @@ def read_part(split: str, *, split_path: Path, manifest_path: Path) -> Part:
             f" {lost.iloc[0]}; run `dvc repro split` to bring the two together"
         )
     return _build_part(rows.sort_values("id"))
+
+
+def read_keys(ids: Sequence[str], manifest_path: Path) -> list[str]:
+    """The keys (paths in the source) of kept pictures, in the order of their ids."""
+    clean = read_table(manifest_path, CLEAN_MANIFEST)
+    key_of = dict(zip(clean["id"].to_pylist(), clean["key"].to_pylist(), strict=True))
+    return [key_of[id_] for id_ in ids]
 
 
 def read_extra(folder: Path) -> Part:

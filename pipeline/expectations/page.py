@@ -4,19 +4,18 @@ The site of Great Expectations itself is not used. It loads its style, scripts a
 list of bare words without them, and differs on every run. This page is made from the same results.
 """
 
-import base64
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from pipeline.expectations.report import Finding, Report
+from pipeline.figures.page import frame_page, render_bar, render_facts, render_picture, render_table
 from pipeline.storage import translate_errors, write_whole
 from pipeline.tables.parquet import count_values
 
@@ -57,20 +56,14 @@ def write_docs(report: Report, contents: Contents, docs: Path) -> None:
     """Write `index.html` into the folder `docs`, which is made anew: the same bytes for the same report."""
     with translate_errors(docs), suppress(FileNotFoundError):
         shutil.rmtree(docs)
+    lines = frame_page(contents.title, contents.question, _render(report, contents))
     with write_whole(docs / "index.html") as temporary:
-        temporary.write_text("\n".join(_render(report, contents)) + "\n", encoding="utf-8")
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _render(report: Report, contents: Contents) -> Iterator[str]:
-    style = files(__package__).joinpath("page.css").read_text(encoding="utf-8")
-    yield '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">'
-    yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
-    yield f"<title>{escape(contents.title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>"
-    yield f"<h1>{escape(contents.title)}</h1>\n<p>{escape(contents.question)}</p>"
     yield _render_banner(report)
-    yield '<dl class="facts">'
-    yield from (f"<div><dt>{escape(what)}</dt><dd>{escape(n)}</dd></div>" for what, n in contents.facts)
-    yield "</dl>"
+    yield from render_facts(contents.facts)
     if contents.reasons:
         said = ", ".join(f"{n:,} {escape(reason)}" for reason, n in contents.reasons)
         yield f"<p>Why files are not used: {said}.</p>"
@@ -81,13 +74,10 @@ def _render(report: Report, contents: Contents) -> Iterator[str]:
     yield "</ul>\n<h2>Classes</h2>"
     yield from _render_classes(contents)
     for name, path in contents.pictures.items():
-        data = base64.b64encode(path.read_bytes()).decode("ascii")
-        image = f'<img alt="{escape(name)}" src="data:image/png;base64,{data}">'
-        yield f'<h2>{escape(name)}</h2>\n<div class="scroll">{image}</div>'
+        yield from render_picture(name, path.read_bytes())
     name = escape(report.name)
     yield f"<footer>Checked by Great Expectations: suite <code>{name}</code>, readable in"
     yield f"<code>pipeline/expectations/{name}_suite.py</code>; limits in <code>params.yaml</code>.</footer>"
-    yield "</main>\n</body>\n</html>"
 
 
 def _render_banner(report: Report) -> str:
@@ -140,19 +130,19 @@ def _render_offenders(finding: Finding) -> Iterator[str]:
 
 
 def _render_classes(contents: Contents) -> Iterator[str]:
-    yield '<div class="scroll"><table><thead><tr>'
-    yield "".join(f"<th>{escape(name)}</th>" for name in contents.class_columns) + "</tr></thead><tbody>"
     # The smallest classes where there are too many for a page.
     rows = (
         sorted(contents.classes, key=lambda row: row[-1])[:_MAX_ROWS]
         if len(contents.classes) > _MAX_ROWS
         else contents.classes
     )
-    for name, *numbers, share in rows:
-        cells = "".join(f"<td>{n:,}</td>" for n in numbers)
-        bar = f'<td class="bar"><i style="--share:{share:.3f}"></i><span>{share:.0%}</span></td>'
-        yield f"<tr><th>{escape(str(name))}</th>{cells}{bar}</tr>"
-    yield "</tbody></table></div>"
+    yield from render_table(
+        contents.class_columns,
+        (
+            [escape(str(name)), *(f"<td>{n:,}</td>" for n in numbers), render_bar(share, f"{share:.0%}")]
+            for name, *numbers, share in rows
+        ),
+    )
     if len(rows) < len(contents.classes):
         yield f"<p>The {len(rows)} smallest of {len(contents.classes):,} classes.</p>"
 

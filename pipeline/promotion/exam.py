@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from pipeline.characters import cut
 from pipeline.errors import DataError
@@ -18,6 +19,7 @@ from pipeline.tables.predictions import PREDICTIONS
 from pipeline.tracking.registry import CHAMPION
 
 MAJORITY = "majority guess"  # what a model has to beat while there is no champion
+_ANSWERS = pa.schema([PREDICTIONS.field(name) for name in ("id", "y_true", "y_pred")])
 _N_NAMED, _MAX_NAME = 3, 40  # classes that a reason names, and characters of each
 
 Ints = npt.NDArray[np.int64]
@@ -39,10 +41,10 @@ def read_exam(predictions: Path, classes: Path) -> Exam:
     Raises:
         DataError: a file is missing or damaged, or there is no prediction.
     """
-    table = read_table(predictions, PREDICTIONS)
+    table = read_table(predictions, _ANSWERS, may_hold_more=True)  # another version's may hold less or more
     if not table.num_rows:
         raise DataError(f"{predictions} holds no prediction; run `dvc repro evaluate`")
-    columns = {name: table[name].to_numpy() for name in ("id", "y_true", "y_pred")}
+    columns = {name: table[name].to_numpy() for name in _ANSWERS.names}
     ids, y_true, y_pred = columns["id"].astype(str), columns["y_true"], columns["y_pred"]
     return Exam(ids, y_true.astype(int), y_pred.astype(int), read_class_names(classes))
 

@@ -2,7 +2,8 @@
 
 Reads   dvc.lock, every stage's metrics and pictures, data/train/classifier,
         data/evaluate/predictions.parquet, the registry.
-Writes  data/promote/decision.json; a row in MLflow; a model version; the alias `champion` on PROMOTE.
+Writes  data/promote/decision.json, verdict.js (for the page of results); a row in MLflow; a model version;
+        the alias `champion` on PROMOTE.
 Run     always (DVC may have restored everything else from its cache). If MLflow already holds the whole
         state, nothing changes, and its decision is written again as it was made.
 Cost    about 10 s for a new state, mostly importing MLflow and copying the model; well under 1 s otherwise.
@@ -23,6 +24,7 @@ from pipeline.params import Params, PromoteParams
 from pipeline.paths import Paths, read_json
 from pipeline.promotion.exam import compare, confirm_champion, miss_champion, read_exam
 from pipeline.promotion.state import State, copy_state, list_artifacts
+from pipeline.promotion.verdict import describe_verdict, write_verdict
 from pipeline.runner import Metrics, run_stage
 from pipeline.storage import write_whole
 from pipeline.tracking import registry, rows
@@ -66,9 +68,10 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
                 state = copy_state(paths, lineage, Path(scratch) / "state")
                 decision = _make_row(client, state, params, digest)
     else:
-        _log.info("this state is in MLflow already, nothing to do: %s", _describe(decision))
+        _log.info("this state is in MLflow already, nothing to do: %s", describe_verdict(decision))
     with write_whole(paths.decision) as temporary:
         temporary.write_text(json.dumps(decision, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    write_verdict(decision, paths.verdict)
     return _measure(decision)
 
 
@@ -92,7 +95,7 @@ def _make_row(client: "MlflowClient", state: State, params: Params, digest: str)
         for _ in range(_N_TRIES):
             decision = _examine(client, model_name, version, params.promote, state.paths)
             row.log_metrics({"gain": decision["gain"]})
-            rows.record(row, decision, _describe(decision))
+            rows.record(row, decision, describe_verdict(decision))
             elected, decision = rows.elect(client, digest)
             if rows.carry_out(client, elected, decision):
                 break
@@ -106,7 +109,7 @@ def _make_row(client: "MlflowClient", state: State, params: Params, digest: str)
         if elected != row.run_id:
             rows.withdraw(client, row.run_id)
     save_views(client)
-    _log.info("%s", _describe(decision))
+    _log.info("%s", describe_verdict(decision))
     return decision
 
 
@@ -242,11 +245,6 @@ def _measure(decision: Mapping[str, Any]) -> dict[str, float]:
     """The numbers of a decision; their names are the same for every verdict, so rows can be compared."""
     numbers = {name: decision[name] for name in ("challenger", "reference", "gain", "n_common")}
     return numbers | {"promoted": int(decision["verdict"] == "PROMOTE")}
-
-
-def _describe(decision: Mapping[str, Any]) -> str:
-    model = f"{decision['model_name']} version {decision['version']}"
-    return f"{decision['verdict']} {model}: {'; '.join(decision['reasons'])}"
 
 
 if __name__ == "__main__":

@@ -53,8 +53,11 @@ def write_table(table: pa.Table, path: Path) -> None:
     pa.default_memory_pool().release_unused()
 
 
-def read_table(path: Path, schema: pa.Schema) -> pa.Table:
+def read_table(path: Path, schema: pa.Schema, *, may_hold_more: bool = False) -> pa.Table:
     """Read a Parquet file and check it against its schema.
+
+    Args:
+        may_hold_more: leave out columns that the schema lacks.
 
     Raises:
         DataError: the file is missing, is not Parquet, or has other columns.
@@ -68,6 +71,8 @@ def read_table(path: Path, schema: pa.Schema) -> pa.Table:
         raise DataError(f"{path} does not exist; run `dvc repro` to make it") from None
     except pa.ArrowException as error:
         raise DataError(f"{path} is not a Parquet file that can be read: {error}") from None
+    if may_hold_more and set(schema.names) <= set(table.schema.names):
+        table = table.select(schema.names)
     if table.schema.remove_metadata() != schema:
         raise DataError(f"{path} has columns {table.schema.names}, expected {schema.names}; run `dvc repro`")
     return table

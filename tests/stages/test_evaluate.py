@@ -4,13 +4,12 @@ import csv
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.collection.pictures import Part, Pictures, read_part
+from pipeline.collection.pictures import Part
 from pipeline.collection.shards import ShardWriter
 from pipeline.errors import DataError, ModelError
 from pipeline.images.recipe import Recipe
@@ -241,33 +240,18 @@ def test_twice_the_same_bytes(project: Paths, params: Params) -> None:
     first_metrics = evaluate.main(params, project, Untracked())
     first = read_outputs(project)
     assert sorted(first) == [
+        "class_scores.csv",
         "confusion.csv",
         "figures/class_f1.png",
         "figures/confusion.png",
         "figures/curves.png",
         "figures/sheet_right.png",
         "figures/sheet_wrong.png",
+        "index.html",
         "predictions.parquet",
     ]
     assert evaluate.main(params, project, Untracked()) == first_metrics
     assert read_outputs(project) == first
-
-
-@pytest.mark.parametrize(
-    ("monitor", "epoch"),
-    [pytest.param("val_loss", 2, id="least loss"), pytest.param("val_accuracy", 3, id="most accuracy")],
-)
-def test_curves_of_the_training_with_its_best_epoch(
-    monitor: str, epoch: int, project: Paths, params_of: ParamsOf, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    drawn: dict[str, Any] = {}
-    monkeypatch.setattr(
-        evaluate, "draw_curves", lambda history, **more: drawn.update(more, history=list(history))
-    )
-    params = params_of(evaluate={"n_bootstrap": 100}, train={"monitor": monitor})
-    evaluate.main(params, project, Untracked())
-    path = project.figures("evaluate") / "curves.png"
-    assert drawn == {"history": HISTORY, "best_epoch": epoch, "path": path}
 
 
 def test_no_history(project: Paths, params: Params) -> None:
@@ -283,28 +267,6 @@ def test_nothing_wrong(develop: Develop, classifier_folder: Path, params: Params
     assert metrics["accuracy_low"] == pytest.approx(0.158, abs=1e-3)  # of 2
     sheet = paths.figures("evaluate") / "sheet_wrong.png"
     assert len(sheet.read_bytes()) < len((paths.figures("evaluate") / "sheet_right.png").read_bytes())
-
-
-def test_order_of_wrong_answers(project: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The most confident first, and no more than asked for."""
-    sheets: dict[str, Any] = {}
-    monkeypatch.setattr(
-        evaluate, "draw_sheet", lambda pictures, captions, **more: sheets.update({more["title"]: captions})
-    )
-    test = read_part("test", split_path=project.split, manifest_path=project.clean_manifest)
-    wrong = 1 - test.y
-    confidence = np.linspace(0.6, 0.99, 9, dtype=np.float32)
-    y_prob = np.where(np.arange(3) == wrong[:, None], confidence[:, None], (1 - confidence[:, None]) / 2)
-    pictures = Pictures((project.shards, test))
-    evaluate.draw_sheets(pictures, y_prob, NAMES, n=3, folder=project.figures("evaluate"))
-    assert sheets == {
-        "Right answers: there are none among 9 test pictures": [],
-        "Wrong answers, the most confident first: 3 of 9 (9 test pictures)": [
-            "light\n→ dark, 99%",
-            "dark\n→ light, 94%",
-            "dark\n→ light, 89%",
-        ],
-    }
 
 
 def test_no_test_picture(develop: Develop, classifier_folder: Path, params: Params, tmp_path: Path) -> None:

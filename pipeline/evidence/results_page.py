@@ -1,0 +1,156 @@
+"""The page of results: how good the model is, how sure that is, and what it gets wrong, with file names."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.evidence.intervals import Interval
+from pipeline.evidence.metrics import Scores
+from pipeline.figures.page import (
+    embed_png,
+    frame_page,
+    render_bar,
+    render_facts,
+    render_picture,
+    render_table,
+)
+from pipeline.storage import write_whole
+
+_MAX_CLASSES = 200
+_TOO_FEW = 10  # test pictures of a class, below which its scores are marked
+# Written by promote, which comes later: the page asks for it when it is opened.
+_VERDICT = """<p class="banner waiting" id="verdict">Not decided yet: <code>dvc repro</code> runs promote</p>
+<script src="{}" onerror="void 0"></script>"""
+
+
+@dataclass(frozen=True)
+class Results:
+    """How good a model is.
+
+    Attributes:
+        name: of the collection.
+        model: what was trained, in words.
+        support: the number of test pictures of each class.
+        baseline: the accuracy of always guessing the most common class.
+    """
+
+    name: str
+    model: str
+    scores: Scores
+    class_names: Sequence[str]
+    support: npt.NDArray[np.int64]
+    baseline: float
+
+
+@dataclass(frozen=True)
+class Mistakes:
+    """What it got wrong: rows of `answers.list_mistakes`, and the bytes of a PNG for each of the first."""
+
+    rows: Sequence[Mapping[str, Any]]
+    thumbnails: Sequence[bytes]
+
+
+def write_results(
+    results: Results,
+    mistakes: Mistakes,
+    *,
+    confidence: float,
+    figures: Mapping[str, Path],
+    links: Mapping[str, Path],
+    verdict: Path,
+    path: Path,
+) -> None:
+    """Write the page: the same bytes for the same results.
+
+    Args:
+        confidence: the level of the intervals.
+        figures: PNG files by heading.
+        links: pages and folders by what they show; those that do not exist are left out.
+        verdict: the script of promote's that shows the verdict, once there is one.
+    """
+    question = f"{results.model}, asked about {results.support.sum():,} test pictures that it has never seen"
+
+    def render() -> Iterator[str]:
+        yield _VERDICT.format(os.path.relpath(verdict, path.parent))
+        yield from _render_scores(results, len(mistakes.rows), confidence)
+        yield "<h2>Classes</h2>"
+        yield from _render_classes(results, confidence)
+        yield from _render_mistakes(mistakes)
+        for name, file in figures.items():
+            yield from render_picture(name, file.read_bytes())
+        yield "<h2>More</h2>\n<ul>"
+        for name, file in links.items():
+            if file.exists():
+                address = escape(os.path.relpath(file, path.parent))
+                yield f'<li><a href="{address}">{escape(name)}</a></li>'
+        yield "</ul>"
+
+    with write_whole(path) as temporary:
+        lines = frame_page(f"Results: {results.name}", question, render())
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _render_scores(results: Results, n_wrong: int, confidence: float) -> Iterator[str]:
+    overall = results.scores.overall
+    yield from render_facts(
+        [
+            ("Accuracy", f"{overall['accuracy'].value:.1%}"),
+            (f"{confidence:.0%} interval", _show_ends(overall["accuracy"])),
+            ("Balanced accuracy", f"{overall['balanced_accuracy'].value:.1%}"),
+            ("Always guessing", f"{results.baseline:.1%}"),
+            ("Wrong answers", f"{n_wrong:,} of {results.support.sum():,}"),
+        ]
+    )
+
+
+def _render_classes(results: Results, confidence: float) -> Iterator[str]:
+    of = results.scores.of_classes
+    order = np.argsort([one.value for one in of["recall"]], kind="stable")[:_MAX_CLASSES]
+    yield from render_table(
+        ("class", "test pictures", "recall", f"{confidence:.0%} interval", "precision", "F1"),
+        (
+            [
+                escape(results.class_names[i]),
+                f"<td>{int(results.support[i]):,}{'&nbsp;!' if results.support[i] < _TOO_FEW else ''}</td>",
+                render_bar(np.nan_to_num(of["recall"][i].value), _show(of["recall"][i].value)),
+                f"<td>{_show_ends(of['recall'][i])}</td>",
+                f"<td>{_show(of['precision'][i].value)}</td>",
+                f"<td>{_show(of['f1'][i].value)}</td>",
+            ]
+            for i in order
+        ),
+    )
+    if (results.support < _TOO_FEW).any():
+        yield f"<p>! fewer than {_TOO_FEW} test pictures: the scores of this class are rough.</p>"
+
+
+def _render_mistakes(mistakes: Mistakes) -> Iterator[str]:
+    n, n_shown = len(mistakes.rows), len(mistakes.thumbnails)
+    yield "<h2>Mistakes</h2>"
+    if not n:
+        yield "<p>None.</p>"
+        return
+    first = f"The {n_shown} most confident of {n:,}" if n_shown < n else "The most confident first"
+    yield f"<p>{first}. <code>darkroom mistakes</code> lists all, and how to correct a wrong label.</p>"
+    yield '<div class="tiles">'
+    for row, png in zip(mistakes.rows, mistakes.thumbnails, strict=False):
+        yield (
+            f"<figure>{embed_png(row['key'], png)}<figcaption><code>{escape(row['key'])}</code>"
+            f"is {escape(row['class_name'])}, answered <b>{escape(row['predicted'])}</b> "
+            f"({row['probability']:.0%})</figcaption></figure>"
+        )
+    yield "</div>"
+
+
+def _show(share: float) -> str:
+    return "&ndash;" if np.isnan(share) else f"{share:.1%}"
+
+
+def _show_ends(one: Interval) -> str:
+    return "&ndash;" if np.isnan(one.value) else f"{one.low:.1%} to {one.high:.1%}"

@@ -1,0 +1,49 @@
+"""Pages for people: one HTML file, whole in itself, that needs no network."""
+
+import base64
+from collections.abc import Iterable, Iterator, Sequence
+from html import escape
+from importlib.resources import files
+
+
+def frame_page(title: str, question: str, body: Iterable[str]) -> Iterator[str]:
+    """The lines of a page: head with the style inside, title, the question that it answers, body."""
+    style = files(__package__).joinpath("page.css").read_text(encoding="utf-8")
+    yield '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">'
+    yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    yield f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>"
+    yield f"<h1>{escape(title)}</h1>\n<p>{escape(question)}</p>"
+    yield from body
+    yield "</main>\n</body>\n</html>"
+
+
+def render_facts(facts: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """(what, number) in words, as boxes."""
+    yield '<dl class="facts">'
+    yield from (f"<div><dt>{escape(what)}</dt><dd>{escape(n)}</dd></div>" for what, n in facts)
+    yield "</dl>"
+
+
+def render_picture(name: str, png: bytes) -> Iterator[str]:
+    """A wide figure, under its name."""
+    yield f'<h2>{escape(name)}</h2>\n<div class="scroll">{embed_png(name, png)}</div>'
+
+
+def embed_png(name: str, png: bytes) -> str:
+    """A picture inside the page."""
+    data = base64.b64encode(png).decode("ascii")
+    return f'<img alt="{escape(name)}" src="data:image/png;base64,{data}">'
+
+
+def render_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """A table of cells that are HTML already; the first cell of a row is its name."""
+    head = "".join(f"<th>{escape(name)}</th>" for name in columns)
+    yield f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>'
+    for name, *cells in rows:
+        yield f"<tr><th>{name}</th>{''.join(cells)}</tr>"
+    yield "</tbody></table></div>"
+
+
+def render_bar(share: float, text: str) -> str:
+    """A cell with a bar of a share (0..1)."""
+    return f'<td class="bar"><i style="--share:{share:.3f}"></i><span>{escape(text)}</span></td>'

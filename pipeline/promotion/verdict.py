@@ -1,0 +1,29 @@
+"""The verdict in words, and as the script that shows it on evaluate's page of results."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.storage import write_whole
+
+_COLOURS = {"PROMOTE": "passed", "HOLD": "warned", "REJECT": "stopped"}
+# textContent, so that names in a sentence are never HTML.
+_SCRIPT = """const verdict = document.getElementById("verdict");
+verdict.className = {colour};
+verdict.textContent = {sentence};
+"""
+
+
+def describe_verdict(decision: Mapping[str, Any]) -> str:
+    """The verdict, the version, and the reasons, in one sentence."""
+    model = f"{decision['model_name']} version {decision['version']}"
+    return f"{decision['verdict']} {model}: {'; '.join(decision['reasons'])}"
+
+
+def write_verdict(decision: Mapping[str, Any], path: Path) -> None:
+    """Write the script; the same bytes for the same decision."""
+    colour = f"banner {_COLOURS.get(decision['verdict'], 'warned')}"
+    text = _SCRIPT.format(colour=json.dumps(colour), sentence=json.dumps(describe_verdict(decision)))
+    with write_whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
