@@ -5,6 +5,7 @@ that it can take. A network with weights from elsewhere gives `build_backbone(..
 pictures to features. What all share is here: uint8 in, a head, class probabilities out.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
@@ -73,11 +74,8 @@ def build_model(
         ModelError: no network of that name, pictures too small for it, a head for another number of classes,
             or weights that cannot be loaded.
     """
-    if head == "sigmoid" and n_classes != 2:
-        raise ModelError(
-            f"train.head: sigmoid is for two classes, got {n_classes}; set softmax or one_vs_rest, or merge"
-            " classes in data.classes"
-        )
+    check_head(head, n_classes)
+    check_network(name, image_hw)
     import keras
 
     pictures = keras.Input((*image_hw, channels), dtype="uint8", name="pictures")
@@ -88,10 +86,48 @@ def build_model(
             _keep_statistics(backbone)
         logits = top(backbone(pictures))
     else:
-        features = _build_features(name, pictures, image_hw=image_hw, knobs=knobs)
+        features = _build_features(name, pictures, knobs=knobs)
         logits = _add_logits(features, n_classes, head=head, knobs=knobs)
     logits = keras.layers.Identity(dtype="float32", name=LOGITS)(logits)
     return keras.Model(pictures, _add_probabilities(logits, head), name=name.rpartition(".")[2])
+
+
+def check_head(head: Head, n_classes: int) -> None:
+    """Raise ModelError if a head cannot tell so many classes apart."""
+    if head == "sigmoid" and n_classes != 2:
+        raise ModelError(
+            f"train.head: sigmoid is for two classes, got {n_classes}; set softmax or one_vs_rest, or merge"
+            " classes in data.classes"
+        )
+
+
+def check_network(name: str, image_hw: tuple[int, int]) -> None:
+    """Raise ModelError unless there is such a network, and it takes such pictures; Keras is not imported."""
+    if name.startswith(applications.PREFIX):
+        applications.check_network(name, image_hw)
+    elif name == EFFICIENTNET_LITE0:
+        efficientnet_lite0.check_network(image_hw)
+    elif name in FAMILIES:
+        _check_side(name, image_hw)
+    elif name in (networks := applications.list_names()):
+        raise ModelError(f"train.model: got {name!r} (did you mean {applications.PREFIX}{name}?)")
+    else:
+        known = [*FAMILIES, EFFICIENTNET_LITE0]
+        named = {one.casefold(): one for one in known}
+        named |= {one.casefold(): applications.PREFIX + one for one in networks}
+        close = nearest(name.casefold(), named, n=1)
+        hint = re.sub("mean (.*)[?]", lambda found: f"mean {named[found[1]]}?", close)
+        allowed = f"{', '.join(known)} and {applications.PREFIX}<Name>"
+        raise ModelError(f"train.model: allowed are {allowed}, got {name!r}{hint}")
+
+
+def _check_side(name: str, image_hw: tuple[int, int]) -> None:
+    family = FAMILIES[name]
+    if min(image_hw) < family.min_side_px:
+        raise ModelError(
+            f"train.model: {name} needs sides of at least {family.min_side_px} pixels, got clean.image_hw"
+            f" {image_hw[0]}x{image_hw[1]}; enlarge it, or use a network for smaller pictures"
+        )
 
 
 def is_pretrainable(name: str) -> bool:
@@ -116,20 +152,10 @@ def find_head(model: Any) -> Any:
     return model.get_layer(HEAD)
 
 
-def _build_features(name: str, pictures: Any, *, image_hw: tuple[int, int], knobs: Knobs) -> Any:
-    if name not in FAMILIES:
-        known = [*FAMILIES, EFFICIENTNET_LITE0]
-        allowed = f"{', '.join(known)} and {applications.PREFIX}<Name>"
-        raise ModelError(f"train.model: allowed are {allowed}, got {name!r}{nearest(name, known)}")
-    family = FAMILIES[name]
-    if min(image_hw) < family.min_side_px:
-        raise ModelError(
-            f"train.model: {name} needs sides of at least {family.min_side_px} pixels, got clean.image_hw"
-            f" {image_hw[0]}x{image_hw[1]}; enlarge it, or use a network for smaller pictures"
-        )
+def _build_features(name: str, pictures: Any, *, knobs: Knobs) -> Any:
     import keras
 
-    return family.features(keras.layers.Rescaling(1 / 255)(pictures), knobs)
+    return FAMILIES[name].features(keras.layers.Rescaling(1 / 255)(pictures), knobs)
 
 
 def _build_backbone(name: str, *, image_hw: tuple[int, int], channels: int, weights: str | None) -> Any:

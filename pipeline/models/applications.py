@@ -5,7 +5,11 @@ Each family needs its pictures scaled in its own way. The way is found by passin
 counts: https://keras.io/api/applications/
 """
 
+import ast
+import functools
+import re
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -62,24 +66,56 @@ def find(name: str) -> tuple[Callable[..., Any], ModuleType]:
     Raises:
         ModelError: there is none of that name.
     """
-    import keras
-
-    known = list_names()
     short = name.removeprefix(PREFIX)
-    if short not in known:
+    if short not in (known := list_names()):
         hint = nearest(short, known) or f"; they are {', '.join(known)}"
         raise ModelError(f"train.model: keras.applications has no {short!r}{hint}")
+    import keras
+
     build: Callable[..., Any] = getattr(keras.applications, short)
     module: ModuleType = getattr(keras.applications, build.__module__.rpartition(".")[2])
     return build, module
 
 
 def list_names() -> list[str]:
-    """The networks of `keras.applications`, sorted."""
-    import keras
+    """The networks of `keras.applications`, sorted; from its index: importing Keras takes seconds."""
+    return sorted(_list_homes())
 
-    found = vars(keras.applications).items()
-    return sorted(name for name, what in found if name[0].isupper() and callable(what))
+
+def check_network(name: str, image_hw: tuple[int, int]) -> None:
+    """Raise ModelError unless there is a network "keras.applications.<Name>" that takes such pictures."""
+    homes, short = _list_homes(), name.removeprefix(PREFIX)
+    if short not in homes:
+        hint = nearest(short, homes) or f"; they are {', '.join(sorted(homes))}"
+        raise ModelError(f"train.model: keras.applications has no {short!r}{hint}")
+    source = (_locate_keras() / "src" / "applications" / f"{homes[short]}.py").read_text(encoding="utf-8")
+    found = re.search(r"min_size=(\d+)", source)
+    min_side_px = int(found[1]) if found else 1
+    if min(image_hw) < min_side_px:
+        raise ModelError(
+            f"train.model: {name} needs sides of at least {min_side_px} pixels, got clean.image_hw "
+            f"{image_hw[0]}x{image_hw[1]}; enlarge it, or use a network for smaller pictures"
+        )
+
+
+def _list_homes() -> dict[str, str]:
+    """The networks, and the module of Keras that each is in."""
+    index = ast.parse((_locate_keras() / "applications" / "__init__.py").read_text(encoding="utf-8"))
+    return {
+        alias.name: node.module.rpartition(".")[2]
+        for node in index.body
+        if isinstance(node, ast.ImportFrom) and node.module
+        for alias in node.names
+        if alias.name[0].isupper()
+    }
+
+
+@functools.cache
+def _locate_keras() -> Path:
+    found = find_spec("keras")
+    if found is None or not found.origin:
+        raise ModelError("Keras is not installed; run `make install`")
+    return Path(found.origin).parent
 
 
 def find_scaling(module: ModuleType) -> Scaling:

@@ -43,6 +43,15 @@ STAGES = (
 )
 
 
+def check_network(image_hw: tuple[int, int]) -> None:
+    """Raise ModelError if pictures are too small for the network."""
+    if min(image_hw) < MIN_SIDE_PX:
+        raise ModelError(
+            f"train.model: efficientnet_lite0 needs sides of at least {MIN_SIDE_PX} pixels (best: 224), got"
+            f" clean.image_hw {image_hw[0]}x{image_hw[1]}; enlarge it, or use a network for smaller pictures"
+        )
+
+
 def build_backbone(*, image_hw: tuple[int, int], channels: int, weights: str | None) -> Any:
     """A `keras.Model` named "backbone": uint8 [batch, height, width, channels] to float32 [batch, 1280].
 
@@ -55,11 +64,7 @@ def build_backbone(*, image_hw: tuple[int, int], channels: int, weights: str | N
     Raises:
         ModelError: pictures below 32 pixels a side, or weights that cannot be loaded or do not fit.
     """
-    if min(image_hw) < MIN_SIDE_PX:
-        raise ModelError(
-            f"train.model: efficientnet_lite0 needs sides of at least {MIN_SIDE_PX} pixels (best: 224), got"
-            f" clean.image_hw {image_hw[0]}x{image_hw[1]}; enlarge it, or use a network for smaller pictures"
-        )
+    check_network(image_hw)
     import keras
 
     pictures = keras.Input((*image_hw, channels), dtype="uint8")

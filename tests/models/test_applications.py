@@ -1,5 +1,7 @@
 """applications: any of Keras' networks, each shown its pictures as its own preprocess_input would."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import ModelError
+from pipeline.models import check_network
 from pipeline.models.applications import PREFIX, Scaling, build_backbone, find, find_scaling, list_names
 
 N_NETWORKS = 40
@@ -119,3 +122,28 @@ def test_a_download_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     how: dict[str, Any] = {"image_hw": (224, 224), "channels": 3, "weights": "imagenet"}
     with pytest.raises(ModelError, match=r"cannot be downloaded .*; give the path of a file, or null"):
         build_backbone(f"{PREFIX}MobileNetV3Small", **how)
+
+
+def test_the_index_of_keras_is_read_without_importing_it() -> None:
+    import keras
+
+    found = vars(keras.applications).items()
+    assert list_names() == sorted(name for name, what in found if name[0].isupper() and callable(what))
+    code = "import sys; from pipeline.models import check_network; "
+    code += "check_network('keras.applications.ResNet50', (64, 64)); sys.exit('keras' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "image_hw", "message"),
+    [
+        pytest.param("ResNet50", (64, 64), r"mean keras\.applications\.ResNet50\?", id="no prefix"),
+        pytest.param("resnet50", (64, 64), r"mean keras\.applications\.ResNet50\?", id="small letters"),
+        pytest.param(f"{PREFIX}ResNet5", (64, 64), r"'ResNet5' \(did you mean ResNet50", id="misspelt"),
+        pytest.param(f"{PREFIX}InceptionV3", (80, 74), "at least 75 pixels, got .* 80x74", id="too small"),
+        pytest.param("efficientnet_lite0", (31, 99), r"at least 32 pixels \(best: 224\)", id="lite0"),
+    ],
+)
+def test_what_cannot_be_trained_is_told_at_once(name: str, image_hw: tuple[int, int], message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        check_network(name, image_hw)
