@@ -19,6 +19,8 @@ from pydantic import (
     model_validator,
 )
 
+from pipeline.errors import quote_value
+
 _MAX_NAME = 200  # characters of the registered model; MLflow allows 256
 
 
@@ -34,10 +36,27 @@ def _check_model_name(name: str) -> str:
     return name
 
 
+def _check_texts(value: object) -> object:
+    """Raise ValueError for a list with numbers, dates and the like: YAML reads 0 and 2020-01-01 as such."""
+    if isinstance(value, list) and (bare := [item for item in value if not isinstance(item, str)]):
+        quoted = ", ".join(f'"{item}"' for item in bare[:3])
+        raise ValueError(f"a list of texts is allowed: put {quoted} in quotes, got {quote_value(value)}")
+    return value
+
+
+def _check_keys(value: object) -> object:
+    """Raise ValueError for a mapping whose keys are no texts."""
+    if isinstance(value, dict) and (bare := [key for key in value if not isinstance(key, str)]):
+        raise ValueError(f'names of classes are texts: put "{bare[0]}" in quotes, got {quote_value(bare[0])}')
+    return value
+
+
 Share = Annotated[float, Field(ge=0, le=1)]
 Side = Annotated[int, Field(ge=1, le=4096)]
 ImageHw = Annotated[tuple[Side, Side], BeforeValidator(_as_tuple)]
-Words = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
+Words = Annotated[tuple[str, ...], BeforeValidator(_as_tuple), BeforeValidator(_check_texts)]
+ClassMap = Annotated[dict[str, Words], BeforeValidator(_check_keys)]
+Layout = Literal["auto", "first_folder", "second_folder"]
 PositiveInt = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Epochs = Annotated[int, Field(ge=0, le=1_000_000)]
 Seed = Annotated[int, Field(ge=0, lt=1 << 32)]  # what NumPy and Keras take
@@ -83,9 +102,11 @@ class DataParams(Section):
 
     source: Annotated[str, Field(min_length=1)]
     ignore: Words
+    follow_links: bool
+    layout: Layout
     class_names: Words
     csv: CsvParams
-    classes: dict[str, Words]
+    classes: ClassMap
 
 
 class ValidateParams(Section):

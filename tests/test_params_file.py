@@ -99,6 +99,22 @@ def test_params_are_frozen(repo: Path) -> None:
         pytest.param({"split": {"folds": 101}}, ["split.folds", "got 101"], id="folds-above-a-byte"),
         pytest.param({"data": {"classes": ["a"]}}, ["data.classes"], id="list-for-a-map"),
         pytest.param(
+            {"data": {"classes": {"even": [0, 2], "odd": ["1"]}}},
+            ['data.classes.even: a list of texts is allowed: put "0", "2" in quotes, got [0, 2]'],
+            id="numbers-for-folders",
+        ),
+        pytest.param(
+            {"data": {"classes": {0: ["a"], "x": ["b"]}}},
+            ['data.classes: names of classes are texts: put "0" in quotes, got 0'],
+            id="a-number-for-a-class",
+        ),
+        pytest.param(
+            {"data": {"class_names": ["a", 1.5, True], "ignore": [2020]}},
+            ['data.class_names: a list of texts is allowed: put "1.5", "True" in quotes', "data.ignore"],
+            id="numbers-for-names",
+        ),
+        pytest.param({"data": {"layout": "split"}}, ["data.layout", "'auto', 'first_folder'"], id="layout"),
+        pytest.param(
             {"split": {"group_by": "scan(\\d+"}},
             ["split.group_by", "not a regular expression", "got 'scan(\\\\d+'"],
             id="bad-pattern",

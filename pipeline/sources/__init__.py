@@ -8,12 +8,14 @@ import hashlib
 import logging
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pathspec import GitIgnoreSpec
 
 from pipeline.characters import cut
 from pipeline.errors import ParamsError, SourceError
+from pipeline.labels import compose_label
 from pipeline.params import DataParams
 from pipeline.sources.containers import LAYOUTS, Container, Content, Entry, escape_name, summarise
 from pipeline.sources.folders import find_wrapper, read_class_folders
@@ -48,7 +50,9 @@ def open_source(path: Path, section: DataParams) -> Source:
         ParamsError: a pattern of `data.ignore` is malformed.
     """
     _check_kind(path)
-    listing = _list(open_container(path), _compile_patterns(section.ignore))
+    listing = _list(path, section)
+    if section.layout != "auto":
+        return read_class_folders(listing, section.layout)
     if pairs := find_idx_pairs(listing):
         return read_idx(listing, pairs, section.class_names)
     if tables := find_csv_tables(listing):
@@ -69,7 +73,7 @@ def stamp_source(path: Path, section: DataParams) -> str:
     _check_kind(path)
     hashed = hashlib.sha256(_describe_status(path) if path.is_file() else b"")
     if path.is_dir():
-        listing = _list(open_container(path), _compile_patterns(section.ignore))
+        listing = _list(path, section)
         hashed.update(repr(sorted(listing.folders)).encode())
         for entry in sorted(listing.entries, key=lambda entry: entry.name):
             hashed.update(f"{entry.name}\0".encode() + _describe_status(entry.handle))
@@ -98,19 +102,12 @@ def _check_kind(path: Path) -> None:
         raise SourceError(f"the source {path} is a file of an unknown kind; {LAYOUTS}")
 
 
-def _compile_patterns(patterns: Sequence[str]) -> GitIgnoreSpec:
-    try:
-        return GitIgnoreSpec.from_lines(patterns)
-    except ValueError as error:
-        raise ParamsError(
-            f"data.ignore: {error}; allowed: patterns as in .gitignore, got {list(patterns)}"
-        ) from None
-
-
-def _list(container: Container, ignored: GitIgnoreSpec) -> Listing:
-    entries = [entry for entry in container.entries if not ignored.match_file(entry.name)]
-    folders = frozenset(folder for folder in container.folders if not ignored.match_file(f"{folder}/"))
-    prefix = find_wrapper(entries, folders) if container.is_archive else ""
+def _list(path: Path, section: DataParams) -> Listing:
+    container = open_container(path, follow_links=section.follow_links)
+    ignored = _Ignored.compile(section.ignore)
+    entries = [entry for entry in container.entries if not _is_ignored(entry.name, ignored, container)]
+    folders = frozenset(folder for folder in container.folders if not ignored.match(f"{folder}/"))
+    prefix = find_wrapper(entries, folders, container.folder_links)
     if prefix:
         _log.info(
             "%s: all files lie in the folder %s, which is left out of their keys",
@@ -118,6 +115,33 @@ def _list(container: Container, ignored: GitIgnoreSpec) -> Listing:
             cut(prefix, 100),
         )
         inside = (folder.removeprefix(prefix) for folder in folders if folder.startswith(prefix))
-        folders = frozenset(folder for folder in inside if not ignored.match_file(f"{folder}/"))
-        entries = [entry for entry in entries if not ignored.match_file(entry.name.removeprefix(prefix))]
-    return Listing(container, entries, folders, prefix, len(container.entries) - len(entries))
+        folders = frozenset(folder for folder in inside if not ignored.match(f"{folder}/"))
+        entries = [entry for entry in entries if not ignored.match(entry.name.removeprefix(prefix))]
+    n_ignored = len(container.entries) - len(entries)
+    links = container.folder_links & {entry.name for entry in entries} if container.folder_links else ()
+    inside_links = frozenset(link.removeprefix(prefix) for link in links)
+    return Listing(container, entries, folders, prefix, n_ignored, inside_links)
+
+
+def _is_ignored(name: str, ignored: "_Ignored", container: Container) -> bool:
+    return ignored.match(name) or (name in container.folder_links and ignored.match(f"{name}/"))
+
+
+@dataclass(frozen=True)
+class _Ignored:
+    """The patterns of `data.ignore`, composed (Unicode NFC): as people type them, whatever a disk writes."""
+
+    spec: GitIgnoreSpec
+
+    @classmethod
+    def compile(cls, patterns: Sequence[str]) -> "_Ignored":
+        try:
+            return cls(GitIgnoreSpec.from_lines(map(compose_label, patterns)))
+        except ValueError as error:
+            raise ParamsError(
+                f"data.ignore: {error}; allowed: patterns as in .gitignore, got {list(patterns)}"
+            ) from None
+
+    def match(self, name: str) -> bool:
+        """Whether a file, or a folder with "/" at its end, is left out."""
+        return bool(self.spec.match_file(compose_label(name)))

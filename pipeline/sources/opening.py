@@ -11,8 +11,10 @@ from pipeline.sources.zips import list_zip
 _ZIP, _TAR = (".zip",), (".tar", ".tar.gz", ".tgz")
 
 
-def open_container(path: Path) -> Container:
+def open_container(path: Path, *, follow_links: bool = False) -> Container:
     """The files of a folder, a .zip or a .tar(.gz); any other file is a container of itself.
+
+    `follow_links`: see `list_folder`.
 
     Raises:
         SourceError: it is damaged, or cannot be listed.
@@ -20,7 +22,7 @@ def open_container(path: Path) -> Container:
     name = path.name.lower()
     try:
         if path.is_dir():
-            return list_folder(path)
+            return list_folder(path, follow_links=follow_links)
         if name.endswith(_ZIP):
             return list_zip(path)
         return list_tar(path) if name.endswith(_TAR) else wrap_file(path)
