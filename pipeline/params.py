@@ -97,13 +97,23 @@ class CsvParams(Section):
     image_hw: ImageHw
 
 
+class LabelsParams(Section):
+    """The table of labels in a source, and the columns that count; "": found by itself."""
+
+    file: str
+    path_column: str
+    label_column: str
+    split_column: str
+
+
 class DataParams(Section):
-    """Where the images lie, what is left out, and which folder counts as which class."""
+    """Where the images lie, what is left out, where their labels stand, and what counts as which class."""
 
     source: Annotated[str, Field(min_length=1)]
     ignore: Words
     follow_links: bool
     layout: Layout
+    labels: LabelsParams
     class_names: Words
     csv: CsvParams
     classes: ClassMap

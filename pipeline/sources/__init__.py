@@ -1,7 +1,8 @@
-"""Raw images, wherever they are: one stream of records from folders, archives and tables of pixels.
+"""Raw images, wherever they are: one stream of records from folders, archives and tables.
 
-Two layers: containers (folder, zip, tar: names and bytes) and, on top, layouts (a folder per class, IDX
-pairs, CSV of pixels). Whatever lies at the source is read in place and never changed.
+Two layers: containers (folder, zip, tar: names and bytes) and, on top, layouts (a folder per class, a table
+of labels, WebDataset, Parquet, IDX pairs, CSV of pixels). Whatever lies at the source is read in place and
+never changed.
 """
 
 import hashlib
@@ -9,6 +10,7 @@ import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pathspec import GitIgnoreSpec
@@ -20,27 +22,36 @@ from pipeline.params import DataParams
 from pipeline.sources.containers import LAYOUTS, Container, Content, Entry, escape_name, summarise
 from pipeline.sources.folders import find_wrapper, read_class_folders
 from pipeline.sources.idx import find_idx_pairs, read_idx
-from pipeline.sources.opening import is_archive_name, open_container
+from pipeline.sources.labelled import find_label_tables, read_labelled
+from pipeline.sources.names import is_archive
+from pipeline.sources.obstacles import Obstacle, find_obstacles
+from pipeline.sources.opening import open_container
+from pipeline.sources.parquet import find_parquet, read_parquet
 from pipeline.sources.pixel_csv import find_csv_tables, read_csv
 from pipeline.sources.records import Listing, Record, Source
+from pipeline.sources.samples import find_shards, read_samples
 
 __all__ = [
     "Container",
     "Content",
     "Entry",
+    "Obstacle",
     "Record",
     "Source",
     "escape_name",
+    "find_obstacles",
     "open_container",
     "open_source",
     "stamp_source",
 ]
 
+_TABLES = (".csv", ".csv.gz", ".parquet")
+
 _log = logging.getLogger(__name__)
 
 
 def open_source(path: Path, section: DataParams) -> Source:
-    """List the raw images at `path`: a folder, an archive, or a CSV.
+    """List the raw images at `path`: a folder, an archive, or a table.
 
     Args:
         section: `data` of params.yaml: what is ignored, names for numbered labels, what a CSV looks like.
@@ -51,14 +62,27 @@ def open_source(path: Path, section: DataParams) -> Source:
     """
     _check_kind(path)
     listing = _list(path, section)
-    if section.layout != "auto":
-        return read_class_folders(listing, section.layout)
+    if section.labels.file:
+        found = find_label_tables(listing, section.labels)
+        return read_labelled(listing, found, section.class_names)
+    source = _read_tables(listing, section) if section.layout == "auto" else None
+    return source or read_class_folders(listing, section.layout)
+
+
+def _read_tables(listing: Listing, section: DataParams) -> Source | None:
+    """The source if anything but its folders labels its pictures."""
+    names, labels = section.class_names, section.labels
     if pairs := find_idx_pairs(listing):
-        return read_idx(listing, pairs, section.class_names)
+        return read_idx(listing, pairs, names)
+    if found := find_label_tables(listing, labels):
+        return read_labelled(listing, found, names)
+    if shards := find_shards(listing, partial(_list, section=section), labels.label_column):
+        return read_samples(listing, shards, names, labels.label_column)
+    if files := find_parquet(listing):
+        return read_parquet(listing, files, names, labels)
     if tables := find_csv_tables(listing):
-        csv = section.csv
-        return read_csv(listing, tables, section.class_names, csv.label_column, csv.image_hw)
-    return read_class_folders(listing)
+        return read_csv(listing, tables, names, section.csv.label_column, section.csv.image_hw)
+    return None
 
 
 def stamp_source(path: Path, section: DataParams) -> str:
@@ -98,7 +122,7 @@ def _check_kind(path: Path) -> None:
         ) from None
     if not is_folder and not is_file:
         raise SourceError(f"the source {path} does not exist; set data.source in params.yaml; {LAYOUTS}")
-    if is_file and not is_archive_name(path.name) and not path.name.lower().endswith((".csv", ".csv.gz")):
+    if is_file and not is_archive(path.name) and not path.name.lower().endswith(_TABLES):
         raise SourceError(f"the source {path} is a file of an unknown kind; {LAYOUTS}")
 
 

@@ -29,8 +29,8 @@ from pipeline.errors import SourceError
 from pipeline.refusals import Refusal
 
 LAYOUTS = (
-    "allowed: a folder (or a .zip, .tar, .tar.gz or .tgz) with one sub-folder of images per class, "
-    "IDX pairs (*-images-idx3-ubyte[.gz] with *-labels-idx1-ubyte[.gz]), or a CSV of pixels (.csv, .csv.gz)"
+    "allowed: a folder (or a .zip, .tar, .tar.gz or .tgz) with one sub-folder of images per class or a table "
+    "of labels, WebDataset tars, Parquet, IDX pairs, or a CSV of pixels; see docs/guide.md, Sources"
 )
 MAX_FILE_BYTES = 640 << 20  # one file is held in memory whole; 200 million pixels of 3 bytes are 573 MiB
 MAX_NAME = 4096  # characters of a name or of a link's target, as in Linux

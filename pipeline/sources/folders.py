@@ -9,14 +9,10 @@ from pipeline.errors import SourceError
 from pipeline.labels import compose_label, sort_naturally
 from pipeline.params import Layout
 from pipeline.sources.containers import LAYOUTS, Entry
+from pipeline.sources.names import is_archive, is_side_file
 from pipeline.sources.parts import EXACT, name_parts
 from pipeline.sources.records import Listing, Record, Source
 
-# Files that people put beside pictures; what has no such name may be a picture.
-_SIDE_FILES = (
-    *(".txt", ".md", ".rst", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".html", ".pdf"),
-    *("readme", "license", "licence"),
-)
 _N_NAMED = 5
 
 _log = logging.getLogger(__name__)
@@ -224,21 +220,12 @@ def _explain_no_folders(listing: Listing) -> str:
             f"some with `darkroom demo digits`; {LAYOUTS}"
         )
     names = sorted(map(listing.name, listing.entries))
-    if (archive := next(filter(_is_archive, names), None)) and not listing.container.is_archive:
+    if (archive := next(filter(is_archive, names), None)) and not listing.container.is_archive:
         return f"the source {where} holds {archive} and no class folders; set data.source to that file"
     return (
         f"the source {where} holds {len(names):,} files ({', '.join(names[:3])}, ...) but no class "
         f"folders; move them into one folder per class; {LAYOUTS}"
     )
-
-
-def _is_archive(name: str) -> bool:
-    return name.lower().endswith((".zip", ".tar", ".tar.gz", ".tgz"))
-
-
-def is_side_file(name: str) -> bool:
-    """Whether a file's name is one of those that people put beside pictures: notes, tables, licences."""
-    return name.lower().endswith(_SIDE_FILES)
 
 
 def find_wrapper(entries: Collection[Entry], folders: frozenset[str], folder_links: Collection[str]) -> str:

@@ -25,8 +25,11 @@ def open_at(path: Path, **changes: Any) -> Source:
     csv = {"label_column": "label", "image_hw": [2, 2]}
     data = {"source": str(path), "ignore": [".*"], "follow_links": False, "layout": "auto"}
     data |= {"class_names": [], "classes": {}}
+    labels = {"file": "", "path_column": "", "label_column": "", "split_column": ""} | changes.pop(
+        "labels", {}
+    )
     csv |= {name: changes.pop(name) for name in csv.keys() & changes.keys()}
-    return open_source(path, DataParams.model_validate(data | changes | {"csv": csv}))
+    return open_source(path, DataParams.model_validate(data | changes | {"csv": csv, "labels": labels}))
 
 
 def read_records(source: Source) -> dict[str, Record]:
