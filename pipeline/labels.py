@@ -2,6 +2,9 @@
 
 import hashlib
 import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline.errors import DataError
@@ -15,6 +18,26 @@ def sort_naturally(label: str) -> tuple[list[tuple[int, int, str]], str]:
     parts = re.findall(r"[0-9]+|[^0-9]+", label.casefold())
     # The label itself settles ties ("01" and "1"), so the result never depends on the order of the input.
     return [(0, int(part), "") if part[0] in "0123456789" else (1, 0, part) for part in parts], label
+
+
+def compose_label(label: str) -> str:
+    """A label in Unicode's composed form (NFC): macOS writes é as two characters, others as one."""
+    return label if label.isascii() else unicodedata.normalize("NFC", label)
+
+
+def find_look_alikes(labels: Iterable[str]) -> list[list[str]]:
+    """Labels that people hardly tell apart: only capitals, spaces, _ or -, or the kind of letter differ."""
+    alike = defaultdict(list)
+    for label in sorted(labels):
+        plain = unicodedata.normalize("NFKC", label).casefold()
+        alike[re.sub(r"[\s_\-]+", " ", plain).strip()].append(label)
+    return [group for group in alike.values() if len(group) > 1]
+
+
+def spell_label(label: str) -> str:
+    """A label in quotes, and again with numbers for characters beyond ASCII: look-alikes then differ."""
+    spelt = ascii(label)
+    return spelt if label.isascii() else f"{label!r} ({spelt})"
 
 
 def read_class_names(path: Path) -> tuple[str, ...]:

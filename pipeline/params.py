@@ -10,42 +10,30 @@ import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     field_validator,
     model_validator,
 )
 
-_MAX_NAME = 200  # characters of the registered model; MLflow allows 256
-
-
-def _as_tuple(value: object) -> object:
-    """A YAML list as a tuple: sections are frozen, and strict mode accepts no list for a tuple."""
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _check_model_name(name: str) -> str:
-    """Raise ValueError unless a name is safe in every registry, in its addresses and in its searches."""
-    if not re.fullmatch(r"\w[\w.\- ]*(?<! )", name):
-        raise ValueError(f"letters, digits, '_', '-', '.' and spaces in between are allowed, got {name!r}")
-    return name
-
-
-Share = Annotated[float, Field(ge=0, le=1)]
-Side = Annotated[int, Field(ge=1, le=4096)]
-ImageHw = Annotated[tuple[Side, Side], BeforeValidator(_as_tuple)]
-Words = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
-PositiveInt = Annotated[int, Field(ge=1, le=1_000_000_000)]
-Epochs = Annotated[int, Field(ge=0, le=1_000_000)]
-Seed = Annotated[int, Field(ge=0, lt=1 << 32)]  # what NumPy and Keras take
-TextSeed = Annotated[int, Field(gt=-(1 << 63), lt=1 << 63)]  # hashed as text
-Width = Annotated[int, Field(ge=1, le=65_536)]  # of a layer
-Rate = Annotated[float, Field(gt=0, le=1000)]
-Weight = Annotated[float, Field(ge=0, le=1000)]
-ModelName = Annotated[str, Field(max_length=_MAX_NAME), AfterValidator(_check_model_name)]
+from pipeline.param_types import (
+    DEFAULT,
+    NONE,
+    ClassMap,
+    Epochs,
+    ImageHw,
+    Layout,
+    ModelName,
+    PositiveInt,
+    Rate,
+    Seed,
+    Share,
+    TextSeed,
+    Weight,
+    Width,
+    Words,
+)
 
 
 class Section(BaseModel):
@@ -78,15 +66,27 @@ class CsvParams(Section):
     image_hw: ImageHw
 
 
+class LabelsParams(Section):
+    """The table of labels in a source, and the columns that count; "": found by itself."""
+
+    file: str
+    path_column: str
+    label_column: str
+    split_column: str
+
+
 class DataParams(Section):
     """The collection: its name, where its images lie, what is left out, which folder is which class."""
 
     name: ModelName
     source: Annotated[str, Field(min_length=1)]
     ignore: Words
+    follow_links: bool
+    layout: Layout
+    labels: LabelsParams
     class_names: Words
     csv: CsvParams
-    classes: dict[str, Words]
+    classes: ClassMap
 
 
 class ValidateParams(Section):
@@ -194,12 +194,14 @@ class TrainParams(Section):
     seed: Seed
     model: str
     head: Literal["softmax", "sigmoid", "one_vs_rest"]
-    filters: Width | None
-    units: Width | None
-    activation: Literal["relu", "tanh", "elu", "gelu", "leaky_relu", "selu", "silu"] | None
-    dropout: Annotated[float, Field(ge=0, lt=1)] | None
+    filters: Annotated[Width | None, DEFAULT]
+    units: Annotated[Width | None, DEFAULT]
+    activation: Annotated[
+        Literal["relu", "tanh", "elu", "gelu", "leaky_relu", "selu", "silu"] | None, DEFAULT
+    ]
+    dropout: Annotated[Annotated[float, Field(ge=0, lt=1)] | None, DEFAULT]
     kernel_l2: Weight
-    weights: str | None
+    weights: Annotated[str | None, NONE]
     fine_tune_epochs: Epochs
     fine_tune_learning_rate: Rate
     epochs: Annotated[Epochs, Field(ge=1)]
@@ -233,7 +235,7 @@ class EvaluateParams(Section):
 class PromoteParams(Section):
     """The registered model, and what a version must reach and gain to become champion."""
 
-    model_name: ModelName | None
+    model_name: Annotated[ModelName | None, DEFAULT]
     metric: Literal["accuracy", "balanced_accuracy", "macro_f1"]
     min_gain: Annotated[float, Field(ge=0, lt=1)]
     min_accuracy: Share

@@ -15,6 +15,7 @@ REASONS = (
     "unreadable",
     "outside_source",
     "special_file",
+    "missing",
     "duplicate",
     "conflicting_labels",
     "low_information",

@@ -7,13 +7,49 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import DataError
-from pipeline.labels import metric_name, read_class_names, sort_naturally
+from pipeline.labels import (
+    compose_label,
+    find_look_alikes,
+    metric_name,
+    read_class_names,
+    sort_naturally,
+    spell_label,
+)
 
 
 def test_natural_order_is_the_same_for_any_input_order() -> None:
     expected = ["1", "01", "2", "10", "a", "A2", "a10", "B", "Äpfel"]
     shuffled = random.Random(0).sample(expected, len(expected))
     assert sorted(shuffled, key=sort_naturally) == ["01", "1", "2", "10", "a", "A2", "a10", "B", "Äpfel"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "groups"),
+    [
+        pytest.param(["Cat", "cat", "Dog"], [["Cat", "cat"]], id="capitals"),
+        pytest.param(["Cat", "Cat ", " Cat"], [[" Cat", "Cat", "Cat "]], id="spaces around"),
+        pytest.param(["a b", "a  b", "a_b", "a-b"], [["a  b", "a b", "a-b", "a_b"]], id="between words"),
+        pytest.param(
+            ["\uff21", "a", "\ufb01", "fi", "FI"],
+            [["a", "\uff21"], ["FI", "fi", "\ufb01"]],
+            id="kinds of letters",
+        ),
+        pytest.param(["Straße", "STRASSE"], [["STRASSE", "Straße"]], id="sharp s"),
+        pytest.param(["Cat", "Cart", "é", "e", "1", "01"], [], id="different"),
+    ],
+)
+def test_labels_that_look_alike(labels: list[str], groups: list[list[str]]) -> None:
+    assert sorted(find_look_alikes(labels)) == sorted(groups)
+
+
+def test_a_label_is_spelt_so_that_look_alikes_differ() -> None:
+    assert [spell_label(label) for label in ("Cat", "Cat ")] == ["'Cat'", "'Cat '"]
+    assert spell_label("Cafe\u0301") == "'Cafe\u0301' ('Cafe\\u0301')"
+
+
+def test_a_label_is_composed() -> None:
+    assert compose_label("Cafe\u0301") == "Caf\xe9"
+    assert compose_label("\uff21 \ufb01") == "\uff21 \ufb01"  # other kinds of letters stay other labels
 
 
 def test_class_names_come_in_the_order_of_the_file(tmp_path: Path) -> None:

@@ -99,6 +99,22 @@ def test_params_are_frozen(repo: Path) -> None:
         pytest.param({"split": {"folds": 101}}, ["split.folds", "got 101"], id="folds-above-a-byte"),
         pytest.param({"data": {"classes": ["a"]}}, ["data.classes"], id="list-for-a-map"),
         pytest.param(
+            {"data": {"classes": {"even": [0, 2], "odd": ["1"]}}},
+            ['data.classes.even: a list of texts is allowed: put "0", "2" in quotes, got [0, 2]'],
+            id="numbers-for-folders",
+        ),
+        pytest.param(
+            {"data": {"classes": {0: ["a"], "x": ["b"]}}},
+            ['data.classes: names of classes are texts: put "0" in quotes, got 0'],
+            id="a-number-for-a-class",
+        ),
+        pytest.param(
+            {"data": {"class_names": ["a", 1.5, True], "ignore": [2020]}},
+            ['data.class_names: a list of texts is allowed: put "1.5", "True" in quotes', "data.ignore"],
+            id="numbers-for-names",
+        ),
+        pytest.param({"data": {"layout": "split"}}, ["data.layout", "'auto', 'first_folder'"], id="layout"),
+        pytest.param(
             {"split": {"group_by": "scan(\\d+"}},
             ["split.group_by", "not a regular expression", "got 'scan(\\\\d+'"],
             id="bad-pattern",
@@ -238,3 +254,27 @@ def test_messages_hold_no_pydantic_link(tmp_path: Path, repo: Path) -> None:
     with pytest.raises(ParamsError) as caught:
         load_params(written(tmp_path, repo, train={"epochs": "x"}))
     assert not re.search("pydantic|https", str(caught.value))
+
+
+def test_dvc_changes_a_value_and_nothing_else(repo: Path, tmp_path: Path) -> None:
+    """`dvc exp run -S` writes params.yaml anew; comments behind lists and null would be lost."""
+    from dvc.utils.hydra import apply_overrides
+
+    path = tmp_path / "params.yaml"
+    path.write_bytes((repo / "params.yaml").read_bytes())
+    before = path.read_text(encoding="utf-8").splitlines()
+    apply_overrides(
+        path,
+        ["train.learning_rate=0.01", "clean.image_hw=[224,200]", "train.filters=8", "data.source=/a b/c"],
+    )
+    after = path.read_text(encoding="utf-8").splitlines()
+    changed = [line for line in after if line not in before]
+    assert [line.partition(" #")[0].strip() for line in changed] == [
+        "source: /a b/c",
+        "- 224",
+        "- 200",
+        "filters: 8",
+        "learning_rate: 0.01",
+    ]
+    assert len(after) == len(before)
+    load_params(path)

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 from pipeline.errors import DataError, ParamsError
-from pipeline.labels import sort_naturally
+from pipeline.labels import compose_label, sort_naturally
 
 REST = "*"  # in a class map: all folders that are not named elsewhere
 
@@ -21,11 +21,19 @@ def index_classes(
             its own class, in natural order ("2" before "10").
         class_names: if `classes` is empty, the folders among these come first, in this order.
 
+    A name matches its folder in either of Unicode's forms (é as one character or as two).
+
     Raises:
         ParamsError: the map names a folder that does not exist or is named twice, leaves a folder out, has a
             class without folders, or more than one `REST`.
         DataError: there are fewer than two classes, or pictures that lie in no folder.
     """
+    as_held = {compose_label(folder): folder for folder in folders}
+    class_names = [_spell_as_held(name, folders, as_held) for name in class_names]
+    classes = {
+        name: [_spell_as_held(member, folders, as_held) for member in members]
+        for name, members in classes.items()
+    }
     if "" in folders:
         raise DataError("some pictures lie in no class folder; put each into the folder of its class")
     names, index_of = _map_folders(folders, classes) if classes else _take_folders(folders, class_names)
@@ -35,6 +43,10 @@ def index_classes(
             "add a folder of pictures, or change data.classes"
         )
     return names, index_of
+
+
+def _spell_as_held(name: str, folders: Collection[str], as_held: Mapping[str, str]) -> str:
+    return name if name in folders else as_held.get(compose_label(name), name)
 
 
 def _take_folders(folders: Collection[str], class_names: Sequence[str]) -> tuple[list[str], dict[str, int]]:

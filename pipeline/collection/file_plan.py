@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from pipeline.collection.overrides import PAST, Override
 from pipeline.errors import DataError, nearest
+from pipeline.labels import compose_label
 from pipeline.refusals import OVERRULABLE, Refusal
 
 _PREFERRED = {"test": 0, "val": 1}  # which copy is kept: the lowest; others come after these
@@ -84,7 +85,7 @@ def plan_files(
         DataError: two files have the same key, or a decision cannot be carried out.
     """
     files = _read_files(manifest)
-    decisions = _find_decisions(files, overrides, labels)
+    decisions = _find_decisions(files, _spell_keys(overrides, files), labels)
     files |= {key: _decide(files[key], override) for key, override in decisions.items()}
     for copies in _find_copies(files):
         files |= {file.key: file for file in _refuse_copies(copies, decisions.get(copies[0].key))}
@@ -107,7 +108,7 @@ def find_obstacle(file: File, action: str) -> str:
         allowed = ", ".join(OVERRULABLE)
         return f"it is {reason} ({detail}), and only {allowed} can be overruled; repair the file itself"
     if not file.label and action == "restore":
-        return "it lies in no class folder; say which with `darkroom quarantine relabel --to LABEL`"
+        return "it has no class; say which with `darkroom quarantine relabel --to LABEL`"
     return ""
 
 
@@ -120,7 +121,19 @@ def explain_label(label: str, labels: Collection[str]) -> str:
 def find_unused(files: Mapping[str, File], overrides: Sequence[Override]) -> list[Override]:
     """The decisions about files that the source does not hold, or no longer holds with these bytes."""
     ids = {file.id for file in files.values()} if overrides else set()
-    return [one for one in overrides if (one.id not in ids if one.id else one.key not in files)]
+    spelt = zip(overrides, _spell_keys(overrides, files), strict=True)
+    return [one for one, held in spelt if (one.id not in ids if one.id else held.key not in files)]
+
+
+def _spell_keys(overrides: Sequence[Override], files: Mapping[str, File]) -> list[Override]:
+    """The decisions with their keys as the source writes them: é may be one character there, or two."""
+    if all(one.key in files or one.key.isascii() for one in overrides):
+        return list(overrides)
+    held = {compose_label(key): key for key in files if not key.isascii()}
+    return [
+        one if one.key in files else replace(one, key=held.get(compose_label(one.key), one.key))
+        for one in overrides
+    ]
 
 
 def _read_files(manifest: pa.Table) -> dict[str, File]:

@@ -15,11 +15,12 @@ A text that a spreadsheet would take for a formula is written with an apostrophe
 import csv
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 from pipeline.characters import quote_cell, unquote_cell
 from pipeline.errors import DataError, nearest, one_line, quote_value
+from pipeline.labels import compose_label
 from pipeline.storage import write_whole
 
 COLUMNS = ("id", "key", "action", "label", "note")
@@ -113,6 +114,7 @@ def _parse(cells: list[str], where: str) -> Override:
         )
     cells = [cells[0].strip().lower(), cells[1], *(cell.strip() for cell in cells[2:])]
     override = Override(*map(unquote_cell, cells))
+    override = replace(override, label=compose_label(override.label))
     if fault := _find_fault(override):
         raise DataError(f"{where}, {fault}; correct the line or remove it")
     return override

@@ -32,6 +32,7 @@ from pipeline.errors import DataError, ImageError, nearest
 from pipeline.figures.drawing import shorten
 from pipeline.figures.sheets import draw_sheet
 from pipeline.images.picture import make_thumbnail
+from pipeline.labels import compose_label
 from pipeline.params_file import load_params
 from pipeline.paths import Paths
 from pipeline.refusals import REASONS
@@ -89,7 +90,8 @@ def list_files(state: State, *, reason: str | None = None, label: str | None = N
     if reason is not None and reason not in REASONS:
         hint = nearest(reason, REASONS) or f"; allowed: {', '.join(REASONS)}"
         raise DataError(f"there is no reason {reason!r}{hint}")
-    if label is not None and label not in ("", *state.labels):
+    label = compose_label(label) if label else label
+    if label and label not in state.labels:
         raise DataError(explain_label(label, state.labels))
     found = [file for file in (state.files | _find_failed(state)).values() if file.refusal]
     return [file for file in found if (reason or file.reason) == file.reason and label in (None, file.label)]
@@ -134,13 +136,16 @@ def find(state: State, word: str) -> list[File]:
         DataError: there is no such file, or the ids of several pictures begin with the word.
     """
     files = state.undecided
+    if word not in files and not word.isascii():
+        word = next((key for key in files if compose_label(key) == compose_label(word)), word)
     if word in files:
         return [files[word]]
     path = Path(word).resolve()
     if path.is_relative_to(state.where.resolve()):
         key = path.relative_to(state.where.resolve()).as_posix()
-        if key in files:
-            return [files[key]]
+        for below in (key, key.partition("/")[2]):  # a wrapper folder is left out of keys
+            if below in files:
+                return [files[below]]
     if _ID_START.fullmatch(word.lower()):
         found = [file for file in files.values() if (file.id or "").startswith(word.lower())]
         if len({file.id for file in found}) > 1:
@@ -168,6 +173,7 @@ def decide(state: State, words: Sequence[str], *, action: str, label: str = "", 
     Raises:
         DataError: a word names no file, there is no such class, or a file cannot be brought back.
     """
+    label = compose_label(label)
     if action == "relabel" and label not in state.labels:
         raise DataError(explain_label(label, state.labels))
     named = {file.key: file for word in words for file in [_find_one(state, word, action)]}

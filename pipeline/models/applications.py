@@ -145,14 +145,14 @@ def _build_trunk(
     name: str, build: Callable[..., Any], *, image_hw: tuple[int, int], weights: str | None
 ) -> Any:
     if weights not in (None, "imagenet") and not Path(str(weights)).is_file():
-        raise ModelError(f"train.weights: {weights} does not exist; give a file, imagenet or null")
+        raise ModelError(f"train.weights: {weights} does not exist; give a file, imagenet or none")
     try:
         return build(include_top=False, pooling="avg", input_shape=(*image_hw, 3), weights=weights)
     except Exception as error:  # noqa: BLE001 (a download that fails is a bare Exception in Keras)
         if weights == "imagenet" and "URL fetch failure" in str(error):
             raise ModelError(
                 f"train.weights: the ImageNet weights of {name} cannot be downloaded ({one_line(error)});"
-                " give the path of a file, or null"
+                " give the path of a file, or none"
             ) from None
         raise ModelError(
             f"train.model: {name} cannot be built for clean.image_hw {image_hw[0]}x{image_hw[1]} and"

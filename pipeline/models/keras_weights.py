@@ -13,11 +13,11 @@ def load_keras_weights(model: Any, path: Path) -> None:
         ModelError: the file is missing or damaged, or holds another architecture.
     """
     if not path.is_file():
-        raise ModelError(f"train.weights: {path} does not exist; give a file, imagenet or null")
+        raise ModelError(f"train.weights: {path} does not exist; give a file, imagenet or none")
     try:
         model.load_weights(path)
     except (ValueError, OSError, KeyError) as error:
         raise ModelError(
             f"train.weights: {path} does not fit {model.name} ({one_line(error)}); give weights that this"
-            " network saved (.weights.h5), imagenet or null"
+            " network saved (.weights.h5), imagenet or none"
         ) from None

@@ -82,7 +82,7 @@ def read_state_dict(path: Path) -> dict[str, Array]:
         with path.open("rb") as file:
             return _read(file)
     except FileNotFoundError:
-        raise ModelError(f"train.weights: {path} does not exist; give a .pth, imagenet or null") from None
+        raise ModelError(f"train.weights: {path} does not exist; give a .pth, imagenet or none") from None
     except _DAMAGE as error:
         raise ModelError(
             f"train.weights: {path} is not a whole state dict in PyTorch's stream format ({one_line(error)});"

@@ -1,44 +1,57 @@
-"""Raw images, wherever they are: one stream of records from folders, archives and tables of pixels.
+"""Raw images, wherever they are: one stream of records from folders, archives and tables.
 
-Two layers: containers (folder, zip, tar: names and bytes) and, on top, layouts (a folder per class, IDX
-pairs, CSV of pixels). Whatever lies at the source is read in place and never changed.
+Two layers: containers (folder, zip, tar: names and bytes) and, on top, layouts (a folder per class, a table
+of labels, WebDataset, Parquet, IDX pairs, CSV of pixels). Whatever lies at the source is read in place and
+never changed.
 """
 
 import hashlib
 import logging
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pathspec import GitIgnoreSpec
 
 from pipeline.characters import cut
 from pipeline.errors import ParamsError, SourceError
+from pipeline.labels import compose_label
 from pipeline.params import DataParams
 from pipeline.sources.containers import LAYOUTS, Container, Content, Entry, escape_name, summarise
 from pipeline.sources.folders import find_wrapper, read_class_folders
 from pipeline.sources.idx import find_idx_pairs, read_idx
-from pipeline.sources.opening import is_archive_name, open_container
+from pipeline.sources.labelled import find_label_tables, read_labelled
+from pipeline.sources.names import is_archive
+from pipeline.sources.obstacles import Obstacle, find_obstacles
+from pipeline.sources.opening import open_container
+from pipeline.sources.parquet import find_parquet, read_parquet
 from pipeline.sources.pixel_csv import find_csv_tables, read_csv
 from pipeline.sources.records import Listing, Record, Source
+from pipeline.sources.samples import find_shards, read_samples
 
 __all__ = [
     "Container",
     "Content",
     "Entry",
+    "Obstacle",
     "Record",
     "Source",
     "escape_name",
+    "find_obstacles",
     "open_container",
     "open_source",
     "stamp_source",
 ]
 
+_TABLES = (".csv", ".csv.gz", ".parquet")
+
 _log = logging.getLogger(__name__)
 
 
 def open_source(path: Path, section: DataParams) -> Source:
-    """List the raw images at `path`: a folder, an archive, or a CSV.
+    """List the raw images at `path`: a folder, an archive, or a table.
 
     Args:
         section: `data` of params.yaml: what is ignored, names for numbered labels, what a CSV looks like.
@@ -48,13 +61,28 @@ def open_source(path: Path, section: DataParams) -> Source:
         ParamsError: a pattern of `data.ignore` is malformed.
     """
     _check_kind(path)
-    listing = _list(open_container(path), _compile_patterns(section.ignore))
+    listing = _list(path, section)
+    if section.labels.file:
+        found = find_label_tables(listing, section.labels)
+        return read_labelled(listing, found, section.class_names)
+    source = _read_tables(listing, section) if section.layout == "auto" else None
+    return source or read_class_folders(listing, section.layout)
+
+
+def _read_tables(listing: Listing, section: DataParams) -> Source | None:
+    """The source if anything but its folders labels its pictures."""
+    names, labels = section.class_names, section.labels
     if pairs := find_idx_pairs(listing):
-        return read_idx(listing, pairs, section.class_names)
+        return read_idx(listing, pairs, names)
+    if found := find_label_tables(listing, labels):
+        return read_labelled(listing, found, names)
+    if shards := find_shards(listing, partial(_list, section=section), labels.label_column):
+        return read_samples(listing, shards, names, labels.label_column)
+    if files := find_parquet(listing):
+        return read_parquet(listing, files, names, labels)
     if tables := find_csv_tables(listing):
-        csv = section.csv
-        return read_csv(listing, tables, section.class_names, csv.label_column, csv.image_hw)
-    return read_class_folders(listing)
+        return read_csv(listing, tables, names, section.csv.label_column, section.csv.image_hw)
+    return None
 
 
 def stamp_source(path: Path, section: DataParams) -> str:
@@ -69,7 +97,7 @@ def stamp_source(path: Path, section: DataParams) -> str:
     _check_kind(path)
     hashed = hashlib.sha256(_describe_status(path) if path.is_file() else b"")
     if path.is_dir():
-        listing = _list(open_container(path), _compile_patterns(section.ignore))
+        listing = _list(path, section)
         hashed.update(repr(sorted(listing.folders)).encode())
         for entry in sorted(listing.entries, key=lambda entry: entry.name):
             hashed.update(f"{entry.name}\0".encode() + _describe_status(entry.handle))
@@ -94,23 +122,16 @@ def _check_kind(path: Path) -> None:
         ) from None
     if not is_folder and not is_file:
         raise SourceError(f"the source {path} does not exist; set data.source in params.yaml; {LAYOUTS}")
-    if is_file and not is_archive_name(path.name) and not path.name.lower().endswith((".csv", ".csv.gz")):
+    if is_file and not is_archive(path.name) and not path.name.lower().endswith(_TABLES):
         raise SourceError(f"the source {path} is a file of an unknown kind; {LAYOUTS}")
 
 
-def _compile_patterns(patterns: Sequence[str]) -> GitIgnoreSpec:
-    try:
-        return GitIgnoreSpec.from_lines(patterns)
-    except ValueError as error:
-        raise ParamsError(
-            f"data.ignore: {error}; allowed: patterns as in .gitignore, got {list(patterns)}"
-        ) from None
-
-
-def _list(container: Container, ignored: GitIgnoreSpec) -> Listing:
-    entries = [entry for entry in container.entries if not ignored.match_file(entry.name)]
-    folders = frozenset(folder for folder in container.folders if not ignored.match_file(f"{folder}/"))
-    prefix = find_wrapper(entries, folders) if container.is_archive else ""
+def _list(path: Path, section: DataParams) -> Listing:
+    container = open_container(path, follow_links=section.follow_links)
+    ignored = _Ignored.compile(section.ignore)
+    entries = [entry for entry in container.entries if not _is_ignored(entry.name, ignored, container)]
+    folders = frozenset(folder for folder in container.folders if not ignored.match(f"{folder}/"))
+    prefix = find_wrapper(entries, folders, container.folder_links)
     if prefix:
         _log.info(
             "%s: all files lie in the folder %s, which is left out of their keys",
@@ -118,6 +139,33 @@ def _list(container: Container, ignored: GitIgnoreSpec) -> Listing:
             cut(prefix, 100),
         )
         inside = (folder.removeprefix(prefix) for folder in folders if folder.startswith(prefix))
-        folders = frozenset(folder for folder in inside if not ignored.match_file(f"{folder}/"))
-        entries = [entry for entry in entries if not ignored.match_file(entry.name.removeprefix(prefix))]
-    return Listing(container, entries, folders, prefix, len(container.entries) - len(entries))
+        folders = frozenset(folder for folder in inside if not ignored.match(f"{folder}/"))
+        entries = [entry for entry in entries if not ignored.match(entry.name.removeprefix(prefix))]
+    n_ignored = len(container.entries) - len(entries)
+    links = container.folder_links & {entry.name for entry in entries} if container.folder_links else ()
+    inside_links = frozenset(link.removeprefix(prefix) for link in links)
+    return Listing(container, entries, folders, prefix, n_ignored, inside_links)
+
+
+def _is_ignored(name: str, ignored: "_Ignored", container: Container) -> bool:
+    return ignored.match(name) or (name in container.folder_links and ignored.match(f"{name}/"))
+
+
+@dataclass(frozen=True)
+class _Ignored:
+    """The patterns of `data.ignore`, composed (Unicode NFC): as people type them, whatever a disk writes."""
+
+    spec: GitIgnoreSpec
+
+    @classmethod
+    def compile(cls, patterns: Sequence[str]) -> "_Ignored":
+        try:
+            return cls(GitIgnoreSpec.from_lines(map(compose_label, patterns)))
+        except ValueError as error:
+            raise ParamsError(
+                f"data.ignore: {error}; allowed: patterns as in .gitignore, got {list(patterns)}"
+            ) from None
+
+    def match(self, name: str) -> bool:
+        """Whether a file, or a folder with "/" at its end, is left out."""
+        return bool(self.spec.match_file(compose_label(name)))

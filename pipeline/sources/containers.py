@@ -3,7 +3,8 @@
 A name is the path inside the container with "/", the same in every kind of container. It is one line of
 UTF-8, in which a backslash, a control character, a character that cannot be seen or that turns the direction
 of a line, and a byte that is not UTF-8 are written as \\xNN. A link is followed if it ends at a file inside
-the container, and never outside.
+the container. Links to folders, and links that lead outside, are followed only on disk and only where
+`follow_links` says so.
 
 No length that a file states is believed: names, targets of links, headers and sizes have limits, which are
 asked before anything is read.
@@ -28,8 +29,8 @@ from pipeline.errors import SourceError
 from pipeline.refusals import Refusal
 
 LAYOUTS = (
-    "allowed: a folder (or a .zip, .tar, .tar.gz or .tgz) with one sub-folder of images per class, "
-    "IDX pairs (*-images-idx3-ubyte[.gz] with *-labels-idx1-ubyte[.gz]), or a CSV of pixels (.csv, .csv.gz)"
+    "allowed: a folder (or a .zip, .tar, .tar.gz or .tgz) with one sub-folder of images per class or a table "
+    "of labels, WebDataset tars, Parquet, IDX pairs, or a CSV of pixels; see docs/guide.md, Sources"
 )
 MAX_FILE_BYTES = 640 << 20  # one file is held in memory whole; 200 million pixels of 3 bytes are 573 MiB
 MAX_NAME = 4096  # characters of a name or of a link's target, as in Linux
@@ -63,12 +64,16 @@ class Content:
 
 @dataclass(frozen=True)
 class Container(ABC):
-    """Files and folders of one place, listed once."""
+    """Files and folders of one place, listed once.
+
+    `folder_links` names the entries that are links to folders and are not followed.
+    """
 
     where: Path
     entries: Sequence[Entry] = field(default=(), repr=False)
     folders: frozenset[str] = frozenset()
     is_archive: bool = False
+    folder_links: frozenset[str] = frozenset()
 
     def read(self, entries: Iterable[Entry]) -> Iterator[Content]:
         """The bytes of some entries, one file in memory at a time, in the order that is cheapest to read.
@@ -143,6 +148,21 @@ def follow_link(name: str, target: str | None, files: dict[str, Entry]) -> Entry
     if target not in files:
         return Entry(name, 0, None, Refusal("unreadable", "a link to nothing that can be read"))
     return replace(files[target], name=name)
+
+
+def find_folder_links(
+    links: Sequence[tuple[str, str | None]], files: Iterable[str], folders: Iterable[str]
+) -> frozenset[str]:
+    """The links of an archive, as (name, target), that lead to one of its folders."""
+    if not links:
+        return frozenset()
+    held = {*folders} | {folder for name in (*files, *folders) for folder in _list_parents(name)}
+    return frozenset(name for name, target in links if target in held)
+
+
+def _list_parents(folder: str) -> Iterator[str]:
+    while folder := folder.rpartition("/")[0]:
+        yield folder
 
 
 def resolve_link(name: str, target: str) -> str | None:

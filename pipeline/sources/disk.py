@@ -4,7 +4,7 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
@@ -34,45 +34,119 @@ def wrap_file(path: Path) -> Folder:
     return Folder(path, (Entry(escape_name(path.name), path.stat().st_size, str(path)),))
 
 
-def list_folder(path: Path) -> Folder:
+def list_folder(path: Path, *, follow_links: bool = False) -> Folder:
     """All files and folders below a folder; a sub-folder that cannot be listed is an unreadable entry.
+
+    Args:
+        follow_links: also list what links to folders lead to, and read links that lead outside. Every folder
+            is listed once, so a link that leads back is a refused entry, and no loop is endless.
 
     Raises:
         SourceError: the folder itself cannot be listed.
     """
-    root = os.path.realpath(path)
-    entries: list[Entry] = []
-    folders: set[str] = set()
-    waiting = [root]
-    while waiting:
-        here = waiting.pop()
-        try:
-            with os.scandir(here) as found:
-                for item in found:
-                    name = escape_name(item.path[len(root) :].lstrip("/"))
-                    if item.is_dir(follow_symlinks=False):
-                        folders.add(name)
-                        waiting.append(item.path)
-                    else:
-                        entries.append(_make_entry(item, name, root))
-        except OSError as error:
-            if here == root:
-                raise SourceError(f"the source {path} cannot be listed: {error.strerror}") from None
-            name = escape_name(here[len(root) :].lstrip("/"))
-            entries.append(Entry(name, 0, here, Refusal("unreadable", f"a folder: {error.strerror}")))
-    return Folder(path, entries, frozenset(folders))
-
-
-def _make_entry(item: os.DirEntry[str], name: str, root: str) -> Entry:
-    """An entry for what is not a folder, decided by `stat` alone, because opening a fifo would hang."""
-    entry = Entry(name, 0, item.path)
-    if item.is_symlink() and not Path(os.path.realpath(item.path)).is_relative_to(root):
-        return replace(entry, refusal=Refusal("outside_source", "a link that leads outside the source"))
+    listing = _Listing(os.path.realpath(path), follow_links)
     try:
-        status = item.stat()
+        listing.list_below(listing.root)
     except OSError as error:
-        return replace(entry, refusal=Refusal("unreadable", str(error.strerror)))
-    if stat.S_ISREG(status.st_mode):
-        return replace(entry, n_bytes=status.st_size)
-    what = "a link to a folder" if stat.S_ISDIR(status.st_mode) else "a device, socket or fifo"
-    return replace(entry, refusal=Refusal("special_file", f"{what}, not a file"))
+        raise SourceError(f"the source {path} cannot be listed: {error.strerror}") from None
+    listing.follow_all()
+    return Folder(
+        path, listing.entries, frozenset(listing.folders), folder_links=frozenset(listing.folder_links)
+    )
+
+
+@dataclass
+class _Listing:
+    """What was found so far below `root`, a real path."""
+
+    root: str
+    follow_links: bool
+    entries: list[Entry] = field(default_factory=list)
+    folders: set[str] = field(default_factory=set)
+    folder_links: set[str] = field(default_factory=set)
+    waiting: list[str] = field(default_factory=list)  # paths of links to folders
+    listed: dict[tuple[int, int], str] = field(default_factory=dict)  # device and number of a folder -> name
+
+    def name(self, path: str) -> str:
+        """The name of what lies at a path."""
+        return escape_name(path[len(self.root) :].lstrip("/"))
+
+    def list_below(self, start: str) -> None:
+        """List a folder and all real folders below it; raises OSError if `start` cannot be listed."""
+        stack = [start]
+        while stack:
+            here = stack.pop()
+            try:
+                with os.scandir(here) as found:
+                    self._note(here)
+                    stack += [path for item in found if (path := self._take(item))]
+            except OSError as error:
+                if here == self.root:
+                    raise
+                refusal = Refusal("unreadable", f"a folder: {error.strerror}")
+                self.entries.append(Entry(self.name(here), 0, here, refusal))
+
+    def follow_all(self) -> None:
+        """List what the links to folders lead to, links behind links too, in the order of their names."""
+        while self.waiting:
+            self.waiting.sort(reverse=True)
+            path = self.waiting.pop()
+            name, known = self.name(path), self._find_listed(path)
+            if known is None:
+                self.folders.add(name)
+                self.list_below(path)
+            else:
+                self._refuse_link(path, f"a link to a folder that is read already: {known or 'the source'}")
+
+    def _take(self, item: os.DirEntry[str]) -> str:
+        """Take up one file; returns the path of a real folder that is to be listed, or ""."""
+        name = self.name(item.path)
+        if item.is_dir(follow_symlinks=False):
+            known = self._find_listed(item.path) if self.follow_links else None
+            if known is None:
+                self.folders.add(name)
+                return item.path
+            self._refuse_link(item.path, f"a folder that is read already: {known or 'the source'}")
+        elif item.is_symlink() and Path(item.path).is_dir():
+            if self.follow_links:
+                self.waiting.append(item.path)
+            else:
+                self._refuse_link(item.path, "a link to a folder, which is not followed")
+        else:
+            self.entries.append(self._make_entry(item, name))
+        return ""
+
+    def _make_entry(self, item: os.DirEntry[str], name: str) -> Entry:
+        """An entry for what is not a folder, decided by `stat` alone, because opening a fifo would hang."""
+        entry = Entry(name, 0, item.path)
+        if not self.follow_links and item.is_symlink() and self._leads_outside(item.path):
+            return replace(entry, refusal=Refusal("outside_source", "a link that leads outside the source"))
+        try:
+            status = item.stat()
+        except OSError as error:
+            return replace(entry, refusal=Refusal("unreadable", str(error.strerror)))
+        if stat.S_ISREG(status.st_mode):
+            return replace(entry, n_bytes=status.st_size)
+        return replace(entry, refusal=Refusal("special_file", "a device, socket or fifo, not a file"))
+
+    def _refuse_link(self, path: str, why: str) -> None:
+        outside = not self.follow_links and self._leads_outside(path)
+        refusal = Refusal("outside_source" if outside else "special_file", why)
+        self.entries.append(Entry(self.name(path), 0, path, refusal))
+        self.folder_links.add(self.name(path))
+
+    def _leads_outside(self, path: str) -> bool:
+        return not Path(os.path.realpath(path)).is_relative_to(self.root)
+
+    def _note(self, path: str) -> None:
+        if self.follow_links:
+            status = os.stat(path)  # noqa: PTH116
+            self.listed[status.st_dev, status.st_ino] = self.name(path)
+
+    def _find_listed(self, path: str) -> str | None:
+        """The name of a listed folder, "" for the source itself; None: not listed yet, or not to be read."""
+        try:
+            status = os.stat(path)  # noqa: PTH116
+        except OSError:
+            return None
+        return self.listed.get((status.st_dev, status.st_ino))

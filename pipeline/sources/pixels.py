@@ -13,7 +13,7 @@ from typing import IO, cast
 
 from pipeline.characters import cut
 from pipeline.errors import SourceError
-from pipeline.labels import sort_naturally
+from pipeline.labels import compose_label, sort_naturally
 from pipeline.sources.containers import DAMAGED, TABLE_GROWTH, Entry, check_growth, summarise
 from pipeline.sources.records import Listing, Record, Source
 
@@ -70,7 +70,7 @@ def name_numbers(numbers: set[int], class_names: Sequence[str], listing: Listing
             f"the source {listing.where} has labels from {min(numbers)} to {max(numbers)}, but "
             f"data.class_names has {len(class_names)} names; give one for each number from 0"
         )
-    return {number: class_names[number] for number in numbers}
+    return {number: compose_label(class_names[number]) for number in numbers}
 
 
 class _Unzipped(gzip.GzipFile):
@@ -110,4 +110,6 @@ def open_entry(listing: Listing, entry: Entry) -> Iterator[IO[bytes]]:
 
 def list_labels(names: dict[int, str], class_names: Sequence[str]) -> tuple[str, ...]:
     """All labels: `class_names` in their order, even those without a row; without names, those found."""
-    return tuple(dict.fromkeys(class_names)) or tuple(sorted(set(names.values()), key=sort_naturally))
+    return tuple(dict.fromkeys(map(compose_label, class_names))) or tuple(
+        sorted(set(names.values()), key=sort_naturally)
+    )

@@ -7,15 +7,14 @@ from pathlib import Path
 from pipeline.refusals import Refusal
 from pipeline.sources.containers import Container, Entry
 
-SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-
 
 @dataclass(frozen=True, slots=True)
 class Record:
     """A raw image file, or a reason why it cannot be read.
 
-    `key` is its path inside the source. `label` is its class ("" in no class folder). `source_split` is train
-    | val | test | "", as the source says. `data` is its bytes as found, empty if there is a `refusal`.
+    `key` is its path inside the source. `label` is its class, or "", and `unlabelled` then says why.
+    `source_split` is train | val | test | "", as the source says. `data` is its bytes as found, empty if
+    there is a `refusal`.
     """
 
     key: str
@@ -23,6 +22,7 @@ class Record:
     source_split: str
     data: bytes
     refusal: Refusal | None = None
+    unlabelled: str = "the file lies in no class folder"
 
 
 @dataclass(frozen=True)
@@ -65,13 +65,17 @@ class Source:
 
 @dataclass(frozen=True)
 class Listing:
-    """A container without what is ignored, below `prefix` (an archive's wrapper folder, or "")."""
+    """A container without what is ignored, below `prefix` (a wrapper folder, or "").
+
+    `folder_links` are names of entries that are links to folders, not followed.
+    """
 
     container: Container
     entries: list[Entry]
     folders: frozenset[str]
     prefix: str
     n_ignored: int
+    folder_links: frozenset[str] = frozenset()
 
     @property
     def where(self) -> Path:

@@ -16,6 +16,7 @@ from pipeline.sources.containers import (
     check_growth,
     clean_member_name,
     escape_name,
+    find_folder_links,
     follow_link,
     make_entry,
     read_whole,
@@ -114,7 +115,8 @@ def list_tar(path: Path) -> Tar:
                 entries.append(make_entry(name, member.size, number, member.isreg()))
                 files[name] = entries[-1]
     entries += [follow_link(name, target, files) for name, target in links]
-    return Tar(path, entries, frozenset(folders - {""}), is_archive=True)
+    to_folders = find_folder_links(links, files, folders)
+    return Tar(path, entries, frozenset(folders - {""}), is_archive=True, folder_links=to_folders)
 
 
 def _iterate_members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:

@@ -26,6 +26,7 @@ from pipeline.sources.containers import (
     check_growth,
     clean_member_name,
     escape_name,
+    find_folder_links,
     follow_link,
     make_entry,
     read_whole,
@@ -152,6 +153,7 @@ def list_zip(path: Path) -> Zip:
     """
     files: dict[str, Entry] = {}
     links: list[tuple[str, zipfile.ZipInfo]] = []
+    ends: list[tuple[str, str | None]] = []
     entries: list[Entry] = []
     folders: set[str] = set()
 
@@ -177,8 +179,11 @@ def list_zip(path: Path) -> Zip:
                 entries.append(Entry(name, 0, None, refusal))
                 continue
             target = escape_name(archive.read(info).decode("utf-8", "surrogateescape"))
-            entries.append(follow_link(name, resolve_link(name, target), files))
-    return Zip(path, entries, frozenset(folders - {""}), is_archive=True, members=members)
+            ends.append((name, resolve_link(name, target)))
+            entries.append(follow_link(*ends[-1], files))
+    to_folders = find_folder_links(ends, files, folders)
+    held = frozenset(folders - {""})
+    return Zip(path, entries, held, is_archive=True, folder_links=to_folders, members=members)
 
 
 def _decode_name(info: zipfile.ZipInfo) -> str:

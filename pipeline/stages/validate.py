@@ -10,6 +10,7 @@ Cost    one cheap decode per file in DARKROOM_WORKERS processes; memory does not
 A file marked `kept` or `repaired` here reaches clean, which drops exact copies.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -24,6 +25,7 @@ from pipeline.expectations.page import write_docs
 from pipeline.images.facts import FACTS
 from pipeline.images.inspection import Inspection, give_up, inspect_item
 from pipeline.images.reading import check_formats
+from pipeline.labels import find_look_alikes, spell_label
 from pipeline.params import Params, ValidateParams
 from pipeline.paths import Paths
 from pipeline.progress import track
@@ -35,6 +37,8 @@ from pipeline.tables.raw_classes import RAW_CLASSES
 from pipeline.tables.raw_manifest import RAW_MANIFEST
 from pipeline.tracking.runs import Run
 from pipeline.workers import ordered_map, warn_if_killed
+
+_log = logging.getLogger(__name__)
 
 _N_REASONS_SAID = 3
 _NO_FACTS = dict.fromkeys(fact.name for fact in FACTS if fact.dtype)
@@ -90,6 +94,7 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     section: ValidateParams = params.validate_
     check_formats(section.formats)
     source = open_source(paths.source(params.data.source), params.data)
+    _warn_of_look_alikes(source.labels)
     manifest = build_manifest(source, section)
     unread = manifest.filter(pc.equal(manifest.column("reason"), "unreadable")).select(["key", "detail"])
     warn_if_killed(zip(*unread.to_pydict().values(), strict=True), "validate")
@@ -110,6 +115,15 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     return _measure(manifest, classes, source)
 
 
+def _warn_of_look_alikes(labels: Sequence[str]) -> None:
+    for alike in find_look_alikes(labels):
+        _log.warning(
+            "the classes %s look alike and are different classes; if they are one, join them in data.classes "
+            "or rename a folder",
+            " and ".join(map(spell_label, alike)),
+        )
+
+
 def _list_formats(formats: Sequence[str], source: Source) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*formats, *source.declared_formats)))
 
@@ -122,7 +136,7 @@ def _build_row(record: Record, found: Inspection) -> dict[str, Any]:
     if record.refusal:
         row |= {"id": None, "n_bytes": None}
     elif refusal is None and not record.label:
-        refusal = Refusal("no_label", "the file lies in no class folder")
+        refusal = Refusal("no_label", record.unlabelled)
     if refusal is None:
         verdict = "repaired" if found.repairs else "kept"
         return row | {"verdict": verdict, "reason": "", "detail": ""}

@@ -55,6 +55,15 @@ def test_folders_become_classes(
     assert index_of == {folder: i for i, members in enumerate(expected.values()) for folder in members}
 
 
+@pytest.mark.parametrize("held", ["Caf\xe9", "Cafe\u0301"])
+@pytest.mark.parametrize("typed", ["Caf\xe9", "Cafe\u0301"])
+def test_a_folder_matches_in_either_encoding(held: str, typed: str) -> None:
+    names, index_of = index_classes((held, "Tea"), classes={"x": [typed], "y": ["*"]}, class_names=())
+    assert (names, index_of) == (["x", "y"], {held: 0, "Tea": 1})
+    names, _ = index_classes((held, "Tea"), classes={}, class_names=("Tea", typed))
+    assert names == ["Tea", held]
+
+
 @pytest.mark.parametrize(
     ("folders", "classes", "kind", "message"),
     [

@@ -195,7 +195,7 @@ def test_the_detail_names_the_note_and_the_file_that_was_chosen() -> None:
         pytest.param(
             [("1", A, "", "no_label")],
             [(A, "1", "restore")],
-            "1 cannot be restored: it lies in no class folder; say which with `darkroom quarantine relabel",
+            "1 cannot be restored: it has no class; say which with `darkroom quarantine relabel",
             id="no class",
         ),
         pytest.param(
@@ -224,6 +224,15 @@ def test_what_cannot_be_obeyed_is_an_error(
     with pytest.raises(DataError, match=f"^overrides.csv: {message}") as caught:
         plan(files, *(Override(*override) for override in overrides))
     assert "\n" not in str(caught.value)
+
+
+def test_a_key_is_found_in_either_encoding() -> None:
+    typed, held = "x/caf\xe9", "x/cafe\u0301"
+    decision = Override("", typed, "drop")
+    files = plan([(held, A), ("x/2", B)], decision)
+    assert describe(files) == {held: "dropped", "x/2": "as x"}
+    assert find_unused(files, [decision]) == []
+    assert find_unused(files, [Override("", "x/caf\xea", "drop")]) != []
 
 
 def test_unused_decisions_are_those_that_match_no_file() -> None:

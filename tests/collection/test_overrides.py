@@ -161,6 +161,12 @@ def test_the_same_key_with_other_bytes_is_another_picture() -> None:
     assert add_decisions([Override(A, "x", "drop")], [Override(B, "x", "drop")]) != [Override(B, "x", "drop")]
 
 
+def test_a_label_is_read_in_its_composed_form(tmp_path: Path) -> None:
+    path = tmp_path / "overrides.csv"
+    path.write_text("id,key,action,label,note\n,x/1,relabel,Cafe\u0301,\n", encoding="utf-8")
+    assert read_overrides(path) == [Override("", "x/1", "relabel", "Caf\xe9")]
+
+
 def test_nearest_says_nothing_of_what_is_far() -> None:
     assert nearest("Sketsh", ["Sketch", "Photo"]) == " (did you mean Sketch?)"
     assert nearest("zzz", ["Sketch", "Photo"]) == ""

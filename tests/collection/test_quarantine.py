@@ -211,7 +211,7 @@ def test_another_of_a_conflict_can_be_restored_instead(look: Look, project: Path
         pytest.param(
             "restore", ["line/copy.png"], "", "it is the same bytes as line/0.png, which is kept", id="copy"
         ),
-        pytest.param("restore", ["stray.png"], "", "it lies in no class folder; say which", id="no class"),
+        pytest.param("restore", ["stray.png"], "", "it has no class; say which", id="no class"),
         pytest.param(
             "relabel", ["line/1.png"], "squar", "'squar' is no class folder .* mean square", id="class"
         ),

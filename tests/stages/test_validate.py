@@ -209,6 +209,16 @@ def test_copies_and_imbalance_are_warnings(
     assert "line/0.png, line/copy.png" in caplog.text
 
 
+def test_classes_that_look_alike_are_warned_of(
+    project: Paths, lenient: Params, caplog: pytest.LogCaptureFixture
+) -> None:
+    (project.raw / "line").rename(project.raw / "circle ")
+    (project.raw / "square").rename(project.raw / "Circle")
+    validate.main(lenient, project, Untracked())
+    (said,) = [record.getMessage() for record in caplog.records if "look alike" in record.getMessage()]
+    assert "the classes 'Circle' and 'circle' and 'circle ' look alike" in said
+
+
 def test_a_file_whose_process_was_killed_from_outside_is_named(
     project: Paths, lenient: Params, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,0 +1,74 @@
+"""The kinds of values in params.yaml: their ranges, and how each is read.
+
+Every number is finite and has a largest value, so that none fails only where it is used.
+"""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from pipeline.errors import quote_value
+
+_MAX_NAME = 200  # characters of the registered model; MLflow allows 256
+
+
+def _as_tuple(value: object) -> object:
+    """A YAML list as a tuple: sections are frozen, and strict mode accepts no list for a tuple."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _as_sides(value: object) -> object:
+    """One number as both sides of a picture; otherwise as `_as_tuple`."""
+    return (value, value) if isinstance(value, int) and not isinstance(value, bool) else _as_tuple(value)
+
+
+def _accept_word(word: str) -> BeforeValidator:
+    """A word that stands for None. DVC rewrites params.yaml, and cannot write null as it stood."""
+
+    def read(value: object) -> object:
+        return None if value == word else value
+
+    return BeforeValidator(read)
+
+
+def _check_model_name(name: str) -> str:
+    """Raise ValueError unless a name is safe in every registry, in its addresses and in its searches."""
+    if not re.fullmatch(r"\w[\w.\- ]*(?<! )", name):
+        raise ValueError(f"letters, digits, '_', '-', '.' and spaces in between are allowed, got {name!r}")
+    return name
+
+
+def _check_texts(value: object) -> object:
+    """Raise ValueError for a list with numbers, dates and the like: YAML reads 0 and 2020-01-01 as such."""
+    if isinstance(value, list) and (bare := [item for item in value if not isinstance(item, str)]):
+        quoted = ", ".join(f'"{item}"' for item in bare[:3])
+        raise ValueError(f"a list of texts is allowed: put {quoted} in quotes, got {quote_value(value)}")
+    return value
+
+
+def _check_keys(value: object) -> object:
+    """Raise ValueError for a mapping whose keys are no texts."""
+    if isinstance(value, dict) and (bare := [key for key in value if not isinstance(key, str)]):
+        raise ValueError(f'names of classes are texts: put "{bare[0]}" in quotes, got {quote_value(bare[0])}')
+    return value
+
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Side = Annotated[int, Field(ge=1, le=4096)]
+ImageHw = Annotated[tuple[Side, Side], BeforeValidator(_as_sides)]
+Words = Annotated[tuple[str, ...], BeforeValidator(_as_tuple), BeforeValidator(_check_texts)]
+ClassMap = Annotated[dict[str, Words], BeforeValidator(_check_keys)]
+Activation = Literal["relu", "tanh", "elu", "gelu", "leaky_relu", "selu", "silu"]
+Layout = Literal["auto", "first_folder", "second_folder"]
+PositiveInt = Annotated[int, Field(ge=1, le=1_000_000_000)]
+Epochs = Annotated[int, Field(ge=0, le=1_000_000)]
+Seed = Annotated[int, Field(ge=0, lt=1 << 32)]  # what NumPy and Keras take
+TextSeed = Annotated[int, Field(gt=-(1 << 63), lt=1 << 63)]  # hashed as text
+Width = Annotated[int, Field(ge=1, le=65_536)]  # of a layer
+Rate = Annotated[float, Field(gt=0, le=1000)]
+Weight = Annotated[float, Field(ge=0, le=1000)]
+ModelName = Annotated[str, Field(max_length=_MAX_NAME), AfterValidator(_check_model_name)]
+
+
+DEFAULT, NONE = _accept_word("default"), _accept_word("none")

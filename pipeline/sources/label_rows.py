@@ -1,0 +1,180 @@
+"""Tables of labels as rows: CSV with any separator, TSV, JSON lines; UTF-8, or UTF-16 with its mark.
+
+A row has a limit, so a file without line ends is no danger.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import IO, Any
+
+from pipeline.errors import SourceError, one_line
+from pipeline.sources.columns import find_columns, read_label, read_part
+from pipeline.sources.containers import MAX_NAME, Entry
+from pipeline.sources.pixels import open_entry
+from pipeline.sources.records import Listing
+
+TABLES = (".csv", ".tsv", ".txt", ".jsonl", ".csv.gz", ".tsv.gz", ".jsonl.gz")
+_MAX_ROW = 1 << 20  # characters
+_MAX_ROWS = 20_000_000
+_SEPARATORS = ",;\t|"
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+# What the standard library raises on a row that is none: broken quotes, deep brackets, huge numbers.
+_BAD_ROW = (csv.Error, ValueError, RecursionError)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRow:
+    """A row: its number (a header is row 1; JSON lines have none), and its cells, "" where empty."""
+
+    number: int
+    path: str
+    label: str
+    part: str
+
+
+@dataclass(frozen=True)
+class LabelTable:
+    """A table in a source, and which of its columns hold paths, labels and parts of a split ("": none)."""
+
+    entry: Entry
+    columns: tuple[str, ...]
+    path: str
+    label: str
+    part: str
+
+
+def describe_table(
+    listing: Listing, entry: Entry, wanted: Sequence[str], *, is_asked: bool = False
+) -> LabelTable:
+    """A table by its header; the rest as `find_columns` takes it. Columns that are not there are "".
+
+    Raises:
+        SourceError: it cannot be read.
+    """
+    with open_entry(listing, entry) as stream:
+        header = next(_read_cells(stream, listing, entry), (1, {}))[1]
+    columns = tuple(header)
+    return LabelTable(entry, columns, *find_columns(columns, wanted, is_asked=is_asked))
+
+
+def read_rows(listing: Listing, table: LabelTable) -> Iterator[LabelRow]:
+    """All rows below the header.
+
+    Raises:
+        SourceError: it cannot be read, or a cell is no path, label or part.
+    """
+    name = listing.name(table.entry)
+    with open_entry(listing, table.entry) as stream:
+        for number, cells in _read_cells(stream, listing, table.entry, header=False):
+            where = f"{name} in {listing.where}, row {number:,}"
+            if number > _MAX_ROWS:
+                raise SourceError(
+                    f"{where}: a table of labels has up to {_MAX_ROWS:,} rows; divide the source"
+                )
+            path = cells.get(table.path) or ""
+            if not isinstance(path, str | int) or len(str(path)) > MAX_NAME:
+                raise SourceError(
+                    f"{where}: the column {table.path!r} holds no path; set data.labels.path_column"
+                )
+            label = read_label(cells.get(table.label), where)
+            yield LabelRow(number, str(path).strip(), label, read_part(cells.get(table.part), where))
+
+
+def _read_cells(
+    stream: IO[bytes], listing: Listing, entry: Entry, *, header: bool = True
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(number, cells by column) of each row; with `header`, the header alone (cells are then None)."""
+    name = entry.name.lower().removesuffix(".gz")
+    lines = _Lines(stream)
+    try:
+        if name.endswith(".jsonl"):
+            yield from _read_json_lines(lines)
+        else:
+            yield from _read_delimited(lines, header)
+    except _BAD_ROW as error:
+        raise SourceError(
+            f"{listing.name(entry)} in {listing.where}, line {lines.number:,}: {one_line(error)}; allowed: a "
+            "header and rows (CSV with any separator, TSV) or JSON lines, in UTF-8"
+        ) from None
+
+
+class _Lines:
+    """The lines of a text, none of them and no row of them longer than a row may be."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        head = stream.read(2)
+        encoding = "utf-16" if head in _UTF16 else "utf-8-sig"
+        joined = io.BufferedReader(_Joined(head, stream))
+        self._text = io.TextIOWrapper(joined, encoding=encoding, newline="")
+        self.number, self._n = 0, 0
+
+    def __iter__(self) -> Iterator[str]:
+        while line := self._text.readline(_MAX_ROW + 1):
+            self.number, self._n = self.number + 1, self._n + len(line)
+            if self._n > _MAX_ROW:
+                raise ValueError(f"a row has more than {_MAX_ROW:,} characters")
+            yield line
+
+    def end_row(self) -> None:
+        """Count the characters of the next row."""
+        self._n = 0
+
+
+class _Joined(io.RawIOBase):
+    """A stream whose first bytes were read already."""
+
+    def __init__(self, head: bytes, stream: IO[bytes]) -> None:
+        self._head, self._stream = head, stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._head or self._stream.read(len(buffer))
+        self._head = b""
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def _read_json_lines(lines: _Lines) -> Iterator[tuple[int, dict[str, Any]]]:
+    number = 0
+    for line in lines:
+        lines.end_row()
+        if line.strip():
+            number += 1
+            cells = json.loads(line)
+            if not isinstance(cells, dict):
+                raise ValueError("a line is not a JSON object")
+            yield number, cells
+
+
+def _read_delimited(lines: _Lines, header: bool) -> Iterator[tuple[int, dict[str, Any]]]:
+    ahead = iter(lines)
+    first = next((line for line in ahead if line.strip()), "")
+    names = _split_header(first)
+    if header:
+        yield 1, dict.fromkeys(names)
+        return
+    lines.end_row()
+    rows = csv.reader(ahead, delimiter=_find_separator(first), strict=True)
+    for number, cells in enumerate((row for row in rows if row), start=2):
+        lines.end_row()
+        if any(map(str.strip, cells[len(names) :])):
+            raise ValueError(f"{len(cells)} cells in a row, {len(names)} columns in the header")
+        if any(map(str.strip, cells)):
+            yield number, dict(zip(names, cells, strict=False))
+
+
+def _split_header(line: str) -> list[str]:
+    (names,) = (
+        csv.reader([line.strip("\r\n")], delimiter=_find_separator(line), strict=True) if line else ([],)
+    )
+    return [name.strip() for name in names]
+
+
+def _find_separator(line: str) -> str:
+    """The separator of a header line: the most frequent of those that tables have."""
+    return max(_SEPARATORS, key=line.count)

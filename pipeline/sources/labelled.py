@@ -1,0 +1,208 @@
+"""The layout "pictures and a table of labels": any table that params.yaml names, or one found by its columns.
+
+Hugging Face's image folders are of this kind: metadata.csv or metadata.jsonl, with the columns file_name and
+label, at the top or in each folder of a split. Every row and every file is accounted for: a file without a
+row has no label, and a row without a file is a record that is `missing`.
+"""
+
+import logging
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from sys import intern
+
+from pipeline.characters import cut
+from pipeline.errors import SourceError
+from pipeline.params import LabelsParams
+from pipeline.refusals import Refusal
+from pipeline.sources.columns import check_few, list_names, name_labels
+from pipeline.sources.containers import Entry
+from pipeline.sources.label_rows import TABLES, LabelTable, describe_table, read_rows
+from pipeline.sources.matching import N_TRIED, Rule, choose_rule, clean_path
+from pipeline.sources.names import is_side_file
+from pipeline.sources.parts import has_class_folders, name_parts
+from pipeline.sources.records import Listing, Record, Source
+
+_METADATA = ("metadata.csv", "metadata.jsonl")
+_MOSTLY = 0.5  # of the first rows must name a file for a table to be taken without being asked for
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Said:
+    """What the tables say: label and part of each file by key, rows without a file, and what is wrong."""
+
+    labels: dict[str, tuple[str, str]] = field(default_factory=dict)
+    missing: dict[str, tuple[str, str, str]] = field(default_factory=dict)  # key -> label, part, detail
+    notes: dict[str, str] = field(default_factory=dict)  # key -> why a file in a table has no label
+
+
+def find_label_tables(listing: Listing, section: LabelsParams) -> list[LabelTable]:
+    """The tables that label the pictures of a source; [] if its folders, or nothing, do.
+
+    Raises:
+        SourceError: `data.labels.file` names no file, or a table lacks a column that was asked for.
+    """
+    wanted = (section.path_column, section.label_column, section.split_column)
+    if section.file:
+        named = [entry for entry in listing.entries if listing.name(entry) == section.file.removeprefix("./")]
+        if not named:
+            raise SourceError(_explain_no_table(listing, section.file))
+        return [_check_columns(listing, describe_table(listing, named[0], wanted, is_asked=True))]
+    entries = [entry for entry in listing.entries if _base(listing.name(entry)) in _METADATA]
+    found = [describe_table(listing, entry, ("file_name", *wanted[1:])) for entry in entries]
+    if found and all(table.path and table.label for table in found):
+        return found
+    if has_class_folders(map(listing.name, listing.entries)):
+        return []
+    if entries:
+        return [_check_columns(listing, table) for table in found]
+    return _find_by_columns(listing, wanted)
+
+
+def read_labelled(listing: Listing, tables: Sequence[LabelTable], class_names: Sequence[str]) -> Source:
+    """Records labelled by the rows of tables.
+
+    Raises:
+        SourceError: a table cannot be read, or none of its rows names a file.
+    """
+    used = {table.entry for table in tables}
+    entries = [entry for entry in listing.entries if entry not in used]
+    keys = {listing.name(entry) for entry in entries}
+    said = _Said()
+    for table in tables:
+        _read_table(listing, table, keys, said)
+    names = name_labels(
+        {label for label, *_ in (*said.labels.values(), *said.missing.values())}, class_names, listing
+    )
+    if not names:
+        raise SourceError(f"the source {listing.where}: no row of {_list(listing, tables)} has a label")
+    parts = name_parts({key.partition("/")[0] for key in keys if "/" in key})
+    _report(listing, tables, said, keys)
+
+    def describe(key: str) -> tuple[str, str, str]:
+        label, part = said.labels.get(key, ("", ""))
+        no_row = f"{_list(listing, tables)} has no row for it"
+        why = said.notes.get(key, no_row)
+        return names.get(label, ""), part or parts.get(key.partition("/")[0], ""), why
+
+    def read(chosen: Sequence[Entry], missing: Collection[str]) -> Iterator[Record]:
+        for content in listing.container.read(chosen):
+            key = listing.name(content.entry)
+            label, part, why = describe(key)
+            yield Record(key, label, part, content.data, content.refusal, why)
+        for key in missing:
+            label, part, detail = said.missing[key]
+            yield Record(key, names.get(label, ""), part, b"", Refusal("missing", detail))
+
+    def pick(wanted: Collection[str]) -> Iterator[Record]:
+        chosen = [entry for entry in entries if listing.name(entry) in wanted]
+        return read(chosen, [key for key in said.missing if key in wanted])
+
+    return Source(
+        listing.where,
+        list_names(names.values(), class_names),
+        len(entries) + len(said.missing),
+        listing.n_ignored + len(used),
+        (),
+        lambda: read(entries, said.missing),
+        pick,
+    )
+
+
+def _read_table(listing: Listing, table: LabelTable, keys: set[str], said: _Said) -> None:
+    """Add what one table says."""
+    name = listing.name(table.entry)
+    rule, n_found = _choose(listing, table, keys)
+    if not n_found:
+        (first, *_) = [row.path for row in islice(read_rows(listing, table), 1)] or [""]
+        raise SourceError(
+            f"the source {listing.where}: none of the first rows of {name} names a file, such as "
+            f"{cut(first, 100)!r} in the column {table.path!r}; set data.labels.path_column or mend the paths"
+        )
+    _log.info(
+        "%s is a folder of pictures and a table of labels, %s: paths in %r (%s), labels in %r",
+        *(listing.where, name, table.path, rule.describe, table.label),
+    )
+    rows: dict[str, int] = {}
+    labels: set[str] = set()
+    for row in read_rows(listing, table):
+        path = clean_path(row.path)
+        labels.add(label := intern(row.label))
+        check_few(labels, listing)
+        if not (key := rule.find(path) if path else ""):
+            detail = f"row {row.number:,} of {name} names it, and there is no such file"
+            free = path if path and path not in keys else f"{path or 'no path'} (row {row.number})"
+            said.missing.setdefault(free, (label, row.part, detail))
+            continue
+        earlier, _ = said.labels.get(key, (label, ""))
+        if key in said.notes or earlier != label:
+            both = f"{earlier!r} in row {rows.get(key, 0):,} and {label!r} in row {row.number:,}"
+            said.notes.setdefault(key, f"{name} calls it {both}")
+            label = ""
+        elif not label:
+            said.notes[key] = f"row {row.number:,} of {name} has no label for it"
+        said.labels[key], rows[key] = (label, row.part), row.number
+
+
+def _choose(listing: Listing, table: LabelTable, keys: Collection[str]) -> tuple[Rule, int]:
+    paths = [clean_path(row.path) for row in islice(read_rows(listing, table), N_TRIED)]
+    return choose_rule(paths, keys, listing.name(table.entry).rpartition("/")[0])
+
+
+def _find_by_columns(listing: Listing, wanted: Sequence[str]) -> list[LabelTable]:
+    """The only table at the top whose columns hold paths and labels, and whose paths name files."""
+    names = {listing.name(entry): entry for entry in listing.entries}
+    tops = [name for name in names if "/" not in name and name.lower().endswith(TABLES)]
+    if len(tops) != 1 or all(map(is_side_file, names)):
+        return []
+    try:
+        table = describe_table(listing, names[tops[0]], wanted)
+        if not table.path or not table.label:
+            return []
+        n_tried = sum(1 for _ in islice(read_rows(listing, table), N_TRIED))
+        _, n_found = _choose(listing, table, names.keys() - {tops[0]})
+    except SourceError:
+        return []  # notes that look like a table; a table that is asked for says what is wrong
+    return [table] if n_tried and n_found >= _MOSTLY * n_tried else []
+
+
+def _check_columns(listing: Listing, table: LabelTable) -> LabelTable:
+    for column, what in ((table.path, "path"), (table.label, "label")):
+        if not column:
+            held = ", ".join(cut(name, 40) for name in table.columns[:8])
+            raise SourceError(
+                f"{listing.name(table.entry)} in {listing.where} has no column of {what}s, known or named: "
+                f"it has {held or 'none'}; set data.labels.{what}_column"
+            )
+    return table
+
+
+def _explain_no_table(listing: Listing, file: str) -> str:
+    held = sorted(name for name in map(listing.name, listing.entries) if name.lower().endswith(TABLES))[:5]
+    return (
+        f"data.labels.file names {file!r}, which the source {listing.where} does not hold; it must lie "
+        f"there; tables that do: {', '.join(held) or 'none'}"
+    )
+
+
+def _report(listing: Listing, tables: Sequence[LabelTable], said: _Said, keys: set[str]) -> None:
+    """Warn of rows without a file and of files without a row."""
+    without = sorted(key for key in keys if key not in said.labels and not is_side_file(key))
+    for n, what, some in (
+        (len(said.missing), "rows of %s name no file", sorted(said.missing)[:3]),
+        (len(without), "files have no row in %s, so no label; leave them out with data.ignore", without[:3]),
+        (len(said.notes), "files have several labels in %s, or none", sorted(said.notes)[:3]),
+    ):
+        if n:
+            _log.warning("%d " + what + ": %s", n, _list(listing, tables), [cut(one, 100) for one in some])
+
+
+def _list(listing: Listing, tables: Sequence[LabelTable]) -> str:
+    names = [listing.name(table.entry) for table in tables]
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+
+
+def _base(name: str) -> str:
+    return name.rpartition("/")[2]
