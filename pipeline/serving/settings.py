@@ -7,7 +7,9 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
+from pipeline.errors import ModelError, one_line
 from pipeline.images.recipe import Recipe
+from pipeline.paths import load_json
 from pipeline.storage import write_whole
 
 MODEL_FILE, SETTINGS_FILE = "model.keras", "classifier.json"
@@ -43,6 +45,23 @@ class Settings:
             raise TypeError("test_mirror is neither true nor false")
         recipe = Recipe.from_json(values["recipe"])
         return cls(tuple(names), recipe, values["test_mirror"])
+
+
+def read_settings(folder: Path) -> Settings:
+    """The settings of a classifier folder, without its network.
+
+    Raises:
+        ModelError: the folder is missing or damaged.
+    """
+    if not (folder / MODEL_FILE).is_file() or not (folder / SETTINGS_FILE).is_file():
+        raise ModelError(
+            f"{folder} is not a classifier ({MODEL_FILE} and {SETTINGS_FILE}); `dvc repro` makes one in "
+            "data/train/classifier"
+        )
+    try:
+        return Settings.from_json(load_json(folder / SETTINGS_FILE))
+    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+        raise ModelError(f"{folder} is damaged: {one_line(error)}; run `dvc checkout`") from None
 
 
 def save_classifier(model: Any, settings: Settings, folder: Path) -> None:
