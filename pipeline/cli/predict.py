@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from pipeline.serving.predictions import Files, Prediction
+    from pipeline.serving.settings import Settings
 
 
 def predict(
@@ -40,14 +41,16 @@ def predict(
     from pipeline.paths import Paths, project_root
     from pipeline.serving.predictions import find_files
     from pipeline.serving.reports import describe_as_json, describe_counts, write_csv
+    from pipeline.serving.settings import read_settings
 
     if csv and as_json:
         raise DarkroomError("--csv and --json are two forms of the answer; give one of them")
     found = find_files(files)
     chosen = choose_model(Paths(project_root()), model=model, is_last=last)
+    settings = read_settings(chosen.folder)
     console = make_console(stderr=as_json)  # then standard output holds JSON alone
     console.print(chosen.title, soft_wrap=True)
-    predictions = _predict(found, chosen.folder, top)
+    predictions = _predict(found, chosen.folder, settings, top)
     if csv:
         write_csv(predictions, csv)
     elif as_json:
@@ -60,15 +63,14 @@ def predict(
         raise DarkroomError(f"none of the {len(predictions)} files could be read as an image")
 
 
-def _predict(found: "Sequence[Files]", folder: Path, top: int) -> "list[Prediction]":
+def _predict(found: "Sequence[Files]", folder: Path, settings: "Settings", top: int) -> "list[Prediction]":
     """The answers of a classifier; a first worker starts while Keras is imported, which takes longest."""
     from pipeline.backend.device import set_up_device
     from pipeline.serving.classifier import Classifier
     from pipeline.serving.decoding import make_decoders
     from pipeline.serving.predictions import predict_files
-    from pipeline.serving.settings import read_settings
 
-    with make_decoders(read_settings(folder).recipe) as decoders:
+    with make_decoders(settings.recipe) as decoders:
         decoders.start()
         set_up_device()
         return predict_files(found, Classifier.load(folder), decoders, top=top)

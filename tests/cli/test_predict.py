@@ -1,13 +1,22 @@
 """`darkroom predict`: every file listed, in a table or a CSV, and what is missing said in one line."""
 
+import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from pipeline.collection.demos import encode_grey_png
 from pipeline.paths import Paths
+from pipeline.serving import decoding
+from pipeline.tracking import connection, registry, rows
+from pipeline.tracking.packaging import log_model
+from pipeline.tracking.runs import create_run
+from pipeline.yaml_file import read_yaml
+from tests.slow_pictures import stall
 
 Darkroom = Callable[..., tuple[int, str, str]]  # exit code, stdout, stderr
 
@@ -34,15 +43,134 @@ def test_predict_lists_every_file(darkroom: Darkroom, tmp_path: Path, classifier
         "0.0003",
     ]
     assert "not_an_image" in said
+    assert said.startswith(f"model: {classifier_folder}\n")
+    assert said.endswith("\n3 files: 1 as dark, 1 as light, 1 could not be read (the reasons are above)\n")
 
 
-def test_predict_uses_the_last_runs_model_and_writes_csv(
+def test_the_column_of_reasons_is_there_where_a_file_has_one(
+    darkroom: Darkroom, tmp_path: Path, classifier_folder: Path
+) -> None:
+    (tmp_path / "bad.png").write_bytes(b"no")
+    for files, has_reasons in ((["data/raw/line"], False), (["data/raw/line", tmp_path / "bad.png"], True)):
+        code, said, _ = darkroom("predict", *files, "--model", classifier_folder)
+        assert code == 0
+        assert ("reason " in said) == has_reasons
+
+
+def test_a_long_name_is_kept_whole(darkroom: Darkroom, tmp_path: Path, classifier_folder: Path) -> None:
+    name = "".join(f"{number:03d}-" for number in range(50)) + ".png"
+    (tmp_path / name).write_bytes(encode_grey_png([bytes(8)] * 8))
+    _, said, _ = darkroom("predict", tmp_path / name, "--model", classifier_folder)
+    cells = [line.split("│")[1].strip() for line in said.splitlines() if line.startswith("│")]
+    assert "".join(cells) == str(tmp_path / name)
+
+
+@pytest.fixture
+def registered(
+    project: Paths, tracking_root: Path, classifier_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> str:
+    """The name of a champion in a registry that the project uses."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", connection.resolve_uri(tracking_root))
+    values = read_yaml(project.params)
+    values["promote"]["model_name"] = "of-predict"
+    YAML().dump(values, project.params)
+    client = connection.connect(tracking_root)
+    if not registry.find_champion(client, "of-predict"):
+        row = create_run(client, tracking_root, "state", row=True, tags={})
+        model = log_model(client, row.run_id, classifier_folder, md5="of-predict")
+        row.log_metrics({"evaluate/accuracy": 0.75})
+        decision = {"verdict": "PROMOTE", "model_name": "of-predict", "version": 1, "champion_before": None}
+        rows.record(row, decision, "")
+        registry.register_version(client, "of-predict", model=model, run_id=row.run_id)
+        registry.crown(client, "of-predict", 1)
+    return "of-predict"
+
+
+def put_last(project: Paths, classifier_folder: Path, **decision: object) -> None:
+    """Leave what a run leaves: its model, its scores and, if there is one, its decision."""
+    shutil.copytree(classifier_folder, project.classifier)
+    os.utime(project.classifier / "model.keras", (10**9, 10**9))
+    for path, values in ((project.metrics("evaluate"), {"accuracy": 0.25}), (project.decision, decision)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(values))
+
+
+REJECTED = {"verdict": "REJECT", "model_name": "of-predict", "version": 2, "reasons": ["too low"]}
+
+
+def test_the_champion_answers_and_not_the_last_model(
+    darkroom: Darkroom, project: Paths, registered: str, classifier_folder: Path
+) -> None:
+    put_last(project, classifier_folder, **REJECTED)
+    title = "model: of-predict version 1 (champion), PROMOTE, test accuracy 75.0%\n"
+    for words in ([], ["--model", "of-predict@champion"], ["--model", "models:/of-predict/1"]):
+        code, said, _ = darkroom("predict", "data/raw/circle", *words)
+        assert code == 0
+        assert said.startswith(title)
+        assert said.endswith("\n10 files: 10 as dark\n")
+
+
+def test_the_last_model_answers_if_asked_with_its_verdict(
     darkroom: Darkroom, project: Paths, classifier_folder: Path
 ) -> None:
-    project.classifier.parent.mkdir(parents=True)
-    project.classifier.symlink_to(classifier_folder)
-    code, said, _ = darkroom("predict", "data/raw/circle", "--csv", "answers.csv")
-    assert (code, said) == (0, "10 files in answers.csv, 0 of them could not be read\n")
+    put_last(project, classifier_folder, **REJECTED)
+    code, said, _ = darkroom("predict", "data/raw/circle", "--last")
+    assert code == 0
+    start = "model of the last run: REJECT of-predict version 2: too low; test accuracy 25.0%"
+    assert said.startswith(start)
+
+
+def test_a_decision_about_an_earlier_model_is_not_shown(
+    darkroom: Darkroom, project: Paths, classifier_folder: Path
+) -> None:
+    put_last(project, classifier_folder, **REJECTED)
+    os.utime(project.classifier / "model.keras", (10**10, 10**10))
+    _, said, _ = darkroom("predict", "data/raw/circle", "--last")
+    assert said.startswith("model of the last run: not compared yet; run `dvc repro`\n")
+
+
+def test_without_a_champion_the_last_model_is_pointed_at(
+    darkroom: Darkroom, project: Paths, classifier_folder: Path
+) -> None:
+    put_last(project, classifier_folder, **REJECTED)
+    code, said, error = darkroom("predict", "data/raw/circle")
+    assert (code, said) == (1, "")
+    assert error.startswith(
+        "error: there is no champion of 'darkroom' (promote.model_name) in the registry; "
+    )
+    assert "; --last answers with the model of the last run (REJECT of-predict version 2: too low; " in error
+
+
+def test_a_line_of_json_a_file(darkroom: Darkroom, tmp_path: Path, classifier_folder: Path) -> None:
+    (tmp_path / "bad.png").write_bytes(b"no")
+    files = ["data/raw/circle/0.png", tmp_path / "bad.png"]
+    code, said, error = darkroom("predict", *files, "--json", "--top", 3, "--model", classifier_folder)
+    assert code == 0
+    good, bad = map(json.loads, said.splitlines())
+    assert (good["file"], good["class"], good["reason"]) == ("data/raw/circle/0.png", "dark", None)
+    assert [one["class"] for one in good["top"]] == ["dark", "light", "odd"]
+    assert (bad["class"], bad["probability"], bad["top"]) == (None, None, [])
+    assert bad["reason"].startswith("not_an_image: ")
+    assert f"model: {classifier_folder}\n" in error
+
+
+def test_a_file_that_stalls_its_decoder_costs_itself(
+    darkroom: Darkroom, tmp_path: Path, classifier_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoding, "MAX_SECONDS", 0.8)
+    (tmp_path / "slow.png").write_bytes(stall())
+    files = ["data/raw/circle/0.png", tmp_path / "slow.png"]
+    code, said, _ = darkroom("predict", *files, "--model", classifier_folder)
+    assert code == 0
+    assert "longer than 0.8 s" in " ".join(said.replace("│", "").split())
+    assert said.endswith("2 files: 1 as dark, 1 could not be read (the reasons are above)\n")
+
+
+def test_predict_writes_csv(darkroom: Darkroom, project: Paths, classifier_folder: Path) -> None:
+    code, said, _ = darkroom(
+        "predict", "data/raw/circle", "--csv", "answers.csv", "--model", classifier_folder
+    )
+    assert (code, said) == (0, f"model: {classifier_folder}\n10 files in answers.csv: 10 as dark\n")
     lines = (project.root / "answers.csv").read_text().splitlines()
     assert lines[0] == "file,reason,class,probability"
     assert lines[1].startswith("data/raw/circle/0.png,,dark,0.99")
@@ -63,7 +191,18 @@ def test_predict_fails_when_nothing_could_be_read(
     ("words", "message"),
     [
         pytest.param(["nowhere.png"], "nowhere.png does not exist; name images", id="no-such-file"),
-        pytest.param(["data/raw"], "data/train/classifier is not a classifier", id="no-model-yet"),
+        pytest.param(
+            ["data/raw"], "there is no champion of 'darkroom' (promote.model_name)", id="no-champion"
+        ),
+        pytest.param(
+            ["data/raw", "--last"], "data/train/classifier does not exist; `dvc repro`", id="no-run"
+        ),
+        pytest.param(
+            ["data/raw", "--model", "darkroom/7"], "holds no darkroom/7; `make ui`", id="no-version"
+        ),
+        pytest.param(["data/raw", "--model", "nothing"], "'nothing' names no model; allowed: ", id="a-typo"),
+        pytest.param(["data/raw", "--model", "data", "--last"], "name two models; give one", id="two-models"),
+        pytest.param(["data/raw", "--csv", "a", "--json"], "two forms of the answer", id="two-forms"),
         pytest.param(["data/raw", "--model", "data"], "data is not a classifier", id="another-folder"),
     ],
 )
@@ -99,6 +238,6 @@ def test_answers_that_cannot_be_written_are_one_line(
     code, said, error = darkroom(
         "predict", "data/raw/circle", "--model", classifier_folder, "--csv", "params.yaml/a.csv"
     )
-    assert (code, said) == (1, "")
+    assert (code, said) == (1, f"model: {classifier_folder}\n")
     assert error.startswith("error: params.yaml/a.csv cannot be written: ")
     assert error.endswith("; a file lies where a folder should be; move it away\n")
