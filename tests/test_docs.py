@@ -40,6 +40,7 @@ NOT_RUN = {
     r"pip install": "installs packages",
     r"darkroom demo (fashion-mnist|mnist)\b": "needs a Debian package or the network",
     r"train\.model=efficientnet_lite0": "half a minute each, at 224 x 224",
+    "keras.applications.MobileNetV2": "a minute",
     r"dvc queue start": "starts a process that outlives the command",
     r"DARKROOM_(MUTATIONS|KILLS)": "minutes to hours",
 }
