@@ -13,7 +13,7 @@ import numpy.typing as npt
 from pipeline.backend.inference import compute_outputs, switch_on_onednn
 from pipeline.errors import ModelError
 from pipeline.serving.model_file import load_network
-from pipeline.serving.settings import MODEL_FILE, SETTINGS_FILE, Settings, read_settings
+from pipeline.serving.settings import MODEL_FILE, REPAIR, SETTINGS_FILE, Settings, read_settings
 
 Uint8 = npt.NDArray[np.uint8]
 Float32 = npt.NDArray[np.float32]
@@ -45,7 +45,7 @@ class Classifier:
         if (model.input_shape, model.output_shape) != shapes:
             raise ModelError(
                 f"{folder}: {SETTINGS_FILE} wants {shapes}, {MODEL_FILE} has"
-                f" {(model.input_shape, model.output_shape)}; run `dvc checkout`"
+                f" {(model.input_shape, model.output_shape)}; {REPAIR}"
             )
         return cls(model, settings)
 

@@ -14,9 +14,9 @@ from pipeline.images.recipe import Recipe
 from pipeline.refusals import Refusal
 from pipeline.workers import Crew
 
-# Of computing time for one file: four times the default of validate.max_seconds_per_file. It is no setting of
-# the model, since it depends on the machine. Tried twice, a file stays below the 60 s of MLflow's server.
-MAX_SECONDS = 20.0
+# Of computing time for one file: twice the default of validate.max_seconds_per_file. It is no setting of the
+# model, since it depends on the machine. A file is tried twice, and MLflow's server answers within 60 s.
+MAX_SECONDS = 10.0
 
 Picture = npt.NDArray[np.uint8]
 Decoders = Crew[bytes, Picture | Refusal]

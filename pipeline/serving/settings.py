@@ -13,6 +13,7 @@ from pipeline.paths import load_json
 from pipeline.storage import write_whole
 
 MODEL_FILE, SETTINGS_FILE = "model.keras", "classifier.json"
+REPAIR = "get a whole copy (`dvc checkout` brings back that of the last run)"  # of a damaged folder
 _METADATA, _CONFIG, _SHARED = "metadata.json", "config.json", "shared_object_id"  # in the archive
 
 
@@ -37,7 +38,10 @@ class Settings:
             ValueError, TypeError: keys are missing or unknown, or a value is not allowed.
         """
         if not isinstance(values, dict) or values.keys() != {field.name for field in fields(cls)}:
-            raise ValueError(f"its keys are {', '.join(sorted(map(str, values)))}")
+            raise ValueError(
+                f"its keys are {', '.join(sorted(map(str, values)))}: another version of Darkroom may have "
+                "made it (`mlflow models serve` runs a registered model with the code of that version)"
+            )
         names = values["class_names"]
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise ValueError("class_names is no list of names")
@@ -61,7 +65,7 @@ def read_settings(folder: Path) -> Settings:
     try:
         return Settings.from_json(load_json(folder / SETTINGS_FILE))
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
-        raise ModelError(f"{folder} is damaged: {one_line(error)}; run `dvc checkout`") from None
+        raise ModelError(f"{folder} is damaged: {one_line(error)}; {REPAIR}") from None
 
 
 def save_classifier(model: Any, settings: Settings, folder: Path) -> None:
