@@ -166,8 +166,9 @@ def test_files_of_a_server_come_once_and_whole(
     whole = {path.name: path.read_bytes() for path in classifier_folder.iterdir()}
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == whole
     assert fetch(tmp_path, "far@champion") == (folder, False)
-    folder.rename(folder.with_suffix(".part"))
-    (folder.with_suffix(".part") / "model.keras").write_bytes(b"half")
+    folder.with_suffix(".part").mkdir()
+    folder.rename(folder.with_suffix(".part") / "classifier")
+    (folder.with_suffix(".part") / "classifier" / "half").write_bytes(b"of a file")
     assert fetch(tmp_path, "far@champion") == (folder, True)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == whole
     assert not folder.with_suffix(".part").exists()

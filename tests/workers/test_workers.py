@@ -9,6 +9,7 @@ import operator
 import os
 import random
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -432,6 +433,7 @@ def test_a_fork_has_workers_of_its_own_and_they_end_with_their_parent() -> None:
         [sys.executable, "-W", "ignore", "-c", FORKS], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as parent:
         assert parent.stdout
+        assert select.select([parent.stdout], [], [], 60)[0]
         (mine,), (theirs,), (again,) = json.loads(parent.stdout.readline())
         assert mine == again
         assert mine != theirs
