@@ -1,5 +1,6 @@
 """How much memory of each GPU this process may take (`DARKROOM_GPU_MEMORY_MB`): others may use it, too."""
 
+import logging
 import os
 import shutil
 import subprocess
@@ -15,6 +16,8 @@ _ASK = ("--query-gpu=memory.total", "--format=csv,noheader,nounits")
 _TIMEOUT_S = 30
 _DRIVER = Path("/proc/driver/nvidia")
 _SHARES = ("XLA_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_MEM_FRACTION")  # its name, and its earlier name
+
+_log = logging.getLogger(__name__)
 
 
 def read_limit_mb() -> int | None:
@@ -32,6 +35,30 @@ def read_limit_mb() -> int | None:
             f"{quote_value(said)}; correct it, or unset it for no limit"
         )
     return int(said)
+
+
+def limit_gpus() -> None:
+    """Keep the limit in a process that this package does not set up: one that loads a model to serve it.
+
+    Once TensorFlow has used a GPU it is too late. A limit that is not kept is a warning.
+
+    Raises:
+        ModelError: as `read_limit_mb` and `limit_jax`.
+    """
+    limit_mb = read_limit_mb()
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        if limit_mb is not None and has_nvidia():
+            limit_jax(limit_mb)
+        return
+    import tensorflow as tf
+
+    try:
+        limit_tensorflow(tf.config, tf.config.list_physical_devices("GPU"), limit_mb)
+    except (RuntimeError, ValueError) as error:
+        if limit_mb is not None:
+            _log.warning("%s is not kept: %s", VARIABLE, one_line(error))
 
 
 def limit_tensorflow(config: Any, gpus: Sequence[Any], limit_mb: int | None) -> None:

@@ -22,6 +22,8 @@ from mlflow.models import set_model
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc.model import PythonModel
 
+from pipeline.backend.gpu_memory import limit_gpus
+from pipeline.backend.inference import switch_on_onednn
 from pipeline.characters import cut
 from pipeline.errors import DataError, ImageError
 from pipeline.refusals import Refusal
@@ -54,6 +56,8 @@ class ImageClassifier(PythonModel):
 
     def load(self, folder: Path) -> None:
         """Load a classifier folder. Pictures are decoded in worker processes, which start when one comes."""
+        switch_on_onednn()  # before anything imports Keras
+        limit_gpus()
         self.classifier = Classifier.load(folder)
         self.decoders = make_decoders(self.classifier.settings.recipe)
 

@@ -18,15 +18,21 @@ CONFIGURE = """
 import json, os, sys
 import tensorflow as tf
 from tensorflow.python.eager import context
-from pipeline.backend.gpu_memory import limit_tensorflow, read_limit_mb
+from pipeline.backend.gpu_memory import limit_gpus, limit_tensorflow, read_limit_mb
 
+how = sys.argv[1]
+if how == "too late":
+    tf.constant(1)
 inner = context.context()
 inner._initialize_physical_devices()
 gpus = [context.PhysicalDevice(f"/physical_device:GPU:{number}", "GPU") for number in range(2)]
 inner._physical_devices += gpus
 inner._visible_device_list += gpus
 inner._memory_growth_map |= dict.fromkeys(gpus)
-limit_tensorflow(tf.config, gpus, read_limit_mb())
+if how == "in a stage":
+    limit_tensorflow(tf.config, gpus, read_limit_mb())
+else:
+    limit_gpus()
 options = inner._compute_gpu_options()
 limits = [list(one.memory_limit_mb) for one in options.experimental.virtual_devices]
 print(json.dumps([limits, options.allow_growth, os.environ.get("TF_FORCE_GPU_ALLOW_GROWTH")]))
@@ -34,19 +40,23 @@ print(json.dumps([limits, options.allow_growth, os.environ.get("TF_FORCE_GPU_ALL
 
 
 @pytest.mark.parametrize(
-    ("said", "found"),
+    ("how", "said", "found"),
     [
-        pytest.param("", [[], True, None], id="no-limit"),
-        pytest.param("2048", [[[2048], [2048]], False, "true"], id="a-limit"),
+        pytest.param("in a stage", "", [[], True, None], id="no-limit"),
+        pytest.param("in a stage", "2048", [[[2048], [2048]], False, "true"], id="a-limit"),
+        pytest.param("served", "2048", [[[2048], [2048]], False, "true"], id="a-limit-served"),
+        pytest.param("too late", "2048", [[], False, "true"], id="a-limit-too-late"),
     ],
 )
-def test_tensorflow_grows_up_to_the_limit(said: str, found: list[Any]) -> None:
+def test_tensorflow_grows_up_to_the_limit(how: str, said: str, found: list[Any]) -> None:
     environment = os.environ | {gpu_memory.VARIABLE: said, "TF_CPP_MIN_LOG_LEVEL": "3"}
     environment.pop("TF_FORCE_GPU_ALLOW_GROWTH", None)
-    command = [sys.executable, "-c", CONFIGURE]
+    command = [sys.executable, "-c", CONFIGURE, how]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1]) == found
+    is_warned = "DARKROOM_GPU_MEMORY_MB is not kept: " in done.stderr
+    assert is_warned == (how == "too late")
 
 
 @pytest.mark.parametrize(
