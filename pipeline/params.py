@@ -255,6 +255,11 @@ class Params(Section):
     evaluate: EvaluateParams
     promote: PromoteParams
 
+    @property
+    def model_name(self) -> str:
+        """The registered model: `promote.model_name`, or `data.name`."""
+        return self.promote.model_name or self.data.name
+
     def section(self, name: str) -> Section:
         """The section of one stage, by the stage's name."""
         found: Section = getattr(self, "validate_" if name == "validate" else name)

@@ -21,7 +21,7 @@ REPO = Path(__file__).resolve().parents[1]
 
 LONGEST = (
     *("test_end_to_end.py", "test_server_story.py", "test_trainer.py", "test_kills.py", "test_faults.py"),
-    "test_leaks.py",
+    *("test_docs.py", "test_leaks.py"),
     "test_device.py",
 )
 

@@ -114,7 +114,7 @@ print("ANSWERS" + answers.to_json(orient="values", double_precision=15))
         "the model's own code, not this checkout's"
     )
     answers = json.loads(done.stdout.split("ANSWERS")[1])
-    served = np.array([row[2:] for row in answers])
+    served = np.array([row[3:] for row in answers])
     assert np.abs(served - np.array(table["y_prob"].to_pylist())).max() < 1e-5
     assert {row[0] for row in answers} <= set(SHAPES)
 

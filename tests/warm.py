@@ -1,4 +1,6 @@
-"""A warm interpreter: `python -m pipeline.stages.x` and `dvc` as forks of one process that has the libraries.
+"""A warm interpreter: `python -m pipeline.stages.x`, `dvc` and `darkroom` as forks of one process.
+
+It has the libraries.
 
 A story that runs the chain ten times would import TensorFlow thirty times. Here one server imports
 third-party libraries, never the package itself, and forks for each command: the fork takes over the command's
@@ -48,8 +50,8 @@ import array, json, os, socket, sys
 name, argv = os.path.basename(sys.argv[0]), sys.argv[1:]
 is_module = name == "python" and argv[:1] == ["-m"]
 is_stage = is_module and argv[1].startswith(("pipeline.stages.", "tests.killing"))
-if not (is_stage or name == "dvc") or os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
-    os.execv({python!r} if name == "python" else {dvc!r}, [name, *argv])
+if not (is_stage or name != "python") or os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
+    os.execv({python!r} if name == "python" else os.path.join({where!r}, name), [name, *argv])
 with socket.socket(socket.AF_UNIX) as server:
     server.connect({address!r})
     asked = json.dumps([name, argv, os.getcwd(), dict(os.environ)]).encode() + b"\\n"
@@ -62,7 +64,8 @@ sys.exit(int(answer or b"1"))
 
 @contextlib.contextmanager
 def warm_commands(folder: Path, preloaded: Path | None = None) -> Iterator[Path]:
-    """Start a server; yields a folder to put first on PATH, with the commands `python` and `dvc`.
+    """Start a server; yields a folder to put first on PATH, with the commands `python`, `dvc`
+    and `darkroom`.
 
     Args:
         preloaded: a library that the server and its forks load before any other (`tests/shim.c`).
@@ -71,10 +74,10 @@ def warm_commands(folder: Path, preloaded: Path | None = None) -> Iterator[Path]
     bin_folder = folder / "bin"
     bin_folder.mkdir(parents=True)
     where = Path(sys.executable).parent
-    for name in ("python", "dvc"):
+    for name in ("python", "dvc", "darkroom"):
         client = bin_folder / name
         client.write_text(
-            _CLIENT.format(python=sys.executable, dvc=str(where / "dvc"), address=address), encoding="utf-8"
+            _CLIENT.format(python=sys.executable, where=str(where), address=address), encoding="utf-8"
         )
         client.chmod(0o755)
     server = subprocess.Popen(
@@ -169,9 +172,10 @@ def _run(asked: list[Any], streams: list[int]) -> NoReturn:
             sys.argv = ["dvc", *argv]
             code = main(argv)
         else:
-            sys.argv = argv[1:]
+            module, *rest = ["pipeline.cli.app", *argv] if name == "darkroom" else argv[1:]
+            sys.argv = [module, *rest]
             sys.path[0] = folder  # as `python -m` has it
-            runpy.run_module(argv[1], run_name="__main__", alter_sys=True)
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
             code = 0
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from pipeline.backend.gpu_memory import has_nvidia, limit_jax, limit_tensorflow, read_limit_mb
 from pipeline.backend.inference import switch_on_onednn
 from pipeline.backend.memory import keep_freed_memory
 from pipeline.errors import ModelError
@@ -24,15 +25,16 @@ _log = logging.getLogger(__name__)
 def set_up_device() -> str:
     """Choose the device before Keras computes anything; returns "cpu" or "gpu".
 
-    A GPU's memory is taken as it is needed, not all at once. On a CPU the same work gives the same bits. Call
-    this once, at the start of a stage or command.
+    A GPU's memory is taken as it is needed, up to `DARKROOM_GPU_MEMORY_MB`. On a CPU the same work gives
+    the same bits. Call this once, at the start of a stage or command.
 
     Raises:
-        ModelError: the variable has another value, or it asks for a GPU and there is none.
+        ModelError: a variable has another value, or it asks for a GPU and there is none.
     """
     choice = os.environ.get(VARIABLE) or "auto"
     if choice not in CHOICES:
         raise ModelError(f"{VARIABLE}: allowed are {', '.join(CHOICES)}, got {choice!r}")
+    limit_mb = read_limit_mb()
     if choice == "cpu":
         os.environ.setdefault("JAX_PLATFORMS", "cpu")
     keep_freed_memory()
@@ -40,9 +42,8 @@ def set_up_device() -> str:
     with _silence_start():
         import keras
 
-    n_gpus = (
-        _set_up_tensorflow(choice) if keras.backend.backend() == "tensorflow" else _count_other_gpus(choice)
-    )
+    is_tensorflow = keras.backend.backend() == "tensorflow"
+    n_gpus = _set_up_tensorflow(choice, limit_mb) if is_tensorflow else _set_up_other(choice, limit_mb)
     if choice == "gpu" and n_gpus == 0:
         raise ModelError(
             f"{VARIABLE}=gpu, but Keras on {keras.backend.backend()} sees no GPU; install a driver and"
@@ -161,19 +162,22 @@ def _silence_start() -> Iterator[None]:
         os.close(nowhere)
 
 
-def _set_up_tensorflow(choice: str) -> int:
+def _set_up_tensorflow(choice: str, limit_mb: int | None) -> int:
     import tensorflow as tf
 
     gpus = [] if choice == "cpu" else tf.config.list_physical_devices("GPU")
     tf.config.set_visible_devices(gpus, "GPU")
-    for gpu in gpus:
-        tf.config.experimental.set_memory_growth(gpu, True)
+    limit_tensorflow(tf.config, gpus, limit_mb)
     if not gpus:  # costs nothing measurable on a CPU; GPU kernels can lose half their speed
         tf.config.experimental.enable_op_determinism()
     return len(gpus)
 
 
-def _count_other_gpus(choice: str) -> int:
+def _set_up_other(choice: str, limit_mb: int | None) -> int:
     import keras
 
-    return 0 if choice == "cpu" else len(keras.distribution.list_devices("gpu"))
+    if choice == "cpu":
+        return 0
+    if limit_mb is not None and has_nvidia():
+        limit_jax(limit_mb)  # JAX reads it when it first looks for devices, in the next line
+    return len(keras.distribution.list_devices("gpu"))

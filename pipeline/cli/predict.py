@@ -13,49 +13,83 @@ from pipeline.errors import DarkroomError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from pipeline.serving.predictions import Prediction
+    from pipeline.serving.predictions import Files, Prediction
+    from pipeline.serving.settings import Settings
 
 
 def predict(
     files: Annotated[list[Path], typer.Argument(help="Images; or folders, .zip or .tar files of images.")],
+    *,
     model: Annotated[
-        Path | None, typer.Option(help="The folder of a classifier; by default that of the last run.")
+        str | None,
+        typer.Option(
+            help="The folder of a classifier, or NAME@alias, NAME/version or models:/... of the registry; by "
+            "default the champion."
+        ),
     ] = None,
+    last: Annotated[
+        bool, typer.Option("--last", help="Use the model of the last run, which may have been rejected.")
+    ] = False,
     top: Annotated[int, typer.Option(min=1, help="How many classes to show per file.")] = 1,
     csv: Annotated[Path | None, typer.Option(help="Write a CSV file instead of a table.")] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a line of JSON per file instead of a table (JSON Lines).")
+    ] = False,
 ) -> None:
     """Predict the class of images. A file that cannot be decoded is shown with the reason."""
-    from pipeline.backend.device import set_up_device
+    from pipeline.cli.model_choice import choose_model
     from pipeline.paths import Paths, project_root
-    from pipeline.serving.classifier import Classifier
-    from pipeline.serving.predictions import find_files, predict_files, write_csv
+    from pipeline.serving.predictions import find_files
+    from pipeline.serving.reports import describe_as_json, describe_counts, write_csv
+    from pipeline.serving.settings import read_settings
 
+    if csv and as_json:
+        raise DarkroomError("--csv and --json are two forms of the answer; give one of them")
     found = find_files(files)
-    set_up_device()
-    classifier = Classifier.load(model or Paths(project_root()).classifier)
-    predictions = predict_files(found, classifier, top=top)
-    n_unread = sum(prediction.refusal is not None for prediction in predictions)
+    chosen = choose_model(Paths(project_root()), model=model, is_last=last)
+    settings = read_settings(chosen.folder)
+    console = make_console(stderr=as_json)  # then standard output holds JSON alone
+    console.print(chosen.title, soft_wrap=True)
+    predictions = _predict(found, chosen.folder, settings, top)
     if csv:
         write_csv(predictions, csv)
-        said = f"{len(predictions)} files in {csv}, {n_unread} of them could not be read"
-        make_console().print(said, soft_wrap=True)
+    elif as_json:
+        for prediction in predictions:
+            typer.echo(describe_as_json(prediction))
     else:
-        make_console().print(_make_table(predictions))
-    if n_unread == len(predictions):
-        raise DarkroomError(f"none of the {n_unread} files could be read as an image")
+        console.print(_make_table(predictions))
+    console.print(describe_counts(predictions, csv), soft_wrap=True)
+    if all(prediction.refusal for prediction in predictions):
+        raise DarkroomError(f"none of the {len(predictions)} files could be read as an image")
+
+
+def _predict(found: "Sequence[Files]", folder: Path, settings: "Settings", top: int) -> "list[Prediction]":
+    """The answers of a classifier; a first worker starts while Keras is imported, which takes longest."""
+    from pipeline.backend.device import set_up_device
+    from pipeline.serving.classifier import Classifier
+    from pipeline.serving.decoding import make_decoders
+    from pipeline.serving.predictions import predict_files
+
+    with make_decoders(settings.recipe) as decoders:
+        decoders.start()
+        set_up_device()
+        return predict_files(found, Classifier.load(folder), decoders, top=top)
 
 
 def _make_table(predictions: "Sequence[Prediction]") -> "Table":
+    """A row a file; the column `reason` is there only where a file has one."""
     from rich.table import Table
 
-    table = Table("file", "class", "probability")
-    table.columns[0].overflow = "fold"
+    has_reasons = any(prediction.refusal for prediction in predictions)
+    table = Table("file", "class", "probability", *(["reason"] if has_reasons else []))
+    for column in table.columns:
+        column.overflow = "fold"
+    table.columns[2].no_wrap = True
     for prediction in predictions:
-        if prediction.refusal:
-            table.add_row(prediction.file, str(prediction.refusal), "", style="red")
-        else:
-            names, probabilities = zip(*prediction.classes, strict=True)
-            table.add_row(
-                prediction.file, "\n".join(map(escape, names)), "\n".join(f"{p:.4f}" for p in probabilities)
-            )
+        names = "\n".join(escape(name) for name, _ in prediction.classes)
+        probabilities = "\n".join(f"{p:.4f}" for _, p in prediction.classes)
+        row = [prediction.file, names, probabilities]
+        if has_reasons:
+            row.append(str(prediction.refusal or ""))
+        table.add_row(*row, style="red" if prediction.refusal else None)
     return table

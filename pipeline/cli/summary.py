@@ -1,5 +1,6 @@
 """The result of the last run in a few lines: how good the model is, what was decided, where to look."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ def summarise(paths: Paths) -> dict[str, str]:
     summary = {
         "Test accuracy": _describe_accuracy(metrics) + (f", on {n_test:,} pictures" if n_test else ""),
         "Shortcuts": _describe_shortcuts(paths),
-        "Promotion": _describe_promotion(decision),
+        "Promotion": describe_promotion(decision),
         "Pictures": ", ".join(_list_figures(paths)) or "none",
         "Data report": ", ".join(_list_reports(paths)),
         "Compare in MLflow": "make ui",
@@ -42,7 +43,8 @@ def _describe_shortcuts(paths: Paths) -> str:
     return f"{said.format(**metrics)} (chance {metrics['metadata_chance']:.1%})"
 
 
-def _describe_promotion(decision: dict[str, Any]) -> str:
+def describe_promotion(decision: Mapping[str, Any]) -> str:
+    """A decision with its reasons in one line."""
     model = f" {decision['model_name']} version {decision['version']}" if "version" in decision else ""
     reasons = "; ".join(decision.get("reasons", ()))
     return f"{decision.get('verdict', 'none')}{model}" + (f": {reasons}" if reasons else "")

@@ -28,10 +28,10 @@ from pipeline.collection.overrides import (
     remove_decisions,
     write_overrides,
 )
-from pipeline.errors import DataError, ImageError, nearest
+from pipeline.collection.thumbnails import make_thumbnails
+from pipeline.errors import DataError, nearest
 from pipeline.figures.drawing import shorten
 from pipeline.figures.sheets import draw_sheet
-from pipeline.images.picture import make_thumbnail
 from pipeline.labels import compose_label
 from pipeline.params_file import load_params
 from pipeline.paths import Paths
@@ -220,10 +220,14 @@ def show(state: State, words: Sequence[str], png: Path) -> list[dict[str, Any]]:
     params = load_params(state.paths.params)
     source = open_source(state.where, params.data)
     formats = sorted({*state.manifest.column("format").to_pylist()} - {None})
-    max_pixels = params.validate_.max_pixels
-    tiles = {
-        record.key: _make_tile(record.data, formats, max_pixels) for record in source.pick_records(wanted)
-    }
+    limits = params.validate_
+    tiles = make_thumbnails(
+        ((record.key, record.data) for record in source.pick_records(wanted)),
+        side_px=_SHOWN_PX,
+        formats=formats,
+        max_pixels=limits.max_pixels,
+        max_seconds=limits.max_seconds_per_file,
+    )
     pictures = np.stack([tiles.get(key, draw_blank_tile(_SHOWN_PX)) for key in wanted])
     captions = [f"{_describe(state.files[key], in_full=False)}\n{shorten(key, 50)}" for key in wanted]
     title = f"{len(wanted)} of {len(state.files):,} files"
@@ -232,13 +236,6 @@ def show(state: State, words: Sequence[str], png: Path) -> list[dict[str, Any]]:
     now = ({"now": _describe(state.files[row["key"]])} for row in rows)
     known = ({name: value for name, value in row.items() if value not in (None, "", [])} for row in rows)
     return [facts | said for facts, said in zip(known, now, strict=True)]
-
-
-def _make_tile(data: bytes, formats: Sequence[str], max_pixels: int) -> Any:
-    try:
-        return make_thumbnail(data, side_px=_SHOWN_PX, formats=formats, max_pixels=max_pixels)
-    except (ImageError, MemoryError):
-        return draw_blank_tile(_SHOWN_PX)
 
 
 def _find_one(state: State, word: str, action: str) -> File:

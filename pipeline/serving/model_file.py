@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import ModelError, one_line
+from pipeline.serving.settings import REPAIR
 
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"  # the names that Keras gives them
 _MAX_CONFIG_BYTES = 16 << 20
@@ -30,7 +31,7 @@ def load_network(path: Path) -> Any:
         _check_weights(config, n_bytes)
         return keras.saving.load_model(path, compile=False)
     except Exception as error:  # noqa: BLE001 - on a damaged archive Keras raises whatever its parts raise
-        raise ModelError(f"{path.parent} is damaged: {one_line(error)}; run `dvc checkout`") from None
+        raise ModelError(f"{path.parent} is damaged: {one_line(error)}; {REPAIR}") from None
 
 
 def _read_archive(path: Path) -> tuple[Any, int]:

@@ -1,21 +1,21 @@
 """A classifier's predictions of files outside the collection: single images, folders, archives."""
 
-import csv
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path, PurePath
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.characters import cut, escape, quote_cell
-from pipeline.errors import ImageError, SourceError
+from pipeline.characters import cut
+from pipeline.errors import SourceError
 from pipeline.progress import track
 from pipeline.refusals import Refusal
 from pipeline.serving.classifier import Classifier
+from pipeline.serving.decoding import Decoders
 from pipeline.sources import Container, Content, Entry, escape_name, open_container
-from pipeline.storage import write_whole
 
 _MAX_FAULT = 300  # characters
 _CHUNK = 256  # pictures in memory at a time
@@ -65,7 +65,9 @@ def find_files(paths: Sequence[Path]) -> list[Files]:
     return found
 
 
-def predict_files(found: Iterable[Files], classifier: Classifier, *, top: int) -> list[Prediction]:
+def predict_files(
+    found: Iterable[Files], classifier: Classifier, decoders: Decoders, *, top: int
+) -> list[Prediction]:
     """One prediction per file, with at most `top` classes; sorted by name within each of the paths.
 
     A file that cannot be read or decoded has a prediction too, with the reason.
@@ -73,26 +75,8 @@ def predict_files(found: Iterable[Files], classifier: Classifier, *, top: int) -
     return [
         prediction
         for files in found
-        for prediction in sorted(_predict(files, classifier, top), key=lambda prediction: prediction.file)
+        for prediction in sorted(_predict(files, classifier, decoders, top), key=lambda one: one.file)
     ]
-
-
-def write_csv(predictions: Sequence[Prediction], path: Path) -> None:
-    """Write one line per file: file, reason, class, probability, class_2, probability_2 and so on.
-
-    A text that a spreadsheet would take for a formula has an apostrophe in front.
-    """
-    n_classes = max((len(prediction.classes) for prediction in predictions), default=0)
-    header = ["file", "reason", "class", "probability"]
-    header += [f"{name}_{i}" for i in range(2, n_classes + 1) for name in ("class", "probability")]
-    with write_whole(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, header, restval="", lineterminator="\n")
-        writer.writeheader()
-        for prediction in predictions:
-            answers = [(quote_cell(escape(name)), f"{p:.6f}") for name, p in prediction.classes]
-            reason = str(prediction.refusal) if prediction.refusal else ""
-            row = [quote_cell(prediction.file), reason, *chain.from_iterable(answers)]
-            writer.writerow(dict(zip(header, row, strict=False)))
 
 
 def _list(path: Path) -> Files:
@@ -109,26 +93,31 @@ def _is_hidden(name: str) -> bool:
     return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
 
 
-def _predict(files: Files, classifier: Classifier, top: int) -> Iterator[Prediction]:
+def _predict(files: Files, classifier: Classifier, decoders: Decoders, top: int) -> Iterator[Prediction]:
     if files.container is None:
         yield Prediction(escape_name(str(files.path)), refusal=Refusal("unreadable", files.fault))
         return
     contents = files.container.read(files.entries)
     shown = track(contents, total=len(files.entries), what=escape_name(files.path.name))
-    developed = (_develop(files.name(content.entry), content, classifier) for content in shown)
-    while chunk := list(islice(developed, _CHUNK)):
-        yield from (item for item in chunk if isinstance(item, Prediction))
-        yield from _answer([item for item in chunk if not isinstance(item, Prediction)], classifier, top)
+    unread: list[Prediction] = []
+    with closing(decoders.map(_set_aside(shown, files, unread), n_bytes=len)) as developed:
+        while chunk := list(islice(developed, _CHUNK)):
+            unread += [Prediction(name, refusal=one) for name, one in chunk if isinstance(one, Refusal)]
+            pictures = [(name, one) for name, one in chunk if not isinstance(one, Refusal)]
+            yield from _answer(pictures, classifier, top)
+    yield from unread
 
 
-def _develop(name: str, content: Content, classifier: Classifier) -> NamedPicture | Prediction:
-    """A file's picture under its name; or, if there is none, its prediction with the reason."""
-    if content.refusal:
-        return Prediction(name, refusal=content.refusal)
-    try:
-        return name, classifier.develop(content.data)
-    except ImageError as error:
-        return Prediction(name, refusal=error.refusal)
+def _set_aside(
+    contents: Iterable[Content], files: Files, unread: list[Prediction]
+) -> Iterator[tuple[str, bytes]]:
+    """The names and bytes of files; what has no bytes becomes a prediction in `unread`."""
+    for content in contents:
+        name = files.name(content.entry)
+        if content.refusal:
+            unread.append(Prediction(name, refusal=content.refusal))
+        else:
+            yield name, content.data
 
 
 def _answer(pictures: Sequence[NamedPicture], classifier: Classifier, top: int) -> Iterator[Prediction]:

@@ -1,11 +1,13 @@
 """The registered model: the file that MLflow stores, loads and serves (models from code).
 
-The input is a list, a one-dimensional array, or the first column of a DataFrame. It holds encoded pictures
-(bytes, or base64 text as `mlflow models serve` receives them), paths, or uint8 arrays of any size (h, w, c).
-An array of pictures of one size, uint8 (n, h, w, c), will do, too. The output is a DataFrame with one row per
-picture, in the order given: `class`, `probability` and one column of probabilities per class, under its name.
-A class that is itself called `class` or `probability` has the column `class (class)` or
-`probability (class)`.
+The input is a list, a one-dimensional array, or a DataFrame with a column `image` (or with one column). It
+holds encoded pictures (bytes, or base64 text as `mlflow models serve` receives them), paths, or uint8 arrays
+of any size (h, w, c). An array of pictures of one size, uint8 (n, h, w, c), will do, too.
+
+The output is a DataFrame with one row per picture, in the order given: `class`, `probability`, `reason` and
+one column of probabilities per class, under its name. A picture that cannot be used has a `reason`, and None
+in all other columns: MLflow would write a NaN into its JSON, which is none. The others have no reason (None).
+A class that is itself called `class`, `probability` or `reason` has the column `class (class)` and so on.
 """
 
 import base64
@@ -15,15 +17,29 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc.model import PythonModel
 
+from pipeline.backend.gpu_memory import limit_gpus
+from pipeline.backend.inference import switch_on_onednn
 from pipeline.characters import cut
 from pipeline.errors import DataError, ImageError
+from pipeline.refusals import Refusal
 from pipeline.serving.classifier import Classifier
+from pipeline.serving.decoding import make_decoders
 
-_COLUMNS = ("class", "probability")
+_COLUMNS = ("class", "probability", "reason")
+_IMAGE = "image"  # the column of pictures
 _MAX_FILE_BYTES = 640 << 20  # as of a file of the source
+
+
+class ShapeError(DataError, MlflowException):
+    """The input is of another shape. MLflow's server says so with the code 400, and without a traceback."""
+
+    def __init__(self, message: str) -> None:
+        MlflowException.__init__(self, message, error_code=INVALID_PARAMETER_VALUE)
 
 
 class ImageClassifier(PythonModel):
@@ -36,16 +52,39 @@ class ImageClassifier(PythonModel):
 
     def load_context(self, context: Any) -> None:
         """Load the classifier folder, which is the model's artifact "classifier"."""
-        self.classifier = Classifier.load(Path(context.artifacts["classifier"]))
+        self.load(Path(context.artifacts["classifier"]))
+
+    def load(self, folder: Path) -> None:
+        """Load a classifier folder. Pictures are decoded in worker processes, which start when one comes."""
+        switch_on_onednn()  # before anything imports Keras
+        limit_gpus()
+        self.classifier = Classifier.load(folder)
+        self.decoders = make_decoders(self.classifier.settings.recipe)
 
     def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
-        """The answers, one row per picture; raises ImageError, with the reason, if one cannot be decoded."""
-        y_prob = self.classifier.predict_bytes([_encode(item) for item in _list_items(model_input)])
+        """The answers, one row per picture. Raises ShapeError if the input is of another shape."""
+        pictures = self._develop(_list_items(model_input))
+        is_read = np.array([not isinstance(picture, Refusal) for picture in pictures], bool)
         names = self.classifier.class_names
+        y_prob = np.full((len(pictures), len(names)), np.nan, np.float32)
+        if is_read.any():
+            y_prob[is_read] = self.classifier.predict_pictures(
+                np.stack([picture for picture in pictures if not isinstance(picture, Refusal)])
+            )
         table = pd.DataFrame(y_prob, columns=name_columns(names))
-        table.insert(0, _COLUMNS[0], [names[i] for i in y_prob.argmax(axis=1)])
+        classes = [names[row.argmax()] if ok else None for row, ok in zip(y_prob, is_read, strict=True)]
+        reasons = [str(one) if isinstance(one, Refusal) else None for one in pictures]
+        table.insert(0, _COLUMNS[0], pd.Series(classes, dtype=object))
         table.insert(1, _COLUMNS[1], y_prob.max(axis=1))
-        return table
+        table.insert(2, _COLUMNS[2], pd.Series(reasons, dtype=object))
+        return table if is_read.all() else table.astype(object).where(table.notna(), None)
+
+    def _develop(self, items: Sequence[Any]) -> list[Any]:
+        """The developed picture of each item, or why there is none."""
+        encoded = [_encode_or_refuse(item) for item in items]
+        readable = [one for one in encoded if not isinstance(one, Refusal)]
+        developed = iter(self.decoders.answer(readable, n_bytes=len))
+        return [one if isinstance(one, Refusal) else next(developed) for one in encoded]
 
 
 def name_columns(class_names: Sequence[str]) -> list[str]:
@@ -61,24 +100,42 @@ def name_columns(class_names: Sequence[str]) -> list[str]:
 
 def _list_items(model_input: Any) -> list[Any]:
     match model_input:
-        case pd.DataFrame() if model_input.shape[1]:
-            return list(model_input.iloc[:, 0])
+        case pd.DataFrame() if _IMAGE in model_input or model_input.shape[1] == 1:
+            return list(model_input[_IMAGE] if _IMAGE in model_input else model_input.iloc[:, 0])
         case pd.Series() | list() | tuple():
             return list(model_input)
         case np.ndarray() if model_input.ndim == 1 or _holds_pictures(model_input):
             return list(model_input)
-        case np.ndarray() if model_input.dtype == object and model_input.ndim == 2 and model_input.shape[1]:
-            return list(model_input[:, 0])
-    shape = getattr(model_input, "shape", None)
-    got = type(model_input).__name__ + (f" of shape {shape}" if shape else "")
-    raise DataError(
-        "the input of the model must be a list of pictures, a DataFrame with a column of them, or a uint8 "
-        f"array (n, h, w, c), got {got}; put a single picture into a list"
+        case np.ndarray() if model_input.dtype.kind in "OUS" and model_input.ndim == 2:
+            if model_input.shape[1] == 1:
+                return list(model_input[:, 0])
+        case {"image": images, **others} if not others:
+            return _list_items(images)
+    raise ShapeError(
+        f"the input of the model must be a list of pictures, a DataFrame with the column {_IMAGE!r}, or a "
+        f"uint8 array (n, h, w, c), got {_describe_input(model_input)}; put a single picture into a list"
     )
+
+
+def _describe_input(model_input: Any) -> str:
+    kind, shape = type(model_input).__name__, getattr(model_input, "shape", None)
+    said = kind + (f" of shape {shape}" if shape is not None else "")
+    if isinstance(model_input, np.ndarray):
+        said += f" and type {model_input.dtype}"
+    if isinstance(model_input, dict | pd.DataFrame) and list(model_input):
+        said += f" with {', '.join(cut(repr(name), 50) for name in list(model_input)[:5])}"
+    return said
 
 
 def _holds_pictures(array: Any) -> bool:
     return bool(array.ndim == 4 and array.dtype == np.uint8 and array.shape[3] in (1, 3))
+
+
+def _encode_or_refuse(item: Any) -> bytes | Refusal:
+    try:
+        return _encode(item)
+    except ImageError as error:
+        return error.refusal
 
 
 def _encode(item: Any) -> bytes:

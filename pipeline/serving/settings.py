@@ -7,10 +7,13 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
+from pipeline.errors import ModelError, one_line
 from pipeline.images.recipe import Recipe
+from pipeline.paths import load_json
 from pipeline.storage import write_whole
 
 MODEL_FILE, SETTINGS_FILE = "model.keras", "classifier.json"
+REPAIR = "get a whole copy (`dvc checkout` brings back that of the last run)"  # of a damaged folder
 _METADATA, _CONFIG, _SHARED = "metadata.json", "config.json", "shared_object_id"  # in the archive
 
 
@@ -35,7 +38,10 @@ class Settings:
             ValueError, TypeError: keys are missing or unknown, or a value is not allowed.
         """
         if not isinstance(values, dict) or values.keys() != {field.name for field in fields(cls)}:
-            raise ValueError(f"its keys are {', '.join(sorted(map(str, values)))}")
+            raise ValueError(
+                f"its keys are {', '.join(sorted(map(str, values)))}: another version of Darkroom may have "
+                "made it (`mlflow models serve` runs a registered model with the code of that version)"
+            )
         names = values["class_names"]
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise ValueError("class_names is no list of names")
@@ -43,6 +49,23 @@ class Settings:
             raise TypeError("test_mirror is neither true nor false")
         recipe = Recipe.from_json(values["recipe"])
         return cls(tuple(names), recipe, values["test_mirror"])
+
+
+def read_settings(folder: Path) -> Settings:
+    """The settings of a classifier folder, without its network.
+
+    Raises:
+        ModelError: the folder is missing or damaged.
+    """
+    if not (folder / MODEL_FILE).is_file() or not (folder / SETTINGS_FILE).is_file():
+        raise ModelError(
+            f"{folder} is not a classifier ({MODEL_FILE} and {SETTINGS_FILE}); `dvc repro` makes one in "
+            "data/train/classifier"
+        )
+    try:
+        return Settings.from_json(load_json(folder / SETTINGS_FILE))
+    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+        raise ModelError(f"{folder} is damaged: {one_line(error)}; {REPAIR}") from None
 
 
 def save_classifier(model: Any, settings: Settings, folder: Path) -> None:

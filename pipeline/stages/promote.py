@@ -128,11 +128,11 @@ def _name_row(client: "MlflowClient", state: State) -> str:
 
 
 def _name_model(client: "MlflowClient", params: Params, classes: Sequence[str]) -> str:
-    """The registered model: `promote.model_name`, or `data.name`; another one for other classes.
+    """The registered model; another one where the champion has other classes.
 
     A champion is served, so a model of other classes must never take its place.
     """
-    name = params.promote.model_name or params.data.name
+    name = params.model_name
     theirs = registry.read_classes(client, name)
     if theirs in ("", registry.hash_classes(classes)):
         return name

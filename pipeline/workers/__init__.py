@@ -13,17 +13,21 @@ Work that waits ends after 20 times as much time by the clock.
 A worker may also be killed from outside, as happens when memory runs out. An item that saw this twice is
 tried again after the work in hand, twice, with pauses, and while no other worker lives. If that fails too, it
 is given up, but that is no fact about the item: `warn_if_killed` names it.
+
+`ordered_map` has its workers for one call. A `Crew` keeps them between calls, as a served model needs them.
 """
 
 import logging
 import os
 import queue
+import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from pipeline.errors import ParamsError
 from pipeline.workers.process import Worker, WorkerDiedError, came_from_outside
@@ -91,21 +95,134 @@ def ordered_map(
         WorkersError: a worker could not start.
         WorkerDiedError: a worker died, and there is no `lost`.
     """
-    n_workers = n_workers or count_workers()
-    chunks = _cut_chunks(items, n_bytes, chunk_items)
-    threads = ThreadPoolExecutor(n_workers)  # one per worker, to pass chunks and results through its pipes
-    workers: list[Worker] = []
-    try:
-        for _ in range(n_workers):
-            workers.append(Worker(function, max_seconds))
-        for results in _stream_results(workers, threads, chunks, lost):
-            yield from results
-    finally:
-        for worker in workers:
+    with Crew(function, n_workers=n_workers, max_seconds=max_seconds, lost=lost) as crew:
+        yield from crew.map(items, n_bytes=n_bytes, chunk_items=chunk_items)
+
+
+class _Hands:
+    """The workers of one process, and a thread for each to pass chunks and results through its pipes."""
+
+    def __init__(self, n_workers: int) -> None:
+        self.lock = threading.Lock()  # one call at a time
+        self.threads = ThreadPoolExecutor(n_workers)
+        self.workers: list[Worker] = []
+        self.idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
+
+
+class Crew(Generic[T, R]):
+    """Worker processes for one function, kept between calls; a process starts when there is work for it.
+
+    Threads may share a crew: they take turns. A process that is forked from this one starts workers of its
+    own. The workers end with this process, however it ends.
+
+    Args:
+        n_workers, max_seconds, lost: as of `ordered_map`.
+    """
+
+    def __init__(
+        self,
+        function: Callable[[T], R],
+        *,
+        n_workers: int | None = None,
+        max_seconds: float | None = None,
+        lost: Callable[[T, str], R] | None = None,
+    ) -> None:
+        self._task = (function, max_seconds)
+        self._lost = lost
+        self._n_workers = n_workers or count_workers()
+        self._hands: dict[int, _Hands] = {}  # by process: a fork finds its parent's, and leaves them alone
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        with suppress(Exception):
+            self.close()
+
+    def start(self) -> None:
+        """Start a first worker, which gets ready while this process does something else."""
+        hands = self._own_hands()
+        with hands.lock:
+            self._hire(hands, 1)
+
+    def map(
+        self, items: Iterable[tuple[K, T]], *, n_bytes: Callable[[T], int], chunk_items: int = 64
+    ) -> Generator[tuple[K, R], None, None]:
+        """As `ordered_map`. Another thread that calls this waits until the iterator is used up or closed."""
+        chunks = _cut_chunks(items, n_bytes, chunk_items)
+        hands = self._own_hands()
+        with hands.lock:
+            for results in self._stream_results(hands, chunks):
+                yield from results
+
+    def answer(self, items: Sequence[T], *, n_bytes: Callable[[T], int]) -> list[R]:
+        """function(item) for each item, with the work divided among all workers."""
+        each = -(-len(items) // self._n_workers)
+        return [result for _, result in self.map(enumerate(items), n_bytes=n_bytes, chunk_items=each)]
+
+    def close(self) -> None:
+        """End the workers of this process; the next call starts new ones."""
+        hands = self._hands.pop(os.getpid(), None)
+        if hands is None:
+            return
+        for worker in hands.workers:
             worker.kill()
-        threads.shutdown(cancel_futures=True)
-        for worker in workers:
+        hands.threads.shutdown(cancel_futures=True)
+        for worker in hands.workers:
             worker.close()
+
+    def _own_hands(self) -> _Hands:
+        number = os.getpid()
+        return self._hands.get(number) or self._hands.setdefault(number, _Hands(self._n_workers))
+
+    def _hire(self, hands: _Hands, n_busy: int) -> None:
+        """Start one more worker if so many have work, and there may be more."""
+        if len(hands.workers) < min(n_busy, self._n_workers):
+            hands.workers.append(Worker(*self._task))
+            hands.idle.put(hands.workers[-1])
+
+    def _stream_results(
+        self, hands: _Hands, chunks: Iterator[list[tuple[K, T]]]
+    ) -> Iterator[Iterator[tuple[K, Any]]]:
+        """Tickets and results of each chunk, in order."""
+
+        def call(chunk: list[T]) -> list[Any]:
+            worker = hands.idle.get()
+            try:
+                return _finish_chunk(worker, chunk, self._lost)
+            finally:
+                hands.idle.put(worker)
+
+        window: deque[tuple[list[K], Future[list[Any]]]] = deque()
+
+        def oldest() -> Iterator[tuple[K, Any]]:
+            tickets, answer = window.popleft()
+            results = answer.result()
+            if any(isinstance(result, _Later) for result in results):
+                wait([later for _, later in window])
+                for worker in hands.workers:
+                    worker.stop()
+                results = [
+                    _try_alone(hands.workers[0], one, self._lost) if isinstance(one, _Later) else one
+                    for one in results
+                ]
+            return zip(tickets, results, strict=True)
+
+        try:
+            for chunk in chunks:
+                self._hire(hands, 1 + sum(not later.done() for _, later in window))
+                work = [item for _, item in chunk]
+                window.append(([ticket for ticket, _ in chunk], hands.threads.submit(call, work)))
+                if len(window) > _CHUNKS_AHEAD * self._n_workers:
+                    yield oldest()
+            while window:
+                yield oldest()
+        finally:  # whoever closes the iterator early leaves the workers to the next call
+            for _, later in window:
+                later.cancel()
 
 
 def warn_if_killed(details: Iterable[tuple[str, str]], stage: str) -> None:
@@ -122,46 +239,6 @@ def warn_if_killed(details: Iterable[tuple[str, str]], stage: str) -> None:
             "running, such as %s: %s; free memory, and `dvc repro -f %s` tries again",
             *(len(killed), *killed[0], stage),
         )
-
-
-def _stream_results(
-    workers: list[Worker],
-    threads: ThreadPoolExecutor,
-    chunks: Iterator[list[tuple[K, T]]],
-    lost: Callable[[T, str], Any] | None,
-) -> Iterator[Iterator[tuple[K, Any]]]:
-    """Tickets and results of each chunk, in order."""
-    idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
-    for worker in workers:
-        idle.put(worker)
-
-    def call(chunk: list[T]) -> list[Any]:
-        worker = idle.get()
-        try:
-            return _finish_chunk(worker, chunk, lost)
-        finally:
-            idle.put(worker)
-
-    window: deque[tuple[list[K], Future[list[Any]]]] = deque()
-
-    def oldest() -> Iterator[tuple[K, Any]]:
-        tickets, answer = window.popleft()
-        results = answer.result()
-        if any(isinstance(result, _Later) for result in results):
-            wait([later for _, later in window])
-            for worker in workers:
-                worker.stop()
-            results = [
-                _try_alone(workers[0], one, lost) if isinstance(one, _Later) else one for one in results
-            ]
-        return zip(tickets, results, strict=True)
-
-    for chunk in chunks:
-        window.append(([ticket for ticket, _ in chunk], threads.submit(call, [item for _, item in chunk])))
-        if len(window) > _CHUNKS_AHEAD * len(workers):
-            yield oldest()
-    while window:
-        yield oldest()
 
 
 def _finish_chunk(worker: Worker, chunk: list[T], lost: Callable[[T, str], Any] | None) -> list[Any]:

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from pipeline.errors import WorkersError, one_line
@@ -16,6 +17,7 @@ ANSWER = b"darkroom"  # how each answer begins
 CLOCK_FACTOR = 20  # seconds by the clock per second of CPU time: load must not decide
 PAUSES_S: tuple[float, ...] = (0.2, 1.0, 3.0)  # before a process that did not start is started again
 
+_CODE = Path(__file__).parents[2]  # the folder of the package
 _KEPT_BYTES = 32 << 20  # of freed memory that a worker keeps for its next file
 _LAST_WORDS_S = 2  # for a process to end after it closed its pipe
 _BY_OTHERS = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT)
@@ -123,12 +125,14 @@ class Worker:
         return process
 
     def _start(self) -> "subprocess.Popen[bytes]":
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        # The code of this process first, whatever lies in the working folder (-P): a model brings its own.
+        found = [str(_CODE), *(str(Path(path).absolute()) for path in sys.path)]
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(dict.fromkeys(found))}
         # One process per core is enough: BLAS threads beside it, which wait spinning, made clean 5x slower.
         environment |= dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         # glibc gives arrays of 128 kB back to the system each time, which doubled the time of a fingerprint.
         environment |= dict.fromkeys(("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"), str(_KEPT_BYTES))
-        command = [sys.executable, "-m", "pipeline.workers"]
+        command = [sys.executable, "-P", "-m", "pipeline.workers"]
         with self._lock:
             if self._is_over.is_set():
                 raise WorkerDiedError("the work was given up")

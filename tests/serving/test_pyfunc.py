@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -13,10 +14,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.errors import DarkroomError, ImageError
-from pipeline.images.picture import encode_png
+from pipeline.images.picture import develop, encode_png
 from pipeline.serving.classifier import Classifier
-from pipeline.serving.pyfunc import ImageClassifier
+from pipeline.serving.pyfunc import ImageClassifier, ShapeError
 from pipeline.tracking import connection, runs
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (11, 13, 3), dtype=np.uint8)
@@ -30,6 +30,16 @@ answer = mlflow.pyfunc.load_model(sys.argv[1]).predict([sys.argv[2]])
 files = [m.__file__ for name, m in sys.modules.items() if name.partition(".")[0] == "pipeline"]
 print(json.dumps({"files": files, "columns": list(answer.columns), "rows": answer.values.tolist()}))
 """
+
+
+NAMES = ["light", "dark", "odd"]
+
+
+def predict(folder: Path, *encoded: bytes) -> Any:
+    """What a classifier says of encoded pictures, without MLflow."""
+    classifier = Classifier.load(folder)
+    developed = [develop(data, classifier.settings.recipe) for data in encoded]
+    return classifier.predict_pictures(np.stack(developed))
 
 
 def log_model(folder: Path, root: Path) -> str:
@@ -54,6 +64,14 @@ def model(model_uri: str) -> Any:
     return mlflow.pyfunc.load_model(model_uri)
 
 
+@pytest.fixture(scope="module")
+def served(classifier_folder: Path) -> Any:
+    """The model of this checkout, without MLflow around it."""
+    served = ImageClassifier()
+    served.load(classifier_folder)
+    return served
+
+
 @pytest.mark.parametrize(
     "given",
     [
@@ -64,6 +82,10 @@ def model(model_uri: str) -> Any:
         pytest.param(lambda data, path: [PICTURE], id="array"),
         pytest.param(lambda data, path: PICTURE[None], id="array of arrays"),
         pytest.param(lambda data, path: pd.DataFrame({"image": [data]}), id="data frame"),
+        pytest.param(lambda data, path: pd.DataFrame({"x": [data]}), id="data frame of one column"),
+        pytest.param(lambda data, path: pd.DataFrame({"id": [3], "image": [data]}), id="image beside others"),
+        pytest.param(lambda data, path: {"image": [str(path)]}, id="mapping"),
+        pytest.param(lambda data, path: np.array([[str(path)]]), id="a column of text"),
     ],
 )
 def test_every_kind_of_input_gives_the_same_answer(
@@ -72,16 +94,52 @@ def test_every_kind_of_input_gives_the_same_answer(
     data, path = encode_png(PICTURE), tmp_path / "a picture.png"
     path.write_bytes(data)
     answer = model.predict(given(data, path))
-    expected = Classifier.load(classifier_folder).predict_bytes([data])
-    names = list(Classifier.load(classifier_folder).class_names)
-    assert list(answer.columns) == ["class", "probability", *names]
-    np.testing.assert_allclose(answer[names].to_numpy(), expected, atol=1e-6)
-    assert answer["class"].tolist() == [names[expected[0].argmax()]]
+    expected = predict(classifier_folder, data)
+    assert list(answer.columns) == ["class", "probability", "reason", *NAMES]
+    np.testing.assert_allclose(answer[NAMES].to_numpy(), expected, atol=1e-6)
+    assert answer["class"].tolist() == [NAMES[expected[0].argmax()]]
+    assert answer["reason"].tolist() == [None]
 
 
-def test_a_broken_picture_is_named(model: Any) -> None:
-    with pytest.raises(ImageError, match="not_an_image: starts with"):
-        model.predict([b"no picture"])
+BROKEN: list[Any] = [
+    pytest.param(b"no picture", "not_an_image: starts with", id="no picture"),
+    pytest.param(3, "not_an_image: int; bytes, base64 text", id="a number"),
+    pytest.param(None, "not_an_image: NoneType", id="a nothing"),
+    pytest.param(PICTURE.astype(np.float32), "not_an_image: an array .* of float32", id="floats"),
+    pytest.param(np.zeros((0, 3, 3), np.uint8), "an array .0, 3, 3. of uint8", id="an empty array"),
+    pytest.param(np.zeros((4, 4, 2), np.uint8), "an array .4, 4, 2. of uint8", id="two channels"),
+    pytest.param("no/such/file.png", "unreadable: .*is neither base64 nor a file", id="no file"),
+    pytest.param("/dev/zero ", "is neither base64 nor a file", id="no path"),
+    pytest.param(Path("/dev/zero"), "is neither base64 nor a file of up to", id="a device"),
+    pytest.param("a\0b", "is neither base64 nor a file", id="a NUL"),
+    pytest.param("\u00e9" * 10**6, "is neither base64 nor a file", id="a million letters"),
+    pytest.param("", "empty: the file has no bytes", id="an empty text"),
+]
+
+
+@pytest.mark.parametrize(("broken", "reason"), BROKEN)
+def test_one_broken_picture_has_a_reason_and_the_others_an_answer(
+    broken: Any, reason: str, served: Any, classifier_folder: Path
+) -> None:
+    good = encode_png(PICTURE)
+    answer = served.predict(None, [good, broken, good])
+    expected = predict(classifier_folder, good)[0]
+    assert answer.loc[0, NAMES].tolist() == pytest.approx(expected.tolist(), abs=1e-6)
+    assert answer.loc[2].tolist() == answer.loc[0].tolist()
+    assert answer["reason"].isna().tolist() == [True, False, True]
+    assert re.search(reason, answer["reason"][1])
+    assert "\n" not in answer["reason"][1]
+    assert len(answer["reason"][1]) < 400
+    assert answer.loc[1].drop("reason").tolist() == [None] * 5
+    strict = json.loads(json.dumps(answer.to_dict(orient="records"), allow_nan=False))  # as MLflow writes it
+    assert strict[1]["probability"] is None
+    assert strict[2]["light"] == pytest.approx(expected[0])
+
+
+def test_a_batch_of_broken_pictures_has_reasons_only(served: Any) -> None:
+    answer = served.predict(None, [b"", b"GIF"])
+    assert answer["class"].tolist() == [None, None]
+    assert answer["reason"].str.partition(":")[0].tolist() == ["empty", "not_an_image"]
 
 
 def test_classes_may_be_called_as_the_columns_are(
@@ -96,62 +154,60 @@ def test_classes_may_be_called_as_the_columns_are(
     (folder / "classifier.json").write_text(json.dumps(settings))
     answer = mlflow.pyfunc.load_model(log_model(folder, tracking_root)).predict([PICTURE])
     columns = ["probability (class)", "class (class) (class)", "class (class)"]
-    assert list(answer.columns) == ["class", "probability", *columns]
+    assert list(answer.columns) == ["class", "probability", "reason", *columns]
     y_prob = answer[columns].to_numpy()[0]
     assert answer["probability"][0] == y_prob.max()
     assert answer["class"][0] == settings["class_names"][y_prob.argmax()]
 
 
-@pytest.mark.parametrize("names", [("a", "b"), ("class", "probability"), ("class", "class (class)")])
+@pytest.mark.parametrize(
+    "names", [("a", "b"), ("class", "probability"), ("class", "class (class)"), ("reason",)]
+)
 def test_every_column_has_its_own_name(names: tuple[str, ...]) -> None:
     from pipeline.serving.pyfunc import name_columns
 
-    columns = ["class", "probability", *name_columns(names)]
+    columns = ["class", "probability", "reason", *name_columns(names)]
     assert len(set(columns)) == len(columns)
     assert len(name_columns(names)) == len(names)
-    assert all(column.startswith(name) for column, name in zip(columns[2:], names, strict=True))
+    assert all(column.startswith(name) for column, name in zip(columns[3:], names, strict=True))
 
 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        pytest.param(PICTURE, "must be a list .*got ndarray of shape .11, 13, 3", id="a picture"),
+        pytest.param(
+            PICTURE, "must be a list .*got ndarray of shape .11, 13, 3. and type uint8", id="a picture"
+        ),
         pytest.param(PICTURE[None].astype(float), "got ndarray of shape .1, 11, 13, 3", id="floats"),
         pytest.param(np.zeros((2, 8, 8, 5), np.uint8), "got ndarray", id="five channels"),
         pytest.param(pd.DataFrame(), "got DataFrame of shape .0, 0", id="an empty DataFrame"),
         pytest.param(b"GIF", "got bytes; put a single picture into a list", id="bare bytes"),
         pytest.param("a.png", "got str; put a single picture", id="a bare path"),
-        pytest.param({"image": [b""]}, "got dict", id="a mapping"),
+        pytest.param({"picture": [b""]}, "got dict with 'picture'", id="a mapping"),
         pytest.param(None, "got NoneType", id="nothing"),
-        pytest.param([3], "not_an_image: int; bytes, base64 text", id="a number"),
-        pytest.param([None], "not_an_image: NoneType", id="a nothing"),
-        pytest.param([PICTURE.astype(np.float32)], "an array .* of float32", id="an array of floats"),
-        pytest.param([np.zeros((0, 3, 3), np.uint8)], "an array .0, 3, 3. of uint8", id="an empty array"),
-        pytest.param([np.zeros((4, 4, 2), np.uint8)], "an array .4, 4, 2. of uint8", id="two channels"),
-        pytest.param(["no/such/file.png"], "unreadable: .*is neither base64 nor a file", id="no file"),
-        pytest.param(["/dev/zero "], "is neither base64 nor a file", id="no path"),
-        pytest.param([Path("/dev/zero")], "is neither base64 nor a file of up to", id="a device"),
-        pytest.param(["a\0b"], "is neither base64 nor a file", id="a NUL"),
-        pytest.param(["é" * 10**6], "is neither base64 nor a file", id="a million letters"),
-        pytest.param([""], "empty: the file has no bytes", id="an empty text"),
+        pytest.param(
+            pd.DataFrame({"a": [b""], "b": [b""]}), "of shape .1, 2. with 'a', 'b'", id="other columns"
+        ),
+        pytest.param(
+            np.array([["a", "b"]]), "got ndarray of shape .1, 2. and type <U1", id="two columns of text"
+        ),
+        pytest.param(np.zeros((1, 8, 8, 1), int), "and type int64", id="whole numbers"),
     ],
 )
-def test_an_input_of_another_kind_is_one_line(given: Any, message: str, classifier_folder: Path) -> None:
-    served: Any = ImageClassifier()
-    served.classifier = Classifier.load(classifier_folder)
-    with pytest.raises(DarkroomError, match=message) as caught:
+def test_an_input_of_another_shape_is_one_line(given: Any, message: str, served: Any) -> None:
+    with pytest.raises(ShapeError, match=message) as caught:
         served.predict(None, given)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 400
+    error: Any = caught.value
+    assert error.get_http_status_code() == 400
 
 
-def test_no_picture_has_no_row(classifier_folder: Path) -> None:
-    served: Any = ImageClassifier()
-    served.classifier = Classifier.load(classifier_folder)
+def test_no_picture_has_no_row(served: Any) -> None:
     nothing: Any
     for nothing in ([], pd.DataFrame({"image": []}), np.zeros((0, 8, 8, 1), np.uint8)):
         answer = served.predict(None, nothing)
-        assert list(answer.columns) == ["class", "probability", "light", "dark", "odd"]
+        assert list(answer.columns) == ["class", "probability", "reason", *NAMES]
         assert len(answer) == 0
 
 
@@ -168,6 +224,8 @@ def test_it_brings_the_code_that_it_was_made_with(
 
     there = Path(mlflow.artifacts.download_artifacts(model_uri, dst_path=str(tmp_path)))
     encoded = base64.b64encode(encode_png(PICTURE)).decode()
+    (tmp_path / "pipeline").mkdir()
+    (tmp_path / "pipeline" / "__init__.py").write_text("raise RuntimeError('not the code of the model')")
     done = subprocess.run(
         [sys.executable, "-I", "-c", IN_A_PROCESS, str(there), encoded],
         cwd=tmp_path,
@@ -181,9 +239,10 @@ def test_it_brings_the_code_that_it_was_made_with(
     assert there / "code" / "pipeline" / "__init__.py" in map(Path, found["files"])
     assert [file for file in found["files"] if not Path(file).is_relative_to(there / "code")] == []
     classifier = Classifier.load(classifier_folder)
-    expected = classifier.predict_bytes([encode_png(PICTURE)])
-    assert found["columns"] == ["class", "probability", *classifier.class_names]
-    ((name, probability, *y_prob),) = found["rows"]
+    expected = predict(classifier_folder, encode_png(PICTURE))
+    assert found["columns"] == ["class", "probability", "reason", *classifier.class_names]
+    ((name, probability, reason, *y_prob),) = found["rows"]
+    assert reason is None
     np.testing.assert_allclose([y_prob], expected, atol=1e-6)
     assert name == classifier.class_names[expected[0].argmax()]
     assert probability == pytest.approx(expected.max())

@@ -3,17 +3,20 @@
 import contextlib
 import errno
 import functools
+import json
 import math
 import operator
 import os
 import random
 import re
+import select
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -21,7 +24,7 @@ import pytest
 
 from pipeline import workers
 from pipeline.errors import ParamsError, WorkersError
-from pipeline.workers import WORKERS_VARIABLE, count_workers, ordered_map, process, warn_if_killed
+from pipeline.workers import WORKERS_VARIABLE, Crew, count_workers, ordered_map, process, warn_if_killed
 
 
 @pytest.fixture(autouse=True)
@@ -347,3 +350,110 @@ def test_a_number_of_workers_that_is_none(monkeypatch: pytest.MonkeyPatch, said:
     monkeypatch.setenv(WORKERS_VARIABLE, said)
     with pytest.raises(ParamsError, match=f"whole number of 1 or more, got '{said}'"):
         count_workers()
+
+
+# --- a crew ---
+
+
+@pytest.fixture
+def crew() -> Iterator[Crew[dict[str, int], int]]:
+    """Two workers that answer with their process."""
+    with Crew(GETPID, n_workers=2) as crew:
+        yield crew
+
+
+GETPID = functools.partial(eval, "__import__('time').sleep(0.02) or __import__('os').getpid()")
+
+
+def ask(crew: Crew[dict[str, int], int], n: int) -> list[int]:
+    return crew.answer([{"i": i} for i in range(n)], n_bytes=measure)
+
+
+def test_a_crew_starts_with_the_work_and_stays(crew: Crew[dict[str, int], int]) -> None:
+    before = len(psutil.Process().children())
+    assert ask(crew, 0) == []
+    assert len(psutil.Process().children()) == before
+    crew.start()
+    assert len(psutil.Process().children()) == before + 1
+    (alone,) = ask(crew, 1)
+    assert len(psutil.Process().children()) == before + 1
+    both = set(ask(crew, 8))
+    assert len(both) == 2
+    assert alone in both
+    assert set(ask(crew, 8)) == both
+    crew.close()
+    assert len(psutil.Process().children()) == before
+    assert set(ask(crew, 8)).isdisjoint(both)
+
+
+def test_a_crew_replaces_who_died_in_between(crew: Crew[dict[str, int], int]) -> None:
+    before = set(ask(crew, 8))
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    time.sleep(0.2)
+    assert set(ask(crew, 8)).isdisjoint(before)
+
+
+def test_a_crew_whose_iterator_is_given_up_works_on() -> None:
+    with Crew(math.sqrt, n_workers=2) as crew:
+        for _ in range(3):
+            results = crew.map(number_items(1000), n_bytes=measure, chunk_items=1)
+            assert next(results) == ("ticket 0", 0)
+            results.close()
+        assert crew.answer([4, 9], n_bytes=measure) == [2, 3]
+
+
+def test_threads_take_turns(crew: Crew[dict[str, int], int]) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda _: ask(crew, 5), range(40)))
+    assert {len(answer) for answer in answers} == {5}
+    assert len({pid for answer in answers for pid in answer}) == 2
+
+
+FORKS = """
+import functools, json, os, sys, threading
+from pipeline.workers import Crew
+
+crew = Crew(functools.partial(eval, "__import__('os').getpid()"), n_workers=1)
+ask = lambda: crew.answer([{"i": 0}], n_bytes=lambda _: 1)
+mine, (reading, writing) = ask(), os.pipe()
+if os.fork() == 0:
+    os.write(writing, json.dumps(ask()).encode())
+    sys.exit()
+os.wait()
+theirs = json.loads(os.read(reading, 100))
+print(json.dumps([mine, theirs, ask()]))
+sys.stdout.flush()
+sys.stdin.read()  # until the test kills it
+"""
+
+
+def test_a_fork_has_workers_of_its_own_and_they_end_with_their_parent() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", FORKS], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as parent:
+        assert parent.stdout
+        assert select.select([parent.stdout], [], [], 60)[0]
+        (mine,), (theirs,), (again,) = json.loads(parent.stdout.readline())
+        assert mine == again
+        assert mine != theirs
+        wait_until_gone(theirs)  # the fork has ended
+        assert psutil.pid_exists(mine)
+        parent.kill()
+    wait_until_gone(mine)
+
+
+def wait_until_gone(pid: int) -> None:
+    last = time.monotonic() + 10
+    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < last
+        time.sleep(0.05)
+
+
+def test_a_worker_has_the_code_of_its_parent_whatever_lies_in_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pipeline").mkdir()
+    (tmp_path / "pipeline" / "__init__.py").write_text("raise RuntimeError('another')")
+    monkeypatch.chdir(tmp_path)
+    assert [x for _, x in ordered_map(math.sqrt, [(0, 4)], n_bytes=measure)] == [2]

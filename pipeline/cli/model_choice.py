@@ -1,0 +1,121 @@
+"""Which model answers `darkroom predict`: the champion, unless the command names another."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.cli.summary import describe_promotion
+from pipeline.errors import ModelError
+from pipeline.params_file import load_params
+from pipeline.paths import Paths, load_json
+from pipeline.tracking.stored_models import (
+    Address,
+    StoredModel,
+    describe_accuracy,
+    fetch_classifier,
+    find_model,
+    name_champion,
+    parse_address,
+)
+
+_ACCURACY = ("accuracy", "accuracy_low", "accuracy_high")
+
+
+class Choice(NamedTuple):
+    """The folder of a classifier, and in one line what is known of it."""
+
+    folder: Path
+    title: str
+
+
+def choose_model(paths: Paths, *, model: str | None, is_last: bool) -> Choice:
+    """The model that is asked for.
+
+    Args:
+        model: a folder, or an address as `parse_address` takes it; None: the champion.
+        is_last: the model of the last run.
+
+    Raises:
+        ModelError: there is no such model.
+        TrackingError: the registry cannot be reached, or its files are gone.
+    """
+    if model is not None and is_last:
+        raise ModelError("--last and --model name two models; give one of them")
+    if is_last:
+        return _choose_last(paths)
+    if model is not None and Path(model).is_dir():
+        return Choice(Path(model), f"model: {model}")
+    return _choose_registered(paths, model)
+
+
+def _choose_registered(paths: Paths, model: str | None) -> Choice:
+    if model is None:
+        address = name_champion(_find_name(paths))
+    else:
+        address = parse_address(model)
+    found = find_model(paths.root, address)
+    if found is None:
+        raise ModelError(_explain_missing(paths, address, is_default=model is None))
+    return Choice(fetch_classifier(paths.root, found), f"model: {_describe(found)}")
+
+
+def _find_name(paths: Paths) -> str:
+    """The registered model of this project: that of the last decision, where it is of this name.
+
+    Its name is a longer one if a champion of this name has other classes.
+    """
+    name = load_params(paths.params).model_name
+    try:
+        decided = str(load_json(paths.decision)["model_name"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return name
+    return decided if decided.startswith(f"{name}-") else name
+
+
+def _describe(found: StoredModel) -> str:
+    aliases = f" ({', '.join(found.aliases)})" if found.aliases else ""
+    known = (
+        f"{found.name} version {found.number}{aliases}",
+        found.verdict,
+        describe_accuracy(found.accuracy),
+    )
+    return ", ".join(filter(None, known))
+
+
+def _choose_last(paths: Paths) -> Choice:
+    if not paths.classifier.is_dir():
+        raise ModelError(
+            f"there is no model of a last run: {paths.classifier} does not exist; `dvc repro` trains one"
+        )
+    return Choice(paths.classifier, f"model of the last run: {_describe_last(paths)}")
+
+
+def _describe_last(paths: Paths) -> str:
+    """The verdict about the model of the last run, and its test accuracy.
+
+    What is older than the model is about an earlier one.
+    """
+    trained_ns = max((one.stat().st_mtime_ns for one in paths.classifier.iterdir()), default=0)
+
+    def read_newer(path: Path) -> dict[str, object]:
+        try:
+            values = load_json(path) if path.stat().st_mtime_ns >= trained_ns else {}
+        except (OSError, ValueError):
+            return {}
+        return values if isinstance(values, dict) else {}
+
+    decision, metrics = read_newer(paths.decision), read_newer(paths.metrics("evaluate"))
+    verdict = describe_promotion(decision) if "verdict" in decision else "not compared yet; run `dvc repro`"
+    accuracy = [value for name in _ACCURACY if isinstance(value := metrics.get(name), int | float)]
+    return "; ".join(filter(None, (verdict, describe_accuracy(accuracy))))
+
+
+def _explain_missing(paths: Paths, address: Address, *, is_default: bool) -> str:
+    if not is_default:
+        return f"the registry holds no {address}; `make ui` shows what it holds, under Models"
+    said = (
+        f"there is no champion of {address.name!r} in the registry; `dvc repro` trains "
+        "a model, and promotes it if it is good enough"
+    )
+    if not paths.classifier.is_dir():
+        return said
+    return f"{said}; --last answers with the model of the last run ({_describe_last(paths)})"

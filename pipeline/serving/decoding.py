@@ -1,0 +1,42 @@
+"""Encoded images into pictures, in worker processes: a file that crashes or stalls its decoder costs itself.
+
+This module is what a worker imports, so it holds nothing heavy.
+"""
+
+import functools
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.errors import ImageError
+from pipeline.images.picture import develop
+from pipeline.images.recipe import Recipe
+from pipeline.refusals import Refusal
+from pipeline.workers import Crew
+
+# Of computing time for one file: twice the default of validate.max_seconds_per_file. It is no setting of the
+# model, since it depends on the machine. A file is tried twice, and MLflow's server answers within 60 s.
+MAX_SECONDS = 10.0
+
+Picture = npt.NDArray[np.uint8]
+Decoders = Crew[bytes, Picture | Refusal]
+
+
+def make_decoders(recipe: Recipe) -> Decoders:
+    """Workers that develop encoded images, or say why not; they start with the first image."""
+    function = functools.partial(develop_or_refuse, recipe=recipe)
+    return Crew(function, max_seconds=MAX_SECONDS, lost=_give_up)
+
+
+def develop_or_refuse(encoded: bytes, *, recipe: Recipe) -> Picture | Refusal:
+    """The picture [height, width, channels] of an encoded image, as in the clean stage; or why not."""
+    try:
+        return develop(encoded, recipe)
+    except ImageError as error:
+        return error.refusal
+    except MemoryError:
+        return Refusal("unreadable", "there is not enough memory to decode it")
+
+
+def _give_up(_: bytes, why: str) -> Refusal:
+    return Refusal("unreadable", why)

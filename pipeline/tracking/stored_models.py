@@ -1,0 +1,235 @@
+"""A model in the registry, found by its address, and the folder of its classifier on this machine.
+
+MLflow is not imported where the project's own database, or a server that answers plainly, can say it all: the
+import takes as long as that of Keras.
+"""
+
+import logging
+import re
+import shutil
+import sqlite3
+from collections.abc import Iterable, Mapping
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+from pipeline.errors import ModelError, TrackingError, one_line
+from pipeline.paths import Paths
+from pipeline.storage import hold_lock, sync_folder, translate_errors
+from pipeline.tracking.connection import connect, find_database, resolve_uri
+from pipeline.tracking.packaging import MODEL_NAME
+from pipeline.tracking.registry import CHAMPION, RUN_TAG
+from pipeline.tracking.rows import parse_decision
+from pipeline.tracking.server import UnusualAnswerError, ask, hide_password, is_server
+
+_ADDRESS = re.compile(r"(?:models:/+)?(?P<name>[^@/:]+)(?:@(?P<alias>[^@/:]+)|/(?P<number>\d{1,9}))")
+_ACCURACY = "accuracy"
+_VERSION = "SELECT version, storage_location FROM model_versions WHERE name = ? AND version = ?"
+_ALIASED = "SELECT version FROM registered_model_aliases WHERE name = ? AND alias = ?"
+_ALIASES = "SELECT alias FROM registered_model_aliases WHERE name = ? AND version = ?"
+_ROW_ID = "SELECT value FROM model_version_tags WHERE name = ? AND version = ? AND key = ?"
+_TAGS = "SELECT key, value FROM tags WHERE run_uuid = ?"
+_METRICS = "SELECT key, value FROM latest_metrics WHERE run_uuid = ?"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Address:
+    """A version of a registered model, by its alias or by its number (the other is None)."""
+
+    name: str
+    alias: str | None = None
+    number: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.alias}" if self.alias else f"{self.name}/{self.number}"
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """A version in the registry.
+
+    Attributes:
+        location: the URI of its artifacts.
+        verdict: of its promotion; "" if it was not registered by Darkroom.
+        accuracy: on its test pictures, with the ends of its interval as far as they are known.
+    """
+
+    name: str
+    number: int
+    aliases: tuple[str, ...]
+    location: str
+    verdict: str = ""
+    accuracy: tuple[float, ...] = ()
+
+
+def parse_address(text: str) -> Address:
+    """NAME@alias, NAME/version, or one of them behind "models:/".
+
+    Raises:
+        ModelError: it is none of them.
+    """
+    found = _ADDRESS.fullmatch(text)
+    if not found:
+        raise ModelError(
+            f"{text!r} names no model; allowed: the folder of a classifier, or NAME@alias or NAME/version of "
+            "the registry, both also behind models:/"
+        )
+    return Address(found["name"], found["alias"], int(found["number"]) if found["number"] else None)
+
+
+def find_model(root: Path, address: Address) -> StoredModel | None:
+    """The version at an address of the project's registry; None if there is none.
+
+    Raises:
+        TrackingError: the registry cannot be reached, or refuses.
+    """
+    with suppress(sqlite3.Error, UnusualAnswerError, OSError, LookupError, TypeError):
+        if database := find_database(root):
+            return _ask_database(database, address) if database.exists() else None
+        if is_server(uri := resolve_uri(root)):
+            return _ask_server(uri, address)
+    return _ask_client(root, address)
+
+
+def fetch_classifier(root: Path, model: StoredModel) -> Path:
+    """The folder of a model's classifier: where the registry keeps it, or a copy in the project's cache.
+
+    A copy is whole or absent, and belongs to one version of one registry.
+
+    Raises:
+        TrackingError: its files are gone, or cannot be fetched.
+    """
+    place = f"{model.location.rstrip('/')}/artifacts/{MODEL_NAME}"
+    if (local := _find_local(place)) is not None:
+        if not local.is_dir():
+            raise TrackingError(
+                f"the files of {model.name} version {model.number} are gone, or on another machine: {local} "
+                "does not exist; put them back, or name another version (--model)"
+            )
+        return local
+    cache = Paths(root).cache / "models"
+    folder = cache / re.sub(r"[^\w.-]", "_", f"{model.name}-{model.number}-{_shorten(model.location)}")
+    with hold_lock(folder.with_suffix(".lock"), lambda: _log.info("another process fetches %s", model.name)):
+        if not folder.is_dir():
+            _download(root, place, folder)
+    return folder
+
+
+def describe_accuracy(values: Iterable[float]) -> str:
+    """An accuracy, and its interval if it has one, in words."""
+    said = [f"{value:.1%}" for value in values]
+    interval = f" ({said[1]} to {said[2]})" if len(said) == 3 else ""
+    return f"test accuracy {said[0]}{interval}" if said else ""
+
+
+def _shorten(location: str) -> str:
+    import hashlib
+
+    return hashlib.sha256(location.encode()).hexdigest()[:16]
+
+
+def _find_local(place: str) -> Path | None:
+    parts = urlsplit(place)
+    if parts.scheme not in ("", "file") or parts.netloc not in ("", "localhost"):
+        return None
+    return Path(unquote(parts.path) if parts.scheme else place)
+
+
+def _download(root: Path, place: str, folder: Path) -> None:
+    """Bring a folder of artifacts here; `folder` appears whole. The lock beside it is held."""
+    connect(root)
+    from mlflow.artifacts import download_artifacts
+    from mlflow.exceptions import MlflowException
+
+    part = folder.with_suffix(".part")
+    with translate_errors(part):
+        shutil.rmtree(part, ignore_errors=True)  # a killed process left it
+        part.mkdir(parents=True)
+    try:
+        found = Path(download_artifacts(artifact_uri=place, dst_path=str(part)))
+    except (MlflowException, OSError) as error:
+        raise TrackingError(f"{place} cannot be fetched: {one_line(error)}") from None
+    with translate_errors(folder):
+        found.rename(folder)
+        sync_folder(folder.parent)
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _ask_database(database: Path, address: Address) -> StoredModel | None:
+    with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as db:
+        number = address.number
+        if address.alias:
+            aliased = db.execute(_ALIASED, (address.name, address.alias)).fetchone()
+            number = int(aliased[0]) if aliased else None
+        version = (address.name, number)
+        found = db.execute(_VERSION, version).fetchone()
+        if not found:
+            return None
+        aliases = tuple(alias for (alias,) in db.execute(_ALIASES, version).fetchall())
+        row_id = db.execute(_ROW_ID, (*version, RUN_TAG)).fetchone() or ("",)
+        tags, metrics = (dict(db.execute(asked, row_id).fetchall()) for asked in (_TAGS, _METRICS))
+    if not found[1]:
+        raise LookupError("registered from a place that only MLflow can resolve")
+    return _add_results(StoredModel(address.name, int(found[0]), aliases, found[1]), tags, metrics)
+
+
+def _ask_server(uri: str, address: Address) -> StoredModel | None:
+    asked = f"name={quote(address.name, safe='')}"
+    if address.alias:
+        found = ask(uri, f"registered-models/alias?{asked}&alias={quote(address.alias, safe='')}")
+    else:
+        found = ask(uri, f"model-versions/get?{asked}&version={address.number}")
+    version = found["model_version"]
+    number = int(version["version"])
+    where = ask(uri, f"model-versions/get-download-uri?{asked}&version={number}")["artifact_uri"]
+    row_id = _index(version.get("tags", [])).get(RUN_TAG)
+    data = ask(uri, f"runs/get?run_id={row_id}")["run"]["data"] if row_id else {}
+    tags, metrics = _index(data.get("tags", [])), _index(data.get("metrics", []))
+    model = StoredModel(address.name, number, tuple(version.get("aliases", ())), where)
+    return _add_results(model, tags, metrics)
+
+
+def _ask_client(root: Path, address: Address) -> StoredModel | None:
+    """As `_ask_database`, of any registry that MLflow can reach."""
+    client: Any = connect(root)
+    from mlflow.exceptions import MlflowException
+
+    try:
+        if address.alias:
+            version = client.get_model_version_by_alias(address.name, address.alias)
+        else:
+            version = client.get_model_version(address.name, str(address.number))
+        where = client.get_model_version_download_uri(address.name, version.version)
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return None
+        raise TrackingError(
+            f"the registry at {hide_password(resolve_uri(root))} cannot name {address}: {one_line(error)}"
+        ) from None
+    tags, metrics = {}, {}
+    with suppress(MlflowException, LookupError):  # its row was deleted
+        data = client.get_run(version.tags[RUN_TAG]).data
+        tags, metrics = data.tags, data.metrics
+    model = StoredModel(address.name, int(version.version), tuple(version.aliases), where)
+    return _add_results(model, tags, metrics)
+
+
+def _index(pairs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    return {pair["key"]: pair["value"] for pair in pairs}
+
+
+def _add_results(found: StoredModel, tags: Mapping[str, str], metrics: Mapping[str, Any]) -> StoredModel:
+    """A version with what the tags and metrics of its row say of it."""
+    decision = parse_decision(tags) or {}
+    names = (_ACCURACY, f"{_ACCURACY}_low", f"{_ACCURACY}_high")
+    accuracy = tuple(float(metrics[one]) for one in names if one in metrics)
+    return replace(found, verdict=str(decision.get("verdict", "")), accuracy=accuracy)
+
+
+def name_champion(model_name: str) -> Address:
+    """The address of the version that answers by default."""
+    return Address(model_name, alias=CHAMPION)

@@ -1,0 +1,92 @@
+"""Which model answers: the champion, unless another is named; and what the command says of it."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from pipeline.paths import Paths
+from pipeline.tracking import connection, registry, rows
+from pipeline.tracking.packaging import log_model
+from pipeline.tracking.runs import create_run
+from pipeline.yaml_file import read_yaml
+
+Darkroom = Callable[..., tuple[int, str, str]]  # exit code, stdout, stderr
+
+
+@pytest.fixture
+def registered(
+    project: Paths, tracking_root: Path, classifier_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> str:
+    """The name of a champion in a registry that the project uses."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", connection.resolve_uri(tracking_root))
+    values = read_yaml(project.params)
+    values["promote"]["model_name"] = "of-predict"
+    YAML().dump(values, project.params)
+    client = connection.connect(tracking_root)
+    if not registry.find_champion(client, "of-predict"):
+        row = create_run(client, tracking_root, "state", row=True, tags={})
+        model = log_model(client, row.run_id, classifier_folder, md5="of-predict")
+        row.log_metrics({"accuracy": 0.75})
+        decision = {"verdict": "PROMOTE", "model_name": "of-predict", "version": 1, "champion_before": None}
+        rows.record(row, decision, "")
+        registry.register_version(client, "of-predict", model=model, run_id=row.run_id, classes=("a", "b"))
+        registry.crown(client, "of-predict", 1)
+    return "of-predict"
+
+
+def put_last(project: Paths, classifier_folder: Path, **decision: object) -> None:
+    """Leave what a run leaves: its model, its scores and, if there is one, its decision."""
+    shutil.copytree(classifier_folder, project.classifier)
+    os.utime(project.classifier / "model.keras", (10**9, 10**9))
+    for path, values in ((project.metrics("evaluate"), {"accuracy": 0.25}), (project.decision, decision)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(values))
+
+
+REJECTED = {"verdict": "REJECT", "model_name": "of-predict", "version": 2, "reasons": ["too low"]}
+
+
+def test_the_champion_answers_and_not_the_last_model(
+    darkroom: Darkroom, project: Paths, registered: str, classifier_folder: Path
+) -> None:
+    put_last(project, classifier_folder, **REJECTED)
+    title = "model: of-predict version 1 (champion), PROMOTE, test accuracy 75.0%\n"
+    for words in ([], ["--model", "of-predict@champion"], ["--model", "models:/of-predict/1"]):
+        code, said, _ = darkroom("predict", "data/raw/circle", *words)
+        assert code == 0
+        assert said.startswith(title)
+        assert said.endswith("\n10 files: 10 as dark\n")
+
+
+def test_the_last_model_answers_if_asked_with_its_verdict(
+    darkroom: Darkroom, project: Paths, classifier_folder: Path
+) -> None:
+    put_last(project, classifier_folder, **REJECTED)
+    code, said, _ = darkroom("predict", "data/raw/circle", "--last")
+    assert code == 0
+    start = "model of the last run: REJECT of-predict version 2: too low; test accuracy 25.0%"
+    assert said.startswith(start)
+
+
+def test_a_decision_about_an_earlier_model_is_not_shown(
+    darkroom: Darkroom, project: Paths, classifier_folder: Path
+) -> None:
+    put_last(project, classifier_folder, **REJECTED)
+    os.utime(project.classifier / "model.keras", (10**10, 10**10))
+    _, said, _ = darkroom("predict", "data/raw/circle", "--last")
+    assert said.startswith("model of the last run: not compared yet; run `dvc repro`\n")
+
+
+def test_without_a_champion_the_last_model_is_pointed_at(
+    darkroom: Darkroom, project: Paths, classifier_folder: Path
+) -> None:
+    put_last(project, classifier_folder, **REJECTED)
+    code, said, error = darkroom("predict", "data/raw/circle")
+    assert (code, said) == (1, "")
+    assert error.startswith("error: there is no champion of 'digits' in the registry; ")
+    assert "; --last answers with the model of the last run (REJECT of-predict version 2: too low; " in error

@@ -1,0 +1,174 @@
+"""Models in a real registry, found by their address three ways, and their files brought here whole."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pipeline.errors import ModelError, TrackingError
+from pipeline.tracking import connection, registry, rows, stored_models
+from pipeline.tracking.packaging import log_model
+from pipeline.tracking.runs import create_run
+from pipeline.tracking.stored_models import Address, StoredModel, fetch_classifier, find_model, parse_address
+from tests.mlflow_server import run_server
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+DECISION = {"verdict": "PROMOTE", "model_name": "m", "version": 1, "champion_before": None, "reasons": []}
+SCORES = {"accuracy": 0.9, "accuracy_low": 0.8, "accuracy_high": 0.95}
+
+
+def register(client: "MlflowClient", root: Path, folder: Path, name: str) -> registry.Version:
+    """A version with the files of a classifier, crowned by a row that has a decision and scores."""
+    row = create_run(client, root, "state", row=True, tags={})
+    model = log_model(client, row.run_id, folder, md5=name)
+    row.log_metrics(SCORES)
+    rows.record(row, DECISION, "")
+    version = registry.register_version(client, name, model=model, run_id=row.run_id, classes=("a", "b"))
+    registry.crown(client, name, version.number)
+    return version
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        pytest.param("a@b", Address("a", alias="b"), id="alias"),
+        pytest.param("a b.c/12", Address("a b.c", number=12), id="version"),
+        pytest.param("models:/a@b", Address("a", alias="b"), id="alias-as-MLflow-writes-it"),
+        pytest.param("models:/a/3", Address("a", number=3), id="version-as-MLflow-writes-it"),
+    ],
+)
+def test_an_address_names_a_version(text: str, address: Address) -> None:
+    assert parse_address(text) == address
+    assert parse_address(str(address)) == address
+
+
+@pytest.mark.parametrize("text", ["a", "", "a@", "@b", "a/b", "a/1/2", "a@b@c", "runs:/a/1", "../no/folder"])
+def test_what_is_no_address_is_one_line(text: str) -> None:
+    with pytest.raises(
+        ModelError, match="names no model; allowed: the folder of a classifier, or NAME@alias"
+    ):
+        parse_address(text)
+
+
+def test_database_server_and_mlflow_say_the_same(
+    client: "MlflowClient", root: Path, classifier_folder: Path, tmp_path: Path
+) -> None:
+    version = register(client, root, classifier_folder, "three-ways")
+    database = connection.find_database(root)
+    assert database
+    found = find_model(root, Address("three-ways", alias="champion"))
+    assert found
+    assert (found.number, found.aliases, found.verdict) == (version.number, ("champion",), "PROMOTE")
+    assert found.accuracy == (0.9, 0.8, 0.95)
+    assert (fetch_classifier(root, found) / "model.keras").read_bytes() == (
+        classifier_folder / "model.keras"
+    ).read_bytes()
+    with run_server(tmp_path, f"sqlite:///{database}") as (_, uri):
+        for address in (
+            Address("three-ways", alias="champion"),
+            Address("three-ways", number=version.number),
+        ):
+            assert stored_models._ask_database(database, address) == found
+            assert stored_models._ask_client(root, address) == found
+            assert stored_models._ask_server(uri, address) == found
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        pytest.param(Address("nobody", alias="champion"), id="name"),
+        pytest.param(Address("there", alias="other"), id="alias"),
+        pytest.param(Address("there", number=99), id="number"),
+    ],
+)
+def test_what_the_registry_lacks_is_none(
+    address: Address, client: "MlflowClient", root: Path, classifier_folder: Path
+) -> None:
+    if not find_model(root, Address("there", alias="champion")):
+        register(client, root, classifier_folder, "there")
+    assert find_model(root, address) is None
+    assert stored_models._ask_client(root, address) is None
+
+
+def test_without_a_database_there_is_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert find_model(tmp_path, Address("a", alias="champion")) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_is_away_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    with pytest.raises(TrackingError, match=r"MLflow at http://127\.0\.0\.1:9 cannot be used"):
+        find_model(tmp_path, Address("a", alias="champion"))
+
+
+def test_files_that_are_gone_are_named(tmp_path: Path) -> None:
+    model = StoredModel("m", 3, (), (tmp_path / "gone").as_uri())
+    with pytest.raises(
+        TrackingError, match=r"the files of m version 3 are gone, or on another machine: .*gone"
+    ):
+        fetch_classifier(tmp_path, model)
+
+
+@pytest.fixture(scope="module")
+def remote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server that keeps artifacts where only it can reach them."""
+    store = tmp_path_factory.mktemp("remote")
+    artifacts = ("--artifacts-destination", str(store / "artifacts"))
+    with run_server(store, f"sqlite:///{store}/server.db", *artifacts) as (_, uri):
+        yield uri
+
+
+# In a process of its own: which folder, and whether MLflow was imported.
+FETCH = """
+import json, sys
+from pathlib import Path
+from pipeline.tracking.stored_models import fetch_classifier, find_model, parse_address
+root = Path(sys.argv[1])
+folder = fetch_classifier(root, find_model(root, parse_address(sys.argv[2])))
+print(json.dumps([str(folder), "mlflow" in sys.modules]))
+"""
+
+
+def fetch(root: Path, address: str) -> tuple[Path, bool]:
+    command = [sys.executable, "-c", FETCH, str(root), address]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    folder, has_mlflow = json.loads(done.stdout.splitlines()[-1])
+    return Path(folder), has_mlflow
+
+
+def test_a_champion_of_the_project_is_found_without_importing_mlflow(
+    client: "MlflowClient", root: Path, classifier_folder: Path
+) -> None:
+    register(client, root, classifier_folder, "near")
+    folder, has_mlflow = fetch(root, "near@champion")
+    assert not has_mlflow
+    assert (folder / "model.keras").is_file()
+
+
+def test_files_of_a_server_come_once_and_whole(
+    remote: str, classifier_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second time MLflow is not even imported; what a kill left half-fetched is made anew."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", remote)
+    client = connection.connect(tmp_path)
+    register(client, tmp_path, classifier_folder, "far")
+
+    folder, has_mlflow = fetch(tmp_path, "far@champion")
+    assert has_mlflow
+    assert folder.is_relative_to(tmp_path / ".darkroom" / "models")
+    whole = {path.name: path.read_bytes() for path in classifier_folder.iterdir()}
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == whole
+    assert fetch(tmp_path, "far@champion") == (folder, False)
+    folder.with_suffix(".part").mkdir()
+    folder.rename(folder.with_suffix(".part") / "classifier")
+    (folder.with_suffix(".part") / "classifier" / "half").write_bytes(b"of a file")
+    assert fetch(tmp_path, "far@champion") == (folder, True)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == whole
+    assert not folder.with_suffix(".part").exists()
