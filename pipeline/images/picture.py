@@ -10,19 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import ImageError
+from pipeline.images.faults import limit_pixels
 from pipeline.images.fingerprint import GRID_PX, Fingerprint, is_small, shrink, take_fingerprint
+from pipeline.images.flattening import flatten
 from pipeline.images.reading import (
-    SIDEWAYS,
     check_frames,
     check_size,
     count_frames,
     find_orientation,
-    flatten,
-    limit_pixels,
     open_image,
     reduce_decode,
 )
 from pipeline.images.recipe import MAX_PIXELS, Fit, Recipe, Resample
+from pipeline.images.upright import SIDEWAYS, turn_upright
 from pipeline.refusals import Refusal
 
 if TYPE_CHECKING:
@@ -57,10 +57,10 @@ class _Decoded:
     repairs: tuple[str, ...]
 
     def upright(self) -> "Image":
-        return _turn_upright(self.flat, self.orientation)
+        return turn_upright(self.flat, self.orientation)
 
     def fingerprint(self) -> Fingerprint:
-        grid = _turn_upright(shrink(self.flat, self.box), self.orientation)
+        grid = turn_upright(shrink(self.flat, self.box), self.orientation)
         return take_fingerprint(grid, small=self.is_small)
 
 
@@ -141,21 +141,6 @@ def encode_png(picture: NDArray[np.uint8]) -> bytes:
     return stream.getvalue()
 
 
-def _turn_upright(image: "Image", orientation: int | None) -> "Image":
-    from PIL.Image import Transpose
-
-    turns = {
-        2: Transpose.FLIP_LEFT_RIGHT,
-        3: Transpose.ROTATE_180,
-        4: Transpose.FLIP_TOP_BOTTOM,
-        5: Transpose.TRANSPOSE,
-        6: Transpose.ROTATE_270,
-        7: Transpose.TRANSVERSE,
-        8: Transpose.ROTATE_90,
-    }
-    return image.transpose(turns[orientation]) if orientation in turns else image
-
-
 def _pass_through_jpeg(image: "Image", quality: int) -> "Image":
     """An image after one JPEG compression: baseline, 4:2:0 where coloured, libjpeg's standard tables."""
     from PIL import Image
@@ -187,9 +172,10 @@ def _fit(image: "Image", size: tuple[int, int], fit: Fit, resample: Resample) ->
 
 
 def _decode(data: bytes, recipe: Recipe, *, first_frame: bool = False) -> _Decoded:
-    image = open_image(data, recipe.formats, recipe.max_pixels)
+    opened = open_image(data, recipe.formats, recipe.max_pixels)
+    image = opened.image
     check_size(image, recipe.max_pixels, 1)
-    n_frames = count_frames(image)
+    n_frames = count_frames(opened)
     if not first_frame:
         check_frames(image, n_frames)
     orientation, small = find_orientation(image), is_small(image.size)
@@ -198,7 +184,7 @@ def _decode(data: bytes, recipe: Recipe, *, first_frame: bool = False) -> _Decod
     height, width = (max(2 * side, GRID_PX) for side in recipe.image_hw)
     target = (height, width) if (orientation or 1) >= SIDEWAYS else (width, height)
     box = reduce_decode(image, "L" if recipe.channels == 1 else "RGB", target)
-    flat, repairs = flatten(image)
+    flat, repairs = flatten(opened)
     if orientation not in (None, 1):
         repairs.append("exif_rotation")
     if n_frames > 1:

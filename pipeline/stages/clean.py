@@ -38,8 +38,8 @@ from pipeline.errors import DataError, SourceError
 from pipeline.expectations.page import write_docs
 from pipeline.expectations.ready import check_ready, describe_ready
 from pipeline.images.fingerprint import VIEWS
+from pipeline.images.flattening import REPAIRS
 from pipeline.images.picture import Developed, Wanted, develop_item, give_up
-from pipeline.images.reading import REPAIRS
 from pipeline.images.recipe import Recipe
 from pipeline.params import CleanParams, Params
 from pipeline.paths import Paths

@@ -23,12 +23,12 @@ from PIL import Image
 
 from benchmarks.bombs import BOMBS, gif_header, png, png_chunk
 from pipeline.errors import DataError
+from pipeline.images.flattening import REPAIRS
 from pipeline.images.inspection import Inspection, inspect, inspect_item
 from pipeline.images.inspection import give_up as give_up_inspecting
 from pipeline.images.measures import measure_residues
 from pipeline.images.picture import Developed, develop_item
 from pipeline.images.picture import give_up as give_up_developing
-from pipeline.images.reading import REPAIRS
 from pipeline.params import Params, ValidateParams
 from pipeline.paths import Paths
 from pipeline.refusals import REASONS

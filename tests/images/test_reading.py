@@ -16,8 +16,9 @@ from PIL import Image
 
 from benchmarks.bombs import gif_header, png
 from pipeline.errors import ImageError, ParamsError
+from pipeline.images.faults import limit_pixels, translate_faults
 from pipeline.images.picture import make_thumbnail
-from pipeline.images.reading import check_formats, limit_pixels, translate_faults
+from pipeline.images.reading import check_formats
 from pipeline.refusals import REASONS
 from tests.images.scenes import (
     FORMATS,
