@@ -92,19 +92,18 @@ def _list_predictors(kind: Kind) -> Sequence[int]:
 
 def _makes_sense(kind: Kind) -> bool:
     is_single = kind.colour in ("grey", "white", "palette") and kind.alpha is None
-    if kind.planar and is_single:
+    is_byte = kind.bits == 8 and kind.sample == "u"
+    if kind.planar and (is_single or kind.colour == "ycbcr"):
         return False
     if kind.compression == "group 4":
-        return is_single and kind.bits == 1 and kind.colour != "palette" and not kind.tiled
-    if kind.colour == "ycbcr":
-        return kind.bits == 8 and kind.sample == "u" and not kind.planar
-    if kind.compression == "jpeg" and (kind.bits != 8 or kind.colour == "palette" or kind.alpha is not None):
-        return False
-    if kind.colour == "palette":
-        return kind.sample == "u" and kind.bits in (4, 8)
-    if kind.bits in (1, 2, 4) or kind.sample == "i":
+        return kind.colour in ("grey", "white") and is_single and kind.bits == 1 and not kind.tiled
+    if kind.compression == "jpeg":
+        return is_byte and kind.colour != "palette" and kind.alpha is None
+    if kind.colour in ("palette", "ycbcr"):
+        return is_byte or (kind.colour == "palette" and (kind.sample, kind.bits) == ("u", 4))
+    if kind.bits < 8 or kind.sample == "i":
         return is_single
-    return kind.bits > 8 or kind.sample == "u"
+    return kind.bits > 8 or is_byte
 
 
 def make_tiff(kind: Kind) -> tuple[bytes, NDArray[np.uint8]]:

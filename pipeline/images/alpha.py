@@ -11,50 +11,44 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    from PIL import Image
 
 _OPAQUE = 8  # of 255: a picture whose alpha stays below is not seen on any ground
 _STEP = 16  # of 255: differs from the ground by less, and is not seen on it
 _LEAST_SEEN = 0.001  # the share of what is opaque that must be seen
+_SAMPLED_PX = 400  # a side of what is looked at
 
 
-def make_opaque(image: "Image") -> tuple["Image", list[str]]:
+def make_opaque(image: "Image.Image") -> tuple["Image.Image", list[str]]:
     """An image with transparency as RGB, and the repairs that were made."""
+    from PIL import Image
 
     layer = image.convert("RGBA")
     alpha = layer.getchannel("A")
     lowest, highest = alpha.getextrema()
-    colours = layer.convert("RGB")
     if lowest == 255:
-        return colours, []
-    if isinstance(highest, int) and highest < _OPAQUE and _shows_anything(colours):
-        return colours, ["alpha_ignored"]
-    on_white = _compose(colours, alpha, "white")
+        return layer.convert("RGB"), []
+    if isinstance(highest, int) and highest < _OPAQUE:
+        colours = layer.convert("RGB")
+        if _shows_anything(colours):
+            return colours, ["alpha_ignored"]
+    on_white, on_black = (Image.new("RGB", layer.size, ground) for ground in ("white", "black"))
+    on_white.paste(layer, mask=alpha)
     if _is_seen(on_white, alpha, 255):
         return on_white, ["alpha"]
-    on_black = _compose(colours, alpha, "black")
-    if _is_seen(on_black, alpha, 0):
-        return on_black, ["alpha_on_black"]
-    return on_white, ["alpha"]
+    on_black.paste(layer, mask=alpha)
+    return (on_black, ["alpha_on_black"]) if _is_seen(on_black, alpha, 0) else (on_white, ["alpha"])
 
 
-def _compose(colours: "Image", alpha: "Image", ground: str) -> "Image":
-    from PIL import Image
-
-    canvas = Image.new("RGB", colours.size, ground)
-    canvas.paste(colours, mask=alpha)
-    return canvas
-
-
-def _shows_anything(colours: "Image") -> bool:
+def _shows_anything(colours: "Image.Image") -> bool:
     return any(low != high for low, high in colours.getextrema())  # type: ignore[misc]
 
 
-def _is_seen(composed: "Image", alpha: "Image", ground: int) -> bool:
-    """Whether enough of what is opaque differs from the ground."""
-    lowest = [low if ground else 255 - high for low, high in composed.getextrema()]  # type: ignore[misc]
-    if min(lowest) > 255 - _STEP and ground:
-        return False
-    off = np.abs(np.asarray(composed).astype(np.int16) - ground).max(axis=2) >= _STEP
-    n_opaque = int((np.asarray(alpha) >= _OPAQUE).sum())
-    return bool(off.sum() > _LEAST_SEEN * n_opaque)
+def _is_seen(composed: "Image.Image", alpha: "Image.Image", ground: int) -> bool:
+    """Whether enough of what is opaque differs from the ground, in a sample of the pixels."""
+    from PIL import Image
+
+    size = min(composed.width, _SAMPLED_PX), min(composed.height, _SAMPLED_PX)
+    colours, opacity = (np.asarray(one.resize(size, Image.Resampling.NEAREST)) for one in (composed, alpha))
+    n_seen = np.count_nonzero(np.abs(colours.astype(np.int16) - ground).max(axis=2) >= _STEP)
+    return bool(n_seen > _LEAST_SEEN * np.count_nonzero(opacity >= _OPAQUE))

@@ -54,27 +54,27 @@ _MAGIC = (
     (0, b"II\xbc\x01", _Kind("JPEG XR")),
     (0, b"\xd7\xcd\xc6\x9a", _Kind("WMF", _EXPORT)),
     (40, b" EMF", _Kind("EMF", _EXPORT)),
-    (0, b"PK\x03\x04", _Kind("zip archive", "unpack it, or give it as the source", is_image=False)),
-    (0, b"Rar!\x1a\x07", _Kind("RAR archive", "unpack it", is_image=False)),
-    (0, b"7z\xbc\xaf\x27\x1c", _Kind("7z archive", "unpack it", is_image=False)),
-    (0, b"\x1f\x8b", _Kind("gzip file", "unpack it", is_image=False)),
-    (0, b"ID3", _Kind("MP3 recording", "leave it out with data.ignore", is_image=False)),
-    (0, b"\x1aE\xdf\xa3", _Kind("video (Matroska)", "save single frames as pictures", is_image=False)),
-    (8, b"AVI ", _Kind("video (AVI)", "save single frames as pictures", is_image=False)),
-    (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", _Kind("old Office document", _EXPORT, is_image=False)),
+    (0, b"PK\x03\x04", _Kind("a zip archive", "unpack it, or give it as the source", is_image=False)),
+    (0, b"Rar!\x1a\x07", _Kind("a RAR archive", "unpack it", is_image=False)),
+    (0, b"7z\xbc\xaf\x27\x1c", _Kind("a 7z archive", "unpack it", is_image=False)),
+    (0, b"\x1f\x8b", _Kind("a gzip file", "unpack it", is_image=False)),
+    (0, b"ID3", _Kind("an MP3 recording", "leave it out with data.ignore", is_image=False)),
+    (0, b"\x1aE\xdf\xa3", _Kind("a video (Matroska)", "save single frames as pictures", is_image=False)),
+    (8, b"AVI ", _Kind("a video (AVI)", "save single frames as pictures", is_image=False)),
+    (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", _Kind("an old Office document", _EXPORT, is_image=False)),
     (
         0,
         b"\0\0\0\x01Bud1",
-        _Kind("macOS folder record", "leave .DS_Store out with data.ignore", is_image=False),
+        _Kind("a macOS folder record", "leave .DS_Store out with data.ignore", is_image=False),
     ),
-    (0, b"\0\x05\x16\x07", _Kind("macOS sidecar", "leave ._* out with data.ignore", is_image=False)),
+    (0, b"\0\x05\x16\x07", _Kind("a macOS sidecar", "leave ._* out with data.ignore", is_image=False)),
 )
-_LFS = _Kind("Git LFS pointer", "run `git lfs pull` where the pictures come from", is_image=False)
-_ANNEX = _Kind("git-annex pointer", "run `git annex get` where the pictures come from", is_image=False)
-_HTML = _Kind("HTML page", "the download gave a page instead of the picture: get it again", is_image=False)
+_LFS = _Kind("a Git LFS pointer", "run `git lfs pull` where the pictures come from", is_image=False)
+_ANNEX = _Kind("a git-annex pointer", "run `git annex get` where the pictures come from", is_image=False)
+_HTML = _Kind("an HTML page", "the download gave a page instead of the picture: get it again", is_image=False)
 _SVG = _Kind("SVG", "draw it as a PNG, such as with `rsvg-convert`")
-_TEXT = _Kind("text file", "leave it out with data.ignore", is_image=False)
-_ZEROS = _Kind("file of zeros", "its content was lost in copying: get it again", is_image=False)
+_TEXT = _Kind("a text file", "leave it out with data.ignore", is_image=False)
+_ZEROS = _Kind("a file of zeros", "its content was lost in copying: get it again", is_image=False)
 _XML = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml.*?\?>)?\s*(?:<!--.*?-->\s*)*(?:<!DOCTYPE[^>]*>)?\s*", re.DOTALL
 )
@@ -96,14 +96,14 @@ def explain_unidentified(data: bytes, formats: Sequence[str]) -> ImageError:
     if kind and kind.name in formats:
         return ImageError("corrupt", f"it starts as a {kind.name} and cannot be opened")
     if kind and not kind.is_image:
-        return ImageError("not_an_image", f"a {kind.name}; {kind.advice}")
+        return ImageError("not_an_image", f"this is {kind.name}; {kind.advice}")
     kind = kind or _ask_pillow(data, formats)
     if kind:
         return ImageError(
-            "unsupported_format", f"a {kind.name} file; allowed: {', '.join(formats)}; {kind.advice}"
+            "unsupported_format", f"this is {kind.name}; allowed: {', '.join(formats)}; {kind.advice}"
         )
     if _is_text(data[:_HEAD_BYTES]):
-        return ImageError("not_an_image", f"a {_TEXT.name}; {_TEXT.advice}")
+        return ImageError("not_an_image", f"this is {_TEXT.name}; {_TEXT.advice}")
     return ImageError("not_an_image", f"starts with {data[:8].hex(' ')}")
 
 
@@ -130,7 +130,7 @@ def _find_brand(head: bytes) -> _Kind:
     for known, kind in _BRANDS:
         if any(brand in known for brand in brands):
             return kind
-    return _Kind("video (MP4 or QuickTime)", "save single frames as pictures", is_image=False)
+    return _Kind("a video (MP4 or QuickTime)", "save single frames as pictures", is_image=False)
 
 
 def _find_markup(head: bytes) -> _Kind | None:

@@ -25,7 +25,7 @@ class _Chunk(NamedTuple):
 
 def drop_large_texts(data: bytes) -> bytes:
     """The file without the texts and profiles that would be large when unpacked."""
-    if not data.startswith(_SIGNATURE) or not any(kind in data for kind in _TEXTS):
+    if not data.startswith(_SIGNATURE):
         return data
     parts, done, n_bytes = [], 0, 0
     for chunk in _list_chunks(data):

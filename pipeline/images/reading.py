@@ -106,12 +106,22 @@ def _open_tiff(data: bytes, max_pixels: int) -> Opened:
         image = open_header(book.page, layout)
         return Opened(image, data, max_pixels, (book.page, layout), book.n_pages, True, book.repairs)
     try:
-        image = open_page(book.page, layout)
+        image = (_open_first(data) if book.is_first else None) or open_page(book.page, layout)
     except UnidentifiedImageError:
         check_readable(layout)
         what = f"{layout.n_samples} samples of {layout.bits} bits, compression {layout.compression}"
         raise refuse_layout(what) from None
     return Opened(image, data, max_pixels, (book.page, layout), book.n_pages, False, book.repairs)
+
+
+def _open_first(data: bytes) -> "Image | None":
+    """The file as it is, at its first page, without a copy; None if Pillow cannot open it so."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        return Image.open(io.BytesIO(data), formats=["TIFF"])
+    except UnidentifiedImageError:
+        return None
 
 
 def read_stated(opened: Opened) -> Stated:

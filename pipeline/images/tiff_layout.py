@@ -163,8 +163,10 @@ def is_for_pillow(layout: Layout) -> bool:
     """Whether Pillow decodes this layout right; for others its samples are read here."""
     if layout.kind != UNSIGNED or layout.is_planar:
         return False
-    if layout.compression in _BY_PILLOW or layout.photometric in (YCBCR, CIELAB):
+    if layout.compression in _BY_PILLOW:
         return True
+    if layout.compression not in LOSSLESS or layout.photometric in (YCBCR, CIELAB):
+        return layout.compression in LOSSLESS
     is_plain = layout.n_samples == layout.n_colours
     if layout.photometric in (MIN_IS_WHITE, MIN_IS_BLACK):
         return is_plain and layout.bits in (1, 8)

@@ -45,9 +45,9 @@ def decode_page(page: Page, layout: Layout, max_pixels: int) -> tuple["Image", l
         raise
     colours, repairs = _make_colours(values[..., : layout.n_colours], page, layout)
     alpha, is_multiplied = None, False
-    if layout.alpha and layout.n_colours <= layout.alpha[0] < values.shape[2]:
-        place, is_multiplied = layout.alpha
-        alpha, _ = make_eight_bits(values[..., place], Stated(layout.bits))
+    if layout.alpha:
+        is_multiplied = layout.alpha[1]
+        alpha, _ = make_eight_bits(values[..., -1], Stated(layout.bits))
     image = _join(colours, alpha, is_multiplied=is_multiplied)
     return turn_upright(image, page.read_number(ORIENTATION, 1)), repairs
 

@@ -55,7 +55,7 @@ def open_header(page: Page, layout: Layout) -> "Image":
 
 
 def read_samples(page: Page, layout: Layout, max_pixels: int) -> NDArray[Any]:
-    """The samples of a page, [height, width, samples], unsigned, signed or float.
+    """The samples of a page, [height, width, colours and alpha], unsigned, signed or float.
 
     Raises:
         ImageError: they are not all there, or are damaged, or take more than 8 bytes for each of
@@ -66,8 +66,11 @@ def read_samples(page: Page, layout: Layout, max_pixels: int) -> NDArray[Any]:
             "too_many_pixels",
             f"{layout.n_bytes:,} bytes of samples; up to {_MAX_BYTES_PER_PIXEL * max_pixels:,} are allowed",
         )
-    planes = [_read_plane(page, layout, plane) for plane in range(layout.n_planes)]
-    return planes[0] if len(planes) == 1 else np.concatenate(planes, axis=2)
+    used = [*range(layout.n_colours), *([layout.alpha[0]] if layout.alpha else [])]
+    if layout.is_planar:  # what is not used may be empty
+        return np.concatenate([_read_plane(page, layout, plane) for plane in used], axis=2)
+    samples = _read_plane(page, layout, 0)
+    return samples if len(used) == layout.n_samples else samples[..., used]
 
 
 def is_cut(page: Page, layout: Layout) -> bool:

@@ -81,6 +81,7 @@ class Book(NamedTuple):
     page: Page
     n_pages: int
     repairs: tuple[str, ...]
+    is_first: bool  # whether the page is the first of the file
 
 
 def is_tiff(data: bytes) -> bool:
@@ -103,7 +104,8 @@ def read_book(data: bytes) -> Book:
     if not _is_picture(pages[0]):
         whole = whole or [page for page in _read_inner(pages[0]) if _is_picture(page)]
         repairs += ["thumbnail_first"] if whole else []
-    return Book((whole or pages)[0], max(1, len(whole)), tuple(repairs))
+    page = (whole or pages)[0]
+    return Book(page, max(1, len(whole)), tuple(repairs), page is pages[0])
 
 
 class _LostPageError(Exception):
@@ -148,7 +150,10 @@ def _read_page(data: bytes, order: str, is_big: bool, at: int) -> tuple[Page, in
     first, size = (at + 8, 20) if is_big else (at + 2, 12)
     if first + n * size > len(data):
         raise _LostPageError(("truncated", f"its tags reach beyond the end at byte {len(data):,}"))
-    page = Page(data, order, dict(_read_entries(data, order, is_big, range(first, first + n * size, size))))
+    entries: dict[int, Entry] = {}
+    for tag, entry in _read_entries(data, order, is_big, range(first, first + n * size, size)):
+        entries.setdefault(tag, entry)  # of a tag that is there twice the first counts, as in libtiff
+    page = Page(data, order, entries)
     if 256 not in page.entries or 257 not in page.entries:
         raise _LostPageError(("corrupt", f"what is at byte {at:,} has no size"))
     try:
