@@ -20,13 +20,14 @@ class _Kind(NamedTuple):
     is_image: bool = True
 
 
+_CR2 = b"II*\0\x10\0\0\0CR"  # a TIFF whose first page is a preview
 # (offset, bytes, kind): the first that fits. Names in capitals are Pillow's, and may be allowed.
 _MAGIC = (
     (0, b"\xff\xd8\xff", _Kind("JPEG")),
     (0, b"\x89PNG\r\n\x1a\n", _Kind("PNG")),
     (0, b"GIF8", _Kind("GIF")),
     (8, b"WEBP", _Kind("WEBP")),
-    (0, b"II*\0\x10\0\0\0CR", _Kind("camera RAW (Canon CR2)", "develop it to JPEG or TIFF")),
+    (0, _CR2, _Kind("camera RAW (Canon CR2)", "develop it to JPEG or TIFF")),
     (0, b"II*\0", _Kind("TIFF")),
     (0, b"MM\0*", _Kind("TIFF")),
     (0, b"II+\0", _Kind("TIFF")),
@@ -88,6 +89,11 @@ _BRANDS = (
     (_HEIF, _Kind("HEIF", _CONVERT)),
 )
 _HEAD_BYTES = 4096
+
+
+def is_camera_raw(data: bytes) -> bool:
+    """Whether a file is a camera's raw data that would be opened as a TIFF, of its preview."""
+    return data.startswith(_CR2)
 
 
 def explain_unidentified(data: bytes, formats: Sequence[str]) -> ImageError:

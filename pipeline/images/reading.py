@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from pipeline.errors import ImageError, ParamsError
 from pipeline.images.depths import Stated
 from pipeline.images.faults import limit_pixels, refuse_pixels, translate_faults
-from pipeline.images.kinds import explain_unidentified
+from pipeline.images.kinds import explain_unidentified, is_camera_raw
 from pipeline.images.png_chunks import drop_large_texts, read_significant_bits
 from pipeline.images.tiff_layout import (
     Layout,
@@ -86,6 +86,8 @@ def open_image(data: bytes, formats: Sequence[str], max_pixels: int) -> Opened:
     warnings.filterwarnings("ignore", module=r"PIL\.")
     with limit_pixels(max_pixels), translate_faults():
         try:
+            if is_camera_raw(data):
+                raise explain_unidentified(data, formats)
             if "TIFF" in formats and is_tiff(data):
                 return _open_tiff(data, max_pixels)
             shown = drop_large_texts(data) if "PNG" in formats else data

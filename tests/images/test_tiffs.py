@@ -33,7 +33,7 @@ def test_the_matrix_is_large() -> None:
 
 @pytest.mark.parametrize("part", range(5))
 def test_every_valid_tiff_is_read_right(part: int) -> None:
-    """One of thirteen of `python -m benchmarks.tiffs`: every depth, layout, compression, order and predictor."""
+    """One of thirteen of `python -m benchmarks.tiffs`: every depth, layout, compression, predictor."""
     wrong = {}
     for kind in KINDS[part * 13 :: 67]:
         said = judge(*make_tiff(kind))
@@ -193,7 +193,9 @@ def test_orientation_of_deep_pages(orientation: int) -> None:
         pytest.param({339: (3, [6])}, "complex numbers", id="complex"),
         pytest.param({258: (3, [48])}, "numbers of 48 bits", id="48 bits"),
         pytest.param({277: (3, [7]), 258: (3, [8] * 7)}, "7 bands", id="seven bands"),
-        pytest.param({277: (3, [3]), 258: (3, [5, 6, 5]), 262: (3, [2])}, "different bits", id="5, 6, 5 bits"),
+        pytest.param(
+            {277: (3, [3]), 258: (3, [5, 6, 5]), 262: (3, [2])}, "different bits", id="5, 6, 5 bits"
+        ),
         pytest.param({262: (3, [3])}, "a palette of 0 numbers", id="a palette that is not there"),
         pytest.param({317: (3, [34892]), 259: (3, [5]), 258: (3, [16])}, "predictor", id="a predictor"),
     ],
