@@ -13,9 +13,11 @@ The rules, in this order, for all colours of a picture together:
    lies in 0..1, 0..255, 0..1023, 0..4095, 0..16383 or 0..65535 (signed integers: or 0 to
    their largest), and reaches an eighth of it, has that scale.
    Anything else is stretched between its percentiles 0.1 and 99.9.
+4. What 2 and 3 had to guess is guessed once for a collection (`choose_series`): a dark picture of a series is
+   as dark as it was taken.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,6 +27,7 @@ _MAX_SAMPLED = 1 << 20  # values that are looked at to find the scale
 _INTEGER_BITS = (8, 10, 12)
 _WIDE_BITS = (8, 10, 12, 16, 24)  # of integers of 32 bits and more
 _SCALES = (1.0, 255.0, 1023.0, 4095.0, 16383.0, 65535.0)
+_NATURAL = {*_SCALES, *(float((1 << bits) - 1) for bits in (*_WIDE_BITS, 7, 15, 31, 32))}
 _LEAST_SHARE = 1 / 8  # of a scale, which values must reach to have it
 _TAIL = 0.001  # beyond these percentiles a value may be an outlier
 _BLOCK = 1 << 20  # values converted at once
@@ -45,6 +48,14 @@ class Stated(NamedTuple):
     nodata: float | None = None
 
 
+class Guess(NamedTuple):
+    """A scale that values had to say; `kind` is their NumPy type, such as u16 or f32."""
+
+    kind: str
+    black: float
+    white: float
+
+
 class Scale(NamedTuple):
     """The values that become 0 and 255, whether they were guessed, and values that stand for none."""
 
@@ -54,13 +65,61 @@ class Scale(NamedTuple):
     nodata: tuple[float, ...] = ()
 
 
-def make_eight_bits(values: NDArray[Any], stated: Stated) -> tuple[NDArray[np.uint8], list[str]]:
-    """Samples of any type and shape as uint8 of that shape, and the repairs that were made."""
+class EightBits(NamedTuple):
+    """uint8 pixels, the repairs that were made, and the scale if the picture alone had to guess it."""
+
+    pixels: NDArray[np.uint8]
+    repairs: list[str]
+    guess: Guess | None
+
+
+def make_eight_bits(values: NDArray[Any], stated: Stated, series: Sequence[Guess] = ()) -> EightBits:
+    """Samples of any type and shape as uint8 of that shape; a guess gives way to that of the series."""
     scale = find_scale(values, stated)
+    kind = f"{values.dtype.kind}{8 * values.itemsize}"
+    guess = Guess(kind, scale.black, scale.white) if scale.is_guessed else None
+    if guess:
+        _, black, white = _join_series(guess, series)
+        scale = scale._replace(black=black, white=white)
     pixels, has_holes = apply_scale(values, scale)
     is_deep = values.dtype.kind != "u" or stated.bits > 8
     named = (("sixteen_bit", is_deep), ("guessed_scale", scale.is_guessed), ("nodata", has_holes))
-    return pixels, [name for name, is_made in named if is_made]
+    return EightBits(pixels, [name for name, is_made in named if is_made], guess)
+
+
+def choose_series(guesses: Iterable[Guess]) -> tuple[Guess, ...]:
+    """One scale for all pictures of a collection whose scale had to be guessed, for each type of numbers.
+
+    It is the largest full scale that one of them needs; or, where most of them are stretched, from the
+    percentile 5 of their blacks to the percentile 95 of their whites. Who needs no guess keeps its own.
+    """
+    of_kind: dict[str, list[Guess]] = {}
+    for guess in guesses:
+        of_kind.setdefault(guess.kind, []).append(guess)
+    return tuple(_choose_one(kind, found) for kind, found in sorted(of_kind.items()))
+
+
+def _choose_one(kind: str, found: Sequence[Guess]) -> Guess:
+    natural = [guess.white for guess in found if _is_natural(guess)]
+    if 2 * len(natural) >= len(found):
+        return Guess(kind, 0.0, max(natural))
+    others = np.array([guess[1:] for guess in found if not _is_natural(guess)])
+    black, white = (np.percentile(others[:, i], at, method="nearest") for i, at in enumerate((5, 95)))
+    return Guess(kind, float(black), float(white))
+
+
+def _join_series(own: Guess, series: Sequence[Guess]) -> Guess:
+    """The scale of a picture whose own is a guess. One that needs more than its series keeps its own."""
+    for one in (Guess(*one) for one in series if one[0] == own.kind):
+        if not _is_natural(one):
+            return one
+        return one if _is_natural(own) and own.white <= one.white else own
+    return own
+
+
+def _is_natural(guess: Guess) -> bool:
+    """Whether a scale is a full scale from 0, not stretched."""
+    return guess.black == 0 and guess.white in _NATURAL
 
 
 def find_scale(values: NDArray[Any], stated: Stated) -> Scale:

@@ -1,12 +1,13 @@
 """From an opened file to pixels of 8 bits, grey or in colour, with nothing transparent."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from pipeline.errors import ImageError
 from pipeline.images.alpha import make_opaque
-from pipeline.images.depths import make_eight_bits
+from pipeline.images.depths import Guess, make_eight_bits
 from pipeline.images.faults import translate_faults
 from pipeline.images.jpeg_end import check_jpeg_end
 from pipeline.images.reading import Opened, name_format, read_stated
@@ -35,32 +36,43 @@ REPAIRS = (
 )
 
 
-def flatten(opened: Opened) -> tuple["Image", list[str]]:
-    """The image decoded to mode L or RGB with nothing transparent, and the repairs that were made.
+class Flat(NamedTuple):
+    """An image of mode L or RGB, opaque; the repairs that were made; its scale if it had to be guessed."""
+
+    image: "Image"
+    repairs: list[str]
+    guess: Guess | None
+
+
+def flatten(opened: Opened, series: Sequence[Guess] = ()) -> Flat:
+    """The image decoded to mode L or RGB with nothing transparent.
+
+    Args:
+        series: the scales of the collection, for what a file does not say.
 
     Raises:
         ImageError: it cannot be decoded to its end.
     """
-    image, repairs = _decode(opened)
+    image, repairs, guess = _decode(opened, series)
     with translate_faults():
         repairs += [name for name, mode in (("palette", "P"), ("cmyk", "CMYK")) if image.mode == mode]
         if image.has_transparency_data:
             image, named = make_opaque(image)
-            return image, [*opened.repairs, *repairs, *named]
+            return Flat(image, [*opened.repairs, *repairs, *named], guess)
         mode = "L" if image.mode in ("1", "L") else "RGB"
         if image.mode == "LAB":
             image = _convert_lab(image)
         image = image if image.mode == mode else image.convert(mode)
-    return image, [*opened.repairs, *repairs]
+    return Flat(image, [*opened.repairs, *repairs], guess)
 
 
-def _decode(opened: Opened) -> tuple["Image", list[str]]:
-    """The decoded image of 8 bits."""
+def _decode(opened: Opened, series: Sequence[Guess]) -> Flat:
+    """The decoded image of 8 bits, of any mode."""
     from PIL import Image
 
     if opened.tiff and opened.is_apart:
         with translate_faults():
-            return decode_page(*opened.tiff, opened.max_pixels)
+            return Flat(*decode_page(*opened.tiff, opened.max_pixels, series))
     image = opened.image
     try:
         with translate_faults():
@@ -70,9 +82,9 @@ def _decode(opened: Opened) -> tuple["Image", list[str]]:
     if name_format(image) == "JPEG":
         check_jpeg_end(opened.data, image)
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        pixels, repairs = make_eight_bits(np.asarray(image), read_stated(opened))
-        return Image.fromarray(pixels), repairs
-    return image, []
+        pixels, repairs, guess = make_eight_bits(np.asarray(image), read_stated(opened), series)
+        return Flat(Image.fromarray(pixels), repairs, guess)
+    return Flat(image, [], None)
 
 
 def _explain_cut(opened: Opened, error: ImageError) -> ImageError:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _MEASURE_SIDE_PX = 64  # a JPEG is measured at the smallest scale whose sides are still at least this
+_SCALE_FACTS = ("scale_kind", "scale_black", "scale_white")
 _EXTENSIONS = {
     ".jpg": "JPEG",
     ".jpeg": "JPEG",
@@ -95,7 +96,7 @@ def inspect(
             check_frames(opened.image, facts["n_frames"])
             orientation = find_orientation(opened.image)
             reduce_decode(opened.image, "RGB", (_MEASURE_SIDE_PX, _MEASURE_SIDE_PX))
-            flat, repairs = flatten(opened)
+            flat, repairs, guess = flatten(opened)
     except ImageError as error:
         return Inspection(image_id, facts, refusal=error.refusal)
     repaired = {
@@ -105,6 +106,7 @@ def inspect(
         "multi_frame_first": facts["n_frames"] > 1,
     } | dict.fromkeys(repairs, True)
     facts |= {"exif_orientation": orientation} | _measure_small(flat)
+    facts |= zip(_SCALE_FACTS, guess or (None, None, None), strict=True)
     return Inspection(
         image_id,
         facts,

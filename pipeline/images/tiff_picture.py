@@ -1,13 +1,14 @@
 """A TIFF's page as a picture of 8 bits: its samples, as grey, colours, palette or inks."""
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import ImageError
-from pipeline.images.depths import Stated, make_eight_bits
+from pipeline.images.depths import EightBits, Guess, Stated, make_eight_bits
 from pipeline.images.faults import translate_faults
 from pipeline.images.tiff_layout import (
     INDEXED,
@@ -29,8 +30,10 @@ _SMALLEST, _LARGEST, _S_SMALLEST, _S_LARGEST, _GDAL_NODATA = 280, 281, 340, 341,
 _MAX_INDEX_BITS = 16
 
 
-def decode_page(page: Page, layout: Layout, max_pixels: int) -> tuple["Image", list[str]]:
-    """The upright picture of a page, of mode L, LA, RGB, RGBA or CMYK, and the repairs that were made.
+def decode_page(
+    page: Page, layout: Layout, max_pixels: int, series: Sequence[Guess] = ()
+) -> tuple["Image", list[str], Guess | None]:
+    """The upright picture of a page, of mode L, LA, RGB, RGBA or CMYK, repairs, and the scale if guessed.
 
     Raises:
         ImageError: samples are missing or damaged.
@@ -43,26 +46,24 @@ def decode_page(page: Page, layout: Layout, max_pixels: int) -> tuple["Image", l
                 "truncated", f"a strip or tile lies beyond the end: {error.refusal.detail}"
             ) from None
         raise
-    colours, repairs = _make_colours(values[..., : layout.n_colours], page, layout)
+    colours, repairs, guess = _make_colours(values[..., : layout.n_colours], page, layout, series)
     alpha, is_multiplied = None, False
     if layout.alpha:
         is_multiplied = layout.alpha[1]
-        alpha, _ = make_eight_bits(values[..., -1], Stated(layout.bits))
+        alpha = make_eight_bits(values[..., -1], Stated(layout.bits)).pixels
     image = _join(colours, alpha, is_multiplied=is_multiplied)
-    return turn_upright(image, page.read_number(ORIENTATION, 1)), repairs
+    return turn_upright(image, page.read_number(ORIENTATION, 1)), repairs, guess
 
 
-def _make_colours(values: NDArray[Any], page: Page, layout: Layout) -> tuple[NDArray[np.uint8], list[str]]:
+def _make_colours(values: NDArray[Any], page: Page, layout: Layout, series: Sequence[Guess]) -> EightBits:
     """uint8 [height, width, 1, 3 or 4] of the samples of the colours."""
     if layout.photometric == INDEXED:
         return _look_up(values[..., 0], page, layout)
-    pixels, repairs = make_eight_bits(values, _read_stated(page, layout))
-    if layout.photometric == MIN_IS_WHITE:
-        pixels = 255 - pixels
-    return pixels, repairs
+    made = make_eight_bits(values, _read_stated(page, layout), series)
+    return made._replace(pixels=255 - made.pixels) if layout.photometric == MIN_IS_WHITE else made
 
 
-def _look_up(index: NDArray[Any], page: Page, layout: Layout) -> tuple[NDArray[np.uint8], list[str]]:
+def _look_up(index: NDArray[Any], page: Page, layout: Layout) -> EightBits:
     """The colours of a palette, which some scanners write in bytes where 16 bits are meant."""
     n = 1 << layout.bits
     palette = page.read_array(PALETTE, 3 * n if layout.bits <= _MAX_INDEX_BITS else 0)
@@ -70,7 +71,7 @@ def _look_up(index: NDArray[Any], page: Page, layout: Layout) -> tuple[NDArray[n
         raise refuse_layout(f"a palette of {len(palette)} numbers for {layout.bits} bits")
     is_of_bytes = int(palette.max()) <= 255
     colours = (palette if is_of_bytes else palette >> 8).astype(np.uint8).reshape(3, n).T
-    return colours[index], ["palette", "byte_palette"] if is_of_bytes else ["palette"]
+    return EightBits(colours[index], ["palette", "byte_palette"] if is_of_bytes else ["palette"], None)
 
 
 def _read_stated(page: Page, layout: Layout) -> Stated:
