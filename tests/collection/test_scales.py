@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.tiff_files import Kind, write_tiff
 from pipeline.collection.scales import choose_scales
+from pipeline.collection.shards import Shards
 from pipeline.images.depths import Guess, choose_series
 from pipeline.images.picture import develop
 from pipeline.images.recipe import Recipe
@@ -57,7 +59,9 @@ def test_one_scale_for_each_type(guesses: list[Guess], expected: list[tuple[str,
     assert list(choose_series(guesses)) == expected
 
 
-def develop_collection(root: Path, files: dict[str, bytes], params_of: ParamsOf) -> dict[str, np.ndarray]:
+def develop_collection(
+    root: Path, files: dict[str, bytes], params_of: ParamsOf
+) -> dict[str, NDArray[np.uint8]]:
     """The pictures of a collection, 16 x 16, by key."""
     source = root / "in"
     for key, data in files.items():
@@ -70,8 +74,9 @@ def develop_collection(root: Path, files: dict[str, bytes], params_of: ParamsOf)
     found = validate.build_manifest(open_source(source, params.data), params.validate_)
     write_table(found, paths.raw_manifest)
     clean.main(params, paths, Untracked())
-    rows = read_table(paths.clean_manifest, CLEAN_MANIFEST).to_pylist()
-    return {row["key"]: np.load(paths.shards / f"{row['shard']:05d}.npy")[row["row"], ..., 0] for row in rows}
+    kept = read_table(paths.clean_manifest, CLEAN_MANIFEST)
+    pictures = Shards(paths.shards).gather(kept.column("shard").to_numpy(), kept.column("row").to_numpy())
+    return dict(zip(kept.column("key").to_pylist(), pictures[..., 0], strict=True))
 
 
 def test_a_dark_picture_of_a_series_stays_dark(
@@ -86,7 +91,9 @@ def test_a_dark_picture_of_a_series_stays_dark(
         "b/stated.tif": write_tiff(DEEP, dark << 2, more={281: (3, [1023])}),
         "b/plain.png": encode(Image.fromarray(LUMA[..., 0].astype(np.uint8)[::-1])),
     }
-    files |= {f"{label}/{i}.png": encode(draw_noise(seed=100 * ord(label) + i)) for label in "ab" for i in range(5)}
+    files |= {
+        f"{label}/{i}.png": encode(draw_noise(seed=100 * ord(label) + i)) for label in "ab" for i in range(5)
+    }
     with caplog.at_level(logging.WARNING):
         pictures = develop_collection(tmp_path, files, params_of)
     assert "3 pictures hold numbers of type u16" in caplog.text
