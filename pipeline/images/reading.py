@@ -24,7 +24,7 @@ from pipeline.images.tiff_layout import (
     read_layout,
     refuse_layout,
 )
-from pipeline.images.tiff_samples import open_header, open_page
+from pipeline.images.tiff_samples import needs_packing, open_header, open_page
 from pipeline.images.tiff_tags import Page, is_tiff, read_book
 
 if TYPE_CHECKING:
@@ -108,7 +108,9 @@ def _open_tiff(data: bytes, max_pixels: int) -> Opened:
         image = open_header(book.page, layout)
         return Opened(image, data, max_pixels, (book.page, layout), book.n_pages, True, book.repairs)
     try:
-        image = (_open_first(data) if book.is_first else None) or open_page(book.page, layout)
+        image = (_open_first(data) if book.is_first and not needs_packing(layout) else None) or open_page(
+            book.page, layout
+        )
     except UnidentifiedImageError:
         check_readable(layout)
         what = f"{layout.n_samples} samples of {layout.bits} bits, compression {layout.compression}"

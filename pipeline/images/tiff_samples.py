@@ -5,7 +5,9 @@ a byte, which it decodes within the size that the header states. What the bytes 
 """
 
 import io
+import itertools
 import struct
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -41,8 +43,21 @@ def open_page(page: Page, layout: Layout) -> "Image":
     if tags.COMPRESSION not in kept:
         kept[tags.COMPRESSION] = (3, [RAW])
     kept[tags.PHOTOMETRIC] = (3, [layout.photometric])
-    kept |= _list_places(page, layout, range(layout.n_chunks * layout.n_planes))
-    return _open(page.data, kept)
+    places = _list_places(page, layout, range(layout.n_chunks * layout.n_planes))
+    if needs_packing(layout):
+        (_, at), (_, length) = (places[tag] for tag in _name_places(layout))
+        chunks = [zlib.compress(page.data[a : a + n], 0) for a, n in zip(at, length, strict=True)]
+        lengths = [len(chunk) for chunk in chunks]
+        packed = (list(itertools.accumulate(lengths[:-1], initial=8)), lengths)
+        places = {tag: (_LONG, new) for tag, new in zip(_name_places(layout), packed, strict=True)}
+        kept[tags.COMPRESSION] = (3, [tags.DEFLATE])
+        return _open(b"".join([bytes(8), *chunks]), kept | places)
+    return _open(page.data, kept | places)
+
+
+def needs_packing(layout: Layout) -> bool:
+    """Whether a page must be packed for Pillow: it reads YCbCr with fewer colour samples by libtiff only."""
+    return layout.compression == RAW and layout.photometric == tags.YCBCR
 
 
 def open_header(page: Page, layout: Layout) -> "Image":

@@ -2,11 +2,13 @@
 
 import struct
 import time
+import zlib
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from benchmarks.hostile_files import many_ifds, many_strips
 from benchmarks.tiff_files import HEIGHT, WIDTH, Kind, draw_view, join_tiff, list_kinds, make_tiff, write_tiff
@@ -123,6 +125,24 @@ def test_a_palette_of_bytes(factor: int) -> None:
     luma = LUMA[..., 0].astype(int)
     assert differ(data, np.dstack([luma, 255 - luma, luma // 2])) < 1
     assert inspect_bytes(data).repairs == (("palette", "byte_palette") if factor == 1 else ("palette",))
+
+
+@pytest.mark.parametrize("compression", [1, 8])
+def test_fewer_samples_of_colour_than_of_luma(compression: int) -> None:
+    """YCbCr 4:2:0 as scanners write it, in units of four luma, one Cb and one Cr."""
+    y, cb, cr = (np.asarray(band) for band in Image.fromarray(draw_view(64, 48)).convert("YCbCr").split())
+    cb, cr = cb[::2, ::2], cr[::2, ::2]
+    units = np.stack([y[::2, ::2], y[::2, 1::2], y[1::2, ::2], y[1::2, 1::2], cb, cr], axis=-1)
+    strips = [units[top : top + 8].tobytes() for top in range(0, 24, 8)]
+    strips = [zlib.compress(strip) for strip in strips] if compression == 8 else strips
+    at = [16, 16 + len(strips[0]), 16 + len(strips[0]) + len(strips[1])]
+    tags: dict[int, Any] = {256: (3, [64]), 257: (3, [48]), 258: (3, [8] * 3), 259: (3, [compression])}
+    tags |= {262: (3, [6]), 273: (4, at), 277: (3, [3]), 278: (3, [16]), 279: (4, [*map(len, strips)])}
+    data = join_tiff(b"".join(strips), [tags | {530: (3, [2, 2])}])
+    bands = [Image.fromarray(np.kron(band, np.ones((2, 2), np.uint8))) for band in (cb, cr)]
+    shown = np.asarray(Image.merge("YCbCr", [Image.fromarray(y), *bands]).convert("RGB"))
+    assert np.abs(develop_bytes(data, image_hw=(48, 64)).astype(float) - shown).mean() < 1.5
+    assert inspect_bytes(data).reason == ""
 
 
 def make_page(luma: NDArray[Any], at: int, subfile: int | None = None) -> dict[int, Any]:
