@@ -30,6 +30,7 @@ _SCALES = (1.0, 255.0, 1023.0, 4095.0, 16383.0, 65535.0)
 _NATURAL = {*_SCALES, *(float((1 << bits) - 1) for bits in (*_WIDE_BITS, 7, 15, 31, 32))}
 _LEAST_SHARE = 1 / 8  # of a scale, which values must reach to have it
 _TAIL = 0.001  # beyond these percentiles a value may be an outlier
+_MOST = 1e300  # of a float: differences of larger ones would overflow
 _BLOCK = 1 << 20  # values converted at once
 
 
@@ -189,6 +190,7 @@ def _find_float_scale(sampled: NDArray[np.float64], stated: Stated, scales: Sequ
         nodata += lone
     if not len(known):
         return Scale(0, 1, nodata=nodata)
+    known = np.clip(known, -_MOST, _MOST)
     tail = int(len(known) * _TAIL)
     low, high = known[tail], known[len(known) - 1 - tail]
     span = high - low
