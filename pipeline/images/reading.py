@@ -18,6 +18,7 @@ from pipeline.images.kinds import explain_unidentified, is_camera_raw
 from pipeline.images.png_chunks import drop_large_texts, read_significant_bits
 from pipeline.images.tiff_layout import (
     Layout,
+    check_chunks,
     check_readable,
     is_for_pillow,
     name_mode,
@@ -103,6 +104,7 @@ def _open_tiff(data: bytes, max_pixels: int) -> Opened:
     layout = read_layout(book.page)
     if layout.width * layout.height > max_pixels:
         raise refuse_pixels(layout.width * layout.height, max_pixels)
+    check_chunks(layout)
     if not is_for_pillow(layout):
         check_readable(layout)
         image = open_header(book.page, layout)

@@ -37,6 +37,7 @@ _PHOTOMETRICS = {
 }  # fmt: skip
 _RAW_DATA = (32803, 34892)
 _COLOURS = {MIN_IS_WHITE: 1, MIN_IS_BLACK: 1, RGB: 3, INDEXED: 1, CMYK: 4, YCBCR: 3, CIELAB: 3}
+_MAX_CHUNKS = 1 << 17  # strips of one row each of 131,072 rows
 ASSOCIATED, UNASSOCIATED, OF_COREL_DRAW = 1, 2, 999  # kinds of alpha among extra samples
 
 
@@ -179,6 +180,13 @@ def name_mode(layout: Layout) -> str:
     colours = {RGB: "RGB", CMYK: "CMYK", INDEXED: "P"}.get(layout.photometric, "L")
     name = f"{colours}{'A' if layout.alpha else ''}"
     return name if (layout.kind, layout.bits) == (UNSIGNED, 8) else f"{name};{kind}{layout.bits}"
+
+
+def check_chunks(layout: Layout) -> None:
+    """Raise ImageError (unsupported_format) for so many strips or tiles that listing them takes long."""
+    n = layout.n_chunks * layout.n_planes
+    if n > _MAX_CHUNKS:
+        raise refuse_layout(f"{n:,} strips or tiles; up to {_MAX_CHUNKS:,} are read")
 
 
 def check_readable(layout: Layout) -> None:

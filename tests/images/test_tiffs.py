@@ -216,6 +216,7 @@ def test_orientation_of_deep_pages(orientation: int) -> None:
         pytest.param(
             {277: (3, [3]), 258: (3, [5, 6, 5]), 262: (3, [2])}, "different bits", id="5, 6, 5 bits"
         ),
+        pytest.param({256: (3, [1]), 278: (3, [1]), 257: (4, [200_000])}, "200,000 strips", id="many strips"),
         pytest.param({262: (3, [3])}, "a palette of 0 numbers", id="a palette that is not there"),
         pytest.param({317: (3, [34892]), 259: (3, [5]), 258: (3, [16])}, "predictor", id="a predictor"),
     ],
@@ -266,11 +267,12 @@ def test_damaged_tiffs(data: bytes, reason: str) -> None:
     [
         pytest.param(many_ifds(300_000, circular=False), 1000, id="300,000 pages"),
         pytest.param(many_ifds(2, circular=True), 2, id="two in a circle"),
-        pytest.param(many_strips(500_000), 1, id="500,000 strips"),
+        pytest.param(many_strips(100_000), 1, id="100,000 strips"),
+        pytest.param(many_strips(500_000), None, id="500,000 strips"),
         pytest.param(join_tiff(BODY, [PAGE | {258: (3, [16] * 60_000)}]), 1, id="60,000 numbers of bits"),
     ],
 )
-def test_hostile_tiffs_take_no_time(data: bytes, n_frames: int) -> None:
+def test_hostile_tiffs_take_no_time(data: bytes, n_frames: int | None) -> None:
     start = time.process_time()
     assert inspect_bytes(data, formats=FORMATS, min_side_px=1).n_frames == n_frames
     assert time.process_time() - start < 3
