@@ -44,6 +44,7 @@ ui: install ## the MLflow UI on 127.0.0.1
 bench-data: .bench/bin/python ## the figures of validate, clean and split, beside other tools; about 20 minutes
 	python -m benchmarks.looking
 	python -m benchmarks.bombs
+	python -m benchmarks.tiffs
 	python -m benchmarks.memory
 	python -m benchmarks.near_duplicates
 	python -m benchmarks.copies

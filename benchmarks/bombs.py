@@ -99,9 +99,9 @@ BOMBS = {
     "GIF with a frame larger than its screen": (gif_header(8, 8, 65_535), "too_many_pixels"),
     "BMP": (bmp_header(HUGE, HUGE), "too_many_pixels"),
     "BMP from the top": (bmp_header(HUGE, -HUGE), "too_many_pixels"),
-    "PNG, 50 MiB of zTXt": (png(8, 8, png_chunk(b"zTXt", b"k\0\0" + ZEROS)), "corrupt"),
-    "PNG, 50 MiB of iTXt": (png(8, 8, png_chunk(b"iTXt", b"k\0\1\0\0\0" + ZEROS)), "corrupt"),
-    "PNG, 50 MiB of iCCP": (png(8, 8, png_chunk(b"iCCP", b"k\0\0" + ZEROS)), "corrupt"),
+    "PNG, 50 MiB of zTXt": (png(8, 8, png_chunk(b"zTXt", b"k\0\0" + ZEROS)), "low_information"),
+    "PNG, 50 MiB of iTXt": (png(8, 8, png_chunk(b"iTXt", b"k\0\1\0\0\0" + ZEROS)), "low_information"),
+    "PNG, 50 MiB of iCCP": (png(8, 8, png_chunk(b"iCCP", b"k\0\0" + ZEROS)), "low_information"),
     "TIFF, a comment of 4 GB": (tiff_header(8, 8, (270, 2, 0xFFFFFFF0, 300)), ""),
 }
 

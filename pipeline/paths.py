@@ -127,6 +127,11 @@ class Paths:
         return self.stage("clean") / "docs"
 
     @property
+    def scales(self) -> Path:
+        """The scales of deep pictures whose files do not say them, as JSON; written by clean."""
+        return self.stage("clean") / "scales.json"
+
+    @property
     def shards(self) -> Path:
         """The pixels of the kept pictures, uint8 .npy files; written by clean."""
         return self.stage("clean") / "shards"

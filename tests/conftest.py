@@ -114,6 +114,7 @@ def develop() -> Develop:
         write_table(build_table(rows, CLEAN_MANIFEST, sort_by="id"), paths.clean_manifest)
         write_table(build_table(rows, SPLIT, sort_by="id"), paths.split)
         paths.classes.write_text(json.dumps(names), encoding="utf-8")
+        paths.scales.write_text("[]", encoding="utf-8")
         return paths
 
     return develop

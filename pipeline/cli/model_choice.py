@@ -48,10 +48,7 @@ def choose_model(paths: Paths, *, model: str | None, is_last: bool) -> Choice:
 
 
 def _choose_registered(paths: Paths, model: str | None) -> Choice:
-    if model is None:
-        address = name_champion(_find_name(paths))
-    else:
-        address = parse_address(model)
+    address = name_champion(_find_name(paths)) if model is None else parse_address(model)
     found = find_model(paths.root, address)
     if found is None:
         raise ModelError(_explain_missing(paths, address, is_default=model is None))

@@ -107,6 +107,10 @@ FACTS = (
         of_file=True, of_picture=True,
     ),
     Fact("local_contrast", "float32"),
+    # The scale of a deep picture whose file does not say it; null for all others (`images/depths.py`).
+    Fact("scale_kind", "string"),
+    Fact("scale_black", "float64"),
+    Fact("scale_white", "float64"),
     Fact(
         "blockiness", "", "8 x 8 grid", "shows an 8 x 8 grid above {}", "shows an 8 x 8 grid below {}",
         of_picture=True,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import ImageError
-from pipeline.images.reading import translate_faults
+from pipeline.images.faults import translate_faults
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -9,27 +9,28 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.errors import ImageError
+from pipeline.images.faults import limit_pixels
+from pipeline.images.flattening import REPAIRS, flatten
 from pipeline.images.header import read_header_facts
 from pipeline.images.measures import measure
 from pipeline.images.reading import (
-    REPAIRS,
-    SIDEWAYS,
+    Opened,
     check_frames,
     check_size,
     count_frames,
     find_orientation,
-    flatten,
-    limit_pixels,
     name_format,
     open_image,
     reduce_decode,
 )
+from pipeline.images.upright import SIDEWAYS
 from pipeline.refusals import Refusal
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 _MEASURE_SIDE_PX = 64  # a JPEG is measured at the smallest scale whose sides are still at least this
+_SCALE_FACTS = ("scale_kind", "scale_black", "scale_white")
 _EXTENSIONS = {
     ".jpg": "JPEG",
     ".jpeg": "JPEG",
@@ -88,14 +89,14 @@ def inspect(
     facts: dict[str, Any] = {"n_bytes": len(data)}
     try:
         with limit_pixels(max_pixels):
-            image = open_image(data, formats, max_pixels)
-            facts |= _read_header(image)
-            check_size(image, max_pixels, min_side_px)
-            facts["n_frames"] = count_frames(image)
-            check_frames(image, facts["n_frames"])
-            orientation = find_orientation(image)
-            reduce_decode(image, "RGB", (_MEASURE_SIDE_PX, _MEASURE_SIDE_PX))
-            flat, repairs = flatten(image)
+            opened = open_image(data, formats, max_pixels)
+            facts |= _read_header(opened)
+            check_size(opened.image, max_pixels, min_side_px)
+            facts["n_frames"] = count_frames(opened)
+            check_frames(opened.image, facts["n_frames"])
+            orientation = find_orientation(opened.image)
+            reduce_decode(opened.image, "RGB", (_MEASURE_SIDE_PX, _MEASURE_SIDE_PX))
+            flat, repairs, guess = flatten(opened)
     except ImageError as error:
         return Inspection(image_id, facts, refusal=error.refusal)
     repaired = {
@@ -105,6 +106,7 @@ def inspect(
         "multi_frame_first": facts["n_frames"] > 1,
     } | dict.fromkeys(repairs, True)
     facts |= {"exif_orientation": orientation} | _measure_small(flat)
+    facts |= zip(_SCALE_FACTS, guess or (None, None, None), strict=True)
     return Inspection(
         image_id,
         facts,
@@ -131,11 +133,12 @@ def _refuse_blank(local_contrast: float, lowest: float) -> Refusal | None:
     return Refusal("low_information", f"a local contrast of {local_contrast:.3f}: one colour, or nearly")
 
 
-def _read_header(image: "Image") -> dict[str, Any]:
+def _read_header(opened: Opened) -> dict[str, Any]:
+    image = opened.image
     width, height = image.size
     if image.format == "TIFF" and (find_orientation(image) or 1) >= SIDEWAYS:
         width, height = height, width  # Pillow gives a TIFF's size as it will be after rotation
-    size = {"format": name_format(image), "width": width, "height": height, "mode": image.mode}
+    size = {"format": name_format(image), "width": width, "height": height, "mode": opened.mode}
     return size | read_header_facts(image)
 
 

@@ -10,19 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import ImageError
+from pipeline.images.depths import Guess
+from pipeline.images.faults import limit_pixels
 from pipeline.images.fingerprint import GRID_PX, Fingerprint, is_small, shrink, take_fingerprint
+from pipeline.images.flattening import flatten
 from pipeline.images.reading import (
-    SIDEWAYS,
     check_frames,
     check_size,
     count_frames,
     find_orientation,
-    flatten,
-    limit_pixels,
     open_image,
     reduce_decode,
 )
-from pipeline.images.recipe import MAX_PIXELS, Fit, Recipe, Resample
+from pipeline.images.recipe import MAX_PIXELS, Fit, Recipe, Resample, Scales
+from pipeline.images.upright import SIDEWAYS, turn_upright
 from pipeline.refusals import Refusal
 
 if TYPE_CHECKING:
@@ -57,10 +58,10 @@ class _Decoded:
     repairs: tuple[str, ...]
 
     def upright(self) -> "Image":
-        return _turn_upright(self.flat, self.orientation)
+        return turn_upright(self.flat, self.orientation)
 
     def fingerprint(self) -> Fingerprint:
-        grid = _turn_upright(shrink(self.flat, self.box), self.orientation)
+        grid = turn_upright(shrink(self.flat, self.box), self.orientation)
         return take_fingerprint(grid, small=self.is_small)
 
 
@@ -91,7 +92,11 @@ def develop_item(item: tuple[bytes, Wanted], *, recipe: Recipe, first_frame: boo
     try:
         if wanted == "thumbnail":
             thumbnail = make_thumbnail(
-                data, side_px=THUMBNAIL_PX, formats=recipe.formats, max_pixels=recipe.max_pixels
+                data,
+                side_px=THUMBNAIL_PX,
+                formats=recipe.formats,
+                max_pixels=recipe.max_pixels,
+                scales=recipe.scales,
             )
             return Developed(image_id, thumbnail)
         with limit_pixels(recipe.max_pixels):
@@ -108,7 +113,12 @@ def give_up(item: tuple[bytes, Wanted], why: str) -> Developed:
 
 
 def make_thumbnail(
-    data: bytes, *, side_px: int, formats: Sequence[str], max_pixels: int = MAX_PIXELS
+    data: bytes,
+    *,
+    side_px: int,
+    formats: Sequence[str],
+    max_pixels: int = MAX_PIXELS,
+    scales: Scales = (),
 ) -> NDArray[np.uint8]:
     """A picture as people look at it: whole, in colour, in its own proportions on a grey square.
 
@@ -121,7 +131,7 @@ def make_thumbnail(
     from PIL import Image
 
     inner = side_px - 2 * _FRAME_PX
-    whole = Recipe((inner, inner), 3, "stretch", "bicubic", 0, tuple(formats), max_pixels)
+    whole = Recipe((inner, inner), 3, "stretch", "bicubic", 0, tuple(formats), max_pixels, scales)
     square = Image.new("RGB", (side_px, side_px), _GREY)
     with limit_pixels(max_pixels):
         upright = _decode(data, whole, first_frame=True).upright().convert("RGB")
@@ -139,21 +149,6 @@ def encode_png(picture: NDArray[np.uint8]) -> bytes:
     stream = io.BytesIO()
     Image.fromarray(picture[..., 0] if picture.shape[2:] == (1,) else picture).save(stream, "PNG")
     return stream.getvalue()
-
-
-def _turn_upright(image: "Image", orientation: int | None) -> "Image":
-    from PIL.Image import Transpose
-
-    turns = {
-        2: Transpose.FLIP_LEFT_RIGHT,
-        3: Transpose.ROTATE_180,
-        4: Transpose.FLIP_TOP_BOTTOM,
-        5: Transpose.TRANSPOSE,
-        6: Transpose.ROTATE_270,
-        7: Transpose.TRANSVERSE,
-        8: Transpose.ROTATE_90,
-    }
-    return image.transpose(turns[orientation]) if orientation in turns else image
 
 
 def _pass_through_jpeg(image: "Image", quality: int) -> "Image":
@@ -187,9 +182,10 @@ def _fit(image: "Image", size: tuple[int, int], fit: Fit, resample: Resample) ->
 
 
 def _decode(data: bytes, recipe: Recipe, *, first_frame: bool = False) -> _Decoded:
-    image = open_image(data, recipe.formats, recipe.max_pixels)
+    opened = open_image(data, recipe.formats, recipe.max_pixels)
+    image = opened.image
     check_size(image, recipe.max_pixels, 1)
-    n_frames = count_frames(image)
+    n_frames = count_frames(opened)
     if not first_frame:
         check_frames(image, n_frames)
     orientation, small = find_orientation(image), is_small(image.size)
@@ -198,7 +194,7 @@ def _decode(data: bytes, recipe: Recipe, *, first_frame: bool = False) -> _Decod
     height, width = (max(2 * side, GRID_PX) for side in recipe.image_hw)
     target = (height, width) if (orientation or 1) >= SIDEWAYS else (width, height)
     box = reduce_decode(image, "L" if recipe.channels == 1 else "RGB", target)
-    flat, repairs = flatten(image)
+    flat, repairs, _ = flatten(opened, [Guess(*scale) for scale in recipe.scales])
     if orientation not in (None, 1):
         repairs.append("exif_rotation")
     if n_frames > 1:

@@ -1,5 +1,6 @@
 """How an image file becomes a picture of the collection: one value, from params.yaml to the served model."""
 
+import math
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
@@ -8,6 +9,7 @@ if TYPE_CHECKING:  # workers hold no more than they need: pydantic is 13 MB
 
 Fit = Literal["stretch", "pad", "crop"]
 Resample = Literal["bilinear", "bicubic", "lanczos"]
+Scales = tuple[tuple[str, float, float], ...]  # for each type of numbers, such as u16: black, white
 
 MAX_PIXELS = 200_000_000  # for callers without params; a stage passes validate.max_pixels
 
@@ -23,6 +25,7 @@ class Recipe:
         equalise: 1 to 100: once through JPEG at this quality; 0: not.
         formats: the decoders that may be used, by Pillow's names.
         max_pixels: width x height above this is refused from the header.
+        scales: of the collection, for deep pictures whose files do not say what is white.
     """
 
     image_hw: tuple[int, int]
@@ -32,10 +35,13 @@ class Recipe:
     equalise: int
     formats: tuple[str, ...]
     max_pixels: int = MAX_PIXELS
+    scales: Scales = ()
 
     @classmethod
-    def from_params(cls, section: "CleanParams", *, formats: tuple[str, ...], max_pixels: int) -> Self:
-        """The recipe of `clean`, with the decoders and the number of pixels that are allowed."""
+    def from_params(
+        cls, section: "CleanParams", *, formats: tuple[str, ...], max_pixels: int, scales: Scales = ()
+    ) -> Self:
+        """The recipe of `clean`, with the decoders, the number of pixels and the collection's scales."""
         return cls(
             section.image_hw,
             section.channels,
@@ -44,6 +50,7 @@ class Recipe:
             section.equalise,
             formats,
             max_pixels,
+            scales,
         )
 
     @classmethod
@@ -56,8 +63,7 @@ class Recipe:
         """
         if wrong := values.keys() ^ {field.name for field in fields(cls)}:
             raise TypeError(f"the recipe lacks or has too much: {', '.join(sorted(wrong))}")
-        frozen: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-        recipe = cls(**frozen)
+        recipe = cls(**{name: _freeze(value) for name, value in values.items()})
         if bad := [name for name, is_right in recipe._check_values().items() if not is_right]:
             raise ValueError(f"in the recipe these are not allowed: {', '.join(bad)}")
         return recipe
@@ -73,12 +79,26 @@ class Recipe:
             "equalise": _is_within(self.equalise, 0, 100),
             "formats": isinstance(self.formats, tuple) and all(isinstance(x, str) for x in self.formats),
             "max_pixels": _is_within(self.max_pixels, 1, 1_000_000_000),
+            "scales": isinstance(self.scales, tuple) and all(map(_is_scale, self.scales)),
         }
 
     @property
     def picture_shape(self) -> tuple[int, int, int]:
         """Height, width, channels."""
         return (*self.image_hw, self.channels)
+
+
+def _freeze(value: Any) -> Any:
+    """Lists as tuples, also inside of lists."""
+    return tuple(map(_freeze, value)) if isinstance(value, list | tuple) else value
+
+
+def _is_scale(scale: object) -> bool:
+    if not isinstance(scale, tuple) or len(scale) != 3:
+        return False
+    kind, black, white = scale
+    numbers = isinstance(black, int | float) and isinstance(white, int | float)
+    return isinstance(kind, str) and numbers and math.isfinite(white - black) and black < white
 
 
 def _is_within(value: object, low: int, high: int) -> bool:

@@ -6,6 +6,7 @@ Writes  data/clean/manifest.parquet (one row per kept picture, sorted by key), s
         uint8), quarantine.parquet (one row per file that is not kept, sorted by key), pairs.parquet (one
         row per link between near-duplicates, sorted by ids), figures/ (pairs.png: the least similar of
         them; a contact sheet of every class, class_<name>.png, and of the quarantine, quarantine.png),
+        scales.json (what is black and white in deep pictures whose files do not say it),
         expectations.json and docs/ (the result of the suite `ready`: open index.html)
 Run     python -m pipeline.stages.clean
 Cost    one decode and resize per file in DARKROOM_WORKERS processes; memory does not grow with their
@@ -33,13 +34,14 @@ from pipeline.collection.file_plan import File, find_unused, plan_files
 from pipeline.collection.fingerprints import Fingerprints
 from pipeline.collection.near_duplicates import link_near
 from pipeline.collection.overrides import Override, read_overrides
+from pipeline.collection.scales import choose_scales, write_scales
 from pipeline.collection.shards import ShardWriter, count_rows_per_shard
 from pipeline.errors import DataError, SourceError
 from pipeline.expectations.page import write_docs
 from pipeline.expectations.ready import check_ready, describe_ready
 from pipeline.images.fingerprint import VIEWS
+from pipeline.images.flattening import REPAIRS
 from pipeline.images.picture import Developed, Wanted, develop_item, give_up
-from pipeline.images.reading import REPAIRS
 from pipeline.images.recipe import Recipe
 from pipeline.params import CleanParams, Params
 from pipeline.paths import Paths
@@ -116,6 +118,7 @@ def plan_work(params: Params, manifest: pa.Table, files: Mapping[str, File]) -> 
         params.clean,
         formats=tuple(sorted(formats)),
         max_pixels=max((width * height for _, width, height, _ in rows), default=1),
+        scales=choose_scales(manifest, {key for key, file in files.items() if file.at >= 0}),
     )
     # An animation is kept only where a person restored it; validate refuses all others.
     first_frame = any(files[key].is_restored and (n or 1) > 1 for key, _, _, n in rows)
@@ -133,6 +136,7 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     idle = find_unused(files, overrides)
     _warn_if_unused(idle, overrides)
     work = plan_work(params, manifest, files)
+    write_scales(work.recipe.scales, paths.scales)
     manifest = manifest.select(_OF_READY)
     files, kept, pairs, thumbnails = _make_pictures(files, source, work, params.clean, paths)
     gone = [file for file in files.values() if file.refusal]

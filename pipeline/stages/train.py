@@ -1,6 +1,6 @@
 """train: the weights, chosen on validation pictures only.
 
-Reads   data/clean/manifest.parquet and shards/, data/split/split.parquet and classes.json,
+Reads   data/clean/manifest.parquet, shards/ and scales.json, data/split/split.parquet and classes.json,
         data/augment/policy.json and extra/; checkpoints and features of an earlier run, in .darkroom/.
 Writes  data/train/classifier/ (model.keras, classifier.json), history.csv (one row per epoch);
         live metrics `curve/...` and the packaged model in MLflow;
@@ -15,7 +15,7 @@ from pipeline.backend.device import set_up_device
 from pipeline.backend.precision import BITS
 from pipeline.images.recipe import Recipe
 from pipeline.params import Params
-from pipeline.paths import Paths
+from pipeline.paths import Paths, read_json
 from pipeline.runner import Metrics, run_stage
 from pipeline.serving.settings import Settings, save_classifier
 from pipeline.tracking.lineage import Lineage, compute_md5
@@ -48,7 +48,10 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     )
     # dvc.yaml names each of these knobs, so a threshold of clean that changes no pixel retrains nothing.
     recipe = Recipe.from_params(
-        params.clean, formats=params.validate_.formats, max_pixels=params.validate_.max_pixels
+        params.clean,
+        formats=params.validate_.formats,
+        max_pixels=params.validate_.max_pixels,
+        scales=tuple(map(tuple, read_json(paths.scales, "clean"))),
     )
     settings = Settings(sets.class_names, recipe, test_mirror=params.train.test_mirror)
     save_classifier(model, settings, paths.classifier)

@@ -22,13 +22,14 @@ import pytest
 from PIL import Image
 
 from benchmarks.bombs import BOMBS, gif_header, png, png_chunk
+from benchmarks.tiff_files import Kind, join_tiff, make_tiff, write_tiff
 from pipeline.errors import DataError
+from pipeline.images.flattening import REPAIRS
 from pipeline.images.inspection import Inspection, inspect, inspect_item
 from pipeline.images.inspection import give_up as give_up_inspecting
 from pipeline.images.measures import measure_residues
 from pipeline.images.picture import Developed, develop_item
 from pipeline.images.picture import give_up as give_up_developing
-from pipeline.images.reading import REPAIRS
 from pipeline.params import Params, ValidateParams
 from pipeline.paths import Paths
 from pipeline.refusals import REASONS
@@ -96,6 +97,41 @@ def make_transparent(seed: int) -> bytes:
     return encode(image)
 
 
+def make_hidden(seed: int) -> bytes:
+    """A picture under an alpha of 0."""
+    image = draw(seed)
+    image.putalpha(0)
+    return encode(image)
+
+
+def make_chalk() -> bytes:
+    """White squares on a transparent ground."""
+    squares = np.kron([[0, 1], [1, 0]], np.full((8, 8), 255)).astype(np.uint8)
+    image = Image.new("RGB", (16, 16), "white")
+    image.putalpha(Image.fromarray(squares))
+    return encode(image)
+
+
+def make_scan(kind: str, value: int) -> bytes:
+    """A TIFF with a palette of bytes; of 12 bits in `value`; or of floats with one of `value`."""
+    values = np.asarray(draw(40, mode="L")).astype(np.uint16)[..., None]
+    if kind == "palette":
+        return write_tiff(Kind(kind), values.astype(np.uint8), list(range(256)) * 3)
+    if kind == "grey":
+        return write_tiff(Kind(kind, bits=value), values << 4)
+    floats = (values / 255).astype(np.float32)
+    floats[0, 0] = value
+    return write_tiff(Kind("grey", bits=32, sample="f"), floats)
+
+
+def make_book(*, thumbnail: bool) -> bytes:
+    """A TIFF that begins with a thumbnail, or whose second page is missing."""
+    pixels = np.asarray(draw(41 + thumbnail, mode="L")).tobytes()
+    page = {256: (3, [16]), 257: (3, [16]), 258: (3, [8]), 262: (3, [1]), 273: (4, [16]), 279: (4, [256])}
+    small = page | {254: (4, [1]), 256: (3, [4]), 257: (3, [4]), 279: (4, [16])}
+    return join_tiff(pixels, [small, page] if thumbnail else [page], last=0 if thumbnail else 10**6)
+
+
 WHOLE, TWICE = encode(draw(1)), encode(draw(2))
 BAD_FILES = {
     "a/text.png": (b"hello, world", "not_an_image"),
@@ -115,12 +151,19 @@ BAD_FILES = {
     "b/torn.png": (TWICE, "conflicting_labels"),
     "stray.png": (encode(draw(7)), "no_label"),
 }
-REPAIRED = {
+REPAIRED: dict[str, tuple[Any, ...]] = {
     "a/named.jpg": (encode(draw(10)), "wrong_extension"),
     "a/turned.jpg": (make_rotated(11), "exif_rotation"),
     "a/glass.png": (make_transparent(12), "alpha"),
     "a/few.png": (encode(draw(13).quantize(8)), "palette"),
     "a/print.jpg": (encode(draw(14, mode="CMYK"), "JPEG"), "cmyk"),
+    "a/hidden.png": (make_hidden(17), "alpha_ignored"),
+    "a/chalk.png": (make_chalk(), "alpha_on_black"),
+    "a/byte_palette.tif": (make_scan("palette", 1), "palette", "byte_palette"),
+    "a/instrument.tif": (make_scan("grey", 16), "sixteen_bit", "guessed_scale"),
+    "a/heights.tif": (make_scan("float", -9999), "sixteen_bit", "nodata"),
+    "a/preview.tif": (make_book(thumbnail=True), "thumbnail_first"),
+    "a/torn_book.tif": (make_book(thumbnail=False), "lost_pages"),
     "a/deep.png": (
         encode(Image.fromarray(np.asarray(draw(15, mode="L")).astype(np.uint16) << 8)),
         "sixteen_bit",
@@ -132,7 +175,7 @@ REPAIRED = {
 }
 SOUND = {"a/whole.png": WHOLE, "b/one.jpg": encode(draw(9), "JPEG")}
 SOUND |= {f"b/{seed}.png": encode(draw(seed)) for seed in range(20, 24)}
-ALL = {key: data for key, (data, _) in (BAD_FILES | REPAIRED).items()} | SOUND
+ALL = {key: data for key, (data, *_) in (*BAD_FILES.items(), *REPAIRED.items())} | SOUND
 
 
 def in_folder(root: Path, files: dict[str, bytes]) -> Path:
@@ -193,7 +236,7 @@ def test_every_reason_and_every_repair(
     reasons = {key: reason for key, (_, reason) in BAD_FILES.items()} | SPECIAL
     assert map_keys(away, "reason") == reasons
     assert all(away["detail"].to_pylist())
-    repairs = {key: [repair] for key, (_, repair) in REPAIRED.items()} | {key: [] for key in SOUND}
+    repairs = {key: list(named) for key, (_, *named) in REPAIRED.items()} | {key: [] for key in SOUND}
     assert map_keys(kept, "repairs") == repairs
     assert set(reasons.values()) | {"dropped", "missing"} == set(REASONS), "by a person; of a table"
     assert {repair for found in repairs.values() for repair in found} == set(REPAIRS)
@@ -299,6 +342,15 @@ N_MUTATIONS = int(os.environ.get("DARKROOM_MUTATIONS", "2000"))
 KINDS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF")
 
 
+LAYOUTS = (
+    Kind("rgb", bits=16, planar=True, order=">", compression="lzw", predictor=2),
+    Kind("grey", bits=32, sample="f", compression="deflate", predictor=3, tiled=True),
+    Kind("rgb", alpha=1, bits=12, big=True, compression="packbits"),
+    Kind("palette", big=True, order=">", compression="zstd"),
+    Kind("cmyk", compression="jpeg", planar=True, tiled=True),
+)
+
+
 def flip(data: bytearray, rng: random.Random) -> None:
     for _ in range(rng.randint(1, 8)):
         data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
@@ -320,6 +372,7 @@ def make_mutations(n: int) -> Iterator[tuple[str, bytes]]:
         wholes[kind] = [encode(draw(seed, *size), kind) for seed, size in enumerate([(24, 24), (70, 50)])]
     wholes["JPEG"].append(encode(draw(3, 64, 64), "JPEG", progressive=True))
     wholes["TIFF"] += [encode(draw(4, 40, 40), "TIFF", compression=c) for c in ("tiff_lzw", "jpeg")]
+    wholes["TIFF"] += [make_tiff(kind)[0] for kind in LAYOUTS]
     wholes["WEBP"].append(encode(draw(5, 40, 40), "WEBP", lossless=True))
     for i in range(n):
         rng = random.Random(i)

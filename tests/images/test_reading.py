@@ -16,8 +16,9 @@ from PIL import Image
 
 from benchmarks.bombs import gif_header, png
 from pipeline.errors import ImageError, ParamsError
+from pipeline.images.faults import limit_pixels, translate_faults
 from pipeline.images.picture import make_thumbnail
-from pipeline.images.reading import check_formats, limit_pixels, translate_faults
+from pipeline.images.reading import check_formats
 from pipeline.refusals import REASONS
 from tests.images.scenes import (
     FORMATS,
@@ -101,7 +102,7 @@ def test_alpha_is_composited_on_white(mode: str, channels: int) -> None:
 )
 def test_depths_become_eight_bits(values: NDArray[Any], expected: list[int]) -> None:
     data = encode(Image.fromarray(np.repeat(values, 4, axis=0)), "TIFF")
-    assert inspect_bytes(data).repairs == ("sixteen_bit",)
+    assert inspect_bytes(data).repairs[0] == "sixteen_bit"
     picture = develop_bytes(data, image_hw=(4, 4), channels=1)
     assert picture[0, :, 0].tolist() == expected
 
