@@ -16,6 +16,7 @@ LOCK := uv pip compile --quiet --universal --generate-hashes --no-header --no-an
 
 run: install ## from data/raw (scikit-learn's digits when it is empty) to a promoted model
 	@darkroom demo digits --if-empty
+	@darkroom check
 	@dvc repro
 	@darkroom summary
 

@@ -4,6 +4,7 @@ A file is walked through before anything is made of it. So 5,000 brackets, or al
 for a billion values, cost no more than a look.
 """
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, NodeEvent
 
 from pipeline.errors import ParamsError, one_line
+from pipeline.storage import write_whole
 
 _MAX_BYTES = 4 << 20
 _MAX_DEPTH = 50  # of lists and mappings in each other
@@ -42,6 +44,35 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ParamsError(f"{path.name} must hold a mapping of sections, got {type(values).__name__}")
     return values
+
+
+def write_values(path: Path, values: Mapping[str, Any]) -> None:
+    """Change values of a YAML file by dotted key; its comments, and the order of its lines, stay.
+
+    It is written as `dvc exp run -S` writes it.
+
+    Raises:
+        ParamsError: the file is missing or malformed, or has no such key.
+        StorageError: it cannot be written.
+    """
+    read_yaml(path)  # bounds what is to be parsed
+    yaml = YAML()
+    document = yaml.load(path.read_text(encoding="utf-8"))
+    for key, value in values.items():
+        *sections, name = key.split(".")
+        place = document
+        for section in sections:
+            place = place.get(section) if isinstance(place, dict) else None
+        if not isinstance(place, dict) or name not in place:
+            raise ParamsError(f"{path.name} has no {key}; restore it from git")
+        if isinstance(value, list) and isinstance(place[name], list):
+            place[name][:] = value
+        else:
+            place[name] = value
+    text = io.StringIO()
+    yaml.dump(document, text)
+    with write_whole(path) as temporary:
+        temporary.write_text(text.getvalue(), encoding="utf-8")
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

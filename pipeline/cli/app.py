@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli import mistakes, predict, quarantine, ui
+from pipeline.cli import check, mistakes, predict, quarantine, setup, ui
 from pipeline.cli.console import make_console, make_grid
 from pipeline.errors import DarkroomError
 
@@ -15,6 +15,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+app.command()(setup.setup)
+app.command()(check.check)
 app.command()(predict.predict)
 app.command()(mistakes.mistakes)
 app.command()(ui.ui)

@@ -1,11 +1,13 @@
-"""The result of the last run in a few lines: how good the model is, what was decided, where to look."""
+"""The result of the last run in a few lines: how good the model is, what was decided, what to do next."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import DataError
+from pipeline.params_file import load_params
 from pipeline.paths import STAGES, Paths, load_json
+
+_N_SUGGESTED = 3
 
 
 def summarise(paths: Paths) -> dict[str, str]:
@@ -13,56 +15,61 @@ def summarise(paths: Paths) -> dict[str, str]:
 
     Raises:
         DataError: nothing has been run yet, or a file is damaged.
+        ParamsError: params.yaml is malformed.
     """
-    metrics = _read(paths.metrics("evaluate"), paths.root)
+    metrics = {stage: _read_if_there(paths.metrics(stage), paths.root) for stage in STAGES}
+    metrics["evaluate"] = _read(paths.metrics("evaluate"), paths.root)
     decision = _read(paths.decision, paths.root)
-    n_test = metrics.get("n_test")
     summary = {
-        "Test accuracy": _describe_accuracy(metrics) + (f", on {n_test:,} pictures" if n_test else ""),
-        "Shortcuts": _describe_shortcuts(paths),
+        "Test accuracy": _describe_accuracy(metrics["evaluate"]),
+        "Shortcuts": _describe_shortcuts(metrics["split"]),
         "Promotion": describe_promotion(decision),
-        "Pictures": ", ".join(_list_figures(paths)) or "none",
-        "Data report": ", ".join(_list_reports(paths)),
-        "Compare in MLflow": "make ui",
+        "Open": _join_existing(paths, [paths.results]),
+        "Also": _join_existing(paths, [docs / "index.html" for docs in (paths.data_docs, paths.ready_docs)]),
+        "Mistakes": "darkroom mistakes",
+        "Compare": "make ui",
+        "Keep": "git add -A && git commit (dvc.lock names this result); dvc push keeps its files",
+        "Try next": _suggest(paths, metrics),
     }
     return {heading: text for heading, text in summary.items() if text}
 
 
-def _describe_accuracy(metrics: dict[str, Any]) -> str:
-    text = f"{metrics['accuracy']:.1%}" if "accuracy" in metrics else "not measured"
-    low, high = (metrics.get(f"accuracy_{end}") for end in ("low", "high"))
-    return text if low is None or high is None else f"{text} ({low:.1%} to {high:.1%})"
-
-
-def _describe_shortcuts(paths: Paths) -> str:
-    """How well facts beside the picture predict the class; "" if split has not measured it."""
-    metrics = _read(paths.metrics("split"), paths.root) if paths.metrics("split").exists() else {}
-    if "metadata_accuracy" not in metrics:
-        return ""
-    said = "file facts alone {metadata_accuracy:.1%}, developed pictures' facts {residual_accuracy:.1%}"
-    return f"{said.format(**metrics)} (chance {metrics['metadata_chance']:.1%})"
-
-
-def describe_promotion(decision: Mapping[str, Any]) -> str:
-    """A decision with its reasons in one line."""
+def describe_promotion(decision: dict[str, Any]) -> str:
+    """A decision in one line: the verdict, the version, the reasons."""
     model = f" {decision['model_name']} version {decision['version']}" if "version" in decision else ""
     reasons = "; ".join(decision.get("reasons", ()))
     return f"{decision.get('verdict', 'none')}{model}" + (f": {reasons}" if reasons else "")
 
 
-def _list_figures(paths: Paths) -> list[str]:
-    return [
-        f"{_shorten(paths.figures(stage), paths.root)}/" for stage in STAGES if paths.figures(stage).is_dir()
-    ]
+def _describe_accuracy(metrics: dict[str, Any]) -> str:
+    text = f"{metrics['accuracy']:.1%}" if "accuracy" in metrics else "not measured"
+    low, high = (metrics.get(f"accuracy_{end}") for end in ("low", "high"))
+    ends = "" if low is None or high is None else f" ({low:.1%} to {high:.1%})"
+    n_test = metrics.get("n_test")
+    return text + ends + (f", on {n_test:,} pictures" if n_test else "")
 
 
-def _list_reports(paths: Paths) -> list[str]:
-    pages = (docs / "index.html" for docs in (paths.data_docs, paths.ready_docs))
-    return [_shorten(page, paths.root) for page in pages if page.exists()]
+def _describe_shortcuts(metrics: dict[str, Any]) -> str:
+    """How well facts beside the picture predict the class; "" if split has not measured it."""
+    if not metrics.keys() >= {"metadata_accuracy", "residual_accuracy", "metadata_chance"}:
+        return ""
+    said = "file facts alone {metadata_accuracy:.1%}, developed pictures' facts {residual_accuracy:.1%}"
+    return f"{said.format(**metrics)} (chance {metrics['metadata_chance']:.1%})"
 
 
-def _shorten(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix() if path.exists() else ""
+def _suggest(paths: Paths, metrics: dict[str, dict[str, Any]]) -> str:
+    from pipeline.evidence.diagnosis import suggest_next
+
+    found = suggest_next(load_params(paths.params), metrics)
+    return "\n".join(found[:_N_SUGGESTED])
+
+
+def _join_existing(paths: Paths, files: list[Path]) -> str:
+    return ", ".join(file.relative_to(paths.root).as_posix() for file in files if file.exists())
+
+
+def _read_if_there(path: Path, root: Path) -> dict[str, Any]:
+    return _read(path, root) if path.exists() else {}
 
 
 def _read(path: Path, root: Path) -> dict[str, Any]:

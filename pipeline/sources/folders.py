@@ -77,7 +77,11 @@ def read_class_folders(listing: Listing, layout: Layout = "auto") -> Source:
     def pick(keys: Collection[str]) -> Iterator[Record]:
         return read(entry for entry in listing.entries if listing.name(entry) in keys)
 
-    return Source(listing.where, labels, len(listing.entries), listing.n_ignored, (), stream, pick)
+    def list_keys() -> Iterator[tuple[str, str]]:
+        for key in map(listing.name, listing.entries):
+            yield key, places.locate(key.rpartition("/")[0])[0]
+
+    return Source(listing.where, labels, len(listing.entries), listing.n_ignored, (), stream, pick, list_keys)
 
 
 def find_places(listing: Listing, layout: Layout) -> Places:

@@ -108,6 +108,7 @@ def read_labelled(listing: Listing, tables: Sequence[LabelTable], class_names: S
         (),
         lambda: read(entries, said.missing),
         pick,
+        lambda: ((key, describe(key)[0]) for key in sorted(keys)),
     )
 
 

@@ -31,6 +31,7 @@ class Source:
 
     `labels` holds every class in natural order, even those without a file. `declared_formats` names the
     Pillow formats that the source itself makes (pixel tables come as PGM), which must then be allowed too.
+    `list_keys` gives key and label of every record, where that takes no reading.
     """
 
     where: Path
@@ -40,6 +41,7 @@ class Source:
     declared_formats: tuple[str, ...]
     stream: Callable[[], Iterator[Record]] = field(repr=False)
     pick: Callable[[Collection[str]], Iterator[Record]] | None = field(default=None, repr=False)
+    list_keys: Callable[[], Iterator[tuple[str, str]]] | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return self.n_records

@@ -100,8 +100,9 @@ def test_summary_says_how_good_what_was_decided_and_where_to_look(darkroom: Dark
     assert [line.split("  ", 1)[0] for line in said.splitlines()] == [
         "Test accuracy",
         "Promotion",
-        "Pictures",
-        "Compare in MLflow",
+        "Mistakes",
+        "Compare",
+        "Keep",
     ]
     assert "90.0% (85.0% to 95.0%)" in said
     assert "HOLD darkroom version 2: no gain" in said

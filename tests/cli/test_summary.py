@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,13 @@ DECISION = {
 }
 
 
+@pytest.fixture
+def root(repo: Path, tmp_path: Path) -> Path:
+    """A project's folder with the repository's params."""
+    shutil.copy(repo / "params.yaml", tmp_path)
+    return tmp_path
+
+
 def write_run(root: Path, metrics: Any = METRICS, decision: Any = DECISION) -> Paths:
     paths = Paths(root)
     for path, values in ((paths.metrics("evaluate"), metrics), (paths.decision, decision)):
@@ -29,36 +37,36 @@ def write_run(root: Path, metrics: Any = METRICS, decision: Any = DECISION) -> P
     return paths
 
 
-def test_a_run_in_a_few_lines(tmp_path: Path) -> None:
-    paths = write_run(tmp_path)
-    for folder in (paths.figures("evaluate"), paths.figures("augment"), paths.data_docs):
-        folder.mkdir(parents=True)
-    (paths.data_docs / "index.html").touch()
-    assert summarise(paths) == {
+def test_a_run_in_a_few_lines(root: Path) -> None:
+    paths = write_run(root)
+    for page in (paths.results, paths.data_docs / "index.html", paths.ready_docs / "index.html"):
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.touch()
+    summary = summarise(paths)
+    assert summary.pop("Keep").startswith("git add -A && git commit")
+    assert summary == {
         "Test accuracy": "97.2% (95.0% to 98.9%), on 1,270 pictures",
         "Promotion": "PROMOTE darkroom version 3: accuracy 0.9724 beats 0.9; floors passed",
-        "Pictures": "data/augment/figures/, data/evaluate/figures/",
-        "Data report": "data/validate/docs/index.html",
-        "Compare in MLflow": "make ui",
+        "Open": "data/evaluate/index.html",
+        "Also": "data/validate/docs/index.html, data/clean/docs/index.html",
+        "Mistakes": "darkroom mistakes",
+        "Compare": "make ui",
     }
 
 
-def test_both_data_reports_are_named(tmp_path: Path) -> None:
-    paths = write_run(tmp_path)
-    for folder in (paths.data_docs, paths.ready_docs):
-        folder.mkdir(parents=True)
-        (folder / "index.html").touch()
-    said = "data/validate/docs/index.html, data/clean/docs/index.html"
-    assert summarise(paths)["Data report"] == said
-
-
-def test_what_the_shortcut_audit_found_is_a_line(tmp_path: Path) -> None:
-    paths = write_run(tmp_path)
+def test_what_the_stages_know_becomes_a_suggestion(root: Path) -> None:
+    paths = write_run(root, METRICS | {"n_test": 18})
     found = {"metadata_accuracy": 0.975, "metadata_chance": 0.2, "residual_accuracy": 1}
     paths.metrics("split").parent.mkdir(parents=True)
     paths.metrics("split").write_text(json.dumps(found), encoding="utf-8")
+    summary = summarise(paths)
     said = "file facts alone 97.5%, developed pictures' facts 100.0% (chance 20.0%)"
-    assert summarise(paths)["Shortcuts"] == said
+    assert summary["Shortcuts"] == said
+    first, second = summary["Try next"].splitlines()
+    assert first.startswith(
+        "file facts alone give away the class of 98% of the pictures: `clean.equalise: 75`"
+    )
+    assert second == "18 test pictures leave much to luck: add pictures, above all of small classes"
 
 
 @pytest.mark.parametrize(
@@ -67,13 +75,12 @@ def test_what_the_shortcut_audit_found_is_a_line(tmp_path: Path) -> None:
         pytest.param({"accuracy": 0.5}, DECISION, "Test accuracy", "50.0%", id="no-interval"),
         pytest.param({}, DECISION, "Test accuracy", "not measured", id="no-accuracy"),
         pytest.param(METRICS, {"verdict": "HOLD"}, "Promotion", "HOLD", id="no-version-and-no-reasons"),
-        pytest.param(METRICS, DECISION, "Pictures", "none", id="no-pictures"),
     ],
 )
 def test_what_is_missing_is_left_out(
-    metrics: Any, decision: Any, heading: str, text: str, tmp_path: Path
+    metrics: Any, decision: Any, heading: str, text: str, root: Path
 ) -> None:
-    assert summarise(write_run(tmp_path, metrics, decision))[heading] == text
+    assert summarise(write_run(root, metrics, decision))[heading] == text
 
 
 @pytest.mark.parametrize(
@@ -83,14 +90,14 @@ def test_what_is_missing_is_left_out(
         pytest.param(Paths(Path()).decision, "data/promote/decision.json", id="run-not-finished"),
     ],
 )
-def test_before_a_run_it_says_what_to_run(missing: Path, name: str, tmp_path: Path) -> None:
-    write_run(tmp_path)
-    (tmp_path / missing).unlink()
+def test_before_a_run_it_says_what_to_run(missing: Path, name: str, root: Path) -> None:
+    write_run(root)
+    (root / missing).unlink()
     with pytest.raises(DataError, match=f"^{re.escape(name)} does not exist; run `dvc repro`$"):
-        summarise(Paths(tmp_path))
+        summarise(Paths(root))
 
 
 @pytest.mark.parametrize("text", ["{", "[]"])
-def test_a_damaged_file_is_told(text: str, tmp_path: Path) -> None:
+def test_a_damaged_file_is_told(text: str, root: Path) -> None:
     with pytest.raises(DataError, match=r"metrics\.json is damaged; run `dvc repro`"):
-        summarise(write_run(tmp_path, text))
+        summarise(write_run(root, text))

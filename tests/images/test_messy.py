@@ -481,7 +481,7 @@ def test_odd_names_go_all_the_way(
         for j, name in enumerate(NAMES)
     }
     source = make(tmp_path / "in", files)
-    shares = {"train": 0.4, "val": 0.3, "test": 0.3, "exact": True, "folds": 2}
+    shares = {"train": 0.4, "val": 0.3, "test": 0.3, "folds": 2}
     params = params_of(data={"source": str(source), "ignore": []}, clean={"image_hw": [8, 8]}, split=shares)
     paths = Paths(tmp_path / "project")
     _, kept, away = develop(paths, source, params)

@@ -120,7 +120,7 @@ def test_a_download_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(mobilenet_v3, "BASE_WEIGHT_PATH", "http://127.0.0.1:9/")
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     how: dict[str, Any] = {"image_hw": (224, 224), "channels": 3, "weights": "imagenet"}
-    with pytest.raises(ModelError, match=r"cannot be downloaded .*; give the path of a file, or null"):
+    with pytest.raises(ModelError, match=r"cannot be downloaded .*; give the path of a file, or none"):
         build_backbone(f"{PREFIX}MobileNetV3Small", **how)
 
 

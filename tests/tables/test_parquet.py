@@ -61,7 +61,8 @@ def test_the_columns_of_validates_manifest_stay_where_they_are() -> None:
     header = ["n_bands", "jpeg_quality", "subsampling", "has_exif", "dpi"]
     measures = ["sharpness", "entropy", "colourfulness", "share_white"]
     border = ["border_brightness", "border_tint", "border_spread", "local_contrast"]
-    names = [*place, *first, "brightness", "contrast", *header, *measures, *border, *verdict]
+    scale = ["scale_kind", "scale_black", "scale_white"]
+    names = [*place, *first, "brightness", "contrast", *header, *measures, *border, *scale, *verdict]
     assert RAW_MANIFEST.names == names
 
 

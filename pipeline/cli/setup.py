@@ -1,0 +1,95 @@
+"""`darkroom setup`: looks at a collection, proposes what suits it, and writes it into params.yaml."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.cli.console import make_console
+from pipeline.errors import ParamsError
+
+if TYPE_CHECKING:
+    from pipeline.setup.proposal import Change
+    from pipeline.setup.survey import Survey
+
+
+def setup(
+    source: Annotated[
+        Path, typer.Argument(help="A folder with one sub-folder per class; an archive; a table.")
+    ],
+    *,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            help="fast: a small network. good: a network that knows photos, for pictures of 64 pixels and "
+            "more. new_sources: the same, for scans of sources that are not in the collection yet."
+        ),
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="What the collection is called.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Write without asking.")] = False,
+) -> None:
+    """Look at your pictures, and propose what to write into params.yaml, with a reason for each line."""
+    from pipeline.cli.check import report
+    from pipeline.params_file import load_params
+    from pipeline.paths import Paths, project_root
+    from pipeline.setup.problems import find_problems
+    from pipeline.setup.proposal import PRESETS, list_values, name_collection, propose
+    from pipeline.setup.survey import survey_source
+    from pipeline.yaml_file import write_values
+
+    chosen = next((one for one in PRESETS if one == preset), None)
+    if preset is not None and chosen is None:
+        raise ParamsError(f"--preset: allowed are {', '.join(PRESETS)}, got {preset!r}")
+    paths = Paths(project_root())
+    params, place = load_params(paths.params), source.expanduser().absolute()
+    survey = survey_source(place, params)
+    _check_name(name)
+    changes = propose(
+        survey,
+        source=place.relative_to(paths.root).as_posix() if place.is_relative_to(paths.root) else str(place),
+        name=name or name_collection(place, paths.root),
+        preset=chosen,
+    )
+    _show(survey, changes)
+    if not yes and not typer.confirm("Write this into params.yaml?", default=True):
+        raise typer.Exit(1)
+    write_values(paths.params, list_values(changes))
+    make_console().print("written into params.yaml", soft_wrap=True)
+    if not report(find_problems(paths)):
+        raise typer.Exit(1)
+    make_console().print("next: `dvc repro`, then `darkroom summary`", soft_wrap=True)
+
+
+def _check_name(name: str | None) -> None:
+    """Raise ParamsError for a name that MLflow would refuse, before anything is written."""
+    from pydantic import TypeAdapter, ValidationError
+
+    from pipeline.param_types import ModelName
+
+    try:
+        TypeAdapter(ModelName).validate_python(name or "pictures")
+    except ValidationError as error:
+        said = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise ParamsError(f"data.name: {said}") from None
+
+
+def _show(survey: "Survey", changes: "Sequence[Change]") -> None:
+    from rich.table import Table
+
+    from pipeline.characters import escape
+    from pipeline.setup.proposal import show_value
+
+    console = make_console()
+    counts = [f"{escape(label)} {n:,}" for label, n in survey.counts.items()]
+    more = f" and {len(counts) - 12} more classes" if len(counts) > 12 else ""
+    console.print(f"{survey.where}: {', '.join(counts[:12])}{more}", soft_wrap=True)
+    said = f"{survey.n_looked_at} pictures were looked at"
+    if survey.n_refused:
+        said += f"; {survey.n_refused} of them cannot be used, and validate will say why"
+    console.print(said, "", sep="\n", soft_wrap=True)
+    table = Table("params.yaml", "value", "because")
+    table.columns[2].overflow = "fold"
+    for change in changes:
+        table.add_row(change.key, escape(show_value(change.value)), escape(change.reason))
+    console.print(table)

@@ -1,0 +1,69 @@
+"""What to try next, from what the stages know of a run: pure, and at most a few sentences."""
+
+from collections.abc import Iterator, Mapping
+
+from pipeline.models import is_pretrainable
+from pipeline.params import Params
+
+_FEW_A_CLASS, _FEW_TESTED = 200, 100  # pictures
+_MIN_SIDE_PX = 32  # of what a network with weights from elsewhere takes
+_GAP, _WEAK = 0.1, 0.8  # between training and validation; of the training pictures
+
+Metrics = Mapping[str, Mapping[str, float]]  # by stage
+
+
+def suggest_next(params: Params, metrics: Metrics) -> list[str]:
+    """What may make the model better, the most likely first.
+
+    Args:
+        metrics: of the stages, as in their metrics.json; what is missing is not judged.
+    """
+    return [*_judge_start(params, metrics), *_judge_training(params, metrics), *_judge_data(params, metrics)]
+
+
+def _judge_start(params: Params, metrics: Metrics) -> Iterator[str]:
+    """Whether the network begins with nothing, although there is little to learn from."""
+    split = metrics.get("split", {})
+    n_train, n_classes = split.get("n_train", 0), split.get("n_classes", 0)
+    is_blank = not is_pretrainable(params.train.model) or params.train.weights is None
+    if n_train and n_train < _FEW_A_CLASS * n_classes and is_blank and _are_scans(params):
+        yield (
+            f"{n_train:,.0f} training pictures in {n_classes:.0f} classes are few for a network that begins "
+            "at random: `darkroom setup SOURCE --preset good` takes one that has learned from photos"
+        )
+
+
+def _judge_training(params: Params, metrics: Metrics) -> Iterator[str]:
+    train = metrics.get("train", {})
+    learnt, validated = train.get("train_accuracy"), train.get("val_accuracy")
+    if learnt is None or validated is None:
+        return
+    if train.get("best_epoch") == train.get("epochs") == params.train.epochs and validated < 1:
+        longer = 2 * params.train.epochs
+        yield f"the last epoch was the best: train longer (`dvc exp run -S train.epochs={longer}`)"
+    if learnt - validated > _GAP:
+        yield (
+            f"it knows its training pictures ({learnt:.0%}) better than others ({validated:.0%}): alter them "
+            "more (augment.rotation, zoom, rand_augment), set train.dropout, or add pictures"
+        )
+    elif learnt < _WEAK:
+        yield (
+            f"even of its training pictures it gets {1 - learnt:.0%} wrong: enlarge clean.image_hw, train "
+            "longer, or take a larger network (train.model)"
+        )
+
+
+def _judge_data(params: Params, metrics: Metrics) -> Iterator[str]:
+    found = metrics.get("split", {}).get("metadata_accuracy", 0.0)
+    if found > params.split.max_metadata_accuracy and not params.clean.equalise:
+        yield (
+            f"file facts alone give away the class of {found:.0%} of the pictures: `clean.equalise: 75` "
+            "hides most histories; data/split/figures/shortcuts.png shows which facts"
+        )
+    n_test = metrics.get("evaluate", {}).get("n_test", 0)
+    if 0 < n_test < _FEW_TESTED:
+        yield f"{n_test:.0f} test pictures leave much to luck: add pictures, above all of small classes"
+
+
+def _are_scans(params: Params) -> bool:
+    return min(params.clean.image_hw) >= _MIN_SIDE_PX

@@ -1,0 +1,200 @@
+"""What would stop the chain, or spoil its result, told all at once before anything runs.
+
+DVC hashes the source before any stage of ours runs, and fails there without words. Parameters of the last
+stage would fail after the training.
+"""
+
+import os
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline.collection.classes import index_classes
+from pipeline.errors import DarkroomError, ParamsError, nearest
+from pipeline.images.reading import check_formats
+from pipeline.models import check_head, check_network, is_pretrainable
+from pipeline.models.efficientnet_lite0 import find_package_file
+from pipeline.params import Params
+from pipeline.params_file import list_faults
+from pipeline.paths import Paths
+from pipeline.sources import Source, find_obstacles, open_source
+from pipeline.tracking.connection import find_database, resolve_uri
+from pipeline.tracking.server import hide_password, is_server, probe
+from pipeline.yaml_file import read_yaml
+
+_DEMO = "digits"  # the name that params.yaml comes with
+_SPARE_BYTES = 1 << 30  # beside the pictures: tables, figures, checkpoints, models
+_COPIES = 2  # of the developed pictures: data/clean and DVC's cache
+_N_NAMED = 5
+
+
+@dataclass
+class Findings:
+    """What was found: `problems` stop the chain, `notes` do not; and what would run, if anything is known."""
+
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    params: Params | None = None
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def describe(self) -> str:
+        """What would run, in words."""
+        if self.params is None:
+            return "nothing"
+        height, width = self.params.clean.image_hw
+        files = f"{sum(self.counts.values()):,} files in {len(self.counts)} classes, " if self.counts else ""
+        return f"{files}{self.params.train.model} at {height}x{width}; called {self.params.data.name!r}"
+
+
+def find_problems(paths: Paths) -> Findings:
+    """Look at params.yaml, the source, the model, the disk and the tracking server; nothing is changed.
+
+    It takes about a second. Pictures are listed, and not read.
+    """
+    found = Findings()
+    try:
+        values = read_yaml(paths.params)
+    except ParamsError as error:
+        found.problems.append(str(error))
+        return found
+    found.problems += list_faults(values)
+    found.params = None if found.problems else Params.model_validate(values)
+    found.problems += _check_source_text(values, paths)
+    if found.params is not None:
+        found.problems += _try(_check_model, found.params)
+        found.problems += _try(lambda params: check_formats(params.validate_.formats), found.params)
+        if not any(problem.startswith("data.source") for problem in found.problems):
+            _look_at_source(found, found.params, paths)
+        found.problems += _check_disk(found, paths)
+    found.problems += _check_tracking(paths)
+    return found
+
+
+def _try(check: Callable[[Params], None], params: Params) -> list[str]:
+    try:
+        check(params)
+    except DarkroomError as error:
+        return [str(error)]
+    return []
+
+
+def _check_source_text(values: dict[str, Any], paths: Paths) -> list[str]:
+    """What is wrong with `data.source` as it is written."""
+    section = values.get("data")
+    text = section.get("source") if isinstance(section, dict) else None
+    if not isinstance(text, str) or not text:
+        return []
+    if text.startswith("~"):
+        return [
+            f"data.source: DVC does not know what ~ means, got {text!r}; write "
+            f"{str(Path(text).expanduser())!r}"
+        ]
+    place = paths.source(text)
+    if place.exists() or place.is_symlink():
+        return []
+    parent = place.parent
+    near = nearest(place.name, (one.name for one in parent.iterdir())) if parent.is_dir() else ""
+    missing = "" if parent.is_dir() else f"; the folder {parent} does not exist either"
+    return [
+        f"data.source: {text!r} does not exist{near}{missing}; write the folder or archive of your pictures, "
+        "or run `darkroom setup PATH`"
+    ]
+
+
+def _check_model(params: Params) -> None:
+    check_network(params.train.model, params.clean.image_hw)
+    weights = params.train.weights
+    if is_pretrainable(params.train.model) and weights is not None:
+        if weights != "imagenet" and not Path(weights).is_file():
+            raise ParamsError(f"train.weights: {weights} does not exist; give a file, imagenet or none")
+        if weights == "imagenet" and not params.train.model.startswith("keras."):
+            find_package_file()
+
+
+def _look_at_source(found: Findings, params: Params, paths: Paths) -> None:
+    """Add what is wrong with the source as it lies there."""
+    place = paths.source(params.data.source)
+    obstacles = find_obstacles(place, params.data)
+    found.problems += [f"data.source: {one}" for one in obstacles if one.is_fatal][:_N_NAMED]
+    found.notes += [f"data.source: {one}" for one in obstacles if not one.is_fatal][:_N_NAMED]
+    try:
+        source = open_source(place, params.data)
+        names, index_of = index_classes(
+            source.labels, classes=params.data.classes, class_names=params.data.class_names
+        )
+        check_head(params.train.head, len(names))
+    except DarkroomError as error:
+        found.problems.append(str(error))
+        return
+    _count_classes(found, source, params, names, index_of)
+
+
+def _count_classes(
+    found: Findings, source: Source, params: Params, names: list[str], index_of: dict[str, int]
+) -> None:
+    """Add classes with too few files, where that is known without reading any."""
+    if source.list_keys is None:
+        return
+    of_label = Counter(label for _, label in source.list_keys() if label)
+    found.counts = dict.fromkeys(names, 0)
+    for label in source.labels:
+        found.counts[names[index_of[label]]] += of_label[label]
+    least = params.validate_.min_images_per_class
+    for label in source.labels:
+        if of_label[label] < least:
+            found.problems.append(
+                f"class {label!r} has {of_label[label]} files, and validate.min_images_per_class requires "
+                f"{least}; add pictures, leave the folder out with data.ignore, or lower the limit"
+            )
+    is_demo = set(names) <= set("0123456789")
+    if params.data.name == _DEMO and not is_demo and params.promote.model_name is None:
+        found.notes.append(
+            f"data.name is {_DEMO!r}, as for the demo; give this collection a name of its own, or its "
+            "results and models stand beside the demo's"
+        )
+
+
+def _check_disk(found: Findings, paths: Paths) -> list[str]:
+    """Whether there is room, and whether data/ can be written."""
+    problems = []
+    data = paths.root / "data"
+    try:
+        with tempfile.TemporaryFile(dir=data if data.is_dir() else paths.root):
+            pass
+    except OSError as error:
+        problems.append(f"{data} cannot be written ({error.strerror}); allow writing there")
+    if found.params is not None:
+        height, width = found.params.clean.image_hw
+        n_bytes = sum(found.counts.values()) * height * width * found.params.clean.channels * _COPIES
+        free = shutil.disk_usage(paths.root).free
+        if free < n_bytes + _SPARE_BYTES:
+            problems.append(
+                f"the disk of {paths.root} has {free / 1e9:.1f} GB free, and the chain takes about "
+                f"{(n_bytes + _SPARE_BYTES) / 1e9:.1f} GB; free some, or make clean.image_hw smaller"
+            )
+    return problems
+
+
+def _check_tracking(paths: Paths) -> list[str]:
+    uri = resolve_uri(paths.root)
+    if is_server(uri):
+        try:
+            probe(uri)
+        except (OSError, ValueError) as error:
+            reason = str(error).split("\n")[0]
+            return [
+                f"MLFLOW_TRACKING_URI: {hide_password(uri)} does not answer ({reason}); start the server, "
+                "or unset it"
+            ]
+        return []
+    database = find_database(paths.root)
+    if database is None:
+        return []
+    place = next((one for one in (database, *database.parents) if one.exists()), database)
+    if database.is_dir() or not os.access(place, os.W_OK):
+        return [f"{database} cannot be written; allow it, or set MLFLOW_TRACKING_URI"]
+    return []

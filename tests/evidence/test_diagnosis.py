@@ -1,0 +1,53 @@
+"""What to try next: each thing that a run can show, and nothing where all is well."""
+
+from typing import Any
+
+import pytest
+
+from pipeline.evidence.diagnosis import suggest_next
+from tests.conftest import ParamsOf
+
+GOOD: dict[str, dict[str, float]] = {
+    "split": {"n_train": 5000, "n_classes": 5, "metadata_accuracy": 0.3},
+    "train": {"train_accuracy": 0.97, "val_accuracy": 0.95, "best_epoch": 12, "epochs": 20},
+    "evaluate": {"n_test": 1000},
+}
+SCANS: dict[str, Any] = {"clean": {"image_hw": (128, 128)}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "params", "expected"),
+    [
+        pytest.param({"split": {"n_train": 84, "n_classes": 3}}, SCANS, "84 training pictures", id="few"),
+        pytest.param({"train": {"best_epoch": 20}}, {}, "the last epoch was the best", id="short"),
+        pytest.param(
+            {"train": {"val_accuracy": 0.8}},
+            {},
+            "training pictures (97%) better than others (80%)",
+            id="over",
+        ),
+        pytest.param({"train": {"train_accuracy": 0.6}}, {}, "it gets 40% wrong", id="under"),
+        pytest.param(
+            {"split": {"metadata_accuracy": 0.9}},
+            {},
+            "file facts alone give away the class of 90%",
+            id="facts",
+        ),
+        pytest.param({"evaluate": {"n_test": 18}}, {}, "18 test pictures leave", id="few tested"),
+    ],
+)
+def test_each_cause_has_its_advice(
+    changes: dict[str, dict[str, float]], params: dict[str, Any], expected: str, params_of: ParamsOf
+) -> None:
+    metrics = {stage: values | changes.get(stage, {}) for stage, values in GOOD.items()}
+    (said,) = suggest_next(params_of(**params), metrics)
+    assert expected in said
+
+
+def test_nothing_is_said_where_all_is_well_or_unknown(params_of: ParamsOf) -> None:
+    assert suggest_next(params_of(), GOOD) == suggest_next(params_of(), {}) == []
+
+
+def test_weights_from_elsewhere_need_fewer_pictures(params_of: ParamsOf) -> None:
+    params = params_of(clean={"image_hw": (224, 224)}, train={"model": "efficientnet_lite0"})
+    assert suggest_next(params, GOOD | {"split": {"n_train": 84, "n_classes": 3}}) == []
