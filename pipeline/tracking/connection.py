@@ -73,7 +73,7 @@ def connect(root: Path) -> "MlflowClient":
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
-    for chatter in ("alembic", "mlflow.store.model_registry"):
+    for chatter in ("alembic", "mlflow.store.model_registry", "mlflow.pyfunc"):
         logging.getLogger(chatter).setLevel(logging.WARNING)
     for crier in ("mlflow.store.db.utils", "sqlalchemy.pool"):  # what fails is raised, too
         logging.getLogger(crier).setLevel(logging.CRITICAL)

@@ -5,9 +5,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.models import ModelSignature
 
 MODEL_NAME = "classifier"  # of the logged model
 EXAM = "exam"  # the artifact that holds the answers to the test pictures
+# An encoded picture as the server takes it, 8 x 8 pixels: the registry shows how to ask.
+_EXAMPLE = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAAAAADhZOFXAAAAU0lEQVR4AQFIALf/AAD/AP8A/wD/AAD/AP8A/wD/AAD/AP8A/wD/AAD/"
+    "AP8A/wD/AAD/AP8A/wD/AAD/AP8A/wD/AAD/AP8A/wD/AAD/AP8A/wD/bBQf4SY+pSIAAAAASUVORK5CYII="
+)
 EXAM_FILES = ("predictions.parquet", "classes.json")
 
 
@@ -31,7 +37,6 @@ def log_model(
         md5: DVC's md5 of the folder, where it is known.
         exam: a folder of this name with the answers to the test pictures, which then last like the model.
     """
-    from mlflow import pyfunc
     from mlflow.models import Model
 
     package = Path(__file__).parents[1]
@@ -42,14 +47,44 @@ def log_model(
     info: Any = Model.log(
         artifact_path=None,
         model_id=made.model_id,
-        flavor=pyfunc,
+        flavor=_Unasked,
         run_id=run_id,
         python_model=str(package / "serving" / "pyfunc.py"),
         artifacts={name: str(path) for name, path in artifacts.items()},
         code_paths=[str(package)],
         pip_requirements=_list_requirements(),
+        signature=_describe_answers(),
+        input_example={"image": [_EXAMPLE]},
+        validate_serving_input=False,
     )
     return LoggedModel(str(info.model_id), str(info.model_uri), md5)
+
+
+class _Unasked:
+    """MLflow's pyfunc, without asking the example of the model: that imports Keras and takes 15 s.
+
+    MLflow knows `validate_serving_input`, and hands it on to a function that does not.
+    """
+
+    @staticmethod
+    def save_model(**given: Any) -> None:
+        """Write the model's folder; `given` is what Model.log was given."""
+        from mlflow import pyfunc
+
+        del given["validate_serving_input"]
+        pyfunc.save_model(**given)
+
+
+def _describe_answers() -> "ModelSignature":
+    """What an answer holds beside a column per class.
+
+    There is no schema of the input: MLflow would then refuse lists, arrays and paths.
+    """
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    columns = (("string", "class"), ("double", "probability"), ("string", "reason"))
+    return ModelSignature(outputs=Schema([ColSpec(kind, name) for kind, name in columns]))
 
 
 def _list_requirements() -> list[str]:

@@ -3,7 +3,7 @@
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -95,3 +95,18 @@ def test_requirements_are_what_the_served_code_imports() -> None:
     third_party = imported - set(sys.stdlib_module_names) - {"pipeline", "pdqhash"}
     required = {line.partition("==")[0] for line in packaging._list_requirements()}
     assert {"pillow" if name == "PIL" else name for name in third_party} | {"tensorflow"} == required
+
+
+def test_the_registry_shows_how_to_ask_and_what_is_answered(logged: Path, classifier_folder: Path) -> None:
+    """The example is a picture that the model answers; no schema of the input refuses lists or paths."""
+    import mlflow
+
+    from pipeline.serving.pyfunc import ImageClassifier
+
+    meta = mlflow.models.Model.load(logged)
+    assert meta.signature.inputs is None
+    assert [column.name for column in meta.signature.outputs.inputs] == ["class", "probability", "reason"]
+    model: Any = ImageClassifier()
+    model.load(classifier_folder)
+    answer = model.predict(None, meta.load_input_example(str(logged)))
+    assert answer["reason"].tolist() == [None]
