@@ -22,6 +22,7 @@ NO_DATA = {
                 "lineage",
                 "packaging",
                 "processes",
+                "relocation",
                 "row_names",
                 "runs",
                 "server",

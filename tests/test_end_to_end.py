@@ -135,7 +135,7 @@ TOUCHED = {
     "figures/measures.py": {"validate"},
     "collection/overview.py": {"validate"},
     "expectations/intake.py": {"validate"},
-    "expectations/page.css": {"validate", "clean"},
+    "figures/page.css": {"validate", "clean", "evaluate"},
     "workers/__main__.py": {"validate", "clean"},
     "metrics_file.py": set(STAGES),
     "tables/raw_classes.py": {"validate"},

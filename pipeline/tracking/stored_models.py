@@ -21,6 +21,7 @@ from pipeline.storage import hold_lock, sync_folder, translate_errors
 from pipeline.tracking.connection import connect, find_database, resolve_uri
 from pipeline.tracking.packaging import MODEL_NAME
 from pipeline.tracking.registry import CHAMPION, RUN_TAG
+from pipeline.tracking.relocation import repair_locations
 from pipeline.tracking.rows import parse_decision
 from pipeline.tracking.server import UnusualAnswerError, ask, hide_password, is_server
 
@@ -87,6 +88,7 @@ def find_model(root: Path, address: Address) -> StoredModel | None:
     Raises:
         TrackingError: the registry cannot be reached, or refuses.
     """
+    repair_locations(root)
     with suppress(sqlite3.Error, UnusualAnswerError, OSError, LookupError, TypeError):
         if database := find_database(root):
             return _ask_database(database, address) if database.exists() else None
