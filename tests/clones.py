@@ -21,6 +21,7 @@ SHAPES = ("circle", "line", "square")
 # Small and quick, and different enough from the defaults to show that params are obeyed.
 QUICK: dict[str, dict[str, Any]] = {
     "clean": {"image_hw": [16, 16], "channels": 1},
+    "split": {"min_test_images": 0},
     "augment": {"rotation": 0.0, "zoom": 0.0},
     "train": {"model": "conv1", "epochs": 3, "batch_size": 16},
     "evaluate": {"n_bootstrap": 200},

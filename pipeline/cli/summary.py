@@ -22,6 +22,7 @@ def summarise(paths: Paths) -> dict[str, str]:
     decision = _read(paths.decision, paths.root)
     summary = {
         "Test accuracy": _describe_accuracy(metrics["evaluate"]),
+        "Cross-validated": _describe_folds(metrics["train"]),
         "Shortcuts": _describe_shortcuts(metrics["split"]),
         "Promotion": describe_promotion(decision),
         "Open": _join_existing(paths, [paths.results]),
@@ -47,6 +48,15 @@ def _describe_accuracy(metrics: dict[str, Any]) -> str:
     ends = "" if low is None or high is None else f" ({low:.1%} to {high:.1%})"
     n_test = metrics.get("n_test")
     return text + ends + (f", on {n_test:,} pictures" if n_test else "")
+
+
+def _describe_folds(metrics: dict[str, Any]) -> str:
+    """The accuracy over folds, which train measures where the test set is small; "" elsewhere."""
+    name = "cross_validated_accuracy"
+    if name not in metrics:
+        return ""
+    low, high = (metrics.get(f"{name}_{end}", 0.0) for end in ("low", "high"))
+    return f"{metrics[name]:.1%} ({low:.1%} to {high:.1%}), over all pictures, as the test set is small"
 
 
 def _describe_shortcuts(metrics: dict[str, Any]) -> str:

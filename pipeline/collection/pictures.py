@@ -127,6 +127,27 @@ def read_part(split: str, *, split_path: Path, manifest_path: Path) -> Part:
     return _build_part(rows.sort_values("id"))
 
 
+def join_parts(parts: Sequence[Part]) -> Part:
+    """Parts of original pictures as one, sorted by id."""
+    ids = [id_ for part in parts for id_ in part.ids]
+    order = np.argsort(np.array(ids, dtype=str), kind="stable")
+    shard, row, y = (
+        np.concatenate([getattr(part, name) for part in parts])[order] for name in ("shard", "row", "y")
+    )
+    group, duplicate_group = (
+        [name for part in parts for name in (getattr(part, field) or part.ids)]
+        for field in ("group", "duplicate_group")
+    )
+    return Part(
+        tuple(ids[i] for i in order),
+        shard,
+        row,
+        y,
+        group=tuple(group[i] for i in order),
+        duplicate_group=tuple(duplicate_group[i] for i in order),
+    )
+
+
 def read_keys(ids: Sequence[str], manifest_path: Path) -> list[str]:
     """The keys (paths in the source) of kept pictures, in the order of their ids."""
     clean = read_table(manifest_path, CLEAN_MANIFEST)

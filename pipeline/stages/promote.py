@@ -48,7 +48,10 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 # What a row says of the stages before evaluate; their own runs hold the rest.
-_TOLD_OF_STAGES = {"split": ("metadata_accuracy",), "train": ("train_accuracy", "val_accuracy")}
+_TOLD_OF_STAGES = {
+    "split": ("metadata_accuracy",),
+    "train": ("train_accuracy", "val_accuracy", "cross_validated_accuracy"),
+}
 _N_TRIES, _PAUSE_S = 4, 1.0  # where other people promote at the same time
 
 _log = logging.getLogger(__name__)

@@ -9,11 +9,17 @@ Run     python -m pipeline.stages.train; DARKROOM_DEVICE=auto|cpu|gpu, DARKROOM_
 Cost    importing Keras (about 8 s), then docs/benchmarks.md
 """
 
+import logging
 from pathlib import Path
+
+import numpy as np
 
 from pipeline.backend.device import set_up_device
 from pipeline.backend.precision import BITS
+from pipeline.collection.pictures import read_part
+from pipeline.evidence.intervals import bound_share
 from pipeline.images.recipe import Recipe
+from pipeline.labels import read_class_names
 from pipeline.params import Params
 from pipeline.paths import Paths, read_json
 from pipeline.runner import Metrics, run_stage
@@ -22,6 +28,10 @@ from pipeline.tracking.lineage import Lineage, compute_md5
 from pipeline.tracking.runs import Run
 from pipeline.training.history import CURVES, Row, find_best_row, write_history
 from pipeline.training.policy import read_policy
+
+_CONFIDENCE = 0.95
+
+_log = logging.getLogger(__name__)
 
 
 def main(params: Params, paths: Paths, run: Run) -> Metrics:
@@ -70,7 +80,35 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
         "train_accuracy": float(best["accuracy"]),
         "val_loss": float(best["val_loss"]),
         "val_accuracy": float(best["val_accuracy"]),
+        **(cross_validate(params, paths) if has_few_tested(paths, params.split.min_test_images) else {}),
     }
+
+
+def has_few_tested(paths: Paths, n: int) -> bool:
+    """Whether a class has fewer than `n` test pictures, so that the test set alone says little."""
+    test = read_part("test", split_path=paths.split, manifest_path=paths.clean_manifest)
+    counts = np.bincount(test.y, minlength=len(read_class_names(paths.classes)))
+    return bool(counts.min() < n)
+
+
+def cross_validate(params: Params, paths: Paths) -> dict[str, float]:
+    """The accuracy over all pictures, each answered by a network that has not seen its group."""
+    from pipeline.training.assembly import read_all
+    from pipeline.training.cross_validation import answer_all
+
+    part = read_all(paths)
+    _log.info("a class has fewer than %d test pictures: cross-validating", params.split.min_test_images)
+    y_prob = answer_all(
+        paths.shards,
+        part,
+        n_folds=params.split.folds,
+        policy=read_policy(paths.policy),
+        params=params.train,
+        features=paths.cache / "features",
+    )
+    right = (y_prob.argmax(axis=1) == part.y).astype(np.float64)
+    groups = np.unique(np.array(part.group), return_inverse=True)[1]
+    return bound_share(right, groups, confidence=_CONFIDENCE).flatten("cross_validated_accuracy")
 
 
 def hash_weights(weights: str | None) -> str:

@@ -1,5 +1,6 @@
 """Cross-validation: each picture is answered by a network that has seen neither it nor its group."""
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +15,8 @@ from pipeline.training.policy import Policy
 from pipeline.training.trainer import Places, fit
 
 Float32 = npt.NDArray[np.float32]
+
+_log = logging.getLogger(__name__)
 
 _VAL_SHARE = 10  # one in so many pictures of the other folds chooses the weights
 
@@ -41,6 +44,25 @@ def cut_folds(y: Ints, groups: npt.NDArray[np.str_], *, n_folds: int, seed: int)
         order = np.random.default_rng(seed).permutation(rest)
         n_val = len(order) // _VAL_SHARE
         yield Fold(order[n_val:], order[:n_val], test)
+
+
+def answer_all(
+    shards: Path, part: Part, *, n_folds: int, policy: Policy, params: TrainParams, features: Path | None
+) -> Float32:
+    """Class probabilities [n, n_classes] of all pictures, each by a network that has not seen its group.
+
+    Args:
+        n_folds: fewer, where a class has fewer groups than that; at least 2.
+        features: as `answer_fold` takes it.
+    """
+    groups = np.array(part.group or part.ids)
+    fewest = min(len(set(groups[part.y == c])) for c in range(int(part.y.max()) + 1))
+    y_prob = np.zeros((len(part), int(part.y.max()) + 1), np.float32)
+    n_folds = max(2, min(n_folds, fewest))
+    for number, fold in enumerate(cut_folds(part.y, groups, n_folds=n_folds, seed=params.seed), start=1):
+        _log.info("cross-validation: fold %d of %d", number, n_folds)
+        y_prob[fold.test] = answer_fold(shards, part, fold, policy=policy, params=params, features=features)
+    return y_prob
 
 
 def answer_fold(

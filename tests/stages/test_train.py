@@ -56,7 +56,12 @@ class Listener(Untracked):
 
 @pytest.fixture(scope="module")
 def params(params_of: ParamsOf) -> Params:
-    return params_of(clean={"image_hw": [8, 8], "channels": 1, "fit": "pad"}, train=SMALL, augment=AUGMENT)
+    return params_of(
+        clean={"image_hw": [8, 8], "channels": 1, "fit": "pad"},
+        split={"min_test_images": 0},
+        train=SMALL,
+        augment=AUGMENT,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -231,3 +236,14 @@ def test_another_file_of_weights_is_another_training(tmp_path: Path) -> None:
     file.write_bytes(b"two")
     assert train.hash_weights(str(file)) != before
     assert [train.hash_weights(name) for name in (None, "imagenet")] == ["", ""]
+
+
+def test_where_few_pictures_are_tested_all_are_cross_validated(project: Paths, params: Params) -> None:
+    """Without a test picture of a class, its score would be worth nothing. The model stays the same."""
+    plain = train.main(params, project, Untracked())
+    assert not [name for name in plain if name.startswith("cross_validated")]
+    split = params.split.model_copy(update={"min_test_images": 1, "folds": 3})
+    metrics = train.main(params.model_copy(update={"split": split}), project, Untracked())
+    low, value, high = (metrics[f"cross_validated_accuracy{end}"] for end in ("_low", "", "_high"))
+    assert 0.6 < low < value < high <= 1
+    assert {name: metrics[name] for name in plain} == plain

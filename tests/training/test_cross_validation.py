@@ -131,3 +131,22 @@ def test_a_fold_is_answered_by_a_trained_network(part: Part, params: TrainParams
     assert np.array_equal(answer_fold(tmp_path, part, fold, **how), y_prob)
     backwards = fold._replace(test=fold.test[::-1])
     assert np.array_equal(answer_fold(tmp_path, part, backwards, **how), y_prob[::-1])
+
+
+def test_all_pictures_are_answered_in_as_many_folds_as_the_smallest_class_allows(
+    part: Part, params: TrainParams, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def answer(shards: Path, part: Part, fold: Fold, **_: object) -> "npt.NDArray[np.float32]":
+        asked.append(len(fold.test))
+        return np.eye(int(part.y.max()) + 1, dtype=np.float32)[part.y[fold.test]]
+
+    monkeypatch.setattr(cross_validation, "answer_fold", answer)
+    y_prob = cross_validation.answer_all(
+        tmp_path, part, n_folds=1000, policy=[], params=params, features=None
+    )
+    assert (y_prob.argmax(axis=1) == part.y).all()
+    groups = np.array(part.group or part.ids)
+    assert len(asked) == min(len(set(groups[part.y == c])) for c in set(part.y.tolist()))
+    assert sum(asked) == len(part)
