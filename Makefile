@@ -49,6 +49,7 @@ bench-data: .bench/bin/python ## the figures of validate, clean and split, besid
 	python -m benchmarks.memory
 	python -m benchmarks.near_duplicates
 	python -m benchmarks.copies
+	python -m benchmarks.crops
 	python -m benchmarks.audit
 
 .bench/mnist: | install-dev

@@ -93,7 +93,9 @@ COPIES: dict[str, Alter] = {
     "enlarged": resized(1.6),
     "re-compressed": lambda image: image,  # as JPEG of quality 40
     "cropped around": cropped(0.025, 0.025, 0.025, 0.025),
-    "cropped 5 % a side": cropped(0.05, 0.05, 0.05, 0.05),
+    "cropped 4 % a side": cropped(0.04, 0.04, 0.04, 0.04),
+    "cropped 6 % a side": cropped(0.06, 0.06, 0.06, 0.06),
+    "cropped unevenly": cropped(0.06, 0.01, 0.03, 0.05),
     "cropped at a corner": cropped(0.05, 0, 0, 0.05),
     "cropped at one side": cropped(0, 0, 0.05, 0),
     "rotated 90": turned(Image.Transpose.ROTATE_90),

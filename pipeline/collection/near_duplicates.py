@@ -13,7 +13,7 @@ the binary hash indexes of faiss, which collect a query's candidates in a set: d
 
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -54,7 +54,12 @@ class Links:
 
 
 def link_near(
-    fingerprints: Bytes, usable: NDArray[np.bool_], read_views: ReadViews, *, max_distance: int
+    fingerprints: Bytes,
+    usable: NDArray[np.bool_],
+    read_views: ReadViews,
+    *,
+    max_distance: int,
+    margins: Sequence[int] | None = None,
 ) -> Links:
     """The minimum spanning forest of the near pairs: the closest links that hold every group together.
 
@@ -65,6 +70,7 @@ def link_near(
             pictures would have if they were turned, cropped and so on. The first view is the fingerprint
             itself.
         max_distance: in bits, up to MAX_DISTANCE; 0: equal fingerprints only.
+        margins: by how many bits less a view may differ, for each view; None: all as `max_distance` says.
 
     Returns:
         Links sorted by a and b, fewer than n. They do not depend on the number of threads (one per core).
@@ -76,7 +82,7 @@ def link_near(
     links = Links(rows[first[copy]], rows[copy], zeros, zeros)
     alone = rows[first == np.arange(len(rows))]
     if max_distance and len(alone) > 1:
-        for more in _search(_pack_words(fingerprints[alone]), alone, read_views, max_distance):
+        for more in _search(_pack_words(fingerprints[alone]), alone, read_views, max_distance, margins):
             links = _join(links, Links(alone[more.a], alone[more.b], more.distance, more.view))
             links = _thin(links, n) if len(links) > _MANY else links
     return _thin(links, n)
@@ -111,7 +117,9 @@ def _find_equal(fingerprints: Words) -> tuple[Ints, Ints]:
     return first, np.flatnonzero(first != np.arange(n))
 
 
-def _search(own: Words, rows: Ints, read_views: ReadViews, max_distance: int) -> Iterator[Links]:
+def _search(
+    own: Words, rows: Ints, read_views: ReadViews, max_distance: int, margins: Sequence[int] | None
+) -> Iterator[Links]:
     """The near pairs among fingerprints, words [4, n], table by table; `rows` says where their views are."""
     n_nibbles = min(5, max(2, round(math.log2(len(rows)) / 4)))
     rng = np.random.default_rng(0)
@@ -126,7 +134,8 @@ def _search(own: Words, rows: Ints, read_views: ReadViews, max_distance: int) ->
                 mine = rows[start : start + _ROWS]
                 read = read_views(int(mine[0]), int(mine[-1]) + 1)
                 views = _pack_words(read[mine - mine[0]].swapaxes(0, 1))
-                search = partial(_search_table, own, views, start, max_distance)
+                limits = [max_distance - margin for margin in margins or [0] * views.shape[1]]
+                search = partial(_search_table, own, views, start, limits)
                 yield from pool.map(search, tables)
 
 
@@ -146,18 +155,23 @@ def _build_table(own: Words, key: Ints) -> Table:
     return key, packed.astype(np.uint32), starts  # the low half: the row
 
 
-def _search_table(own: Words, views: Words, start: int, max_distance: int, table: Table) -> Links:
-    """The near pairs between a table and the views, words [4, v, m], of the fingerprints from `start` on."""
+def _search_table(own: Words, views: Words, start: int, limits: Sequence[int], table: Table) -> Links:
+    """The near pairs between a table and the views, words [4, v, m], of the fingerprints from `start` on.
+
+    `limits` says how many bits may differ, for each view; none at all below 0.
+    """
     key, order, starts = table
     links = _make_none()
-    for number in range(views.shape[1]):
+    for number, limit in enumerate(limits):
+        if limit < 0:
+            continue
         view = views[:, number]
         keys = _cut_keys(view, key).astype(np.int64)
         low = starts[keys].astype(np.int64)
         count = np.minimum(starts[keys + 1] - low, _MOST_A_BUCKET)
         for rows, at in _list_candidates(low, count):
             b = order[at].astype(np.int64)
-            found = _keep_near(view, own, rows, b, start=start, max_distance=max_distance, number=number)
+            found = _keep_near(view, own, rows, b, start=start, max_distance=limit, number=number)
             links = _join(links, found) if len(found) else links
         links = _thin(links, own.shape[1]) if len(links) > _MANY else links
     return links

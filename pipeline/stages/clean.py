@@ -39,7 +39,7 @@ from pipeline.collection.shards import ShardWriter, count_rows_per_shard
 from pipeline.errors import DataError, SourceError
 from pipeline.expectations.page import write_docs
 from pipeline.expectations.ready import check_ready, describe_ready
-from pipeline.images.fingerprint import VIEWS
+from pipeline.images.fingerprint import VIEWS, find_margins
 from pipeline.images.flattening import REPAIRS
 from pipeline.images.picture import Developed, Wanted, develop_item, give_up
 from pipeline.images.recipe import Recipe
@@ -205,7 +205,9 @@ def _make_pictures(
         warn_if_killed(failed, "clean")
         usable = prints.quality >= max(section.near_duplicate_min_quality, 1)
         distance = section.near_duplicate_distance
-        links = link_near(prints.pdq, usable, prints.read_views, max_distance=distance)
+        links = link_near(
+            prints.pdq, usable, prints.read_views, max_distance=distance, margins=find_margins()
+        )
     files = files | changed
     names = {file.at: (str(file.id), file.key) for file in _list_kept(files)}
     group = name_groups(names, links, n)

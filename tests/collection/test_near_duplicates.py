@@ -57,6 +57,21 @@ def test_all_near_pairs_and_no_others(max_distance: int) -> None:
     assert (distance == links.distance).all()
 
 
+@pytest.mark.parametrize(
+    ("margins", "found"), [((0, 0, 0), N_COPIES), ((0, 11, 0), 100), ((11, 11, 11), 0), ((0, 99, 99), 50)]
+)
+def test_a_view_with_a_margin_may_differ_in_fewer_bits(margins: tuple[int, ...], found: int) -> None:
+    """A third of the copies is 30 bits from each view."""
+    rng = np.random.default_rng(0)
+    views = rng.integers(0, 256, (N, 3, 32), dtype=np.uint8)
+    for i, copy in enumerate(range(N - N_COPIES, N)):
+        flips = (rng.random(256).argsort() < 30).astype(np.uint8)
+        views[copy, 0] = views[i, i % 3] ^ np.packbits(flips)
+    usable = np.ones(N, dtype=bool)
+    links = link_near(views[:, 0].copy(), usable, lambda a, b: views[a:b], max_distance=40, margins=margins)
+    assert len(links) == found
+
+
 def test_order_and_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     prints, views = make_collection(20)
     links = link(prints, views, 20)
