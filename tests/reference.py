@@ -16,7 +16,7 @@ REPO = Path(__file__).resolve().parents[1]
 PAGE = REPO / "docs" / "reference.md"
 _HEAD = """# Reference
 
-Every command and every parameter. `make docs` makes this page from the code and from `params.yaml`: do not edit it.
+Every command and every parameter, made by `make docs` from the code and from `params.yaml`: do not edit it.
 [The guide](guide.md) says when to use what.
 
 """
