@@ -240,7 +240,7 @@ def test_json(block: Block) -> None:
 
 
 def test_every_block_is_of_a_kind_that_is_tested() -> None:
-    assert {one.kind for one in BLOCKS} <= {"sh", "python", "yaml", "json", ""}
+    assert {one.kind for one in BLOCKS} <= {"sh", "python", "yaml", "json", "mermaid", ""}
 
 
 def test_nothing_is_named_that_the_pages_no_longer_say() -> None:
