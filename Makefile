@@ -12,13 +12,16 @@ UV_IS_HERE := command -v uv >/dev/null || $(BIN)/python -m pip install --quiet -
 INSTALL := uv pip install --quiet --python $(BIN)/python $(if $(PYTHONDONTWRITEBYTECODE),--compile-bytecode)
 LOCK := uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --extra pretrained
 
-.PHONY: run test check format ui install install-dev lock bench-data bench-faults bench-train
+.PHONY: run help test check format docs ui install install-dev lock bench-data bench-faults bench-train
 
 run: install ## from data/raw (scikit-learn's digits when it is empty) to a promoted model
 	@darkroom demo digits --if-empty
 	@darkroom check
 	@dvc repro
 	@darkroom summary
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "%-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 test: install-dev ## every test
 	@pytest -n 2 --dist loadfile --no-loadscope-reorder
@@ -33,6 +36,9 @@ check: install-dev ## what CI runs: format, lint, types, import contracts, tests
 format: install-dev ## put the code into shape
 	ruff format .
 	ruff check --fix .
+
+docs: install ## docs/reference.md anew, after a change of a command or a parameter
+	@python -m tests.reference
 
 ui: install ## the MLflow UI on 127.0.0.1
 	@set -a && . mlflow/server.env && set +a && darkroom ui

@@ -10,10 +10,8 @@ from pipeline.cli.console import make_console, make_grid
 from pipeline.errors import DarkroomError
 
 app = typer.Typer(
-    help="From a folder of images per class to a classifier you can trust. `dvc repro` runs the chain.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
 app.command()(setup.setup)
 app.command()(check.check)
@@ -31,6 +29,24 @@ def main() -> None:
     except DarkroomError as error:
         make_console(stderr=True).print(f"error: {error}", style="red", soft_wrap=True)
         sys.exit(1)
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        from importlib.metadata import version
+
+        make_console().print(f"darkroom {version('darkroom')}")
+        raise typer.Exit
+
+
+@app.callback()
+def describe(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version, and end."),
+    ] = False,
+) -> None:
+    """From a folder of images per class to a classifier you can trust. `dvc repro` runs the chain."""
 
 
 @app.command()

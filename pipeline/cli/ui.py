@@ -20,7 +20,9 @@ _QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 
 
 def ui(
-    port: Annotated[int, typer.Option(min=1, max=65_535, envvar="MLFLOW_PORT")] = 5000,
+    port: Annotated[
+        int, typer.Option(min=1, max=65_535, envvar="MLFLOW_PORT", help="The port to listen on.")
+    ] = 5000,
     host: Annotated[str, typer.Option(envvar="MLFLOW_HOST", help="The address to listen on.")] = "127.0.0.1",
 ) -> None:
     """Open MLflow's UI: which result is better, and what differed. On a server of your own: its address."""

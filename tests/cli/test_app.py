@@ -1,9 +1,11 @@
 """The command: its help, exit codes, and one line for what a person can put right."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,23 @@ def test_help_imports_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "predict" in done.stdout
+
+
+def test_version(darkroom: Darkroom) -> None:
+    assert darkroom("--version") == (0, f"darkroom {version('darkroom')}\n", "")
+
+
+def test_a_shell_can_complete_the_commands() -> None:
+    code = "from pipeline.cli.app import main; main()"
+    asked = {"_DARKROOM_COMPLETE": "complete_bash", "COMP_WORDS": "darkroom qua", "COMP_CWORD": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.argv = ['darkroom']; {code}"],
+        env=os.environ | asked,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout.split(), done.stderr) == (["quarantine"], "")
 
 
 def test_an_unknown_command_is_a_usage_error(darkroom: Darkroom) -> None:
