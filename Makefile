@@ -17,7 +17,7 @@ LOCK := uv pip compile --quiet --universal --generate-hashes --no-header --no-an
 run: install ## from data/raw (scikit-learn's digits when it is empty) to a promoted model
 	@darkroom demo digits --if-empty
 	@darkroom check
-	@dvc repro
+	@dvc repro || { echo "The reason is the last line above that begins with ERROR and the name of a stage."; exit 1; }
 	@darkroom summary
 
 help: ## this list

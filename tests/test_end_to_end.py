@@ -310,6 +310,20 @@ def test_another_picture_of_validate_runs_nothing_behind_it(clone: Clone) -> Non
     clone.run("dvc", "repro", "-q")
 
 
+def test_a_model_of_other_classes_has_a_champion_of_its_own(clone: Clone) -> None:
+    """Who serves the champion must not be served other classes."""
+    client = connection.connect(clone.root)
+    before = registry.find_champion(client, "digits")
+    clone.set_params({"data": {"classes": {"round": ["circle"], "other": ["*"]}}})
+    said = clone.run("dvc", "repro")
+    assert "the champion of digits has other classes: this model is registered as digits-2-classes-" in said
+    decision = json.loads(clone.paths.decision.read_text())
+    assert decision["model_name"].startswith("digits-2-classes-")
+    assert registry.find_champion(client, "digits") == before
+    asked = clone.run("darkroom", "predict", "data/raw/circle/000.png")
+    assert f"model: {decision['model_name']} version 1" in asked or decision["verdict"] != "PROMOTE"
+
+
 def list_running(said: str) -> list[str]:
     """The stages that `dvc repro` says it runs."""
     return [line.split("'")[1] for line in said.splitlines() if line.startswith("Running stage")]
