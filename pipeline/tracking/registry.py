@@ -40,16 +40,9 @@ def find_champion(client: "MlflowClient", model_name: str) -> Version | None:
     Raises:
         PromotionError: the alias points to a version that Darkroom did not register.
     """
-    from mlflow.exceptions import MlflowException
-
-    try:
-        found = client.get_model_version_by_alias(model_name, CHAMPION)
-    except MlflowException as error:
-        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-            return None
-        raise PromotionError(
-            f"the registry cannot name the champion of {model_name}: {one_line(error)}"
-        ) from None
+    found = _ask_champion(client, model_name)
+    if found is None:
+        return None
     version = _read_version(found)
     if not version.run_id:
         raise PromotionError(
@@ -66,13 +59,26 @@ def hash_classes(names: Iterable[str]) -> str:
 
 def read_classes(client: "MlflowClient", model_name: str) -> str:
     """The hash of the champion's classes; "" without a champion, or where it is not known."""
+    found = _ask_champion(client, model_name)
+    return "" if found is None else str(found.tags.get(CLASSES_TAG, ""))
+
+
+def _ask_champion(client: "MlflowClient", model_name: str) -> Any:
+    """MLflow's version that carries the alias `champion`; None while there is none.
+
+    Raises:
+        PromotionError: the registry cannot tell.
+    """
     from mlflow.exceptions import MlflowException
 
     try:
-        found = client.get_model_version_by_alias(model_name, CHAMPION)
-    except MlflowException:
-        return ""
-    return str(found.tags.get(CLASSES_TAG, ""))
+        return client.get_model_version_by_alias(model_name, CHAMPION)
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return None
+        raise PromotionError(
+            f"the registry cannot name the champion of {model_name}: {one_line(error)}"
+        ) from None
 
 
 def register_version(
