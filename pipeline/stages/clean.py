@@ -149,12 +149,14 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     metrics = {**_measure(files), **measure_groups(kept), **decided}
     del files, source  # before Great Expectations is imported: 30 MB for 50,000 files
     draw_pairs(pairs, kept, shards=paths.shards, path=paths.figures("clean") / "pairs.png")
-    draw_classes(kept, shards=paths.shards, folder=paths.figures("clean"))
+    sheets = draw_classes(kept, shards=paths.shards, folder=paths.figures("clean"))
     draw_quarantine(gone, thumbnails, paths.figures("clean") / "quarantine.png")
     run.log_artifact(paths.figures("clean"), "figures")
     report = check_ready(manifest, kept, away, section=params.clean, labels=labels, shards=paths.shards)
     report.write(paths.ready_expectations)
-    write_docs(report, describe_ready(manifest, kept, away, labels=labels), paths.ready_docs)
+    tables = {"manifest": manifest, "kept": kept, "away": away, "pairs": pairs}
+    contents = describe_ready(**tables, section=params.clean, labels=labels, sheets=sheets, paths=paths)
+    write_docs(report, contents, paths.ready_docs)
     run.log_artifact(paths.ready_expectations)
     run.log_artifact(paths.ready_docs, "docs")
     report.enforce(docs=(paths.ready_docs / "index.html").relative_to(paths.root))
