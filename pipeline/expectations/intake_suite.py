@@ -7,12 +7,15 @@ allowed.
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 from pipeline.expectations.engine import Expectations, name_knobs
 from pipeline.expectations.wording import CLASSES, FILES, IMAGES, JPEGS, say_rows, say_total
 from pipeline.images.facts import FACTS
 from pipeline.params import ValidateParams
 from pipeline.tables.raw_manifest import RAW_MANIFEST
+
+_NO_JPEG = "no image is a JPEG whose quality is known"
 
 
 def expect_of_files(section: ValidateParams, formats: Sequence[str]) -> Expectations:
@@ -102,33 +105,33 @@ def _expect_usual_images(section: ValidateParams) -> Expectations:
     import great_expectations.expectations as gxe
 
     usual = 1 - section.max_unusual_share
-    at_most = f"At most {section.max_unusual_share:.1%} of the images"
+    at_most = f"At most {section.max_unusual_share:.1%} of the"
+    allow = partial(name_knobs, "validate", section, "max_unusual_share")
+    long = f"very long (one side above {section.long_above:g} times the other)"
     return [
         gxe.ExpectColumnValuesToNotBeInSet(
             column="reason",
             value_set=["low_information"],
             mostly=usual,
             severity="warning",
-            description=f"At most {section.max_unusual_share:.1%} of the files are blank or nearly so",
-            meta=name_knobs("validate", section, "max_unusual_share")
-            | say_rows(FILES, "is blank or nearly so"),
+            description=f"{at_most} files are blank or nearly so",
+            meta=allow() | say_rows(FILES, "is blank or nearly so"),
         ),
         gxe.ExpectColumnValuesToBeBetween(
             column="brightness",
             min_value=section.dark_below,
             mostly=usual,
             severity="warning",
-            description=f"{at_most} are dark (brightness below {section.dark_below:g})",
-            meta=name_knobs("validate", section, "dark_below", "max_unusual_share")
-            | say_rows(IMAGES, f"is dark (brightness below {section.dark_below:g})"),
+            description=f"{at_most} images are dark (brightness below {section.dark_below:g})",
+            meta=allow("dark_below") | say_rows(IMAGES, f"is dark (brightness below {section.dark_below:g})"),
         ),
         gxe.ExpectColumnValuesToBeBetween(
             column="sharpness",
             min_value=section.blurred_below,
             mostly=usual,
             severity="warning",
-            description=f"{at_most} are blurred (sharpness below {section.blurred_below:g})",
-            meta=name_knobs("validate", section, "blurred_below", "max_unusual_share")
+            description=f"{at_most} images are blurred (sharpness below {section.blurred_below:g})",
+            meta=allow("blurred_below")
             | say_rows(IMAGES, f"is blurred (sharpness below {section.blurred_below:g})"),
         ),
         gxe.ExpectColumnValuesToBeBetween(
@@ -136,23 +139,17 @@ def _expect_usual_images(section: ValidateParams) -> Expectations:
             min_value=section.compressed_below,
             mostly=usual,
             severity="warning",
-            description=f"At most {section.max_unusual_share:.1%} of the JPEGs "
-            f"have a quality below {section.compressed_below}",
-            meta=name_knobs("validate", section, "compressed_below", "max_unusual_share")
-            | say_rows(
-                JPEGS,
-                f"has a quality below {section.compressed_below}",
-                unseen="no image is a JPEG whose quality is known",
-            ),
+            description=f"{at_most} JPEGs have a quality below {section.compressed_below}",
+            meta=allow("compressed_below")
+            | say_rows(JPEGS, f"has a quality below {section.compressed_below}", unseen=_NO_JPEG),
         ),
         gxe.ExpectColumnValuesToBeBetween(
             column="aspect",
             max_value=section.long_above,
             mostly=usual,
             severity="warning",
-            description=f"{at_most} are very long (one side above {section.long_above:g} times the other)",
-            meta=name_knobs("validate", section, "long_above", "max_unusual_share")
-            | say_rows(IMAGES, f"is very long (one side above {section.long_above:g} times the other)"),
+            description=f"{at_most} images are {long}",
+            meta=allow("long_above") | say_rows(IMAGES, f"is {long}"),
         ),
     ]
 
