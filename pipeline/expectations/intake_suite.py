@@ -104,8 +104,7 @@ def _expect_usual_images(section: ValidateParams) -> Expectations:
     """How many images may be unusual: the same share for each way to be so."""
     import great_expectations.expectations as gxe
 
-    usual = 1 - section.max_unusual_share
-    at_most = f"At most {section.max_unusual_share:.1%} of the"
+    usual, at_most = 1 - section.max_unusual_share, f"At most {section.max_unusual_share:.1%} of the"
     allow = partial(name_knobs, "validate", section, "max_unusual_share")
     long = f"very long (one side above {section.long_above:g} times the other)"
     return [

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from pipeline.figures.before_and_after import draw_before_and_after
@@ -18,6 +19,7 @@ from pipeline.figures.confusion import draw_confusion
 from pipeline.figures.curves import draw_curves
 from pipeline.figures.drawing import shorten
 from pipeline.figures.measures import draw_measures
+from pipeline.figures.pairs import TILE_PX, draw_pictures_in_pairs
 from pipeline.figures.sheets import draw_sheet
 from pipeline.figures.shortcut_bars import ShortcutPanel, draw_shortcut_bars
 from pipeline.figures.sizes import draw_sizes, say_one_size
@@ -314,6 +316,37 @@ def expect_tiles(figure: Figure, pictures: list[Any]) -> None:
         assert all(right <= b[0] or b[1] <= left or high <= b[2] or b[3] <= low for b in boxes[:at])
 
 
+def draw_two_pairs(path: Path, n: int = 3) -> None:
+    names = [f"Schéma $1$/{i} {'scan0' * 20}.jpg" for i in range(2 * n)]
+    pictures = make_squares(2 * n)
+    draw_pictures_in_pairs(pictures, names, [f"{i} bits" for i in range(n)], title="Pairs", path=path)
+
+
+def make_squares(n: int) -> Any:
+    return np.random.default_rng(0).integers(0, 256, (n, TILE_PX, TILE_PX, 3)).astype(np.uint8)
+
+
+def expect_pairs(n: int) -> Check:
+    def check(figure: Figure) -> None:
+        said = read_texts(figure)
+        assert said[0] == "Pairs"
+        assert said[1::3] == [f"{i} bits" for i in range(n)]
+        if n:
+            expect_tiles(figure, list(make_squares(2 * n)))
+            expect_names_apart(figure)
+        assert len(figure.axes[0].collections) == 1
+
+    return check
+
+
+def expect_names_apart(figure: Figure) -> None:
+    """No name reaches into the next one, or over the edge."""
+    FigureCanvasAgg(figure)
+    boxes = [text.get_window_extent() for text in figure.texts]
+    assert not any(a.overlaps(b) for at, a in enumerate(boxes) for b in boxes[:at])
+    assert max(box.x1 for box in boxes) <= figure.bbox.x1
+
+
 def expect_before_and_after(title: str) -> Check:
     def check(figure: Figure) -> None:
         assert read_texts(figure) == [shorten(title, 60), "original", "altered"]
@@ -424,6 +457,8 @@ CASES = [
         expect_sheet(PICTURES[:0], [], "none"),
         id="no picture",
     ),
+    pytest.param(draw_two_pairs, 800, expect_pairs(3), id="pairs"),
+    pytest.param(lambda path: draw_two_pairs(path, 0), 700, expect_pairs(0), id="no pair"),
     pytest.param(
         lambda path: draw_before_and_after(PICTURES, ALTERED, title=LONG, path=path),
         300,
