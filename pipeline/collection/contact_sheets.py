@@ -31,7 +31,7 @@ _GREY, _DARKER = 214, 178
 Uint8 = NDArray[np.uint8]
 
 
-def draw_classes(kept: pa.Table, *, shards: Path, folder: Path) -> None:
+def draw_classes(kept: pa.Table, *, shards: Path, folder: Path) -> dict[str, Path]:
     """Draw one sheet per class, `class_<name>.png`, of its developed pictures with the smallest ids.
 
     Ids are hashes, so the sample is fair. Old sheets are removed first. Only the first 50 classes get a
@@ -39,6 +39,9 @@ def draw_classes(kept: pa.Table, *, shards: Path, folder: Path) -> None:
 
     Args:
         kept: with the columns id, key, label, shard and row of CLEAN_MANIFEST.
+
+    Returns:
+        The sheets by class.
     """
     remove_files(folder, "class_*.png")
     table = kept.select(["id", "key", "label", "shard", "row"])
@@ -46,13 +49,18 @@ def draw_classes(kept: pa.Table, *, shards: Path, folder: Path) -> None:
     if len(labels) > MAX_CLASSES:
         _log.info("contact sheets for the first %d of %d classes", MAX_CLASSES, len(labels))
     opened = Shards(shards)
-    for label, name in zip(labels[:MAX_CLASSES], name_sheets(labels), strict=False):
+    sheets = {
+        label: folder / f"class_{name}.png"
+        for label, name in zip(labels[:MAX_CLASSES], name_sheets(labels), strict=False)
+    }
+    for label, path in sheets.items():
         mine = table.filter(pc.equal(table.column("label"), label))
         shown = mine.take(pc.sort_indices(mine.column("id"))[:N_TILES])
         pictures = opened.gather(shown.column("shard").to_numpy(), shown.column("row").to_numpy())
         captions = [_split_caption(PurePosixPath(key).name) for key in shown.column("key").to_pylist()]
         title = f"{shorten(label, 40)}: {len(shown)} of {len(mine):,} pictures, as developed"
-        draw_sheet(pictures, captions, title=title, path=folder / f"class_{name}.png")
+        draw_sheet(pictures, captions, title=title, path=path)
+    return sheets
 
 
 def _split_caption(name: str) -> str:

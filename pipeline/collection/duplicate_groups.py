@@ -1,18 +1,12 @@
-"""Near-duplicates by name: the group of each picture, the table of pairs, and a sheet of them."""
+"""Near-duplicates by name: the group of each picture, and the table of pairs."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import pyarrow as pa
 
 from pipeline.collection.near_duplicates import Links, find_components
-from pipeline.collection.shards import Shards
-from pipeline.figures.drawing import shorten
-from pipeline.figures.sheets import draw_sheet
 from pipeline.tables.pairs import PAIRS
 from pipeline.tables.parquet import count_values
-
-_SHOWN = 24
 
 Names = Mapping[int, tuple[str, str]]  # id and key of a picture, by its number
 
@@ -34,20 +28,6 @@ def build_pairs(names: Names, links: Links, views: Sequence[str]) -> pa.Table:
         rows.append(ends | {"distance": distance, "orientation": views[view]})
     table = pa.Table.from_pylist(rows, schema=PAIRS)
     return table.sort_by([("id_a", "ascending"), ("id_b", "ascending")])
-
-
-def draw_pairs(pairs: pa.Table, kept: pa.Table, *, shards: Path, path: Path) -> None:
-    """Draw a sheet of the least similar pairs, which show whether the threshold is right."""
-    order = [("distance", "descending"), ("id_a", "ascending"), ("id_b", "ascending")]
-    rows = pairs.sort_by(order).slice(0, _SHOWN).to_pylist()
-    wanted = [row[f"key_{end}"] for row in rows for end in "ab"]
-    place = {key: at for at, key in enumerate(kept.column("key").to_pylist())} if wanted else {}
-    found = kept.take(pa.array([place[key] for key in wanted], type=pa.int64()))
-    pictures = Shards(shards).gather(found.column("shard").to_numpy(), found.column("row").to_numpy())
-    words = [said for row in rows for said in (f"{row['distance']} bits", row["orientation"])]
-    captions = [f"{shorten(key)}\n{said}" for key, said in zip(wanted, words, strict=True)]
-    title = f"Near-duplicates: the {len(rows)} least alike of {len(pairs):,} pairs"
-    draw_sheet(pictures, captions, title=title, path=path)
 
 
 def measure_groups(kept: pa.Table) -> dict[str, int]:

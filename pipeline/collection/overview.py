@@ -11,14 +11,14 @@ import pyarrow.compute as pc
 from pipeline.figures.boxes import QUANTILES, BoxPanel
 from pipeline.figures.drawing import Floats
 from pipeline.figures.measures import draw_measures
-from pipeline.figures.sizes import draw_sizes
+from pipeline.figures.sizes import draw_sizes, say_one_size
 from pipeline.images.facts import FACTS
 
 _MEASURES = tuple(fact for fact in FACTS if fact.axis)
 
 
-def draw_images(manifest: pa.Table, labels: Sequence[str], folder: Path) -> dict[str, Path]:
-    """Draw sizes.png and measures.png of the usable images; returns their paths by heading.
+def draw_images(manifest: pa.Table, labels: Sequence[str], folder: Path) -> dict[str, Path | str]:
+    """Draw sizes.png and measures.png of the usable images; returns their paths, or a sentence, by heading.
 
     Args:
         manifest: of schema RAW_MANIFEST.
@@ -36,7 +36,7 @@ def draw_images(manifest: pa.Table, labels: Sequence[str], folder: Path) -> dict
         for fact in _MEASURES
     ]
     draw_measures(panels, labels, title=f"Measures of {len(images):,} images", path=measures)
-    return {"Sizes": sizes, "Measures": measures}
+    return {"Sizes": say_one_size(width, height) or sizes, "Measures": measures}
 
 
 def compute_quantiles(label: "pd.Series[str]", values: "pd.Series[float]", labels: Sequence[str]) -> Floats:

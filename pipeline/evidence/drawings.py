@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,13 +15,23 @@ from pipeline.figures.drawing import shorten
 from pipeline.figures.sheets import draw_sheet
 from pipeline.training.history import find_best_row, read_history
 
+Ints = npt.NDArray[np.integer[Any]]
 Float32 = npt.NDArray[np.float32]
 
 
-def draw_f1(scores: Scores, class_names: Sequence[str], path: Path) -> None:
-    """Draw one bar of F1 with its interval per class."""
+def draw_f1(
+    scores: Scores, class_names: Sequence[str], support: Ints, *, confidence: float, path: Path
+) -> None:
+    """Draw one bar of F1 with its interval per class; `support` is the number of test pictures of each."""
     values, lows, highs = np.array(scores.of_classes["f1"]).T
-    draw_class_bars(values, lows, highs, class_names, what="F1 and its interval", path=path)
+    draw_class_bars(
+        (values, lows, highs),
+        class_names,
+        n_of_class=support,
+        title=f"F1 of every class, on {support.sum():,} test pictures",
+        what=f"F1, with its {confidence:.0%} interval",
+        path=path,
+    )
 
 
 def draw_training(history: Path, monitor: str, path: Path) -> None:

@@ -12,6 +12,7 @@ from pipeline.expectations.page import Contents, count_reasons
 from pipeline.expectations.report import Report, build_report
 from pipeline.images.facts import FACTS
 from pipeline.params import ValidateParams
+from pipeline.paths import Paths
 from pipeline.tables.parquet import count_values
 
 # These are null for quarantined files, which are not looked at twice.
@@ -48,8 +49,13 @@ def check_intake(
     return build_report("intake", {"intake-files": files, "intake-classes": folders})
 
 
-def describe_intake(manifest: pa.Table, classes: pa.Table, pictures: Mapping[str, Path]) -> Contents:
-    """The page about validate's tables; `pictures` are PNG files by heading."""
+def describe_intake(
+    manifest: pa.Table,
+    classes: pa.Table,
+    pictures: Mapping[str, Path | str],
+    paths: Paths,
+) -> Contents:
+    """The page about validate's tables; `pictures` are as Contents has them."""
     verdicts = count_values(manifest.column("verdict"))
     names = {"kept": "Kept as they are", "repaired": "Repaired", "quarantined": "Cannot be used"}
     return Contents(
@@ -64,6 +70,11 @@ def describe_intake(manifest: pa.Table, classes: pa.Table, pictures: Mapping[str
         class_columns=["class", "files", "can be used", "share of the largest"],
         classes=[tuple(row.values()) for row in classes.to_pylist()],
         pictures=pictures,
+        links={
+            "After the run: what clean made of these images": paths.ready_docs / "index.html",
+            "After the run: how good the model is": paths.results,
+            "All figures of validate": paths.figures("validate"),
+        },
     )
 
 

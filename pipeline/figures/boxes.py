@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)  # what a box shows
 LEGEND = "box: middle half; orange: median; line: from 5 % to 95 %"
 _MAX_TICKS = 6
+_MAX_BOX_PT, _THIN_PT = 20, 12  # the highest box; the rows below which medians are thin
 _ROOM = 1.4  # space around the values of a logarithmic axis, as a factor
 
 
@@ -24,14 +25,23 @@ class BoxPanel(NamedTuple):
     is_log: bool = False
 
 
-def draw_boxes(axes: "Axes", panel: BoxPanel, class_names: Sequence[str]) -> None:
-    """Draw boxes from quantiles, all together: matplotlib's own would take 5 ms each."""
+def draw_boxes(
+    axes: "Axes", panel: BoxPanel, class_names: Sequence[str], *, row_pt: float | None = None
+) -> None:
+    """Draw boxes from quantiles, all together: matplotlib's own would take 5 ms each.
+
+    Args:
+        row_pt: the height of a row in points; None: that of measures.png.
+    """
+    row_pt = row_pt or (17 if len(class_names) <= MANY_CLASSES else 9)
+    box_pt = min(0.58 * row_pt, _MAX_BOX_PT)
+    reach = 0.62 * box_pt / row_pt  # a median is a little longer than its box is high
     quantiles = np.maximum(panel.quantiles, 1) if panel.is_log else panel.quantiles
     at = np.flatnonzero(~np.isnan(quantiles).any(axis=1))
     p5, p25, p50, p75, p95 = quantiles[at].T
     axes.hlines(at, p5, p95, color=GREY, linewidth=1)
-    axes.hlines(at, p25, p75, color=BLUE, alpha=0.55, linewidth=10 if len(class_names) <= MANY_CLASSES else 5)
-    axes.vlines(p50, at - 0.36, at + 0.36, color=ORANGE, linewidth=2)
+    axes.hlines(at, p25, p75, color=BLUE, alpha=0.55, linewidth=box_pt)
+    axes.vlines(p50, at - reach, at + reach, color=ORANGE, linewidth=3 if row_pt > _THIN_PT else 2)
     if panel.is_log:
         axes.set_xscale("log")
         low, high = find_range(quantiles[at])

@@ -5,13 +5,25 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.figures.drawing import BLUE, Floats, name_ticks, new_figure, save, simplify_axes
+from pipeline.figures.drawing import BLUE, Floats, Ints, name_ticks, new_figure, save, simplify_axes
 
 
 def draw_class_bars(
-    values: Floats, lows: Floats, highs: Floats, class_names: Sequence[str], *, what: str, path: Path
+    bars: tuple[Floats, Floats, Floats],
+    class_names: Sequence[str],
+    *,
+    n_of_class: Ints,
+    title: str,
+    what: str,
+    path: Path,
 ) -> None:
-    """Draw one bar per class (value in 0..1, nan: none) with its interval, the first class on top."""
+    """Draw one bar per class with its interval, the first class on top.
+
+    Args:
+        bars: value, low end and high end of every class, in 0..1; nan: none.
+        n_of_class: the number of pictures of each class.
+    """
+    values, lows, highs = bars
     k = len(class_names)
     figure = new_figure(7, min(40.0, 1.2 + 0.3 * k))
     axes = figure.add_subplot()
@@ -25,7 +37,8 @@ def draw_class_bars(
     for i in np.flatnonzero(known):
         axes.text(max(highs[i], values[i]) + 0.015, float(i), f"{values[i]:.2f}", va="center", fontsize=8)
     axes.set_ylim(k - 0.4, -0.6)
-    name_ticks(axes, class_names, both=False)
+    name_ticks(axes, class_names, both=False, n_of_class=n_of_class)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     axes.set_xlabel(what)
     simplify_axes(axes)
     save(figure, path)

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 def draw_confusion(matrix: Ints, class_names: Sequence[str], path: Path) -> None:
-    """Draw a confusion matrix [k, k]: rows the true class, columns the predicted, coloured by row share."""
+    """Draw a confusion matrix [k, k]: rows the true class, columns the predicted, coloured by row share.
+
+    A row's name holds its number of pictures: "8 (n=27)".
+    """
     k = len(class_names)
     side = min(14.0, 3.4 + 0.45 * k)
     figure = new_figure(side + 0.8, side)
@@ -22,7 +25,11 @@ def draw_confusion(matrix: Ints, class_names: Sequence[str], path: Path) -> None
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     if k <= MAX_NUMBERED:
         _number_cells(axes, matrix, share)
-    name_ticks(axes, class_names, both=True)
+    support = matrix.sum(axis=1)
+    name_ticks(axes, class_names, both=True, n_of_class=support)
+    n = int(support.sum())
+    title = f"Answers to {n:,} test pictures: {np.trace(matrix):,} right, {n - np.trace(matrix):,} wrong"
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     axes.set_xlabel("predicted")
     axes.set_ylabel("actual")
     figure.colorbar(image, ax=axes, label="share of the actual class", shrink=0.8)

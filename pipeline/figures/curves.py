@@ -26,5 +26,8 @@ def draw_curves(history: Sequence[Mapping[str, float]], *, best_epoch: int, path
         axes.set_title(name, loc="left")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         simplify_axes(axes)
+    figure.suptitle(
+        f"Training: {len(history):,} epoch{'s' * (len(history) != 1)}", x=0.01, ha="left", fontsize=12
+    )
     axes.legend(frameon=False, loc="best")
     save(figure, path)

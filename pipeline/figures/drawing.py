@@ -67,13 +67,20 @@ def save(figure: "Figure", path: Path, *, compress_level: int = 6) -> None:
         temporary.write_bytes(drawn.getbuffer())
 
 
-def name_ticks(axes: "Axes", class_names: Sequence[str], *, both: bool) -> None:
-    """Class names on the y axis, and on the x axis where `both`; every n-th where they would overlap."""
+def name_ticks(
+    axes: "Axes", class_names: Sequence[str], *, both: bool, n_of_class: Ints | None = None
+) -> None:
+    """Class names on the y axis, and on the x axis where `both`; every n-th where they would overlap.
+
+    Args:
+        n_of_class: the number of pictures of each class, which the y axis then states: "8 (n=27)".
+    """
     step = math.ceil(len(class_names) / _MAX_NAMED) if both else 1
     at = range(0, len(class_names), step)
     labels = [shorten(class_names[i]) for i in at]
     size = 9 if len(at) <= MAX_NUMBERED else 6
-    axes.set_yticks(at, labels, fontsize=size, parse_math=False)
+    rows = labels if n_of_class is None else [f"{shorten(class_names[i])} (n={n_of_class[i]:,})" for i in at]
+    axes.set_yticks(at, rows, fontsize=size, parse_math=False)
     if both:
         is_long = max(map(len, labels)) > 3
         turn: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if is_long else {}

@@ -29,19 +29,39 @@ def draw_sizes(
 ) -> None:
     """Draw how often each width x height occurs, and beside it the longer side per class.
 
+    If all have one size, or there is none, the figure is a sentence.
+
     Args:
         width_px, height_px: of every picture, the same length, which may be 0.
         long_side: QUANTILES per class [k, 5], in pixels; nan: no picture.
     """
+    if sentence := say_one_size(width_px, height_px):
+        figure = new_figure(11, 0.7, is_constrained=False)
+        figure.text(0.01, 0.5, sentence, fontsize=12, va="center")
+        save(figure, path)
+        return
     shown = choose_classes(np.zeros(len(class_names)))
-    figure = new_figure(11, max(4.6, 1.4 + 0.24 * len(shown)))
+    height_in = max(4.6, 1.4 + 0.24 * len(shown))
+    figure = new_figure(11, height_in)
     both, boxes = figure.subplots(1, 2, width_ratios=[1.15, 1])
     _draw_histogram(both, width_px, height_px)
     names = [class_names[i] for i in shown]
-    draw_boxes(boxes, BoxPanel("longer side, pixels", long_side[shown], is_log=True), names)
+    row_pt = 72 * (height_in - 1.4) / len(shown)
+    draw_boxes(boxes, BoxPanel("longer side, pixels", long_side[shown], is_log=True), names, row_pt=row_pt)
     name_ticks(boxes, names, both=False)
     figure.suptitle(f"Sizes of {len(width_px):,} images ({LEGEND})", x=0.01, ha="left", fontsize=12)
     save(figure, path)
+
+
+def say_one_size(width_px: Ints, height_px: Ints) -> str:
+    """A sentence if all images have one size, or there is no image; otherwise ""."""
+    sizes = np.unique(np.column_stack([width_px, height_px]), axis=0)
+    if len(sizes) > 1:
+        return ""
+    if not len(sizes):
+        return "There is no image whose size could be drawn."
+    whose = f"All {len(width_px):,} images are" if len(width_px) > 1 else "The only image is"
+    return f"{whose} {sizes[0, 0]} x {sizes[0, 1]} pixels (width x height)."
 
 
 def _draw_histogram(axes: "Axes", width_px: Ints, height_px: Ints) -> None:

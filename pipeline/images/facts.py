@@ -62,7 +62,7 @@ FACTS = (
         axis="contrast, 0 to 0.5", highest=0.5001, of_picture=True,
     ),
     Fact(
-        "n_bands", "int8", "colour bands", "has more than {} colour bands", "has less than {} colour bands",
+        "n_bands", "int8", "colour bands", "has more than {} colour bands", "has fewer than {} colour bands",
         of_file=True,
     ),
     Fact(

@@ -183,8 +183,8 @@ def _write_sentence(name: str, values: "pd.Series[Any]", y: Ints, class_names: S
         inside, outside = float(holds[y == k].mean()), float(holds[y != k].mean())
         if inside - outside > best:
             best = inside - outside
-            shares = f"in {100 * inside:.0f} % of cases, the others in {100 * outside:.0f} %"
-            says = f"{class_names[k]} {condition} {shares}"
+            shares = f"in {100 * inside:.0f} % of cases, one of another class in {100 * outside:.0f} %"
+            says = f"a picture of {class_names[k]} {condition} {shares}"
     return says if best >= _MIN_CONTRAST else ""
 
 

@@ -1,11 +1,12 @@
 """clean: every raw file becomes a picture of one size, or a row of the quarantine with the reason.
 
-Reads   data/validate/manifest.parquet, data/overrides.csv (what people decided), data.source once more
-        (nothing there is changed)
+Reads   data/validate/manifest.parquet, data/overrides.csv (what people decided), data.source once more, and
+        some near-duplicates of it twice, for pairs.png (nothing there is changed)
 Writes  data/clean/manifest.parquet (one row per kept picture, sorted by key), shards/ (their pixels,
         uint8), quarantine.parquet (one row per file that is not kept, sorted by key), pairs.parquet (one
         row per link between near-duplicates, sorted by ids), figures/ (pairs.png: the least similar of
-        them; a contact sheet of every class, class_<name>.png, and of the quarantine, quarantine.png),
+        them, as their files are; a contact sheet of every class, class_<name>.png, and of the
+        quarantine, quarantine.png),
         scales.json (what is black and white in deep pictures whose files do not say it),
         expectations.json and docs/ (the result of the suite `ready`: open index.html)
 Run     python -m pipeline.stages.clean
@@ -29,11 +30,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.collection.contact_sheets import choose_thumbnails, draw_classes, draw_quarantine
-from pipeline.collection.duplicate_groups import build_pairs, draw_pairs, measure_groups, name_groups
+from pipeline.collection.duplicate_groups import build_pairs, measure_groups, name_groups
 from pipeline.collection.file_plan import File, find_unused, plan_files
 from pipeline.collection.fingerprints import Fingerprints
 from pipeline.collection.near_duplicates import link_near
 from pipeline.collection.overrides import Override, read_overrides
+from pipeline.collection.pair_sheet import Limits, draw_pairs
 from pipeline.collection.scales import choose_scales, write_scales
 from pipeline.collection.shards import ShardWriter, count_rows_per_shard
 from pipeline.errors import DataError, SourceError
@@ -147,14 +149,17 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     _check(files, len(manifest), len(kept) + len(away), paths)
     decided = {"n_overrides": len(overrides), "n_overrides_unused": len(idle)}
     metrics = {**_measure(files), **measure_groups(kept), **decided}
+    limits = Limits(work.recipe.formats, work.recipe.max_pixels, work.max_seconds, work.recipe.scales)
+    draw_pairs(pairs, source, limits, paths.figures("clean") / "pairs.png")
     del files, source  # before Great Expectations is imported: 30 MB for 50,000 files
-    draw_pairs(pairs, kept, shards=paths.shards, path=paths.figures("clean") / "pairs.png")
-    draw_classes(kept, shards=paths.shards, folder=paths.figures("clean"))
+    sheets = draw_classes(kept, shards=paths.shards, folder=paths.figures("clean"))
     draw_quarantine(gone, thumbnails, paths.figures("clean") / "quarantine.png")
     run.log_artifact(paths.figures("clean"), "figures")
     report = check_ready(manifest, kept, away, section=params.clean, labels=labels, shards=paths.shards)
     report.write(paths.ready_expectations)
-    write_docs(report, describe_ready(manifest, kept, away, labels=labels), paths.ready_docs)
+    tables = {"manifest": manifest, "kept": kept, "away": away, "pairs": pairs}
+    contents = describe_ready(**tables, section=params.clean, labels=labels, sheets=sheets, paths=paths)
+    write_docs(report, contents, paths.ready_docs)
     run.log_artifact(paths.ready_expectations)
     run.log_artifact(paths.ready_docs, "docs")
     report.enforce(docs=(paths.ready_docs / "index.html").relative_to(paths.root))

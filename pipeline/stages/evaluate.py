@@ -82,7 +82,8 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     write_class_scores(scores, class_names, support, paths.class_scores)
     folder = paths.figures("evaluate")
     draw_confusion(matrix, class_names, folder / "confusion.png")
-    draw_f1(scores, class_names, folder / "class_f1.png")
+    confidence = params.evaluate.confidence
+    draw_f1(scores, class_names, support, confidence=confidence, path=folder / "class_f1.png")
     draw_training(paths.history, params.train.monitor, folder / "curves.png")
     draw_sheets(pictures, y_prob, class_names, n=params.evaluate.n_sheet, folder=folder)
     results = Results(params.data.name, describe_model(params), scores, class_names, support, baseline)
@@ -168,6 +169,7 @@ def write_page(
         confidence=params.confidence,
         figures={
             "Which class is taken for which": figures / "confusion.png",
+            "F1 of every class": figures / "class_f1.png",
             "Training": figures / "curves.png",
         },
         links=list_pages(paths),

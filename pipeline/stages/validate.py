@@ -107,7 +107,7 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     formats = _list_formats(section.formats, source)
     report = check_intake(manifest, classes, section=section, formats=formats)
     report.write(paths.expectations)
-    write_docs(report, describe_intake(manifest, classes, pictures), paths.data_docs)
+    write_docs(report, describe_intake(manifest, classes, pictures, paths), paths.data_docs)
     run.log_artifact(paths.expectations)
     run.log_artifact(paths.data_docs, "docs")
     page = (paths.data_docs / "index.html").relative_to(paths.root)

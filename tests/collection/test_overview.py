@@ -23,6 +23,7 @@ GOOD = {
     "share_white": 0.1,
     "verdict": "kept",
 }
+WIDE = GOOD | {"label": "b", "width": 500}
 AWAY = {"label": "b", "verdict": "quarantined", "width": 9}
 
 
@@ -35,24 +36,28 @@ def test_quantiles_come_in_the_order_of_classes_and_leave_gaps() -> None:
 
 
 @pytest.mark.parametrize(
-    "rows",
+    ("rows", "sentence"),
     [
-        pytest.param([GOOD, GOOD | {"label": "b", "width": 500}], id="two classes"),
-        pytest.param([GOOD, AWAY], id="a class without an image that can be used"),
-        pytest.param([AWAY], id="no image that can be used"),
+        pytest.param([GOOD, WIDE], "", id="two classes"),
+        pytest.param([GOOD, AWAY], "The only image", id="a class without an image that can be used"),
+        pytest.param([AWAY], "There is no image", id="no image that can be used"),
     ],
 )
-def test_two_pictures_the_same_each_time(rows: list[dict[str, Any]], tmp_path: Path) -> None:
+def test_two_pictures_the_same_each_time(rows: list[dict[str, Any]], sentence: str, tmp_path: Path) -> None:
     manifest = pa.Table.from_pylist(rows, schema=RAW_MANIFEST)
+    files = [tmp_path / "sizes.png", tmp_path / "measures.png"]
     drawn = draw_images(manifest, ["a", "b"], tmp_path)
-    assert drawn == {"Sizes": tmp_path / "sizes.png", "Measures": tmp_path / "measures.png"}
-    first = [path.read_bytes() for path in drawn.values()]
-    assert [path.read_bytes() for path in draw_images(manifest, ["a", "b"], tmp_path).values()] == first
+    assert list(drawn) == ["Sizes", "Measures"]
+    assert str(drawn["Sizes"]).startswith(sentence or str(files[0]))
+    assert drawn["Measures"] == files[1]
+    first = [path.read_bytes() for path in files]
+    draw_images(manifest, ["a", "b"], tmp_path)
+    assert [path.read_bytes() for path in files] == first
 
 
 def test_what_cannot_be_used_is_not_drawn(tmp_path: Path) -> None:
-    with_away, without = (pa.Table.from_pylist(rows, schema=RAW_MANIFEST) for rows in ([GOOD, AWAY], [GOOD]))
-    drawn = [
-        draw_images(manifest, ["a", "b"], tmp_path)["Sizes"].read_bytes() for manifest in (with_away, without)
-    ]
+    drawn = []
+    for rows in ([GOOD, WIDE, AWAY], [GOOD, WIDE]):
+        draw_images(pa.Table.from_pylist(rows, schema=RAW_MANIFEST), ["a", "b"], tmp_path)
+        drawn.append((tmp_path / "sizes.png").read_bytes())
     assert drawn[0] == drawn[1]

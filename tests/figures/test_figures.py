@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from pipeline.figures.before_and_after import draw_before_and_after
@@ -18,9 +19,10 @@ from pipeline.figures.confusion import draw_confusion
 from pipeline.figures.curves import draw_curves
 from pipeline.figures.drawing import shorten
 from pipeline.figures.measures import draw_measures
+from pipeline.figures.pairs import TILE_PX, draw_pictures_in_pairs
 from pipeline.figures.sheets import draw_sheet
 from pipeline.figures.shortcut_bars import ShortcutPanel, draw_shortcut_bars
-from pipeline.figures.sizes import draw_sizes
+from pipeline.figures.sizes import draw_sizes, say_one_size
 
 Check = Callable[[Figure], None]
 ODD_NAMES = ["Photo", r"costs $\bad{$", "Schéma électrique, très longue description", "中文", "a\nb"]
@@ -32,13 +34,14 @@ HISTORY = [
 ]
 MANY = [f"class {i}" for i in range(70)]
 F1 = np.array([0.9, 0.5, np.nan, 0.0, 1.0])
-ALIKE = np.full(7, 8)
 SIZES = np.geomspace(3, 30_000, 40).astype(int)
 PARTS = ["train", "val", "test"]
 
 
 def draw_bars(values: Any, names: list[str], path: Path) -> None:
-    draw_class_bars(values, values - 0.1, np.minimum(values + 0.1, 1), names, what="F1", path=path)
+    bars = (values, values - 0.1, np.minimum(values + 0.1, 1))
+    n_of_class = np.arange(len(names)) * 1000
+    draw_class_bars(bars, names, n_of_class=n_of_class, title="F1 of every class", what="F1", path=path)
 
 
 def draw_facts(names: list[str], path: Path) -> None:
@@ -120,9 +123,11 @@ def erase(figure: Figure) -> None:
 # --- what must be drawn ---
 
 
-def expect_first_on_top(axes: Axes, names: Sequence[str]) -> None:
-    """The names are beside the rows of the axes, which begin at its top."""
-    assert read_labels(axes.yaxis) == [shorten(name) for name in names]
+def expect_first_on_top(axes: Axes, names: Sequence[str], n_of_class: Sequence[int] | None = None) -> None:
+    """The names, and how many pictures they have, are beside the rows of the axes, which begin at its top."""
+    counts = [""] * len(names) if n_of_class is None else [f" (n={n:,})" for n in n_of_class]
+    said = [f"{shorten(name)}{count}" for name, count in zip(names, counts, strict=True)]
+    assert read_labels(axes.yaxis) == said
     assert [float(at) for at in axes.get_yticks()] == list(range(len(names)))
     assert axes.yaxis_inverted()
 
@@ -158,7 +163,9 @@ def expect_boxes(axes: Axes, quantiles: Any) -> None:
     for lines, low, high in ((whole, 0, 4), (half, 1, 3)):
         expected = [[(quantiles[at][low], at), (quantiles[at][high], at)] for at in known]
         assert lines == pytest.approx(np.array(expected).reshape(-1, 2, 2))
-    middles = [[(quantiles[at][2], at - 0.36), (quantiles[at][2], at + 0.36)] for at in known]
+    reach = median[0, 1, 1] - known[0] if known else 0.0
+    assert 0.1 < reach < 0.4 or not known
+    middles = [[(quantiles[at][2], at - reach), (quantiles[at][2], at + reach)] for at in known]
     assert median == pytest.approx(np.array(middles).reshape(-1, 2, 2))
     missing = sorted(set(range(len(quantiles))) - set(known))
     assert [(text.get_text(), text.get_position()[1]) for text in axes.texts] == [
@@ -222,6 +229,8 @@ def expect_facts(names: list[str]) -> Check:
 def expect_curves(history: list[dict[str, float]], best_epoch: int) -> Check:
     def check(figure: Figure) -> None:
         epochs = [row["epoch"] for row in history]
+        n = len(history)
+        assert figure.get_suptitle() == ("Training: 1 epoch" if n == 1 else f"Training: {n} epochs")
         assert [axes.get_title(loc="left") for axes in figure.axes] == ["loss", "accuracy"]
         for axes, name in zip(figure.axes, ("loss", "accuracy"), strict=True):
             assert len(axes.lines) == 3
@@ -246,8 +255,15 @@ def expect_confusion(matrix: Any, names: list[str], *, is_numbered: bool = True)
         cells = zip(*np.nonzero(matrix), strict=True)
         assert said == ({(i, j, str(matrix[i, j])) for i, j in cells} if is_numbered else set())
         # Of more than 60 names every second fits.
-        shown = [shorten(name) for name in names[:: 1 + (len(names) > 60)]]
-        assert read_labels(axes.xaxis) == read_labels(axes.yaxis) == shown
+        step = 1 + (len(names) > 60)
+        shown = [shorten(name) for name in names[::step]]
+        assert read_labels(axes.xaxis) == shown
+        support = [f"{n:,}" for n in matrix.sum(axis=1)[::step]]
+        rows = [f"{name} (n={n})" for name, n in zip(shown, support, strict=True)]
+        assert read_labels(axes.yaxis) == rows
+        n, right = matrix.sum(), np.trace(matrix)
+        title = f"Answers to {n:,} test pictures: {right:,} right, {n - right:,} wrong"
+        assert figure.get_suptitle() == title
         assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted", "actual")
         assert figure.axes[1].get_ylabel() == "share of the actual class"
 
@@ -257,7 +273,8 @@ def expect_confusion(matrix: Any, names: list[str], *, is_numbered: bool = True)
 def expect_bars(values: Any, names: list[str]) -> Check:
     def check(figure: Figure) -> None:
         (axes,) = figure.axes
-        expect_first_on_top(axes, names)
+        expect_first_on_top(axes, names, [1000 * at for at in range(len(names))])
+        assert figure.get_suptitle() == "F1 of every class"
         expected = [(at, 0, value) for at, value in enumerate(np.nan_to_num(values))]
         assert len(axes.patches) == len(names)
         assert read_bars(axes) == pytest.approx(np.array(expected))
@@ -299,6 +316,37 @@ def expect_tiles(figure: Figure, pictures: list[Any]) -> None:
         assert all(right <= b[0] or b[1] <= left or high <= b[2] or b[3] <= low for b in boxes[:at])
 
 
+def draw_two_pairs(path: Path, n: int = 3) -> None:
+    names = [f"Schéma $1$/{i} {'scan0' * 20}.jpg" for i in range(2 * n)]
+    pictures = make_squares(2 * n)
+    draw_pictures_in_pairs(pictures, names, [f"{i} bits" for i in range(n)], title="Pairs", path=path)
+
+
+def make_squares(n: int) -> Any:
+    return np.random.default_rng(0).integers(0, 256, (n, TILE_PX, TILE_PX, 3)).astype(np.uint8)
+
+
+def expect_pairs(n: int) -> Check:
+    def check(figure: Figure) -> None:
+        said = read_texts(figure)
+        assert said[0] == "Pairs"
+        assert said[1::3] == [f"{i} bits" for i in range(n)]
+        if n:
+            expect_tiles(figure, list(make_squares(2 * n)))
+            expect_names_apart(figure)
+        assert len(figure.axes[0].collections) == 1
+
+    return check
+
+
+def expect_names_apart(figure: Figure) -> None:
+    """No name reaches into the next one, or over the edge."""
+    FigureCanvasAgg(figure)
+    boxes = [text.get_window_extent() for text in figure.texts]
+    assert not any(a.overlaps(b) for at, a in enumerate(boxes) for b in boxes[:at])
+    assert max(box.x1 for box in boxes) <= figure.bbox.x1
+
+
 def expect_before_and_after(title: str) -> Check:
     def check(figure: Figure) -> None:
         assert read_texts(figure) == [shorten(title, 60), "original", "altered"]
@@ -333,18 +381,6 @@ CASES = [
         1000,
         expect_sizes(SIZES, SIZES[::-1], make_boxes(5) * 300, ODD_NAMES),
         id="sizes",
-    ),
-    pytest.param(
-        lambda path: draw_sizes(ALIKE, ALIKE, np.full((2, 5), 8.0), ["a", "b"], path),
-        1000,
-        expect_sizes(ALIKE, ALIKE, np.full((2, 5), 8.0), ["a", "b"]),
-        id="one size",
-    ),
-    pytest.param(
-        lambda path: draw_sizes(ALIKE[:0], ALIKE[:0], make_boxes(2, 2), ["a", "b"], path),
-        1000,
-        expect_sizes(ALIKE[:0], ALIKE[:0], make_boxes(2, 2), ["a", "b"]),
-        id="no size",
     ),
     pytest.param(
         lambda path: draw_panels(ODD_NAMES, path, 1),
@@ -421,6 +457,8 @@ CASES = [
         expect_sheet(PICTURES[:0], [], "none"),
         id="no picture",
     ),
+    pytest.param(draw_two_pairs, 800, expect_pairs(3), id="pairs"),
+    pytest.param(lambda path: draw_two_pairs(path, 0), 700, expect_pairs(0), id="no pair"),
     pytest.param(
         lambda path: draw_before_and_after(PICTURES, ALTERED, title=LONG, path=path),
         300,
@@ -494,6 +532,23 @@ def test_a_blank_figure_is_noticed(
         draw(tmp_path / "blank.png")
     with pytest.raises(AssertionError):
         check(saved[-1])
+
+
+@pytest.mark.parametrize(
+    ("n", "sentence"),
+    [
+        pytest.param(0, "There is no image whose size could be drawn.", id="none"),
+        pytest.param(1, "The only image is 8 x 9 pixels (width x height).", id="one"),
+        pytest.param(1797, "All 1,797 images are 8 x 9 pixels (width x height).", id="all alike"),
+    ],
+)
+def test_one_size_is_a_sentence(n: int, sentence: str, saved: list[Figure], tmp_path: Path) -> None:
+    sizes = np.full(n, 8), np.full(n, 9)
+    draw_sizes(*sizes, np.full((2, 5), 8.0), ["a", "b"], tmp_path / "x.png")
+    assert read_texts(saved[0]) == [sentence]
+    assert saved[0].axes == []
+    assert say_one_size(*sizes) == sentence
+    assert say_one_size(np.array([8, 8]), np.array([9, 8])) == ""
 
 
 def test_a_sheet_has_rows(saved: list[Figure], tmp_path: Path) -> None:

@@ -61,12 +61,15 @@ def test_facts_are_asked_for_in_one_order() -> None:
     ("plant", "fact", "sentence"),
     [
         pytest.param(
-            plant_png_sketches, "format", r"Sketch is PNG in 9\d % of cases, the others in \d+ %", id="word"
+            plant_png_sketches,
+            "format",
+            r"a picture of Sketch is PNG in 9\d % of cases, one of another class in \d+ %",
+            id="word",
         ),
         pytest.param(
             plant_wide_texts,
             "width",
-            r"Text is wider than \d+ px in 100 % of cases, the others in 0 %",
+            r"a picture of Text is wider than \d+ px in 100 % of cases, one of another class in 0 %",
             id="number",
         ),
     ],
@@ -96,7 +99,7 @@ def test_two_classes_told_apart_by_size_alone() -> None:
     assert min(found.accuracy, found.balanced_accuracy) > 0.98
     assert found.is_above(0.8)
     assert found.facts[0].fact == "n_bytes"
-    assert "bytes in 100 % of cases, the others in 0 %" in found.facts[0].sentence
+    assert "bytes in 100 % of cases, one of another class in 0 %" in found.facts[0].sentence
 
 
 @pytest.mark.parametrize("k", [2, 4])

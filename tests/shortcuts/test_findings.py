@@ -76,7 +76,7 @@ def test_equalise_takes_a_planted_compression_away(tmp_path: Path) -> None:
     assert before.files == after.files
     assert before.files.accuracy == 1
     by_fact = {fact.fact: fact for fact in before.files.facts}
-    assert by_fact["jpeg_quality"].sentence.endswith("in 100 % of cases, the others in 0 %")
+    assert by_fact["jpeg_quality"].sentence.endswith("in 100 % of cases, one of another class in 0 %")
     assert before.pictures.accuracy > 0.9
     assert after.pictures.accuracy < before.pictures.accuracy - 0.15
     assert before.to_metrics()["residual_accuracy"] == before.pictures.accuracy
@@ -114,7 +114,7 @@ def test_what_facts_say_about_a_real_collection(repo: Path) -> None:
     assert audit.accuracy == pytest.approx(0.895, abs=0.02)
     assert audit.is_above(0.8)
     sentences = {fact.fact: fact.sentence for fact in audit.facts}
-    assert sentences["format"] == "Sketch is PNG in 100 % of cases, the others in 18 %"
+    assert sentences["format"] == "a picture of Sketch is PNG in 100 % of cases, one of another class in 18 %"
 
 
 def test_the_facts_of_files_are_columns_of_the_manifest() -> None:
