@@ -178,13 +178,16 @@ def isolate(paths: Paths) -> None:
     [
         pytest.param(
             spoil,
-            r"At most 5.0% of the files .* got 4 of 30 .13.3%.: line/0.png.*validate.max_unreadable_share.*"
+            r"4 of 30 files .13.3%. cannot be used .*; allowed: at most 5.0%: "
+            r"line/0.png.*validate.max_unreadable_share.*"
             r"not_an_image 4.*docs/index.html",
             id="too many unreadable",
         ),
-        pytest.param(thin, r"at least 5 readable.*line 2 .*validate.min_images_per_class", id="a thin class"),
-        pytest.param(empty, r"at least 5 readable.*nothing 0", id="an empty class"),
-        pytest.param(isolate, "at least two classes.*got 1", id="one class"),
+        pytest.param(
+            thin, r"fewer than 5 readable.*line 2 .*validate.min_images_per_class", id="a thin class"
+        ),
+        pytest.param(empty, r"fewer than 5 readable.*nothing 0", id="an empty class"),
+        pytest.param(isolate, "At least two classes are needed .*, and the source has 1 ", id="one class"),
     ],
 )
 def test_an_unfit_collection_stops_with_one_line_and_leaves_everything_to_look_at(
