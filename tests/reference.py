@@ -163,7 +163,8 @@ def _show(value: Any) -> str:
 
 
 def _escape(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|").replace("<Name>", "`<Name>`")
+    """A text for a cell of a table, where Markdown must find no marks of its own."""
+    return re.sub(r"([\\|*<])", r"\\\1", " ".join(text.split()))
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ pytestmark = pytest.mark.slow
 REPO = Path(__file__).resolve().parents[1]
 NOT_RUN = {
     r"make (run|test|help|install|check)\b": "installs packages, or runs all tests",
+    r"source \.venv\b": "the tests have an environment of their own",
     r"darkroom ui\b": "serves until it is stopped",
     r"git clone\b": "needs an address",
     r"darkroom setup /": "asks about a collection of the reader's",

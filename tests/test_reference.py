@@ -16,6 +16,14 @@ def test_every_parameter_is_described(repo: Path) -> None:
     assert [key for key in keys if f"`{key}" not in page] == []
 
 
+def test_what_markdown_would_take_for_marks_is_shown_as_it_stands() -> None:
+    lines = {line.split("`")[1]: line for line in write_page().splitlines() if line.startswith("| `")}
+    assert r'"\*" stands for all folders' in lines["data.classes"]
+    assert r'"(batch\\\\d+)_"' in lines["split.group_by"]
+    assert r"3 colour \| 1 grey" in lines["clean.channels"]
+    assert r"keras.applications.\<Name>" in lines["train.model"]
+
+
 def test_comments_are_found_above_and_beside_their_keys(tmp_path: Path) -> None:
     file = tmp_path / "params.yaml"
     file.write_text(
