@@ -33,23 +33,23 @@ def check_params(values: dict[str, Any], name: str) -> Params:
         ParamsError: a key is unknown, missing, of a wrong type or out of
             range. One message names every bad key, what is allowed and what was found.
     """
-    if faults := list_faults(values):
-        raise ParamsError(f"{name}: {'; '.join(faults)}")
-    return Params.model_validate(values)
+    params = read_params(values)
+    if isinstance(params, Params):
+        return params
+    raise ParamsError(f"{name}: {'; '.join(params)}")
 
 
-def list_faults(values: dict[str, Any]) -> list[str]:
-    """Every bad key of a params.yaml, with what is allowed and what was found; [] if none is bad."""
+def read_params(values: dict[str, Any]) -> Params | list[str]:
+    """The sections; or every bad key, with what is allowed and what was found."""
     if unseen := [key for key, value in flatten(values).items() if _hides(key, value)]:
         return [f"{', '.join(unseen)}: a character is invisible; write it again"]
     try:
-        Params.model_validate(values)
+        return Params.model_validate(values)
     except ValidationError as error:
         faults = [_describe(fault) for fault in error.errors()[:_MAX_FAULTS]]
         if (n_more := error.error_count() - len(faults)) > 0:
             faults.append(f"and {n_more:,} more faults")
         return faults
-    return []
 
 
 def _hides(key: str, value: object) -> bool:

@@ -15,7 +15,7 @@ from pipeline.params import Params
 from pipeline.params_file import load_params
 from pipeline.paths import Paths, project_root
 from pipeline.storage import hold_lock
-from pipeline.tracking.connection import EXPERIMENT_VARIABLE
+from pipeline.tracking.connection import use_experiment
 from pipeline.tracking.inputs import Inputs
 from pipeline.tracking.relocation import repair_locations
 from pipeline.tracking.runs import ENTRY_TAG, Run, Tracked, Untracked, open_stage_run
@@ -78,7 +78,7 @@ def execute(name: str, main: StageMain, paths: Paths) -> None:
 def _execute_alone(name: str, main: StageMain, paths: Paths) -> None:
     inputs = Inputs.read(paths, name)
     params = load_params(paths.params)
-    os.environ.setdefault(EXPERIMENT_VARIABLE, params.data.name)
+    use_experiment(params.data.name)
     repair_locations(paths.root)
     if name == "promote":
         write_metrics(main(params, paths, Untracked()), paths.metrics(name))

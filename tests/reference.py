@@ -10,6 +10,7 @@ from typer.main import get_command
 from pipeline.cli.app import app
 from pipeline.param_types import NONE
 from pipeline.params import Params, Section
+from pipeline.setup.proposal import show_value
 from pipeline.yaml_file import read_yaml
 
 REPO = Path(__file__).resolve().parents[1]
@@ -86,7 +87,7 @@ def _describe_parameters() -> Iterator[str]:
         yield "| parameter | default | allowed | what it is |\n|---|---|---|---|\n"
         for key, words in allowed.items():
             default = _find(inner, key.split(".")[1:])
-            cells = (f"`{key}`", f"`{_show(default)}`", words, _escape(comments.get(key, "")))
+            cells = (f"`{key}`", f"`{show_value(default)}`", words, _escape(comments.get(key, "")))
             yield f"| {' | '.join(cells)} |\n"
         yield "\n" if section != list(values)[-1] else ""
 
@@ -151,15 +152,6 @@ def read_comments(path: Path) -> Iterator[tuple[str, str]]:
             above = []
         elif not text.startswith("-"):
             above = []
-
-
-def _show(value: Any) -> str:
-    """A value as it may be written into params.yaml."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list):
-        return f"[{', '.join(map(str, value))}]"
-    return "''" if value == "" else str(value)
 
 
 def _escape(text: str) -> str:

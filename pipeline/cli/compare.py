@@ -1,6 +1,5 @@
 """`darkroom compare`: two results side by side, in a few lines."""
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,12 +21,12 @@ def compare(first: Row = _CHAMPION, second: Row = _LAST) -> None:
     """Compare two results: by default the champion and the last one."""
     from pipeline.params_file import load_params
     from pipeline.paths import Paths, project_root
-    from pipeline.tracking.connection import EXPERIMENT_VARIABLE, connect, translate_errors
+    from pipeline.tracking.connection import connect, translate_errors, use_experiment
     from pipeline.tracking.relocation import repair_locations
     from pipeline.tracking.runs import search_runs
 
     root = project_root()
-    os.environ.setdefault(EXPERIMENT_VARIABLE, load_params(Paths(root).params).data.name)
+    use_experiment(load_params(Paths(root).params).data.name)
     repair_locations(root)
     client = connect(root)
     with translate_errors():

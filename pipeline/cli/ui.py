@@ -27,13 +27,13 @@ def ui(
 ) -> None:
     """Open MLflow's UI: which result is better, and what differed. On a server of your own: its address."""
     from pipeline.params_file import load_params
-    from pipeline.tracking.connection import EXPERIMENT_VARIABLE, find_database, resolve_uri
+    from pipeline.tracking.connection import find_database, resolve_uri, use_experiment
     from pipeline.tracking.relocation import repair_locations
     from pipeline.tracking.server import hide_password, is_server
 
     root = project_root()
     repair_locations(root)
-    os.environ.setdefault(EXPERIMENT_VARIABLE, load_params(Paths(root).params).data.name)
+    use_experiment(load_params(Paths(root).params).data.name)
     uri = resolve_uri(root)
     for line in list_addresses(root, hide_password(uri) if is_server(uri) else f"http://{host}:{port}"):
         make_console().print(line, soft_wrap=True)

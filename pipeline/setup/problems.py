@@ -19,7 +19,7 @@ from pipeline.images.reading import check_formats
 from pipeline.models import check_head, check_network, is_pretrainable
 from pipeline.models.efficientnet_lite0 import find_package_file
 from pipeline.params import Params
-from pipeline.params_file import list_faults
+from pipeline.params_file import read_params
 from pipeline.paths import Paths
 from pipeline.sources import Source, find_obstacles, open_source
 from pipeline.tracking.connection import find_database, resolve_uri
@@ -61,8 +61,11 @@ def find_problems(paths: Paths) -> Findings:
     except ParamsError as error:
         found.problems.append(str(error))
         return found
-    found.problems += list_faults(values)
-    found.params = None if found.problems else Params.model_validate(values)
+    params = read_params(values)
+    if isinstance(params, Params):
+        found.params = params
+    else:
+        found.problems += params
     found.problems += _check_source_text(values, paths)
     if found.params is not None:
         found.problems += _try(_check_model, found.params)

@@ -22,7 +22,7 @@ from pipeline.tracking.server import UnusualAnswerError, ask, hide_password, is_
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-EXPERIMENT_VARIABLE = "MLFLOW_EXPERIMENT_NAME"
+_EXPERIMENT_VARIABLE = "MLFLOW_EXPERIMENT_NAME"
 _KIND = {"mlflow.experimentKind": "custom_model_development"}  # the UI opens on runs, not on chat traces
 _SQLITE = re.compile(r"sqlite(?:\+pysqlite)?:///([^?]*)(.*)")
 _SAFE = "/ #&+,;=@:!$'()*~"  # characters of a path that need no quoting in the URI of a database
@@ -49,9 +49,14 @@ def find_database(root: Path) -> Path | None:
     return Path(unquote(found[1])) if found else None
 
 
+def use_experiment(name: str) -> None:
+    """Let this process use the experiment of a collection, unless `MLFLOW_EXPERIMENT_NAME` names another."""
+    os.environ.setdefault(_EXPERIMENT_VARIABLE, name)
+
+
 def name_experiments() -> tuple[str, str]:
     """The experiment of rows, and that of stage runs."""
-    name = os.environ.get(EXPERIMENT_VARIABLE) or "darkroom"
+    name = os.environ.get(_EXPERIMENT_VARIABLE) or "darkroom"
     return name, f"{name}-stages"
 
 

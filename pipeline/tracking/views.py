@@ -35,12 +35,16 @@ def save_views(client: "MlflowClient") -> None:
     """Write the views anew: their columns follow the parameters that differ, and the classes."""
     rows = search_runs(client, _FINISHED, row=True)
     stages = search_runs(client, f"{_FINISHED} and tags.`{STAGE_TAG}` = 'evaluate'", row=False)
-    views = describe_views(find_differing([run.data.params for run in rows])) if rows else {}
+    if rows:
+        _save(client, rows[0], describe_views(find_differing([run.data.params for run in rows])))
     if stages:
-        views |= describe_classes(sorted(stages[0].data.metrics))
-    for run in (*rows[:1], *stages[:1]):
-        for key in (BEST, CHARTS) if run in rows else (CLASSES,):
-            client.set_experiment_tag(run.info.experiment_id, f"{_TAG}{key}", views[key])
+        _save(client, stages[0], describe_classes(sorted(stages[0].data.metrics)))
+
+
+def _save(client: "MlflowClient", run: Any, views: Mapping[str, str]) -> None:
+    """Write views into the experiment of a run."""
+    for key, value in views.items():
+        client.set_experiment_tag(run.info.experiment_id, f"{_TAG}{key}", value)
 
 
 def find_differing(rows: Sequence[Mapping[str, str]]) -> list[str]:
