@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.cli.summary import describe_promotion
-from pipeline.errors import ModelError
+from pipeline.errors import ModelError, ParamsError
 from pipeline.params_file import load_params
 from pipeline.paths import Paths, load_json
+from pipeline.tracking.lineage import Lineage
 from pipeline.tracking.stored_models import (
     Address,
     StoredModel,
@@ -89,18 +90,21 @@ def _choose_last(paths: Paths) -> Choice:
 def _describe_last(paths: Paths) -> str:
     """The verdict about the model of the last run, and its test accuracy.
 
-    What is older than the model is about an earlier one.
+    What dvc.lock does not hold beside this very model is about another one.
     """
-    trained_ns = max((one.stat().st_mtime_ns for one in paths.classifier.iterdir()), default=0)
+    lineage = Lineage(paths)
+    model = paths.classifier.relative_to(paths.root).as_posix()
 
-    def read_newer(path: Path) -> dict[str, object]:
+    def read_of_model(path: Path, stage: str) -> dict[str, object]:
         try:
-            values = load_json(path) if path.stat().st_mtime_ns >= trained_ns else {}
-        except (OSError, ValueError):
-            return {}
-        return values if isinstance(values, dict) else {}
+            if lineage.is_recorded(stage, (model, path.relative_to(paths.root).as_posix())):
+                return dict(load_json(path))
+        except (OSError, ValueError, LookupError, TypeError, ParamsError):
+            pass
+        return {}
 
-    decision, metrics = read_newer(paths.decision), read_newer(paths.metrics("evaluate"))
+    decision = read_of_model(paths.decision, "promote")
+    metrics = read_of_model(paths.metrics("evaluate"), "evaluate")
     verdict = describe_promotion(decision) if "verdict" in decision else "not compared yet; run `dvc repro`"
     accuracy = [value for name in _ACCURACY if isinstance(value := metrics.get(name), int | float)]
     return "; ".join(filter(None, (verdict, describe_accuracy(accuracy))))

@@ -86,6 +86,18 @@ class Lineage:
         """The paths of all that a stage writes, relative to the root."""
         return {_find_path(out) for out in _list_outs(self._stages[stage])}
 
+    def is_recorded(self, stage: str, paths: Collection[str]) -> bool:
+        """Whether files and folders are what dvc.lock recorded of them when a stage ended.
+
+        Args:
+            paths: of dependencies or outputs of the stage, relative to the root.
+        """
+        entry = self._lock.get(stage, {})
+        locked = _index_md5s([*entry.get("deps", []), *entry.get("outs", [])])
+        with suppress(OSError):
+            return all(compute_md5(self.paths.root / path) == locked.get(path) for path in paths)
+        return False
+
     def list_made(self) -> set[str]:
         """The paths of all that any stage writes."""
         return set().union(*map(self.list_out_paths, self._stages))

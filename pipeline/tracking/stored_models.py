@@ -5,6 +5,7 @@ import takes as long as that of Keras.
 """
 
 import logging
+import os
 import re
 import shutil
 import sqlite3
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from pipeline.errors import ModelError, TrackingError, one_line
+from pipeline.errors import ModelError, StorageError, TrackingError, one_line
 from pipeline.paths import Paths
 from pipeline.storage import hold_lock, sync_folder, translate_errors
 from pipeline.tracking.connection import connect, find_database, resolve_uri
@@ -27,6 +28,7 @@ from pipeline.tracking.server import UnusualAnswerError, ask, hide_password, is_
 
 _ADDRESS = re.compile(r"(?:models:/+)?(?P<name>[^@/:]+)(?:@(?P<alias>[^@/:]+)|/(?P<number>\d{1,9}))")
 _ACCURACY = "accuracy"
+_N_COPIES = 5  # of models that a server keeps
 _VERSION = "SELECT version, storage_location FROM model_versions WHERE name = ? AND version = ?"
 _ALIASED = "SELECT version FROM registered_model_aliases WHERE name = ? AND alias = ?"
 _ALIASES = "SELECT alias FROM registered_model_aliases WHERE name = ? AND version = ?"
@@ -113,11 +115,14 @@ def fetch_classifier(root: Path, model: StoredModel) -> Path:
                 "does not exist; put them back, or name another version (--model)"
             )
         return local
-    cache = Paths(root).cache / "models"
-    folder = cache / re.sub(r"[^\w.-]", "_", f"{model.name}-{model.number}-{_shorten(model.location)}")
+    name = re.sub(r"[^\w-]", "_", f"{model.name}-{model.number}-{_shorten(model.location)}")
+    folder = Paths(root).cache / "models" / name
     with hold_lock(folder.with_suffix(".lock"), lambda: _log.info("another process fetches %s", model.name)):
         if not folder.is_dir():
             _download(root, place, folder)
+        with translate_errors(folder):
+            os.utime(folder)
+    _forget_unused(folder.parent)
     return folder
 
 
@@ -159,6 +164,19 @@ def _download(root: Path, place: str, folder: Path) -> None:
         found.rename(folder)
         sync_folder(folder.parent)
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _forget_unused(cache: Path) -> None:
+    """Remove all but the copies that were used last; a failure is left to the next time."""
+    with suppress(OSError, StorageError):
+        copies = [path for path in cache.iterdir() if path.is_dir() and path.suffix != ".part"]
+        for old in sorted(copies, key=lambda path: path.stat().st_mtime)[:-_N_COPIES]:
+            part, lock = old.with_suffix(".part"), old.with_suffix(".lock")
+            with hold_lock(lock, lambda: None):
+                shutil.rmtree(part, ignore_errors=True)
+                old.rename(part)  # a copy is whole or absent, also after a kill
+                shutil.rmtree(part)
+                lock.unlink()
 
 
 def _ask_database(database: Path, address: Address) -> StoredModel | None:

@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 
 from pipeline.paths import Paths
 from pipeline.tracking import connection, registry, rows
+from pipeline.tracking.lineage import compute_md5
 from pipeline.tracking.packaging import log_model
 from pipeline.tracking.runs import create_run
 from pipeline.yaml_file import read_yaml
@@ -40,12 +41,22 @@ def registered(
 
 
 def put_last(project: Paths, classifier_folder: Path, **decision: object) -> None:
-    """Leave what a run leaves: its model, its scores and, if there is one, its decision."""
+    """Leave what a run leaves: its model, its scores, its decision, and their entries in dvc.lock."""
     shutil.copytree(classifier_folder, project.classifier)
-    os.utime(project.classifier / "model.keras", (10**9, 10**9))
-    for path, values in ((project.metrics("evaluate"), {"accuracy": 0.25}), (project.decision, decision)):
+    scores = project.metrics("evaluate")
+    for path, values in ((scores, {"accuracy": 0.25}), (project.decision, decision)):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(values))
+    model = describe_file(project, project.classifier)
+    lock = {
+        stage: {"deps": [model], "outs": [describe_file(project, out)]}
+        for stage, out in (("evaluate", scores), ("promote", project.decision))
+    }
+    YAML().dump({"stages": lock}, project.dvc_lock)
+
+
+def describe_file(project: Paths, path: Path) -> dict[str, str]:
+    return {"path": path.relative_to(project.root).as_posix(), "md5": compute_md5(path)}
 
 
 REJECTED = {"verdict": "REJECT", "model_name": "of-predict", "version": 2, "reasons": ["too low"]}
@@ -67,6 +78,7 @@ def test_the_last_model_answers_if_asked_with_its_verdict(
     darkroom: Darkroom, project: Paths, classifier_folder: Path
 ) -> None:
     put_last(project, classifier_folder, **REJECTED)
+    os.utime(project.decision, (0, 0))  # as after `dvc checkout`, which writes the model and not the decision
     code, said, _ = darkroom("predict", "data/raw/circle", "--last")
     assert code == 0
     start = "model of the last run: REJECT of-predict version 2: too low; test accuracy 25.0%"
@@ -77,7 +89,8 @@ def test_a_decision_about_an_earlier_model_is_not_shown(
     darkroom: Darkroom, project: Paths, classifier_folder: Path
 ) -> None:
     put_last(project, classifier_folder, **REJECTED)
-    os.utime(project.classifier / "model.keras", (10**10, 10**10))
+    with (project.classifier / "classifier.json").open("a") as file:
+        file.write("\n")
     _, said, _ = darkroom("predict", "data/raw/circle", "--last")
     assert said.startswith("model of the last run: not compared yet; run `dvc repro`\n")
 

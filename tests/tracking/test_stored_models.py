@@ -1,6 +1,7 @@
 """Models in a real registry, found by their address three ways, and their files brought here whole."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -172,3 +173,12 @@ def test_files_of_a_server_come_once_and_whole(
     assert fetch(tmp_path, "far@champion") == (folder, True)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == whole
     assert not folder.with_suffix(".part").exists()
+
+    os.utime(folder, (0, 0))
+    for number in range(7):
+        other = folder.with_name(f"far-{number}")
+        other.mkdir()
+        os.utime(other, (number + 1, number + 1))
+    assert fetch(tmp_path, "far@champion") == (folder, False)
+    kept = {folder.name, f"{folder.name}.lock", *(f"far-{number}" for number in range(3, 7))}
+    assert {path.name for path in folder.parent.iterdir()} == kept, "those used last"
