@@ -146,7 +146,7 @@ def read_comments(path: Path) -> Iterator[tuple[str, str]]:
         text, depth = line.strip(), (len(line) - len(line.lstrip())) // 2
         if text.startswith("#"):
             above.append(text.lstrip("# "))
-        elif found := re.match(r"([a-z_]+):(?:\s+(?:'[^']*'|[^#]*?))?(?:\s+# (.*))?$", text):
+        elif found := re.match(r"([a-z0-9_]+):(?:\s+(?:'[^']*'|[^#]*?))?(?:\s+# (.*))?$", text):
             keys = [*keys[:depth], found[1]]
             yield ".".join(keys), " ".join([*above, *filter(None, [found[2]])])
             above = []

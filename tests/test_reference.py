@@ -14,6 +14,7 @@ def test_every_parameter_is_described(repo: Path) -> None:
     page = PAGE.read_text(encoding="utf-8")
     keys = [f"{section}.{key}" for section, inner in read_yaml(repo / "params.yaml").items() for key in inner]
     assert [key for key in keys if f"`{key}" not in page] == []
+    assert [line for line in page.splitlines() if line.startswith("| `") and line.endswith("|  |")] == []
 
 
 def test_what_markdown_would_take_for_marks_is_shown_as_it_stands() -> None:
