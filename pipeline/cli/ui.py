@@ -6,7 +6,6 @@ import sys
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import quote
 
 import typer
 
@@ -62,14 +61,13 @@ def list_addresses(root: Path, server: str) -> list[str]:
 def _find_experiment(root: Path, name: str) -> str:
     """The id of an experiment, from the database or the server itself; "" if there is none."""
     from pipeline.tracking.connection import find_database, resolve_uri
-    from pipeline.tracking.server import UnusualAnswerError, ask
+    from pipeline.tracking.server import UnusualAnswerError, ask_experiment_id
 
     with suppress(sqlite3.Error, UnusualAnswerError, OSError, LookupError, TypeError, ValueError):
         if database := find_database(root):
             with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as db:
                 return str(db.execute(_FIND, (name,)).fetchone()[0])
-        found = ask(resolve_uri(root), f"experiments/get-by-name?experiment_name={quote(name)}")
-        return str(found["experiment"]["experiment_id"])
+        return ask_experiment_id(resolve_uri(root), name)
     return ""
 
 

@@ -24,7 +24,7 @@ from pipeline.tracking.connection import (
 )
 from pipeline.tracking.processes import PROCESS_TAG, is_gone
 from pipeline.tracking.runs import STAGE_TAG, Tracked, create_run, search_runs, shorten_value
-from pipeline.tracking.server import UnusualAnswerError, ask
+from pipeline.tracking.server import UnusualAnswerError, ask, ask_experiment_id
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -250,11 +250,8 @@ def _ask_database(database: Path, state: str) -> dict[str, str]:
 
 
 def _ask_server(uri: str, state: str) -> dict[str, str]:
-    from urllib.parse import quote
-
-    found = ask(uri, f"experiments/get-by-name?experiment_name={quote(name_experiments()[0])}")
     asked = {
-        "experiment_ids": [found["experiment"]["experiment_id"]],
+        "experiment_ids": [ask_experiment_id(uri, name_experiments()[0])],
         "filter": f"tags.`{STATE_TAG}` = '{state}' and attributes.status = 'FINISHED'",
         "order_by": ["attributes.start_time ASC"],
         "max_results": 1,

@@ -69,6 +69,17 @@ def ask(uri: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         raise UnusualAnswerError("no JSON") from None
 
 
+def ask_experiment_id(uri: str, name: str) -> str:
+    """The id of the experiment of a name.
+
+    Raises:
+        LookupError, TypeError: there is none.
+        UnusualAnswerError, OSError, ValueError: as `ask`.
+    """
+    found = ask(uri, f"experiments/get-by-name?experiment_name={urllib.parse.quote(name, safe='')}")
+    return str(found["experiment"]["experiment_id"])
+
+
 def _fetch(uri: str, path: str, body: Mapping[str, Any] | None = None) -> bytes:
     """The bytes of an answer.
 
