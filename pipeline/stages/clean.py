@@ -112,10 +112,11 @@ def develop_all(
 
 
 def plan_work(params: Params, manifest: pa.Table, files: Mapping[str, File]) -> Work:
-    """What workers need to know. A decoder may do no more than the kept files needed in validate."""
+    """What workers need to know. A decoder may do no more than the files to be decoded needed in validate."""
     formats = {*manifest.column("format").to_pylist()} - {None}
     columns = (manifest.column(name).to_pylist() for name in ("key", "width", "height", "n_frames"))
-    rows = [row for row in zip(*columns, strict=True) if files[row[0]].at >= 0]
+    shown = choose_thumbnails(files.values())
+    rows = [row for row in zip(*columns, strict=True) if files[row[0]].at >= 0 or row[0] in shown]
     recipe = Recipe.from_params(
         params.clean,
         formats=tuple(sorted(formats)),

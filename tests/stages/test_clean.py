@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
+from pipeline.collection.contact_sheets import draw_quarantine
 from pipeline.collection.demos import encode_grey_png
 from pipeline.collection.overrides import Override, write_overrides
 from pipeline.collection.shards import Shards
@@ -316,6 +317,24 @@ def test_decisions_give_the_same_bytes_again(
     monkeypatch.setenv("DARKROOM_WORKERS", "2")
     clean.main(params, messy, Untracked())
     assert read_outputs(messy) == first
+
+
+def test_quarantined_pictures_that_are_larger_than_all_others_are_shown(
+    project: Paths, params: Params, look: Look, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = encode_grey_png([bytes(range(40))] * 30)
+    for label in ("circle", "line"):
+        (project.raw / label / "large.png").write_bytes(large)
+    look(project)
+    shown: list[str] = []
+
+    def draw(files: Any, thumbnails: Any, path: Path) -> None:
+        shown.extend(thumbnails)
+        draw_quarantine(files, thumbnails, path)
+
+    monkeypatch.setattr(clean, "draw_quarantine", draw)
+    clean.main(params, project, Untracked())
+    assert sorted(shown) == ["circle/large.png", "line/large.png"]
 
 
 def test_a_decision_about_no_file_is_said(
