@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from importlib.resources import files
 
+_NARROW_PX = 720  # a figure of up to this width fits on a phone
+
 
 def frame_page(title: str, question: str, body: Iterable[str]) -> Iterator[str]:
     """The lines of a page: head with the style inside, title, the question that it answers, body."""
@@ -25,8 +27,10 @@ def render_facts(facts: Iterable[tuple[str, str]]) -> Iterator[str]:
 
 
 def render_picture(name: str, png: bytes) -> Iterator[str]:
-    """A wide figure, under its name."""
-    yield f'<h2>{escape(name)}</h2>\n<div class="scroll">{embed_png(name, png)}</div>'
+    """A figure, under its name. On a phone a wide one is scrolled, as its letters would be too small."""
+    width_px = int.from_bytes(png[16:20], "big")  # of the PNG's header
+    classes = "scroll" if width_px > _NARROW_PX else "scroll narrow"
+    yield f'<h2>{escape(name)}</h2>\n<div class="{classes}">{embed_png(name, png)}</div>'
 
 
 def embed_png(name: str, png: bytes) -> str:
