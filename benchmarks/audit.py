@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.copies import TOUM, developed, params_for
-from pipeline.collection.partition import find_group_names
+from pipeline.collection.groups import find_group_names
 from pipeline.paths import Paths
 from pipeline.shortcuts.findings import audit_collection
 from pipeline.tables.clean_manifest import CLEAN_MANIFEST

@@ -24,7 +24,8 @@ from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.setup.proposal import list_values, propose
 from pipeline.setup.survey import survey_source
-from pipeline.training.cross_validation import Fold, choose_rows
+from pipeline.training.cross_validation import choose_rows
+from pipeline.training.folds import Fold
 
 N_TRAIN, N_VAL = 28, 6  # of a class
 

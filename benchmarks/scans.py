@@ -23,14 +23,15 @@ import numpy.typing as npt
 from benchmarks.audit import SOURCE_OF
 from benchmarks.copies import TOUM, developed, params_for
 from pipeline.backend.device import set_up_device
-from pipeline.collection.partition import find_group_names
+from pipeline.collection.groups import find_group_names
 from pipeline.collection.pictures import Part
 from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.tables.clean_manifest import CLEAN_MANIFEST
 from pipeline.tables.parquet import read_table
 from pipeline.tables.split import SPLIT
-from pipeline.training.cross_validation import Fold, answer_fold, cut_folds
+from pipeline.training.cross_validation import answer_fold
+from pipeline.training.folds import Fold, cut_folds
 from pipeline.training.policy import build_policy
 
 N_FOLDS = 5

@@ -192,6 +192,11 @@ class Paths:
         return self.stage("evaluate") / "class_scores.csv"
 
     @property
+    def out_of_fold(self) -> Path:
+        """One row per picture and seed, answered by a network that has not seen it."""
+        return self.stage("search") / "out_of_fold.parquet"
+
+    @property
     def results(self) -> Path:
         """The page of results, for people; written by evaluate."""
         return self.stage("evaluate") / "index.html"

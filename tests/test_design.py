@@ -32,11 +32,12 @@ OWNERS = {
     "mlflow": {"serving/pyfunc", "tracking"},
     "pdqhash": {"images"},
     "pooch": {"collection/demos"},
-    "sklearn": {"collection/demos", "shortcuts", "training/cross_validation"},
+    "sklearn": {"collection/demos", "shortcuts", "training/folds"},
     "tensorflow": {"backend"},
 }
 # Loaded by MLflow alone, or by one lazy import, after the device is set up: heavy libraries at the top.
 HEAVY = {
+    "search/answers",
     "serving/pyfunc",
     *(
         f"training/{name}"

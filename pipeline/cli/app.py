@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli import check, compare, mistakes, predict, quarantine, setup, ui
+from pipeline.cli import check, compare, crossval, mistakes, predict, quarantine, setup, ui
 from pipeline.cli.console import make_console, make_grid
 from pipeline.errors import DarkroomError
 
@@ -18,6 +18,7 @@ app.command()(check.check)
 app.command()(predict.predict)
 app.command()(mistakes.mistakes)
 app.command()(compare.compare)
+app.command()(crossval.crossval)
 app.command()(ui.ui)
 app.add_typer(quarantine.app, name="quarantine")
 

@@ -47,7 +47,7 @@ def list_addresses(root: Path, server: str) -> list[str]:
     from pipeline.tracking.connection import name_experiments
     from pipeline.tracking.views import BEST, CHARTS, CLASSES, NAMES, locate_view
 
-    rows, stages = (_find_experiment(root, name) for name in name_experiments())
+    rows, stages = (_find_experiment(root, name) for name in name_experiments()[:2])
     if not rows:
         return [f"{server}: there is no result yet; run `dvc repro`"]
     views = ((rows, BEST), (rows, CHARTS), (stages, CLASSES))

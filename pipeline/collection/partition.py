@@ -6,7 +6,6 @@ would leave too few test pictures. So small classes get exact shares instead (`d
 """
 
 import hashlib
-import re
 from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
@@ -105,14 +104,6 @@ def divide(
         for name in parts:
             parts.iloc[chosen, parts.columns.get_loc(name)] = exact[name].to_numpy()
     return parts
-
-
-def find_group_names(keys: "pd.Series[str]", pattern: str) -> list[str]:
-    """What the pattern's first group (or the whole match) finds in each key; "" if it finds nothing."""
-    compiled = re.compile(pattern)
-    number = min(compiled.groups, 1)
-    matches = (compiled.search(key) for key in keys)
-    return [(match[number] or "") if match else "" for match in matches]
 
 
 def deal_exactly(

@@ -35,14 +35,8 @@ from pipeline.collection.class_counts import (
     warn_of_few,
 )
 from pipeline.collection.classes import index_classes
-from pipeline.collection.near_duplicates import find_components
-from pipeline.collection.partition import (
-    SPLITS,
-    check_no_leak,
-    divide,
-    find_group_names,
-    find_unlikely_shares,
-)
+from pipeline.collection.groups import find_group_names, merge_groups
+from pipeline.collection.partition import SPLITS, check_no_leak, divide, find_unlikely_shares
 from pipeline.errors import DataError
 from pipeline.figures.class_shares import draw_class_shares
 from pipeline.figures.shortcut_bars import ShortcutPanel, draw_shortcut_bars
@@ -89,7 +83,7 @@ def split_pictures(
     names, index_of = index_classes(labels, classes=classes, class_names=class_names)
     clean = clean.sort_values("id", ignore_index=True)
     class_index = np.array([index_of[label] for label in clean["label"]], dtype=np.int32)
-    group = merge_groups(clean, split.group_by)
+    group = merge_groups(clean["key"], clean["duplicate_group"], split.group_by)
     parts = divide(
         group,
         clean["source_split"],
@@ -104,25 +98,6 @@ def split_pictures(
     class_name = np.array(names, dtype=object)[class_index]
     placed = clean.assign(class_name=class_name, class_index=class_index, group=group)
     return placed.assign(split=parts["split"].to_numpy(), fold=parts["fold"].to_numpy())
-
-
-def merge_groups(clean: pd.DataFrame, group_by: str) -> "pd.Series[str]":
-    """What must stay together: near-duplicates, and what `group_by` names alike, merged where they meet.
-
-    A merged group takes the smallest of its names, so new pictures under a name move none. A group without a
-    name keeps its own.
-    """
-    if not group_by:
-        return clean["duplicate_group"]
-    group_of, groups = pd.factorize(clean["duplicate_group"])
-    name_of, names = pd.factorize(pd.Series(find_group_names(clean["key"], group_by), dtype="str"), sort=True)
-    is_named = np.asarray(names[name_of] != "")
-    called = np.array([f"group_by:{name}" for name in names], dtype=object)
-    # Names come first: a component is then known by its smallest name, if it has one.
-    edges = name_of[is_named].astype(np.int64), len(names) + group_of[is_named].astype(np.int64)
-    found = find_components(len(names) + len(groups), *edges)[len(names) + group_of]
-    label = np.concatenate([called, np.asarray(groups, dtype=object)])
-    return pd.Series(label[found], index=clean.index, dtype="str")
 
 
 def main(params: Params, paths: Paths, run: Run) -> Metrics:

@@ -1,9 +1,10 @@
-"""The MLflow server or database: where it is, whether it answers, and its two experiments.
+"""The MLflow server or database: where it is, whether it answers, and its experiments.
 
 The experiment called after `data.name` holds one row per distinct dvc.lock state and nothing else, so every
 row can be compared with every other. `<name>-stages` holds one run per execution of a stage, linked from the
-rows. `MLFLOW_EXPERIMENT_NAME` renames the pair. The server is `MLFLOW_TRACKING_URI`, or mlflow/mlflow.db in
-the project. MLflow is imported inside functions, because the import takes seconds.
+rows; `<name>-search` what was tried beside the chain. `MLFLOW_EXPERIMENT_NAME` renames them. The server is
+`MLFLOW_TRACKING_URI`, or mlflow/mlflow.db in the project. MLflow is imported inside functions, because the
+import takes seconds.
 """
 
 import logging
@@ -12,7 +13,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, unquote
 
 from pipeline.errors import TrackingError, one_line
@@ -54,10 +55,18 @@ def use_experiment(name: str) -> None:
     os.environ.setdefault(_EXPERIMENT_VARIABLE, name)
 
 
-def name_experiments() -> tuple[str, str]:
-    """The experiment of rows, and that of stage runs."""
+class Experiments(NamedTuple):
+    """The names of the experiments: of rows, of stage runs, and of what was tried beside the chain."""
+
+    rows: str
+    stages: str
+    search: str
+
+
+def name_experiments() -> Experiments:
+    """The experiments that this process uses."""
     name = os.environ.get(_EXPERIMENT_VARIABLE) or "darkroom"
-    return name, f"{name}-stages"
+    return Experiments(name, f"{name}-stages", f"{name}-search")
 
 
 def connect(root: Path) -> "MlflowClient":

@@ -245,13 +245,13 @@ def _settle(client: "MlflowClient", run: Any) -> None:
 
 def _ask_database(database: Path, state: str) -> dict[str, str]:
     with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as db:
-        asked = (DECISION_TAG, name_experiments()[0], STATE_TAG, state)
+        asked = (DECISION_TAG, name_experiments().rows, STATE_TAG, state)
         return dict(db.execute(_RECORDED, asked).fetchall())
 
 
 def _ask_server(uri: str, state: str) -> dict[str, str]:
     asked = {
-        "experiment_ids": [ask_experiment_id(uri, name_experiments()[0])],
+        "experiment_ids": [ask_experiment_id(uri, name_experiments().rows)],
         "filter": f"tags.`{STATE_TAG}` = '{state}' and attributes.status = 'FINISHED'",
         "order_by": ["attributes.start_time ASC"],
         "max_results": 1,

@@ -154,10 +154,19 @@ def create_run(
     client: "MlflowClient", root: Path, name: str, *, row: bool = False, tags: Mapping[str, str]
 ) -> Tracked:
     """Open a run in the experiment of rows (`row`) or of stage runs, with where it came from as tags."""
-    experiment = find_experiment(client, root, name_experiments()[0 if row else 1])
+    names = name_experiments()
+    run = _create_run(client, root, name, experiment=names.rows if row else names.stages, tags=tags)
+    run.is_strict = row
+    return run
+
+
+def _create_run(
+    client: "MlflowClient", root: Path, name: str, *, experiment: str, tags: Mapping[str, str]
+) -> Tracked:
     origin = _describe_origin(root) | {PROCESS_TAG: describe_process()}
-    made = client.create_run(experiment, run_name=name, tags=origin | dict(tags))
-    return Tracked(client, made.info.run_id, is_strict=row)
+    number = find_experiment(client, root, experiment)
+    made = client.create_run(number, run_name=name, tags=origin | dict(tags))
+    return Tracked(client, made.info.run_id)
 
 
 @contextmanager
@@ -180,10 +189,32 @@ def open_stage_run(root: Path, stage: str, params: Mapping[str, Any], *, require
         _log.warning("%s; %s continues untracked, and promote will rebuild its run", error, stage)
         yield Untracked()
         return
+    with _finish(run, params):
+        yield run
+
+
+@contextmanager
+def open_search_run(root: Path, name: str, params: Mapping[str, Any]) -> Iterator[Run]:
+    """A run beside the chain; an unreachable server is a warning. It ends as `open_stage_run` says."""
+    try:
+        client = connect(root)
+        with translate_errors():
+            run = _create_run(client, root, name, experiment=name_experiments().search, tags={})
+    except TrackingError as error:
+        _log.warning("%s; %s continues untracked", error, name)
+        yield Untracked()
+        return
+    with _finish(run, params):
+        yield run
+
+
+@contextmanager
+def _finish(run: Tracked, params: Mapping[str, Any]) -> Iterator[None]:
+    """Log parameters at the start of a run, and at its end how it ended."""
     run.log_params(params)
     status = "FAILED"
     try:
-        yield run
+        yield
         status = "FINISHED"
     except KeyboardInterrupt:
         status = "KILLED"
@@ -201,7 +232,8 @@ def end_killed_runs(client: "MlflowClient") -> None:
 
 def search_runs(client: "MlflowClient", asked: str, *, row: bool) -> list[Any]:
     """The active rows, or stage runs, that a filter of MLflow's finds, newest first; [] before the first."""
-    experiment = client.get_experiment_by_name(name_experiments()[0 if row else 1])
+    names = name_experiments()
+    experiment = client.get_experiment_by_name(names.rows if row else names.stages)
     if experiment is None:
         return []
     ids, order = [experiment.experiment_id], ["attributes.start_time DESC"]

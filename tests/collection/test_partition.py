@@ -13,7 +13,6 @@ from pipeline.collection.partition import (
     deal_exactly,
     divide,
     draw_numbers,
-    find_group_names,
     find_unlikely_shares,
 )
 from pipeline.errors import DataError
@@ -150,20 +149,6 @@ def test_a_leak_is_refused(column: str) -> None:
     parts.loc[1, column] = {"split": "test", "fold": 3}[column]
     with pytest.raises(DataError, match=f"1 groups of pictures lie in more than one {column}, first 'a'"):
         check_no_leak(groups, parts)
-
-
-@pytest.mark.parametrize(
-    ("pattern", "expected"),
-    [
-        pytest.param("batch", ["batch", "batch", "", ""], id="the whole match"),
-        pytest.param(r"batch(\d+)", ["1", "23", "", ""], id="its first group"),
-        pytest.param(r"(?:b|l)a|(z)", ["", "", "", "z"], id="a group that took no part"),
-        pytest.param(r"(\w)/.*_(\w)", ["a", "a", "", "b"], id="the first of two groups"),
-    ],
-)
-def test_a_pattern_names_groups(pattern: str, expected: list[str]) -> None:
-    keys = pd.Series(["a/batch1_x.png", "a/batch23_y.png", "a/label.png", "b/z_z.png"], dtype="str")
-    assert find_group_names(keys, pattern) == expected
 
 
 def deal_ids_exactly(groups: list[str], classes: list[int], given: list[str] | None = None) -> pd.DataFrame:

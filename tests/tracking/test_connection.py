@@ -84,9 +84,9 @@ def test_a_folder_of_any_name_has_its_own_database(
 
 def test_two_experiments_are_renamed_together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME", raising=False)
-    assert connection.name_experiments() == ("darkroom", "darkroom-stages")
+    assert connection.name_experiments() == ("darkroom", "darkroom-stages", "darkroom-search")
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "mine")
-    assert connection.name_experiments() == ("mine", "mine-stages")
+    assert connection.name_experiments() == ("mine", "mine-stages", "mine-search")
 
 
 def test_an_experiment_is_made_once_with_its_artifacts_beside_the_database(

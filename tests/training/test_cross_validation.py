@@ -1,4 +1,4 @@
-"""cross_validation: folds over whole groups, and answers by networks that have not seen the picture."""
+"""cross_validation: answers by networks that have not seen the picture."""
 
 from collections.abc import Callable
 from dataclasses import fields
@@ -14,18 +14,12 @@ from pipeline.collection.pictures import Part, Pictures
 from pipeline.collection.shards import ShardWriter
 from pipeline.params import Params, TrainParams
 from pipeline.training import cross_validation
-from pipeline.training.cross_validation import Fold, answer_fold, choose_rows, cut_folds
+from pipeline.training.cross_validation import answer_fold, choose_rows
+from pipeline.training.folds import Fold
 from pipeline.training.trainer import Places
 
 Ints = npt.NDArray[np.int64]
 N = 24
-
-
-def make_collection(n: int = 120, n_sources: int = 15) -> tuple[Ints, npt.NDArray[np.str_]]:
-    """Classes and sources of pictures; every source has pictures of one class only, as scans do."""
-    rng = np.random.default_rng(0)
-    source = rng.integers(0, n_sources, n)
-    return source % 3, np.array([f"source {i}" for i in source])
 
 
 @pytest.fixture
@@ -43,30 +37,6 @@ def part(tmp_path: Path) -> Part:
 def params(params_of: Callable[..., Params]) -> TrainParams:
     small = {"model": "conv1", "epochs": 1, "batch_size": 8, "precision": "float32"}
     return params_of(train=small).train
-
-
-@pytest.mark.parametrize("n_folds", [2, 5])
-def test_each_picture_is_tested_once_and_no_group_is_divided(n_folds: int) -> None:
-    y, groups = make_collection()
-    folds = list(cut_folds(y, groups, n_folds=n_folds, seed=0))
-    assert len(folds) == n_folds
-    assert sorted(np.concatenate([fold.test for fold in folds])) == list(range(len(y)))
-    for fold in folds:
-        assert sorted(np.concatenate(fold)) == list(range(len(y)))
-        assert len(fold.val) == (len(fold.train) + len(fold.val)) // 10
-        seen = set(groups[np.concatenate([fold.train, fold.val])])
-        assert not seen & set(groups[fold.test])
-        shares = np.bincount(y[fold.test], minlength=3) / len(fold.test)
-        assert shares == pytest.approx(np.bincount(y) / len(y), abs=0.25)
-
-
-def test_the_seed_chooses_who_validates_and_nothing_else() -> None:
-    y, groups = make_collection()
-    first, again, other = (list(cut_folds(y, groups, n_folds=3, seed=seed)) for seed in (0, 0, 1))
-    for one, same, another in zip(first, again, other, strict=True):
-        assert all(np.array_equal(a, b) for a, b in zip(one, same, strict=True))
-        assert np.array_equal(one.test, another.test)
-        assert set(one.val) != set(another.val)
 
 
 def test_rows_are_chosen_whole(part: Part) -> None:

@@ -1,0 +1,35 @@
+"""What stays together in a split or a fold: near-duplicates, and pictures of one name, such as a source."""
+
+import re
+
+import numpy as np
+import pandas as pd
+
+from pipeline.collection.near_duplicates import find_components
+
+
+def find_group_names(keys: "pd.Series[str]", pattern: str) -> list[str]:
+    """What the pattern's first group (or the whole match) finds in each key; "" if it finds nothing."""
+    compiled = re.compile(pattern)
+    number = min(compiled.groups, 1)
+    matches = (compiled.search(key) for key in keys)
+    return [(match[number] or "") if match else "" for match in matches]
+
+
+def merge_groups(keys: "pd.Series[str]", groups: "pd.Series[str]", pattern: str) -> "pd.Series[str]":
+    """Groups of pictures, merged where `pattern` finds the same name in their keys; "": as they are.
+
+    A merged group takes the smallest of its names, so new pictures under a name move none. A group without a
+    name keeps its own.
+    """
+    if not pattern:
+        return groups
+    group_of, named = pd.factorize(groups)
+    name_of, names = pd.factorize(pd.Series(find_group_names(keys, pattern), dtype="str"), sort=True)
+    is_named = np.asarray(names[name_of] != "")
+    called = np.array([f"group_by:{name}" for name in names], dtype=object)
+    # Names come first: a component is then known by its smallest name, if it has one.
+    edges = name_of[is_named].astype(np.int64), len(names) + group_of[is_named].astype(np.int64)
+    found = find_components(len(names) + len(named), *edges)[len(names) + group_of]
+    label = np.concatenate([called, np.asarray(named, dtype=object)])
+    return pd.Series(label[found], index=groups.index, dtype="str")

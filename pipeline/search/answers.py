@@ -1,0 +1,121 @@
+"""Cross-validation on request: every picture answered by networks that saw neither it nor its group.
+
+Importing this imports Keras: set the device up before.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pipeline.collection.pictures import Ints
+from pipeline.evidence.intervals import Interval
+from pipeline.params import Params
+from pipeline.paths import Paths
+from pipeline.search.luck import Spread, bound_resampled, divide_spread
+from pipeline.search.questions import Question
+from pipeline.tables.out_of_fold import OUT_OF_FOLD
+from pipeline.tables.parquet import build_table
+from pipeline.training.cross_validation import answer_fold
+from pipeline.training.folds import Fold, cut_folds
+from pipeline.training.policy import read_policy
+
+Float64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The probabilities of every class, of every picture, by networks that have not seen it.
+
+    Attributes:
+        y_prob: float32 [n_seeds, n, n_classes].
+        n_train: pictures that the network of each fold learned from [n_folds].
+    """
+
+    question: Question
+    y_prob: npt.NDArray[np.float32]
+    n_train: Ints
+
+    @property
+    def test_share(self) -> float:
+        """Tested pictures of a fold by its training pictures, on average."""
+        return float(np.mean(np.bincount(self.question.fold) / self.n_train))
+
+    def score_folds(self) -> Float64:
+        """The accuracy of each fold and seed: [n_folds, n_seeds]."""
+        return self._average(np.ones(len(self.question.part), bool))
+
+    def score_class(self, index: int) -> Float64:
+        """The recall of a class in each fold and seed [n_folds, n_seeds]; nan where a fold has none of it."""
+        return self._average(self.question.part.y == index)
+
+    def _average(self, chosen: npt.NDArray[np.bool_]) -> Float64:
+        right = self.y_prob.argmax(axis=2) == self.question.part.y
+        folds = [chosen & (self.question.fold == number) for number in range(self.question.n_folds)]
+        return np.array([right[:, of].mean(axis=1) if of.any() else right[:, 0] * np.nan for of in folds])
+
+    def bound(self, confidence: float) -> Interval:
+        """The accuracy with its corrected resampled t interval."""
+        scores = self.score_folds().mean(axis=1)
+        return bound_resampled(scores, test_share=self.test_share, confidence=confidence)
+
+    def to_table(self, first_seed: int) -> pa.Table:
+        """As a table of schema OUT_OF_FOLD; the seeds are numbered from `first_seed`."""
+        part, names = self.question.part, self.question.class_names
+        rows = (
+            {
+                "id": part.ids[i],
+                "key": self.question.keys[i],
+                "class_name": names[part.y[i]],
+                "predicted": names[int(y_prob.argmax())],
+                "probability": float(y_prob.max()),
+                "seed": first_seed + number,
+                "fold": int(self.question.fold[i]),
+                "y_true": int(part.y[i]),
+                "y_prob": y_prob,
+            }
+            for number, of_seed in enumerate(self.y_prob)
+            for i, y_prob in enumerate(of_seed)
+        )
+        return build_table(rows, OUT_OF_FOLD, sort_by="id")
+
+    def divide_spread(self) -> Spread:
+        """What of the accuracy's spread comes with the fold, and what with the seed."""
+        return divide_spread(self.score_folds())
+
+
+def answer(
+    question: Question,
+    params: Params,
+    paths: Paths,
+    *,
+    n_seeds: int,
+    track: Callable[[Iterable[Any], int], Iterator[Any]],
+) -> Answers:
+    """Train a network a fold and seed, by what params.yaml says, and let it answer the fold.
+
+    Args:
+        track: shows the progress of an iterator of so many items.
+    """
+    part = question.part
+    groups = np.array(part.group)
+    y_prob = np.zeros((n_seeds, len(part), len(question.class_names)), np.float32)
+    n_train = np.zeros(question.n_folds, np.int64)
+    policy, features = read_policy(paths.policy), paths.cache / "features"
+
+    def list_folds() -> Iterator[tuple[int, int, Fold]]:
+        for number in range(n_seeds):
+            seed = params.train.seed + number
+            folds = cut_folds(part.y, groups, n_folds=question.n_folds, seed=seed)
+            yield from ((number, k, fold) for k, fold in enumerate(folds))
+
+    for number, k, fold in track(list_folds(), n_seeds * question.n_folds):
+        train = params.train.model_copy(update={"seed": params.train.seed + number})
+        n_train[k] = len(fold.train)
+        y_prob[number, fold.test] = answer_fold(
+            paths.shards, part, fold, policy=policy, params=train, features=features
+        )
+    return Answers(question, y_prob, n_train)
