@@ -126,6 +126,7 @@ def _look_at_source(found: Findings, params: Params, paths: Paths) -> None:
     found.notes += [f"data.source: {one}" for one in obstacles if not one.is_fatal][:_N_NAMED]
     try:
         source = open_source(place, params.data)
+        found.notes += [f"data.source: {note}" for note in source.notes]
         names, index_of = index_classes(
             source.labels, classes=params.data.classes, class_names=params.data.class_names
         )

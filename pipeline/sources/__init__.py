@@ -9,7 +9,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from pipeline.params import DataParams
 from pipeline.sources.containers import LAYOUTS, Container, Content, Entry, escape_name, summarise
 from pipeline.sources.folders import find_wrapper, read_class_folders
 from pipeline.sources.idx import find_idx_pairs, read_idx
-from pipeline.sources.labelled import find_label_tables, read_labelled
+from pipeline.sources.labelled import explain_unused_tables, find_label_tables, read_labelled
 from pipeline.sources.names import is_archive
 from pipeline.sources.obstacles import Obstacle, find_obstacles
 from pipeline.sources.opening import open_container
@@ -66,7 +66,7 @@ def open_source(path: Path, section: DataParams) -> Source:
         found = find_label_tables(listing, section.labels)
         return read_labelled(listing, found, section.class_names)
     source = _read_tables(listing, section) if section.layout == "auto" else None
-    return source or read_class_folders(listing, section.layout)
+    return source or _read_folders(listing, section)
 
 
 def _read_tables(listing: Listing, section: DataParams) -> Source | None:
@@ -83,6 +83,15 @@ def _read_tables(listing: Listing, section: DataParams) -> Source | None:
     if tables := find_csv_tables(listing):
         return read_csv(listing, tables, names, section.csv.label_column, section.csv.image_hw)
     return None
+
+
+def _read_folders(listing: Listing, section: DataParams) -> Source:
+    """The source by its class folders, with notes on tables of labels that are passed over."""
+    notes = explain_unused_tables(listing, section.labels)
+    try:
+        return replace(read_class_folders(listing, section.layout), notes=notes)
+    except SourceError as error:
+        raise SourceError("; ".join((str(error), *notes))) from None
 
 
 def stamp_source(path: Path, section: DataParams) -> str:

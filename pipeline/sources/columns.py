@@ -1,5 +1,6 @@
 """What tables of labels have in common: which column is which, and what counts as a label."""
 
+import math
 import re
 from collections.abc import Collection, Iterable, Sequence
 
@@ -52,12 +53,12 @@ def _find(names: Sequence[str], known: Sequence[str], wanted: str) -> str:
 
 
 def read_label(value: object, where: str) -> str:
-    """A label as one line of composed text; "" for nothing.
+    """A label as one line of composed text; "" for nothing, and for a number that is none (NaN).
 
     Raises:
         SourceError: it is no text and no number, or longer than a label can be; `where` says which.
     """
-    if value is None:
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return ""
     if isinstance(value, float) and value.is_integer():
         value = int(value)

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 
+from pipeline.characters import cut
 from pipeline.errors import SourceError, one_line
 from pipeline.sources.columns import find_columns, read_label, read_part
 from pipeline.sources.containers import MAX_NAME, Entry
@@ -145,16 +146,28 @@ def _read_json_lines(lines: _Lines) -> Iterator[tuple[int, dict[str, Any]]]:
         lines.end_row()
         if line.strip():
             number += 1
-            cells = json.loads(line)
+            cells = json.loads(line, object_pairs_hook=_index_pairs)
             if not isinstance(cells, dict):
                 raise ValueError("a line is not a JSON object")
             yield number, cells
+
+
+def _index_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The cells of a JSON object; a name that comes twice is an error."""
+    cells = dict(pairs)
+    if len(cells) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"two cells are called {cut(twice, 40)!r}; rename one")
+    return cells
 
 
 def _read_delimited(lines: _Lines, header: bool) -> Iterator[tuple[int, dict[str, Any]]]:
     ahead = iter(lines)
     first = next((line for line in ahead if line.strip()), "")
     names = _split_header(first)
+    if twice := next((name for name in names if name and names.count(name) > 1), ""):
+        raise ValueError(f"two columns are called {cut(twice, 40)!r}; rename one")
     if header:
         yield 1, dict.fromkeys(names)
         return

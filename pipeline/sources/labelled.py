@@ -24,6 +24,7 @@ from pipeline.sources.parts import has_class_folders, name_parts
 from pipeline.sources.records import Listing, Record, Source
 
 _METADATA = ("metadata.csv", "metadata.jsonl")
+_N_EXPLAINED = 3  # tables that are not used
 _MOSTLY = 0.5  # of the first rows must name a file for a table to be taken without being asked for
 
 _log = logging.getLogger(__name__)
@@ -59,6 +60,28 @@ def find_label_tables(listing: Listing, section: LabelsParams) -> list[LabelTabl
     if entries:
         return [_check_columns(listing, table) for table in found]
     return _find_by_columns(listing, wanted)
+
+
+def explain_unused_tables(listing: Listing, section: LabelsParams) -> tuple[str, ...]:
+    """A sentence for each table at the top that may hold labels and is not used."""
+    wanted = (section.path_column, section.label_column, section.split_column)
+    names = {listing.name(entry): entry for entry in listing.entries}
+    tops = [entry for name, entry in names.items() if "/" not in name and name.lower().endswith(TABLES)]
+    said = (_explain_unused(listing, entry, wanted) for entry in tops[:_N_EXPLAINED])
+    return tuple(filter(None, said))
+
+
+def _explain_unused(listing: Listing, entry: Entry, wanted: Sequence[str]) -> str:
+    name = cut(listing.name(entry), 100)
+    start = f"{name} is not used as a table of labels"
+    try:
+        table = _check_columns(listing, describe_table(listing, entry, wanted))
+        if not _names_files(listing, table):
+            return ""
+    except SourceError as error:
+        is_notes = name.lower().endswith(".txt")  # any text, which need not be a table
+        return "" if is_notes else f"{start}: {error}"
+    return f"{start}, since class folders are there; `data.labels.file: {name}` uses it in their place"
 
 
 def read_labelled(listing: Listing, tables: Sequence[LabelTable], class_names: Sequence[str]) -> Source:
@@ -137,9 +160,11 @@ def _read_table(listing: Listing, table: LabelTable, keys: set[str], said: _Said
             free = path if path and path not in keys else f"{path or 'no path'} (row {row.number})"
             said.missing.setdefault(free, (label, row.part, detail))
             continue
-        earlier, _ = said.labels.get(key, (label, ""))
-        if key in said.notes or earlier != label:
-            both = f"{earlier!r} in row {rows.get(key, 0):,} and {label!r} in row {row.number:,}"
+        earlier = said.labels.get(key, (label, row.part))
+        if key in said.notes or earlier != (label, row.part):
+            words = zip(earlier, (label, row.part), strict=True)
+            old, new = next((pair for pair in words if pair[0] != pair[1]), (label, label))
+            both = f"{old!r} in row {rows.get(key, 0):,} and {new!r} in row {row.number:,}"
             said.notes.setdefault(key, f"{name} calls it {both}")
             label = ""
         elif not label:
@@ -160,13 +185,17 @@ def _find_by_columns(listing: Listing, wanted: Sequence[str]) -> list[LabelTable
         return []
     try:
         table = describe_table(listing, names[tops[0]], wanted)
-        if not table.path or not table.label:
-            return []
-        n_tried = sum(1 for _ in islice(read_rows(listing, table), N_TRIED))
-        _, n_found = _choose(listing, table, names.keys() - {tops[0]})
+        is_table = bool(table.path and table.label) and _names_files(listing, table)
     except SourceError:
-        return []  # notes that look like a table; a table that is asked for says what is wrong
-    return [table] if n_tried and n_found >= _MOSTLY * n_tried else []
+        return []  # `explain_unused_tables` says why
+    return [table] if is_table else []
+
+
+def _names_files(listing: Listing, table: LabelTable) -> bool:
+    """Whether most of the first rows of a table name files of the source."""
+    names = {listing.name(entry) for entry in listing.entries if entry != table.entry}
+    n_tried = sum(1 for _ in islice(read_rows(listing, table), N_TRIED))
+    return bool(n_tried) and _choose(listing, table, names)[1] >= _MOSTLY * n_tried
 
 
 def _check_columns(listing: Listing, table: LabelTable) -> LabelTable:

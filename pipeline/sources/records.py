@@ -31,7 +31,8 @@ class Source:
 
     `labels` holds every class in natural order, even those without a file. `declared_formats` names the
     Pillow formats that the source itself makes (pixel tables come as PGM), which must then be allowed too.
-    `list_keys` gives key and label of every record, where that takes no reading.
+    `list_keys` gives key and label of every record, where that takes no reading. `notes` say what lies there
+    and is not used, such as a table of labels beside class folders.
     """
 
     where: Path
@@ -42,6 +43,7 @@ class Source:
     stream: Callable[[], Iterator[Record]] = field(repr=False)
     pick: Callable[[Collection[str]], Iterator[Record]] | None = field(default=None, repr=False)
     list_keys: Callable[[], Iterator[tuple[str, str]]] | None = field(default=None, repr=False)
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return self.n_records

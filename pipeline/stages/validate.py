@@ -94,6 +94,8 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     section: ValidateParams = params.validate_
     check_formats(section.formats)
     source = open_source(paths.source(params.data.source), params.data)
+    for note in source.notes:
+        _log.warning("%s", note)
     _warn_of_look_alikes(source.labels)
     manifest = build_manifest(source, section)
     unread = manifest.filter(pc.equal(manifest.column("reason"), "unreadable")).select(["key", "detail"])
