@@ -31,7 +31,12 @@ def compare(first: Row = _CHAMPION, second: Row = _LAST) -> None:
     client = connect(root)
     with translate_errors():
         rows = search_runs(client, "attributes.status = 'FINISHED'", row=True)
-    make_console().print(make_table(find_row(rows, first), find_row(rows, second)))
+    one, other = find_row(rows, first), find_row(rows, second)
+    if one.info.run_id == other.info.run_id:
+        same = f"{first} and {second} are the same result, {one.info.run_name!r}"
+        make_console().print(f"{same}; name another, or try one: `dvc exp run -S ...`", soft_wrap=True)
+        return
+    make_console().print(make_table(one, other))
 
 
 def find_row(rows: Sequence[Any], said: str) -> Any:

@@ -42,9 +42,12 @@ def _judge_training(params: Params, metrics: Metrics) -> Iterator[str]:
         longer = 2 * params.train.epochs
         yield f"the last epoch was the best: train longer (`dvc exp run -S train.epochs={longer}`)"
     if learnt - validated > _GAP:
+        remedy = "hold the head back (train.kernel_l2), fine-tune (train.fine_tune_epochs)"
+        if not _is_frozen(params):
+            remedy = "alter them more (augment.rotation, zoom, rand_augment), set train.dropout"
         yield (
-            f"it knows its training pictures ({learnt:.0%}) better than others ({validated:.0%}): alter them "
-            "more (augment.rotation, zoom, rand_augment), set train.dropout, or add pictures"
+            f"it knows its training pictures ({learnt:.0%}) better than others ({validated:.0%}): {remedy}, "
+            "or add pictures"
         )
     elif learnt < _WEAK:
         yield (
@@ -61,8 +64,19 @@ def _judge_data(params: Params, metrics: Metrics) -> Iterator[str]:
             "hides most histories; data/split/figures/shortcuts.png shows which facts"
         )
     n_test = metrics.get("evaluate", {}).get("n_test", 0)
-    if 0 < n_test < _FEW_TESTED:
+    if 0 < n_test < params.promote.min_common_images:
+        yield (
+            f"{n_test:.0f} test pictures are too few to replace a champion (promote.min_common_images: "
+            f"{params.promote.min_common_images}): add pictures, or raise split.test"
+        )
+    elif 0 < n_test < _FEW_TESTED:
         yield f"{n_test:.0f} test pictures leave much to luck: add pictures, above all of small classes"
+
+
+def _is_frozen(params: Params) -> bool:
+    """Whether given weights stay as they are, so that altered pictures are never seen."""
+    is_given = is_pretrainable(params.train.model) and params.train.weights is not None
+    return is_given and not params.train.fine_tune_epochs
 
 
 def _are_scans(params: Params) -> bool:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,8 @@ from pipeline.storage import write_whole
 _MAX_CLASSES = 200
 _TOO_FEW = 10  # test pictures of a class, below which its scores are marked
 # Written by promote, which comes later: the page asks for it when it is opened.
-_VERDICT = """<p class="banner waiting" id="verdict">Not decided yet: <code>dvc repro</code> runs promote</p>
+_VERDICT = """<p class="banner waiting" id="verdict"><b>Not decided yet, or this page lies outside
+its project: <code>dvc repro</code> runs promote, which writes the verdict beside it</b></p>
 <script src="{}" onerror="void 0"></script>"""
 
 
@@ -38,6 +39,7 @@ class Results:
         model: what was trained, in words.
         support: the number of test pictures of each class.
         baseline: the accuracy of always guessing the most common class.
+        train, split: the metrics of these stages, for what the test set alone does not say.
     """
 
     name: str
@@ -46,6 +48,8 @@ class Results:
     class_names: Sequence[str]
     support: npt.NDArray[np.int64]
     baseline: float
+    train: Mapping[str, float] = field(default_factory=dict)
+    split: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,7 @@ def write_results(
     def render() -> Iterator[str]:
         yield _VERDICT.format(os.path.relpath(verdict, path.parent))
         yield from _render_scores(results, len(mistakes.rows), confidence)
+        yield from _render_cautions(results)
         yield "<h2>Classes</h2>"
         yield from _render_classes(results, confidence)
         yield from _render_mistakes(mistakes)
@@ -107,6 +112,27 @@ def _render_scores(results: Results, n_wrong: int, confidence: float) -> Iterato
             ("Wrong answers", f"{n_wrong:,} of {results.support.sum():,}"),
         ]
     )
+
+
+def _render_cautions(results: Results) -> Iterator[str]:
+    """What to know beside the score: the accuracy over folds, and how well facts of the files would do."""
+    name, known = "cross_validated_accuracy", results.train
+    if name in known:
+        ends = _show_ends(Interval(known[name], known[f"{name}_low"], known[f"{name}_high"]))
+        yield (
+            f"<p>So few test pictures say little. Over all pictures, cross-validated, the accuracy is "
+            f"<b>{known[name]:.1%}</b> ({ends}).</p>"
+        )
+    facts = results.split
+    if facts.keys() >= {"metadata_accuracy", "residual_accuracy", "metadata_chance"}:
+        said = (
+            f"Facts of the files alone, such as format and size, give the class of "
+            f"<b>{facts['metadata_accuracy']:.1%}</b> away; those of the developed pictures "
+            f"{facts['residual_accuracy']:.1%}; chance is {facts['metadata_chance']:.1%}."
+        )
+        is_no_better = results.scores.overall["accuracy"].value <= facts["metadata_accuracy"]
+        proves = " The model does no better: this score may come from a shortcut." if is_no_better else ""
+        yield f"<p>{said}{proves}</p>"
 
 
 def _render_classes(results: Results, confidence: float) -> Iterator[str]:

@@ -93,7 +93,7 @@ def decide(
         verdict = "HOLD"
         reasons = (
             f"only {n_common} test images are in common with the {against}, "
-            f"and promote.min_common_images requires {min_common_images}",
+            f"and promote.min_common_images requires {min_common_images}; add pictures, or raise split.test",
         )
     elif gain <= min_gain:
         verdict = "HOLD"

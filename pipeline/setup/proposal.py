@@ -16,6 +16,8 @@ PRESETS: tuple[Preset, ...] = ("fast", "good", "new_sources")
 _SMALL_PX = 64  # a typical shorter side from here on is a photo or a scan, not an icon or a digit
 _SIDES = (16, 24, 28, 32, 48, 64)  # of small pictures
 _BACKBONE_PX, _FAST_PX = 224, 64
+_TRAIN_SHARE, _MANY_TRAINED = 0.7, 1000  # of the pictures; a number of pictures
+_N_STEPS, _MAX_EPOCHS = 800, 200  # of the head, whose weights are averaged over about 100 steps
 _MIN_GROUPS = 3  # of a class: one to train with, one to validate with, one to test with
 _GREY = ("1", "L", "LA", "I;16", "I;16B", "I", "F")
 # How file names and folders name a source.
@@ -53,7 +55,8 @@ def propose(survey: Survey, *, source: str, name: str, preset: Preset | None) ->
     found += _propose_groups(groups, survey, chosen)
     if is_small or chosen == "fast":
         return found + list(_propose_compact(survey, side))
-    return found + list(_propose_backbone(side, has_sources=chosen == "new_sources"))
+    found += _propose_backbone(side)
+    return found + list(_propose_head(survey.n_files, has_sources=chosen == "new_sources"))
 
 
 def find_typical_side(survey: Survey) -> int:
@@ -111,13 +114,14 @@ def _propose_compact(survey: Survey, side: int) -> Iterator[Change]:
     """A small network, trained from nothing."""
     own = min(_SIDES, key=lambda one: (abs(one - side), -one)) if side < _SMALL_PX else _FAST_PX
     is_grey = bool(survey.facts) and all(one["mode"] in _GREY for one in survey.facts)
-    yield Change("clean.image_hw", [own, own], f"the shorter sides are {side} pixels, typically")
+    lost = "; quick, and fine detail is lost" if side > own else ""
+    yield Change("clean.image_hw", [own, own], f"the shorter sides are {side} pixels, typically{lost}")
     yield Change("clean.channels", 1 if is_grey else 3, "all are grey" if is_grey else "some are in colour")
     yield Change("train.model", "compact", "small pictures need a small network, trained from nothing")
     yield Change("train.epochs", 20, "validation chooses the best of them")
 
 
-def _propose_backbone(side: int, *, has_sources: bool) -> Iterator[Change]:
+def _propose_backbone(side: int) -> Iterator[Change]:
     """A network that has learned from photos, of which only the head is trained."""
     size = [_BACKBONE_PX, _BACKBONE_PX]
     yield Change(
@@ -128,12 +132,20 @@ def _propose_backbone(side: int, *, has_sources: bool) -> Iterator[Change]:
         "train.model", "efficientnet_lite0", "has learned from ImageNet: few pictures a class suffice"
     )
     yield Change("train.weights", "imagenet", "17 MB, Apache-2.0, installed by `make run`")
+
+
+def _propose_head(n_files: int, *, has_sources: bool) -> Iterator[Change]:
+    """How the head is trained. Averaged weights need many steps, and few pictures make few in an epoch."""
     if has_sources:
+        n_train = max(1, round(n_files * _TRAIN_SHARE))
+        batch_size = 64 if n_train >= _MANY_TRAINED else 16
+        epochs = min(_MAX_EPOCHS, max(30, -(-_N_STEPS // -(-n_train // batch_size))))
         yield Change("train.group_weights", True, "a large source then counts no more than a small one")
         yield Change("train.kernel_l2", 8.0, "holds the head back, so that it fits sources less")
         yield Change("train.ema", 0.99, "averages the weights, which a few heavy pictures make noisy")
-        yield Change("train.epochs", 30, "the schedule comes to its end")
-        yield Change("train.patience", 30, "the schedule comes to its end")
+        yield Change("train.batch_size", batch_size, f"about {n_train:,} pictures to learn from")
+        yield Change("train.epochs", epochs, f"enough steps for the average of weights: {_N_STEPS} or more")
+        yield Change("train.patience", epochs, "the schedule comes to its end")
     else:
         yield Change("train.epochs", 30, "each takes seconds: features are computed once")
 

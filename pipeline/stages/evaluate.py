@@ -2,7 +2,7 @@
 
 Reads   data/train/classifier/ and history.csv, data/clean/manifest.parquet and shards/,
         data/split/split.parquet and classes.json (the test part; the training part for the majority guess),
-        data/augment/imperfect/.
+        data/augment/imperfect/; metrics.json of split and train (for the page).
 Writes  data/evaluate/index.html (the page of results), predictions.parquet (by image id), confusion.csv (one
         row per test picture, for `dvc plots`), class_scores.csv, figures/
         (confusion.png, class_f1.png, curves.png, sheet_right.png, sheet_wrong.png).
@@ -38,7 +38,7 @@ from pipeline.figures.confusion import draw_confusion
 from pipeline.images.picture import encode_png
 from pipeline.labels import read_class_names
 from pipeline.params import EvaluateParams, Params
-from pipeline.paths import Paths
+from pipeline.paths import Paths, read_json
 from pipeline.progress import track
 from pipeline.runner import Metrics, run_stage
 from pipeline.serving.classifier import Classifier
@@ -86,7 +86,8 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     draw_f1(scores, class_names, support, confidence=confidence, path=folder / "class_f1.png")
     draw_training(paths.history, params.train.monitor, folder / "curves.png")
     draw_sheets(pictures, y_prob, class_names, n=params.evaluate.n_sheet, folder=folder)
-    results = Results(params.data.name, describe_model(params), scores, class_names, support, baseline)
+    of_page = (params.data.name, describe_model(params), scores, class_names, support, baseline)
+    results = Results(*of_page, *read_others(paths))
     write_page(results, list_mistakes(answers), pictures, params.evaluate, paths)
     for file in (paths.results, paths.predictions, paths.confusion, paths.class_scores):
         run.log_artifact(file)
@@ -102,6 +103,15 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
         ),
         **flatten_classes(scores, class_names, support),
     }
+
+
+def read_others(paths: Paths) -> tuple[Mapping[str, float], Mapping[str, float]]:
+    """The metrics of train and split, which say what the test set alone does not; {} of one that is gone."""
+    train, split = (
+        read_json(paths.metrics(stage), stage) if paths.metrics(stage).exists() else {}
+        for stage in ("train", "split")
+    )
+    return train, split
 
 
 def load(paths: Paths, class_names: Sequence[str]) -> Classifier:

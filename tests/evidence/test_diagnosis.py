@@ -33,7 +33,16 @@ SCANS: dict[str, Any] = {"clean": {"image_hw": (128, 128)}}
             "file facts alone give away the class of 90%",
             id="facts",
         ),
-        pytest.param({"evaluate": {"n_test": 18}}, {}, "18 test pictures leave", id="few tested"),
+        pytest.param({"evaluate": {"n_test": 50}}, {}, "50 test pictures leave", id="few tested"),
+        pytest.param(
+            {"evaluate": {"n_test": 18}}, {}, "18 test pictures are too few to replace a champion", id="held"
+        ),
+        pytest.param(
+            {"train": {"val_accuracy": 0.8}},
+            {"clean": {"image_hw": (224, 224)}, "train": {"model": "efficientnet_lite0"}},
+            "hold the head back (train.kernel_l2)",
+            id="frozen, which never sees altered pictures",
+        ),
     ],
 )
 def test_each_cause_has_its_advice(

@@ -14,13 +14,17 @@ PNG = encode_png(np.zeros((4, 4, 1), np.uint8))
 ROW = {"id": "a", "key": "scans/<x>.png", "class_name": "dog", "predicted": "<b>cat", "probability": 0.875}
 
 
-def render(folder: Path, y_true: list[int], y_pred: list[int], n_thumbnails: int = 1) -> str:
-    """The page of these answers, whose mistakes are all alike."""
+def render(
+    folder: Path, y_true: list[int], y_pred: list[int], n_thumbnails: int = 1, **others: dict[str, float]
+) -> str:
+    """The page of these answers, whose mistakes are all alike; `others` are metrics of other stages."""
     y, answered = np.array(y_true), np.array(y_pred)
     scores = score_answers(y, answered, np.arange(len(y)), 2, n_resamples=100, confidence=0.9, seed=0)
     n_wrong = int((y != answered).sum())
     (folder / "figure.png").write_bytes(PNG)
-    results = Results("my scans", "compact at 8 x 8", scores, NAMES, np.bincount(y, minlength=2), 0.25)
+    results = Results(
+        "my scans", "compact at 8 x 8", scores, NAMES, np.bincount(y, minlength=2), 0.25, **others
+    )
     write_results(
         results,
         Mistakes([ROW] * n_wrong, [PNG] * min(n_wrong, n_thumbnails)),
@@ -48,6 +52,22 @@ def test_it_shows_the_score_its_interval_and_the_mistakes_with_file_names(tmp_pa
     assert page.index("<th>dog</th>") < page.index("<th>&lt;b&gt;cat</th>"), "the worst class comes first"
     assert '<a href="../figure.png">The source</a>' in page
     assert "Nothing" not in page
+
+
+def test_it_says_what_the_test_set_alone_does_not(tmp_path: Path) -> None:
+    folds = {
+        f"cross_validated_accuracy{end}": value for end, value in (("", 0.9), ("_low", 0.8), ("_high", 0.95))
+    }
+    facts = {"metadata_accuracy": 0.75, "residual_accuracy": 0.6, "metadata_chance": 0.5}
+    page = render(tmp_path, [0, 0, 1, 1], [0, 0, 1, 0], train=folds, split=facts)
+    assert "cross-validated, the accuracy is <b>90.0%</b> (80.0% to 95.0%)" in page
+    assert (
+        "give the class of <b>75.0%</b> away; those of the developed pictures 60.0%; chance is 50.0%" in page
+    )
+    assert "may come from a shortcut" in page, "75 % are no more than the facts of the files give"
+    better = render(tmp_path, [0, 0, 1, 1], [0, 0, 1, 1], split=facts)
+    assert "may come from a shortcut" not in better
+    assert "cross-validated" not in better
 
 
 def test_it_needs_no_network_and_asks_promote_for_the_verdict(tmp_path: Path) -> None:

@@ -74,6 +74,15 @@ def test_what_suits_a_collection(survey: Survey, preset: Preset | None, expected
     assert (values["data.source"], values["data.name"]) == ("scans", "mine")
 
 
+@pytest.mark.parametrize("n", [60, 600, 3000])
+def test_an_average_of_weights_gets_enough_steps(n: int) -> None:
+    """120 pictures in batches of 64 made 60 steps, and an average over 100 then held the first weights."""
+    values = propose_values(make_survey((SOURCES * n)[:n], 300), "new_sources")
+    steps = values["train.epochs"] * -(-round(0.7 * n) // values["train.batch_size"])
+    assert steps >= 5 / (1 - values["train.ema"])
+    assert values["train.patience"] == values["train.epochs"]
+
+
 def test_each_line_has_a_reason() -> None:
     for survey in (make_survey(PLAIN, 300), make_survey(SOURCES, 300)):
         assert all(change.reason for change in propose(survey, source="s", name="n", preset="new_sources"))
