@@ -54,11 +54,19 @@ def _check_keys(value: object) -> object:
     return value
 
 
+def _refuse_truth(value: object) -> object:
+    """Raise ValueError for true and false, which Python takes for 1 and 0."""
+    if isinstance(value, bool):
+        raise ValueError(f"a number is allowed, got {str(value).lower()}")  # noqa: TRY004 (pydantic's)
+    return value
+
+
 Share = Annotated[float, Field(ge=0, le=1)]
 Side = Annotated[int, Field(ge=1, le=4096)]
 ImageHw = Annotated[tuple[Side, Side], BeforeValidator(_as_sides)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_as_tuple), BeforeValidator(_check_texts)]
 ClassMap = Annotated[dict[str, Words], BeforeValidator(_check_keys)]
+Channels = Annotated[Literal[1, 3], BeforeValidator(_refuse_truth)]
 Activation = Literal["relu", "tanh", "elu", "gelu", "leaky_relu", "selu", "silu"]
 Layout = Literal["auto", "first_folder", "second_folder"]
 PositiveInt = Annotated[int, Field(ge=1, le=1_000_000_000)]

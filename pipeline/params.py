@@ -20,6 +20,7 @@ from pydantic import (
 from pipeline.param_types import (
     DEFAULT,
     NONE,
+    Channels,
     ClassMap,
     Epochs,
     ImageHw,
@@ -122,7 +123,7 @@ class CleanParams(Section):
     """How every picture is made, and when two pictures count as near-duplicates."""
 
     image_hw: ImageHw
-    channels: Literal[1, 3]
+    channels: Channels
     fit: Literal["stretch", "pad", "crop"]
     resample: Literal["bilinear", "bicubic", "lanczos"]
     equalise: Annotated[int, Field(ge=0, le=100)]

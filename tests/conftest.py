@@ -8,6 +8,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipeline.collection.demos import encode_grey_png
+from pipeline.collection.overrides import write_overrides
 from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.yaml_file import read_yaml
@@ -76,6 +77,7 @@ def project(tmp_path: Path) -> Paths:
             picture.parent.mkdir(parents=True, exist_ok=True)
             picture.write_bytes(encode_grey_png([bytes([shade * 80 + number] * 8)] * 8))
     (paths.root / "dvc.yaml").write_text("stages: {}\n")
+    write_overrides([], paths.overrides)
     return paths
 
 

@@ -153,8 +153,9 @@ def _find_decisions(
     """The decisions by the key of their file, for the files that have one."""
     by_id: dict[str | None, Override] = {}
     by_key: dict[str, Override] = {}
+    idle = set(find_unused(files, overrides))  # about another source, whose classes may have gone too
     for override in overrides:
-        if override.action == "relabel" and override.label not in labels:
+        if override.action == "relabel" and override.label not in labels and override not in idle:
             about = override.key or override.id
             raise DataError(f"overrides.csv: relabel {about}: {explain_label(override.label, labels)}")
         image_id = override.id or (files[override.key].id if override.key in files else None)

@@ -100,6 +100,8 @@ def _read_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
                     f"{','.join(header)[:80] or 'nothing'}; correct that line"
                 )
             yield from ((lines.line_num, cells) for cells in lines if cells)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}); restore it from git") from None
     except (csv.Error, UnicodeDecodeError) as error:
         raise DataError(
             f"{path.name} is not a CSV file in UTF-8: {one_line(error)}; restore it from git"

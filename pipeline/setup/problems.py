@@ -12,8 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pipeline.collection.classes import index_classes
+from pipeline.collection.overrides import COLUMNS, read_overrides
 from pipeline.errors import DarkroomError, ParamsError, nearest
 from pipeline.images.reading import check_formats
 from pipeline.models import check_head, check_network, is_pretrainable
@@ -27,6 +29,8 @@ from pipeline.tracking.server import hide_password, is_server, probe
 from pipeline.yaml_file import read_yaml
 
 _DEMO = "digits"  # the name that params.yaml comes with
+_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")  # whose registry keeps aliases
+_SQLITE_HEAD = b"SQLite format 3\0"
 _SPARE_BYTES = 1 << 30  # beside the pictures: tables, figures, checkpoints, models
 _COPIES = 2  # of the developed pictures: data/clean and DVC's cache
 _N_NAMED = 5
@@ -73,7 +77,7 @@ def find_problems(paths: Paths) -> Findings:
         if not any(problem.startswith("data.source") for problem in found.problems):
             _look_at_source(found, found.params, paths)
         found.problems += _check_disk(found, paths)
-    found.problems += _check_tracking(paths)
+    found.problems += _check_tracking(paths) + _check_state(paths)
     return found
 
 
@@ -197,8 +201,44 @@ def _check_tracking(paths: Paths) -> list[str]:
         return []
     database = find_database(paths.root)
     if database is None:
-        return []
+        kind = urlsplit(uri).scheme.partition("+")[0]
+        return (
+            []
+            if kind in _DATABASES
+            else [
+                f"MLFLOW_TRACKING_URI: {hide_password(uri)} is no server and no database; allowed: "
+                f"http(s)://, {', '.join(f'{one}://' for one in _DATABASES)}; unset it for mlflow/mlflow.db"
+            ]
+        )
     place = next((one for one in (database, *database.parents) if one.exists()), database)
     if database.is_dir() or not os.access(place, os.W_OK):
         return [f"{database} cannot be written; allow it, or set MLFLOW_TRACKING_URI"]
+    if database.exists() and database.stat().st_size and not _is_sqlite(database):
+        return [f"MLFLOW_TRACKING_URI: {database} is no SQLite database; name another file"]
     return []
+
+
+def _is_sqlite(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(_SQLITE_HEAD)) == _SQLITE_HEAD
+
+
+def _check_state(paths: Paths) -> list[str]:
+    """What is wrong with the files that Git keeps of earlier runs: dvc.lock, and decisions of people."""
+    problems = []
+    if paths.dvc_lock.exists():
+        try:
+            read_yaml(paths.dvc_lock)
+        except ParamsError as error:
+            problems.append(f"{error}; restore it from git, or delete it, and `dvc repro` writes it anew")
+    if not paths.overrides.exists():
+        problems.append(
+            f"{paths.overrides} does not exist, and clean depends on it; `git checkout data/overrides.csv`, "
+            f"or write a file with the line {','.join(COLUMNS)}"
+        )
+        return problems
+    try:
+        read_overrides(paths.overrides)
+    except DarkroomError as error:
+        problems.append(str(error))
+    return problems

@@ -226,6 +226,13 @@ def test_what_cannot_be_obeyed_is_an_error(
     assert "\n" not in str(caught.value)
 
 
+def test_a_decision_about_another_source_may_name_a_class_of_that_source() -> None:
+    gone = Override(B, "z/1", "relabel", "z")
+    files = plan([("x/1", A)], gone)
+    assert describe(files) == {"x/1": "as x"}
+    assert find_unused(files, [gone]) == [gone]
+
+
 def test_a_key_is_found_in_either_encoding() -> None:
     typed, held = "x/caf\xe9", "x/cafe\u0301"
     decision = Override("", typed, "drop")

@@ -59,6 +59,15 @@ def point_to(name: str, text: str = "%PDF-1.7") -> Change:
     return change
 
 
+def make_folder_of(name: str) -> Change:
+    def change(paths: Paths) -> None:
+        path: Path = getattr(paths, name)
+        path.unlink()
+        path.mkdir()
+
+    return change
+
+
 def replace_text(old: str, new: str) -> Change:
     def change(paths: Paths) -> None:
         text = paths.params.read_text(encoding="utf-8")
@@ -147,6 +156,27 @@ def test_a_project_that_can_run(good: Paths) -> None:
             params(validate={"formats": ["JPG"]}), ["validate.formats: unknown JPG; allowed: "], id="formats"
         ),
         pytest.param(replace_text("data:", "data: ["), ["params.yaml is not valid YAML"], id="no YAML"),
+        pytest.param(
+            params(clean={"channels": True}), ["clean.channels: a number is allowed, got true"], id="true"
+        ),
+        pytest.param(
+            lambda paths: paths.overrides.unlink(),
+            ["overrides.csv does not exist, and clean depends on it; `git checkout"],
+            id="no decisions",
+        ),
+        pytest.param(
+            lambda paths: paths.overrides.write_bytes("id,key,ä".encode("latin-1")),
+            ["overrides.csv is not a CSV file in UTF-8"],
+            id="decisions in another encoding",
+        ),
+        pytest.param(
+            make_folder_of("overrides"), ["overrides.csv cannot be read (Is a directory)"], id="a folder"
+        ),
+        pytest.param(
+            lambda paths: paths.dvc_lock.write_text("{"),
+            ["dvc.lock is not valid YAML", "restore it from git, or delete it"],
+            id="dvc.lock",
+        ),
     ],
 )
 def test_each_misconfiguration_is_one_sentence(change: Change, expected: list[str], good: Paths) -> None:
@@ -199,6 +229,54 @@ def test_a_server_that_does_not_answer(good: Paths, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     (problem,) = find_problems(good).problems
     assert problem.startswith("MLFLOW_TRACKING_URI: http://127.0.0.1:9 does not answer (")
+
+
+@pytest.mark.parametrize(
+    ("uri", "expected"),
+    [
+        pytest.param("bogus://x", "bogus://x is no server and no database; allowed: http(s)://", id="scheme"),
+        pytest.param("databricks", "databricks is no server and no database", id="word"),
+        pytest.param("sqlite:///params.yaml", "params.yaml is no SQLite database; name another", id="a text"),
+    ],
+)
+def test_a_place_that_is_no_tracking_server(
+    uri: str, expected: str, good: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    monkeypatch.chdir(good.root)
+    (problem,) = find_problems(good).problems
+    assert expected in problem
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        pytest.param(
+            b"path,label\nline/1.png,a\nline/2.png,b\n",
+            "since class folders are there; `data.labels.file: labels.csv` uses it in their place",
+            id="beside class folders",
+        ),
+        pytest.param(b"path,label\nline/1.png,\xfc\n", "codec can't decode", id="encoding"),
+        pytest.param(b"path^label\nline/1.png^a\n", "has no column of paths", id="separator"),
+        pytest.param(
+            b"path,label,label\nline/1.png,a,b\n", "two columns are called 'label'; rename one", id="twice"
+        ),
+        pytest.param(b"path,label,split\nline/1.png,a,tset\n", "got 'tset'", id="part of a split"),
+    ],
+)
+def test_a_table_of_labels_that_is_passed_over_is_named(table: bytes, expected: str, good: Paths) -> None:
+    (good.raw / "labels.csv").write_bytes(table)
+    found = find_problems(good)
+    assert found.problems == []
+    (note,) = found.notes
+    assert note.startswith("data.source: labels.csv is not used as a table of labels")
+    assert expected in note
+
+
+def test_notes_and_tables_of_other_things_are_not_named(good: Paths) -> None:
+    (good.raw / "readme.txt").write_text("path and label\nare words\n")
+    (good.raw / "other.csv").write_text("path,label\nof/nothing.png,a\n")
+    assert find_problems(good).notes == []
 
 
 def test_nothing_heavy_is_imported(good: Paths) -> None:

@@ -124,6 +124,27 @@ def test_every_row_and_every_file_is_accounted_for(tmp_path: Path, caplog: pytes
     assert [r.key for r in source.pick_records({"images/gone.png"})] == ["images/gone.png"]
 
 
+def test_one_picture_in_two_parts_has_no_label(tmp_path: Path) -> None:
+    """The last row would move a training picture into the test set."""
+    rows = (
+        "images/a.png,Cat,train",
+        "images/b.png,Dog,test",
+        "images/c.png,Cat,train",
+        "images/a.png,Cat,test",
+    )
+    table = "\n".join(["path,label,split", *rows]).encode()
+    source = open_at(folder_of(tmp_path / "s", PICTURES | {"labels.csv": table}))
+    found = read_records(source)["images/a.png"]
+    assert (found.label, found.unlabelled) == ("", "labels.csv calls it 'train' in row 2 and 'test' in row 5")
+
+
+def test_a_label_that_is_no_number_is_none(tmp_path: Path) -> None:
+    lines = b'{"path": "images/a.png", "label": NaN}\n{"path": "images/b.png", "label": "Dog"}\n'
+    source = open_at(folder_of(tmp_path / "s", PICTURES | {"labels.jsonl": lines}))
+    assert source.labels == ("Dog",)
+    assert read_records(source)["images/a.png"].label == ""
+
+
 def test_a_column_says_the_part(tmp_path: Path) -> None:
     rows = ["path,label,split", "images/a.png,x,Training", "images/b.png,y,val", "images/c.png,x,TEST"]
     table = "\n".join([*rows, "images/d.png,y,"]).encode()
