@@ -89,7 +89,7 @@ $(BIN)/python:
 # uv is also what builds Darkroom itself, so the editable install fetches nothing.
 $(INSTALLED): requirements.lock pyproject.toml | $(BIN)/python
 	@$(UV_IS_HERE)
-	@echo "Installing the pinned packages into .venv (2.7 GB; a minute or two, most of it downloads)"
+	@echo "Installing the pinned packages into .venv (3 GB; a minute or two, most of it downloads)"
 	@$(INSTALL) --require-hashes -r requirements.lock || \
 	{ echo "Was it pdqhash? On Linux it is compiled: Debian's packages g++ and python3-dev are what it needs"; exit 1; }
 	@$(INSTALL) --no-deps --editable .

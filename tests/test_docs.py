@@ -160,15 +160,16 @@ def join_lines(text: str) -> Iterator[str]:
 
 
 def use_port(clone: Clone, command: str) -> str:
-    """A free port in place of MLflow's own, which something else on this machine may have."""
-    return command.replace("127.0.0.1:5000", f"127.0.0.1:{clone.env['MLFLOW_PORT']}")
+    """A free port in place of the page's, which something else on this machine may have."""
+    port = clone.env["MLFLOW_PORT"]
+    return command.replace("127.0.0.1:5001", f"127.0.0.1:{port}").replace("--port 5001", f"--port {port}")
 
 
 def serve(clone: Clone, text: str) -> "subprocess.Popen[bytes]":
     """Run a block that serves until it is stopped; it answers when this returns."""
     log = (clone.root.parent / "serve.log").open("w")
     process = subprocess.Popen(
-        ["bash", "-euo", "pipefail", "-c", text],
+        ["bash", "-euo", "pipefail", "-c", use_port(clone, text)],
         cwd=clone.root,
         env=clone.environment(),
         stdout=log,
@@ -181,7 +182,7 @@ def serve(clone: Clone, text: str) -> "subprocess.Popen[bytes]":
         assert process.poll() is None, (clone.root.parent / "serve.log").read_text()
         with (
             suppress(OSError),
-            urllib.request.urlopen(use_port(clone, "http://127.0.0.1:5000/ping"), timeout=5),
+            urllib.request.urlopen(use_port(clone, "http://127.0.0.1:5001/ping"), timeout=5),
         ):
             return process
         time.sleep(0.2)

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from pipeline.expectations import intake_suite
 from pipeline.expectations.engine import hold_against, new_context
-from pipeline.expectations.page import Contents, count_reasons
+from pipeline.expectations.page import Contents, count_reasons, count_repairs
 from pipeline.expectations.report import Report, build_report
 from pipeline.images.facts import FACTS
 from pipeline.params import ValidateParams
@@ -67,6 +67,7 @@ def describe_intake(
             *((said, f"{verdicts[verdict]:,}") for verdict, said in names.items()),
         ],
         reasons=count_reasons(manifest),
+        repairs=count_repairs(manifest),
         class_columns=["class", "files", "can be used", "share of the largest"],
         classes=[tuple(row.values()) for row in classes.to_pylist()],
         pictures=pictures,

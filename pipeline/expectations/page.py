@@ -58,6 +58,7 @@ class Contents:
     Attributes:
         facts: (what, number) in words, for the top of the page.
         reasons: why files are not used, and how many.
+        repairs: what was put right, and in how many files.
         classes: rows of a table: the first column is the class, the last its share (0..1) of the largest.
         strips: pictures of each class.
         pictures: PNG files by heading, or a sentence where there is nothing to draw.
@@ -69,6 +70,7 @@ class Contents:
     question: str
     facts: Sequence[tuple[str, str]]
     reasons: Sequence[tuple[str, int]]
+    repairs: Sequence[tuple[str, int]]
     class_columns: Sequence[str]
     classes: Sequence[Sequence[Any]]
     strips: Sequence[Strip] = ()
@@ -93,6 +95,9 @@ def _render(report: Report, contents: Contents, docs: Path) -> Iterator[str]:
         said = ", ".join(f"{n:,} {escape(reason)}" for reason, n in contents.reasons)
         how = f" <code>{contents.command}</code> lists them." if contents.command else ""
         yield f"<p>Why files are not used: {said}.{how}</p>"
+    if contents.repairs:
+        said = ", ".join(f"{n:,} {escape(repair)}" for repair, n in contents.repairs)
+        yield f"<p>What was repaired as files were read: {said}. The files themselves are as they were.</p>"
     yield from _render_strips(contents, docs)
     for name, shown in contents.pictures.items():
         if isinstance(shown, str):
@@ -221,4 +226,15 @@ def count_reasons(table: pa.Table) -> list[tuple[str, int]]:
     """Why files are not used, with counts, the most common reason first."""
     found = count_values(table.column("reason"))
     del found[""]
+    return _sort_by_count(found)
+
+
+def count_repairs(table: pa.Table) -> list[tuple[str, int]]:
+    """What was repaired, with counts of files, the most common repair first."""
+    import pyarrow.compute as pc
+
+    return _sort_by_count(count_values(pc.list_flatten(table.column("repairs"))))
+
+
+def _sort_by_count(found: Mapping[str, int]) -> list[tuple[str, int]]:
     return sorted(found.items(), key=lambda one: (-one[1], one[0]))

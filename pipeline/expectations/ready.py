@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pipeline.collection.shards import Shards
 from pipeline.expectations import ready_suite
 from pipeline.expectations.engine import hold_against, new_context
-from pipeline.expectations.page import Contents, Strip, count_reasons
+from pipeline.expectations.page import Contents, Strip, count_reasons, count_repairs
 from pipeline.expectations.report import Report, build_report
 from pipeline.images.picture import encode_png
 from pipeline.images.strip import make_strip
@@ -115,6 +115,7 @@ def describe_ready(
             *groups,
         ],
         reasons=count_reasons(away),
+        repairs=count_repairs(kept),
         class_columns=["class", "files", "kept", "share of the largest"],
         classes=[tuple(row.values()) for row in _count_classes(kept, manifest, labels).to_pylist()],
         strips=_make_strips(kept, sheets, paths.shards),

@@ -22,6 +22,7 @@ from pipeline.params import DataParams
 from pipeline.sources.containers import LAYOUTS, Container, Content, Entry, escape_name, summarise
 from pipeline.sources.folders import find_wrapper, read_class_folders
 from pipeline.sources.idx import find_idx_pairs, read_idx
+from pipeline.sources.label_rows import is_table
 from pipeline.sources.labelled import explain_unused_tables, find_label_tables, read_labelled
 from pipeline.sources.names import is_archive
 from pipeline.sources.obstacles import Obstacle, find_obstacles
@@ -65,7 +66,13 @@ def open_source(path: Path, section: DataParams) -> Source:
     if section.labels.file:
         found = find_label_tables(listing, section.labels)
         return read_labelled(listing, found, section.class_names)
-    source = _read_tables(listing, section) if section.layout == "auto" else None
+    try:
+        source = _read_tables(listing, section) if section.layout == "auto" else None
+    except SourceError as error:
+        if not is_table(path.name):
+            raise
+        how = f"set data.source to its folder and data.labels.file to {path.name}"
+        raise SourceError(f"{error}; if it is a table of labels, {how}") from None
     return source or _read_folders(listing, section)
 
 
@@ -132,6 +139,9 @@ def _check_kind(path: Path) -> None:
     if not is_folder and not is_file:
         raise SourceError(f"the source {path} does not exist; set data.source in params.yaml; {LAYOUTS}")
     if is_file and not is_archive(path.name) and not path.name.lower().endswith(_TABLES):
+        if is_table(path.name) and not path.name.lower().endswith(".txt"):
+            how = f"data.source its folder and data.labels.file {path.name}"
+            raise SourceError(f"the source {path} is a table; if it holds labels, make {how}")
         raise SourceError(f"the source {path} is a file of an unknown kind; {LAYOUTS}")
 
 

@@ -47,6 +47,11 @@ class LabelTable:
     part: str
 
 
+def is_table(name: str) -> bool:
+    """Whether a file is called as tables of labels are."""
+    return name.lower().endswith(TABLES)
+
+
 def describe_table(
     listing: Listing, entry: Entry, wanted: Sequence[str], *, is_asked: bool = False
 ) -> LabelTable:

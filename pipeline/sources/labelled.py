@@ -17,7 +17,7 @@ from pipeline.params import LabelsParams
 from pipeline.refusals import Refusal
 from pipeline.sources.columns import check_few, list_names, name_labels
 from pipeline.sources.containers import Entry
-from pipeline.sources.label_rows import TABLES, LabelTable, describe_table, read_rows
+from pipeline.sources.label_rows import LabelTable, describe_table, is_table, read_rows
 from pipeline.sources.matching import N_TRIED, Rule, choose_rule, clean_path
 from pipeline.sources.names import is_side_file
 from pipeline.sources.parts import has_class_folders, name_parts
@@ -66,7 +66,7 @@ def explain_unused_tables(listing: Listing, section: LabelsParams) -> tuple[str,
     """A sentence for each table at the top that may hold labels and is not used."""
     wanted = (section.path_column, section.label_column, section.split_column)
     names = {listing.name(entry): entry for entry in listing.entries}
-    tops = [entry for name, entry in names.items() if "/" not in name and name.lower().endswith(TABLES)]
+    tops = [entry for name, entry in names.items() if "/" not in name and is_table(name)]
     said = (_explain_unused(listing, entry, wanted) for entry in tops[:_N_EXPLAINED])
     return tuple(filter(None, said))
 
@@ -180,15 +180,15 @@ def _choose(listing: Listing, table: LabelTable, keys: Collection[str]) -> tuple
 def _find_by_columns(listing: Listing, wanted: Sequence[str]) -> list[LabelTable]:
     """The only table at the top whose columns hold paths and labels, and whose paths name files."""
     names = {listing.name(entry): entry for entry in listing.entries}
-    tops = [name for name in names if "/" not in name and name.lower().endswith(TABLES)]
+    tops = [name for name in names if "/" not in name and is_table(name)]
     if len(tops) != 1 or all(map(is_side_file, names)):
         return []
     try:
         table = describe_table(listing, names[tops[0]], wanted)
-        is_table = bool(table.path and table.label) and _names_files(listing, table)
+        is_good = bool(table.path and table.label) and _names_files(listing, table)
     except SourceError:
         return []  # `explain_unused_tables` says why
-    return [table] if is_table else []
+    return [table] if is_good else []
 
 
 def _names_files(listing: Listing, table: LabelTable) -> bool:
@@ -210,7 +210,7 @@ def _check_columns(listing: Listing, table: LabelTable) -> LabelTable:
 
 
 def _explain_no_table(listing: Listing, file: str) -> str:
-    held = sorted(name for name in map(listing.name, listing.entries) if name.lower().endswith(TABLES))[:5]
+    held = sorted(name for name in map(listing.name, listing.entries) if is_table(name))[:5]
     return (
         f"data.labels.file names {file!r}, which the source {listing.where} does not hold; it must lie "
         f"there; tables that do: {', '.join(held) or 'none'}"

@@ -1,6 +1,8 @@
 """Cross-validation: each picture is answered by a network that has seen neither it nor its group."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -49,17 +51,30 @@ def answer_fold(
     learnt, validated, tested = (
         Pictures((shards, choose_rows(part, index))) for index in (fold.train, fold.val, np.sort(fold.test))
     )
-    model, _ = fit(
-        learnt,
-        validated,
-        n_classes=int(part.y.max()) + 1,
-        policy=policy,
-        params=params,
-        places=Places(features=features),
-    )
+    with _silence_epochs():
+        model, _ = fit(
+            learnt,
+            validated,
+            n_classes=int(part.y.max()) + 1,
+            policy=policy,
+            params=params,
+            places=Places(features=features),
+        )
     y_prob = compute_outputs(model, tested.gather(np.arange(len(tested))))
     in_order: Float32 = y_prob[np.argsort(np.argsort(fold.test, kind="stable"), kind="stable")]
     return in_order
+
+
+@contextmanager
+def _silence_epochs() -> Iterator[None]:
+    """Log no line an epoch: those of many folds hide what was said before."""
+    epochs = logging.getLogger("pipeline.training.callbacks")
+    level = epochs.level
+    epochs.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        epochs.setLevel(level)
 
 
 def choose_rows(part: Part, index: Ints) -> Part:

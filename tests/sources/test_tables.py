@@ -124,6 +124,13 @@ def test_every_row_and_every_file_is_accounted_for(tmp_path: Path, caplog: pytes
     assert [r.key for r in source.pick_records({"images/gone.png"})] == ["images/gone.png"]
 
 
+@pytest.mark.parametrize("name", ["labels.csv", "labels.tsv", "labels.jsonl"])
+def test_a_table_as_source_says_where_it_belongs(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"path,label\nimages/a.png,Cat\n")
+    with pytest.raises(SourceError, match=f"its folder and data.labels.file (to )?{name}$"):
+        open_at(tmp_path / name)
+
+
 def test_one_picture_in_two_parts_has_no_label(tmp_path: Path) -> None:
     """The last row would move a training picture into the test set."""
     rows = (
