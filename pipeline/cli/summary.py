@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import DataError
+from pipeline.errors import DataError, explain_unread
 from pipeline.params_file import load_params
 from pipeline.paths import STAGES, Paths, load_json
 
@@ -87,6 +87,8 @@ def _read(path: Path, root: Path) -> dict[str, Any]:
         values = load_json(path)
     except FileNotFoundError:
         raise DataError(f"{path.relative_to(root)} does not exist; run `dvc repro`") from None
+    except OSError as error:
+        raise DataError(explain_unread(path.relative_to(root), error)) from None
     except ValueError:
         raise DataError(f"{path.relative_to(root)} is damaged; run `dvc repro`") from None
     if not isinstance(values, dict):

@@ -97,6 +97,15 @@ def test_before_a_run_it_says_what_to_run(missing: Path, name: str, root: Path) 
         summarise(Paths(root))
 
 
+@pytest.mark.parametrize("stage", ["evaluate", "split"])
+def test_a_folder_in_place_of_a_file_is_told(stage: str, root: Path) -> None:
+    path = write_run(root).metrics(stage)
+    path.unlink(missing_ok=True)
+    path.mkdir(parents=True)
+    with pytest.raises(DataError, match=rf"^data/{stage}/metrics\.json cannot be read: a folder lies where"):
+        summarise(Paths(root))
+
+
 @pytest.mark.parametrize("text", ["{", "[]"])
 def test_a_damaged_file_is_told(text: str, root: Path) -> None:
     with pytest.raises(DataError, match=r"metrics\.json is damaged; run `dvc repro`"):
