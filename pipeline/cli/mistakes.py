@@ -37,7 +37,10 @@ def mistakes(
 
 def write_command(row: dict[str, Any]) -> str:
     """The command that gives a picture the class that was answered."""
-    return f"darkroom quarantine relabel {shlex.quote(row['key'])} --to {shlex.quote(row['predicted'])}"
+    key, label = shlex.quote(row["key"]), shlex.quote(row["predicted"])
+    if row["key"].startswith("-") or row["predicted"].startswith("-"):  # which would be taken for an option
+        return f"darkroom quarantine relabel --to={label} -- {key}"
+    return f"darkroom quarantine relabel {key} --to {label}"
 
 
 def write_mistakes(found: Sequence[dict[str, Any]], path: Path) -> None:

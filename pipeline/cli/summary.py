@@ -8,6 +8,7 @@ from pipeline.params_file import load_params
 from pipeline.paths import STAGES, Paths, load_json
 
 _N_SUGGESTED = 3
+_VERDICTS = ("PROMOTE", "HOLD", "REJECT")
 
 
 def summarise(paths: Paths) -> dict[str, str]:
@@ -17,9 +18,11 @@ def summarise(paths: Paths) -> dict[str, str]:
         DataError: nothing has been run yet, or a file is damaged.
         ParamsError: params.yaml is malformed.
     """
-    metrics = {stage: _read_if_there(paths.metrics(stage), paths.root) for stage in STAGES}
-    metrics["evaluate"] = _read(paths.metrics("evaluate"), paths.root)
-    decision = _read(paths.decision, paths.root)
+    metrics = {
+        stage: _read_metrics(paths, stage) if stage == "evaluate" or paths.metrics(stage).exists() else {}
+        for stage in STAGES
+    }
+    decision = read_decision(paths)
     summary = {
         "Test accuracy": _describe_accuracy(metrics["evaluate"]),
         "Cross-validated": _describe_folds(metrics["train"]),
@@ -28,7 +31,7 @@ def summarise(paths: Paths) -> dict[str, str]:
         "Open": _join_existing(paths, [paths.results]),
         "Also": _join_existing(paths, [docs / "index.html" for docs in (paths.data_docs, paths.ready_docs)]),
         "Mistakes": "darkroom mistakes",
-        "Compare": "make ui",
+        "Compare": "darkroom ui",
         "Keep": "git add -A && git commit (dvc.lock names this result); dvc push keeps its files",
         "Try next": _suggest(paths, metrics),
     }
@@ -39,7 +42,25 @@ def describe_promotion(decision: dict[str, Any]) -> str:
     """A decision in one line: the verdict, the version, the reasons."""
     model = f" {decision['model_name']} version {decision['version']}" if "version" in decision else ""
     reasons = "; ".join(decision.get("reasons", ()))
-    return f"{decision.get('verdict', 'none')}{model}" + (f": {reasons}" if reasons else "")
+    return f"{decision['verdict']}{model}" + (f": {reasons}" if reasons else "")
+
+
+def read_decision(paths: Paths) -> dict[str, Any]:
+    """The decision about the model of the last run.
+
+    Raises:
+        DataError: there is none yet, or what promote wrote is damaged.
+    """
+    decision = _read(paths.decision, paths.root)
+    reasons = decision.get("reasons", [])
+    if (
+        decision.get("verdict") not in _VERDICTS
+        or not isinstance(reasons, list)
+        or not all(isinstance(reason, str) for reason in reasons)
+        or ("version" in decision and "model_name" not in decision)
+    ):
+        raise DataError(_explain_damage(paths.decision, paths.root))
+    return decision
 
 
 def _describe_accuracy(metrics: dict[str, Any]) -> str:
@@ -78,8 +99,11 @@ def _join_existing(paths: Paths, files: list[Path]) -> str:
     return ", ".join(file.relative_to(paths.root).as_posix() for file in files if file.exists())
 
 
-def _read_if_there(path: Path, root: Path) -> dict[str, Any]:
-    return _read(path, root) if path.exists() else {}
+def _read_metrics(paths: Paths, stage: str) -> dict[str, Any]:
+    values = _read(paths.metrics(stage), paths.root)
+    if not all(isinstance(value, int | float) for value in values.values()):
+        raise DataError(_explain_damage(paths.metrics(stage), paths.root))
+    return values
 
 
 def _read(path: Path, root: Path) -> dict[str, Any]:
@@ -90,7 +114,11 @@ def _read(path: Path, root: Path) -> dict[str, Any]:
     except OSError as error:
         raise DataError(explain_unread(path.relative_to(root), error)) from None
     except ValueError:
-        raise DataError(f"{path.relative_to(root)} is damaged; run `dvc repro`") from None
+        raise DataError(_explain_damage(path, root)) from None
     if not isinstance(values, dict):
-        raise DataError(f"{path.relative_to(root)} is damaged; run `dvc repro`")
+        raise DataError(_explain_damage(path, root))
     return values
+
+
+def _explain_damage(path: Path, root: Path) -> str:
+    return f"{path.relative_to(root)} is damaged; run `dvc repro`"

@@ -163,7 +163,7 @@ def test_summary_says_how_good_what_was_decided_and_where_to_look(darkroom: Dark
     ]
     assert "90.0% (85.0% to 95.0%)" in said
     assert "HOLD darkroom version 2: no gain" in said
-    assert "make ui" in said
+    assert "darkroom ui" in said
 
 
 def test_summary_before_a_run_says_what_to_run(darkroom: Darkroom) -> None:

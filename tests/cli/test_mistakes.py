@@ -1,12 +1,17 @@
 """`darkroom mistakes`: what the last model got wrong, and the command that corrects a label."""
 
 import csv
+import shlex
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import typer
 
+from pipeline.cli import quarantine
+from pipeline.cli.mistakes import write_command
 from pipeline.evidence.answers import build_answers
 from pipeline.paths import Paths
 from pipeline.tables.parquet import write_table
@@ -43,6 +48,18 @@ def test_csv(darkroom: Darkroom, project: Paths, tmp_path: Path) -> None:
         rows = list(csv.DictReader(file))
     assert [row["key"] for row in rows] == ["'=dog/2.png", "dog/a b.png"]
     assert rows[1]["relabel"] == "darkroom quarantine relabel 'dog/a b.png' --to cat"
+
+
+@pytest.mark.parametrize(
+    ("key", "label"), [("-r/2.png", "cat"), ("a b.png", "-cat"), ("--to", "--help"), ("it's.png", "a $b")]
+)
+def test_the_command_can_be_pasted(key: str, label: str) -> None:
+    """A key or a class that begins with "-" was taken for an option."""
+    words = shlex.split(write_command({"key": key, "predicted": label}))
+    assert words[:3] == ["darkroom", "quarantine", "relabel"]
+    group: Any = typer.main.get_command(quarantine.app)
+    given = group.commands["relabel"].make_context("relabel", words[3:]).params
+    assert (given["files"], given["to"]) == ([key], label)
 
 
 def test_none(darkroom: Darkroom, project: Paths) -> None:

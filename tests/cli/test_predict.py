@@ -114,7 +114,7 @@ def test_predict_fails_when_nothing_could_be_read(
             ["data/raw", "--last"], "data/train/classifier does not exist; `dvc repro`", id="no-run"
         ),
         pytest.param(
-            ["data/raw", "--model", "darkroom/7"], "holds no darkroom/7; `make ui`", id="no-version"
+            ["data/raw", "--model", "darkroom/7"], "holds no darkroom/7; `darkroom ui`", id="no-version"
         ),
         pytest.param(["data/raw", "--model", "nothing"], "'nothing' names no model; allowed: ", id="a-typo"),
         pytest.param(["data/raw", "--model", "data", "--last"], "name two models; give one", id="two-models"),

@@ -22,6 +22,20 @@ DECISION = {
 }
 
 
+DAMAGED = (
+    "{",
+    "[]",
+    "",
+    "{}",
+    '{"verdict": 5}',
+    '{"verdict": "perhaps"}',
+    '{"verdict": []}',
+    '{"verdict": "HOLD", "reasons": 3}',
+    '{"verdict": "HOLD", "reasons": [3]}',
+    '{"verdict": "HOLD", "version": 3}',
+)
+
+
 @pytest.fixture
 def root(repo: Path, tmp_path: Path) -> Path:
     """A project's folder with the repository's params."""
@@ -50,7 +64,7 @@ def test_a_run_in_a_few_lines(root: Path) -> None:
         "Open": "data/evaluate/index.html",
         "Also": "data/validate/docs/index.html, data/clean/docs/index.html",
         "Mistakes": "darkroom mistakes",
-        "Compare": "make ui",
+        "Compare": "darkroom ui",
     }
 
 
@@ -106,7 +120,13 @@ def test_a_folder_in_place_of_a_file_is_told(stage: str, root: Path) -> None:
         summarise(Paths(root))
 
 
-@pytest.mark.parametrize("text", ["{", "[]"])
+@pytest.mark.parametrize("text", ["{", "[]", "", '{"accuracy": "high"}', '{"accuracy": null}'])
 def test_a_damaged_file_is_told(text: str, root: Path) -> None:
     with pytest.raises(DataError, match=r"metrics\.json is damaged; run `dvc repro`"):
         summarise(write_run(root, text))
+
+
+@pytest.mark.parametrize("text", DAMAGED)
+def test_a_damaged_decision_is_told(text: str, root: Path) -> None:
+    with pytest.raises(DataError, match=r"^data/promote/decision\.json is damaged; run `dvc repro`$"):
+        summarise(write_run(root, decision=text))
