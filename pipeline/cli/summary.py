@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from pipeline.characters import say_count
 from pipeline.errors import DataError, explain_unread
 from pipeline.params_file import load_params
 from pipeline.paths import STAGES, Paths, load_json
@@ -68,7 +69,7 @@ def _describe_accuracy(metrics: dict[str, Any]) -> str:
     low, high = (metrics.get(f"accuracy_{end}") for end in ("low", "high"))
     ends = "" if low is None or high is None else f" ({low:.1%} to {high:.1%})"
     n_test = metrics.get("n_test")
-    return text + ends + (f", on {n_test:,} pictures" if n_test else "")
+    return text + ends + (f", on {say_count(n_test, 'picture')}" if n_test else "")
 
 
 def _describe_folds(metrics: dict[str, Any]) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.characters import escape, quote_cell
+from pipeline.characters import escape, quote_cell, say_count
 from pipeline.collection.contact_sheets import draw_blank_tile
 from pipeline.collection.file_plan import File, explain_label, find_obstacle, plan_files
 from pipeline.collection.overrides import (
@@ -116,7 +116,7 @@ def describe_counts(files: Sequence[File]) -> str:
     """How many files there are for each reason, in words."""
     counts = Counter(file.reason for file in files)
     said = ", ".join(f"{reason} {n}" for reason, n in counts.most_common())
-    return f"{len(files):,} file{'s'[: len(files) != 1]}: {said}" if files else "no quarantined file"
+    return f"{say_count(len(files), 'file')}: {said}" if files else "no quarantined file"
 
 
 def write_list(files: Sequence[File], path: Path) -> None:
@@ -231,7 +231,7 @@ def show(state: State, words: Sequence[str], png: Path) -> list[dict[str, Any]]:
     )
     pictures = np.stack([tiles.get(key, draw_blank_tile(_SHOWN_PX)) for key in wanted])
     captions = [f"{_describe(state.files[key], in_full=False)}\n{shorten(key, 50)}" for key in wanted]
-    title = f"{len(wanted)} of {len(state.files):,} file{'s'[: len(state.files) != 1]}"
+    title = f"{len(wanted)} of {say_count(len(state.files), 'file')}"
     draw_sheet(pictures, captions, title=title, path=png, n_columns=_SHOWN_COLUMNS, tile_in=_SHOWN_IN)
     rows = state.manifest.filter(pc.is_in(state.manifest.column("key"), pa.array(list(wanted)))).to_pylist()
     now = ({"now": _describe(state.files[row["key"]])} for row in rows)
@@ -287,7 +287,7 @@ def _write_changes(state: State, overrides: list[Override]) -> str:
     if set(overrides) == set(state.overrides):
         return f"{name} already says so; nothing was changed"
     write_overrides(overrides, state.paths.overrides)
-    n = f"{len(overrides)} decision{'s' * (len(overrides) != 1)}"
+    n = say_count(len(overrides), "decision")
     return f"{name} holds {n}; `dvc repro` now runs clean and the stages after it, but not validate"
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from pipeline.characters import say_count
 from pipeline.models import is_pretrainable
 from pipeline.params import Params
 
@@ -62,7 +63,8 @@ def _judge_data(params: Params, metrics: Metrics) -> Iterator[str]:
         )
     n_test = metrics.get("evaluate", {}).get("n_test", 0)
     if 0 < n_test < _FEW_TESTED:
-        yield f"{n_test:.0f} test pictures leave much to luck: add pictures, above all of small classes"
+        leave = "leaves" if n_test == 1 else "leave"
+        yield f"{say_count(round(n_test), 'test picture')} {leave} much to luck: add pictures, above all of small classes"
 
 
 def _are_scans(params: Params) -> bool:

@@ -37,7 +37,7 @@ def test_the_most_confident_comes_first_with_the_command(darkroom: Darkroom, pro
     assert rows[0].split("│")[1:5] == [" =dog/2.png  ", " dog   ", " cat       ", " 80.0%       "]
     assert "2 of 3 test pictures were answered wrongly\n" in said
     assert said.endswith("correct it:  darkroom quarantine relabel =dog/2.png --to cat\n")
-    assert "; the first 1 are shown" in darkroom("mistakes", "-n", 1)[1]
+    assert "; the first is shown" in darkroom("mistakes", "-n", 1)[1]
 
 
 def test_csv(darkroom: Darkroom, project: Paths, tmp_path: Path) -> None:
@@ -60,6 +60,11 @@ def test_the_command_can_be_pasted(key: str, label: str) -> None:
     group: Any = typer.main.get_command(quarantine.app)
     given = group.commands["relabel"].make_context("relabel", words[3:]).params
     assert (given["files"], given["to"]) == ([key], label)
+
+
+def test_one(darkroom: Darkroom, project: Paths) -> None:
+    write(project, [0, 1, 0])
+    assert "1 of 3 test pictures was answered wrongly\n" in darkroom("mistakes")[1]
 
 
 def test_none(darkroom: Darkroom, project: Paths) -> None:

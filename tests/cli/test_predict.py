@@ -102,7 +102,7 @@ def test_predict_fails_when_nothing_could_be_read(
     code, said, error = darkroom("predict", tmp_path / "a.png", "--model", classifier_folder)
     assert code == 1
     assert "not_an_image" in said
-    assert error.endswith("error: none of the 1 files could be read as an image\n")
+    assert error.endswith("error: no file of 1 could be read as an image\n")
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,9 @@ def test_what_the_stages_know_becomes_a_suggestion(root: Path) -> None:
     ("metrics", "decision", "heading", "text"),
     [
         pytest.param({"accuracy": 0.5}, DECISION, "Test accuracy", "50.0%", id="no-interval"),
+        pytest.param(
+            {"accuracy": 1, "n_test": 1}, DECISION, "Test accuracy", "100.0%, on 1 picture", id="one-picture"
+        ),
         pytest.param({}, DECISION, "Test accuracy", "not measured", id="no-accuracy"),
         pytest.param(METRICS, {"verdict": "HOLD"}, "Promotion", "HOLD", id="no-version-and-no-reasons"),
     ],
