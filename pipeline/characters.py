@@ -31,6 +31,11 @@ def cut(text: str, n_characters: int) -> str:
     return f"{text[: n_characters - 3 - half]}...{text[len(text) - half :]}"
 
 
+def say_count(n: int, thing: str, things: str = "") -> str:
+    """A number of things in words, such as "1 file" or "2,000 files"; `things`: where "s" is not enough."""
+    return f"{n:,} {thing if n == 1 else things or thing + 's'}"
+
+
 def quote_cell(text: str) -> str:
     """A cell that no spreadsheet takes for a formula: an apostrophe stands before what would be one."""
     return f"'{text}" if _FORMULA.match(text) else text

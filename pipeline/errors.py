@@ -73,6 +73,15 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error)[:2000].split())[:200] or type(error).__name__
 
 
+def explain_unread(path: object, error: OSError) -> str:
+    """Why a file that is there cannot be read, and what to do, on one line."""
+    said = error.strerror or one_line(error)
+    if "is a directory" in said.casefold():  # pyarrow has words, and no number
+        return f"{path} cannot be read: a folder lies where the file should be; move it away"
+    advice = "allow reading it" if isinstance(error, PermissionError) else "look at its disk, or restore it"
+    return f"{path} cannot be read: {said}; {advice}"
+
+
 def quote_value(value: object) -> str:
     """A value as Python writes it, cut to 100 characters; a number of 5,000 digits has no such form."""
     try:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import DataError, one_line
+from pipeline.errors import DataError, explain_unread, one_line
 
 _MAX_JSON_BYTES = 64 << 20
 
@@ -229,12 +229,14 @@ def read_json(path: Path, stage: str) -> Any:
     """The JSON that `stage` wrote to `path`.
 
     Raises:
-        DataError: the file is missing or is not JSON; says which stage makes it.
+        DataError: the file is missing, cannot be read or is not JSON; says which stage makes it.
     """
     try:
         return load_json(path)
     except FileNotFoundError:
         raise DataError(f"{path} does not exist; run `dvc repro {stage}` to make it") from None
+    except OSError as error:
+        raise DataError(explain_unread(path, error)) from None
     except ValueError as error:
         raise DataError(f"{path} is not JSON ({one_line(error)}); run `dvc repro -f {stage}`") from None
 

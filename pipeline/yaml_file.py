@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, NodeEvent
 
-from pipeline.errors import ParamsError, one_line
+from pipeline.errors import ParamsError, explain_unread, one_line
 from pipeline.storage import write_whole
 
 _MAX_BYTES = 4 << 20
@@ -39,6 +39,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise ParamsError(
             f"{path} does not exist; run from the project's folder, or restore it from git"
         ) from None
+    except OSError as error:
+        raise ParamsError(explain_unread(path.name, error)) from None
     except (YAMLError, *_BAD_VALUE) as error:
         raise ParamsError(f"{path.name} is not valid YAML: {one_line(error)}") from None
     if not isinstance(values, dict):

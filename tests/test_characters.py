@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from pipeline.characters import cut, escape, quote_cell, unquote_cell
+from pipeline.characters import cut, escape, quote_cell, say_count, unquote_cell
 
 UNSEEN = [chr(n) for n in range(0x110000) if unicodedata.category(chr(n)) in ("Cc", "Cf", "Zl", "Zp", "Cs")]
 # Signs that are drawn around or over numbers and letters: formats by name only.
@@ -33,3 +33,17 @@ def test_a_formula_becomes_a_text_and_comes_back(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "Photo/a.png", "1-2", "a=b", "'a", "'", "0.5", "#x"])
 def test_other_text_is_as_it_is(text: str) -> None:
     assert quote_cell(text) == unquote_cell(text) == text
+
+
+@pytest.mark.parametrize(
+    ("n", "things", "said"),
+    [
+        (0, ("file",), "0 files"),
+        (1, ("file",), "1 file"),
+        (2000, ("file",), "2,000 files"),
+        (1, ("class", "classes"), "1 class"),
+        (2, ("class", "classes"), "2 classes"),
+    ],
+)
+def test_a_number_of_things_in_words(n: int, things: tuple[str, ...], said: str) -> None:
+    assert say_count(n, *things) == said

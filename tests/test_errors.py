@@ -1,10 +1,12 @@
 """Errors that cross processes, and foreign ones as one line."""
 
+import errno
+import os
 import pickle
 
 import pytest
 
-from pipeline.errors import ImageError, SourceError, one_line
+from pipeline.errors import ImageError, SourceError, explain_unread, one_line
 from pipeline.refusals import Refusal
 
 
@@ -37,3 +39,15 @@ def test_a_message_is_one_line_of_bounded_length_that_no_terminal_obeys() -> Non
 
 def test_a_foreign_message_of_any_length_is_cut() -> None:
     assert len(one_line(ValueError("a\n" * 10**7))) == 200
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        pytest.param(errno.EISDIR, "a folder lies where the file should be; move it away", id="a folder"),
+        pytest.param(errno.EACCES, "Permission denied; allow reading it", id="no right"),
+        pytest.param(errno.EIO, "Input/output error; look at its disk, or restore it", id="a bad disk"),
+    ],
+)
+def test_a_file_that_cannot_be_read_has_a_remedy(number: int, said: str) -> None:
+    assert explain_unread("a.csv", OSError(number, os.strerror(number))) == f"a.csv cannot be read: {said}"

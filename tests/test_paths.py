@@ -80,3 +80,10 @@ def test_json_that_no_parser_survives_is_one_line(data: bytes, message: str, tmp
     (tmp_path / "a.json").write_bytes(data)
     with pytest.raises(DataError, match=f"{message}.*run `dvc repro -f split`"):
         read_json(tmp_path / "a.json", "split")
+
+
+def test_a_folder_in_place_of_json_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(
+        DataError, match=f"^{tmp_path} cannot be read: a folder lies where the file should be"
+    ):
+        read_json(tmp_path, "split")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ParamsError
-from pipeline.yaml_file import read_yaml
+from pipeline.yaml_file import read_yaml, write_values
 
 
 def test_yaml_is_read_as_dvc_reads_it(tmp_path: Path) -> None:
@@ -46,6 +46,13 @@ LAUGHS = "a0: &a0 [x,x,x]\n" + "".join(
 )
 def test_a_file_that_is_made_to_exhaust_is_one_line(text: str, message: str, tmp_path: Path) -> None:
     check_refusal(read_yaml, text, message, tmp_path / "params.yaml")
+
+
+def test_a_folder_in_place_of_a_file_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").mkdir()
+    for use in (read_yaml, lambda path: write_values(path, {"a": 1})):
+        with pytest.raises(ParamsError, match=r"^params\.yaml cannot be read: a folder lies where the file"):
+            use(tmp_path / "params.yaml")
 
 
 def check_refusal(read: Callable[[Path], object], text: str, message: str, path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from pipeline.backend.gpu_memory import has_nvidia, limit_jax, limit_tensorflow, read_limit_mb
 from pipeline.backend.inference import switch_on_onednn
+from pipeline.backend.logs import silence_retracing
 from pipeline.backend.memory import keep_freed_memory
 from pipeline.errors import ModelError
 
@@ -39,6 +40,7 @@ def set_up_device() -> str:
         os.environ.setdefault("JAX_PLATFORMS", "cpu")
     keep_freed_memory()
     switch_on_onednn()
+    silence_retracing()
     with _silence_start():
         import keras
 

@@ -1,11 +1,21 @@
-"""TensorBoard's logs, which TensorFlow writes on every backend: what happens if they cannot be written."""
+"""What TensorFlow logs: TensorBoard's files, if they cannot be written; and advice that helps nobody."""
 
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.errors import StorageError, one_line
+
+
+def silence_retracing() -> None:
+    """Drop TensorFlow's advice about a function that is traced again: each fold has a network of its own."""
+    logging.getLogger("tensorflow").addFilter(_is_no_retracing)
+
+
+def _is_no_retracing(record: logging.LogRecord) -> bool:
+    return "triggered tf.function retracing" not in str(record.msg)
 
 
 @contextmanager

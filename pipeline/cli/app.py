@@ -1,12 +1,13 @@
 """The commands of `darkroom`, and the place where their errors become one line."""
 
 import sys
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 
 from pipeline.cli import check, compare, crossval, mistakes, predict, quarantine, setup, ui
-from pipeline.cli.console import make_console, make_grid
+from pipeline.cli.console import guard_output, make_console, make_grid
 from pipeline.errors import DarkroomError
 
 app = typer.Typer(
@@ -25,10 +26,12 @@ app.add_typer(quarantine.app, name="quarantine")
 
 def main() -> None:
     """Run the command; an error that the user can put right becomes one line on stderr and exit code 1."""
+    guard_output()
     try:
         app()
     except DarkroomError as error:
-        make_console(stderr=True).print(f"error: {error}", style="red", soft_wrap=True)
+        with suppress(OSError):  # where nobody can be told, the exit code is left
+            make_console(stderr=True).print(f"error: {error}", style="red", soft_wrap=True)
         sys.exit(1)
 
 

@@ -1,11 +1,47 @@
 """How the commands print: plain text, and tables of headings and texts."""
 
+import io
+import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from pipeline.storage import translate_errors
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+
+
+class _Output(io.FileIO):
+    """Standard output: what cannot be written, as on a full disk, is one line. A closed pipe is none."""
+
+    is_lost = False  # Python writes at its exit again what could not be written
+
+    def write(self, data: object, /) -> int:
+        if self.is_lost:
+            return memoryview(data).nbytes  # type: ignore[arg-type]
+        try:
+            return super().write(data)  # type: ignore[arg-type]
+        except BrokenPipeError:
+            raise
+        except OSError:
+            self.is_lost = True
+            with translate_errors(Path("standard output")):
+                raise
+
+
+def guard_output() -> None:
+    """Let `sys.stdout` raise StorageError where it cannot be written; a stand-in of tests stays as it is."""
+    if type(sys.stdout) is io.TextIOWrapper:
+        raw = _Output(sys.stdout.fileno(), "wb", closefd=False)
+        sys.stdout = io.TextIOWrapper(
+            io.BufferedWriter(raw),
+            encoding=sys.stdout.encoding,
+            errors=sys.stdout.errors,
+            line_buffering=sys.stdout.line_buffering,
+            write_through=sys.stdout.write_through,
+        )
 
 
 def make_console(*, stderr: bool = False) -> "Console":

@@ -16,6 +16,7 @@ def mistakes(
     csv: Annotated[Path | None, typer.Option(help="Write all to a CSV file instead of a table.")] = None,
 ) -> None:
     """List the test pictures that were answered wrongly, the most confident first."""
+    from pipeline.characters import say_count
     from pipeline.evidence.answers import list_mistakes
     from pipeline.paths import Paths, project_root
     from pipeline.tables.parquet import read_table
@@ -23,21 +24,28 @@ def mistakes(
 
     answers = read_table(Paths(project_root()).predictions, PREDICTIONS)
     found, console = list_mistakes(answers), make_console()
-    said = f"{len(found):,} of {len(answers):,} test pictures were answered wrongly"
+    were = "was" if len(found) == 1 else "were"
+    said = f"{len(found):,} of {say_count(len(answers), 'test picture')} {were} answered wrongly"
     if csv:
         write_mistakes(found, csv)
         console.print(f"{said}; all are in {csv}", soft_wrap=True)
         return
     if found:
         _print_table(found[:n])
-    console.print(said + (f"; the first {n} are shown" if len(found) > n else ""), soft_wrap=True)
+    console.print(
+        said + (f"; the first {'is' if n == 1 else f'{n} are'} shown" if len(found) > n else ""),
+        soft_wrap=True,
+    )
     if found:
         console.print(f"If a label is wrong, correct it:  {write_command(found[0])}", soft_wrap=True)
 
 
 def write_command(row: dict[str, Any]) -> str:
     """The command that gives a picture the class that was answered."""
-    return f"darkroom quarantine relabel {shlex.quote(row['key'])} --to {shlex.quote(row['predicted'])}"
+    key, label = shlex.quote(row["key"]), shlex.quote(row["predicted"])
+    if row["key"].startswith("-") or row["predicted"].startswith("-"):  # which would be taken for an option
+        return f"darkroom quarantine relabel --to={label} -- {key}"
+    return f"darkroom quarantine relabel {key} --to {label}"
 
 
 def write_mistakes(found: Sequence[dict[str, Any]], path: Path) -> None:

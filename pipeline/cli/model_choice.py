@@ -1,10 +1,11 @@
 """Which model answers `darkroom predict`: the champion, unless the command names another."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from pipeline.cli.summary import describe_promotion
-from pipeline.errors import ModelError, ParamsError
+from pipeline.cli.summary import describe_promotion, read_decision
+from pipeline.errors import DataError, ModelError, ParamsError
 from pipeline.params_file import load_params
 from pipeline.paths import Paths, load_json
 from pipeline.tracking.lineage import Lineage
@@ -95,24 +96,34 @@ def _describe_last(paths: Paths) -> str:
     lineage = Lineage(paths)
     model = paths.classifier.relative_to(paths.root).as_posix()
 
-    def read_of_model(path: Path, stage: str) -> dict[str, object]:
+    def read_of_model(path: Path, stage: str, read: Callable[[Path], Any]) -> dict[str, Any]:
         try:
             if lineage.is_recorded(stage, (model, path.relative_to(paths.root).as_posix())):
-                return dict(load_json(path))
-        except (OSError, ValueError, LookupError, TypeError, ParamsError):
+                return dict(read(path))
+        except (OSError, ValueError, LookupError, TypeError, DataError, ParamsError):
             pass
         return {}
 
-    decision = read_of_model(paths.decision, "promote")
-    metrics = read_of_model(paths.metrics("evaluate"), "evaluate")
-    verdict = describe_promotion(decision) if "verdict" in decision else "not compared yet; run `dvc repro`"
+    decision = read_of_model(paths.decision, "promote", lambda _: read_decision(paths))
+    metrics = read_of_model(paths.metrics("evaluate"), "evaluate", load_json)
+    verdict = describe_promotion(decision) if decision else _explain_lack(paths)
     accuracy = [value for name in _ACCURACY if isinstance(value := metrics.get(name), int | float)]
     return "; ".join(filter(None, (verdict, describe_accuracy(accuracy))))
 
 
+def _explain_lack(paths: Paths) -> str:
+    """Why there is no decision about the model of the last run: it is damaged, or about another model."""
+    if paths.decision.exists():
+        try:
+            read_decision(paths)
+        except DataError as error:
+            return str(error)
+    return "not compared yet; run `dvc repro`"
+
+
 def _explain_missing(paths: Paths, address: Address, *, is_default: bool) -> str:
     if not is_default:
-        return f"the registry holds no {address}; `make ui` shows what it holds, under Models"
+        return f"the registry holds no {address}; `darkroom ui` shows what it holds, under Models"
     said = (
         f"there is no champion of {address.name!r} in the registry; `dvc repro` trains "
         "a model, and promotes it if it is good enough"

@@ -60,7 +60,7 @@ def predict(
         console.print(_make_table(predictions))
     console.print(describe_counts(predictions, csv), soft_wrap=True)
     if all(prediction.refusal for prediction in predictions):
-        raise DarkroomError(f"none of the {len(predictions)} files could be read as an image")
+        raise DarkroomError(f"no file of {len(predictions):,} could be read as an image")
 
 
 def _predict(found: "Sequence[Files]", folder: Path, settings: "Settings", top: int) -> "list[Prediction]":

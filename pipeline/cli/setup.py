@@ -77,14 +77,16 @@ def _check_name(name: str | None) -> None:
 def _show(survey: "Survey", changes: "Sequence[Change]") -> None:
     from rich.table import Table
 
-    from pipeline.characters import escape
+    from pipeline.characters import escape, say_count
     from pipeline.setup.proposal import show_value
 
     console = make_console()
     counts = [f"{escape(label)} {n:,}" for label, n in survey.counts.items()]
-    more = f" and {len(counts) - 12} more classes" if len(counts) > 12 else ""
+    n_more = len(counts) - 12
+    more = f" and {say_count(n_more, 'more class', 'more classes')}" if n_more > 0 else ""
     console.print(f"{survey.where}: {', '.join(counts[:12])}{more}", soft_wrap=True)
-    said = f"{survey.n_looked_at} pictures were looked at"
+    was = "was" if survey.n_looked_at == 1 else "were"
+    said = f"{say_count(survey.n_looked_at, 'picture')} {was} looked at"
     if survey.n_refused:
         said += f"; {survey.n_refused} of them cannot be used, and validate will say why"
     console.print(said, "", sep="\n", soft_wrap=True)

@@ -3,11 +3,14 @@
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import DataError
+from pipeline.characters import say_count
+from pipeline.errors import DataError, explain_unread
 from pipeline.params_file import load_params
 from pipeline.paths import STAGES, Paths, load_json
+from pipeline.tracking.lineage import Lineage
 
 _N_SUGGESTED = 3
+_VERDICTS = ("PROMOTE", "HOLD", "REJECT")
 
 
 def summarise(paths: Paths) -> dict[str, str]:
@@ -17,29 +20,57 @@ def summarise(paths: Paths) -> dict[str, str]:
         DataError: nothing has been run yet, or a file is damaged.
         ParamsError: params.yaml is malformed.
     """
-    metrics = {stage: _read_if_there(paths.metrics(stage), paths.root) for stage in STAGES}
-    metrics["evaluate"] = _read(paths.metrics("evaluate"), paths.root)
-    decision = _read(paths.decision, paths.root)
+    metrics = {
+        stage: _read_metrics(paths, stage) if stage == "evaluate" or paths.metrics(stage).exists() else {}
+        for stage in STAGES
+    }
+    decision = read_decision(paths)
     summary = {
         "Test accuracy": _describe_accuracy(metrics["evaluate"]),
         "Cross-validated": _describe_folds(metrics["train"]),
         "Shortcuts": _describe_shortcuts(metrics["split"]),
-        "Promotion": describe_promotion(decision),
+        "Promotion": describe_promotion(decision) if _is_decided(paths) else "not yet; run `dvc repro`",
         "Open": _join_existing(paths, [paths.results]),
         "Also": _join_existing(paths, [docs / "index.html" for docs in (paths.data_docs, paths.ready_docs)]),
         "Mistakes": "darkroom mistakes",
-        "Compare": "make ui",
+        "Compare": "darkroom ui",
         "Keep": "git add -A && git commit (dvc.lock names this result); dvc push keeps its files",
         "Try next": _suggest(paths, metrics),
     }
     return {heading: text for heading, text in summary.items() if text}
 
 
+def _is_decided(paths: Paths) -> bool:
+    """Whether the decision is about this very model and these scores, as far as dvc.lock tells."""
+    if not paths.dvc_lock.exists():
+        return True
+    files = (paths.classifier, paths.metrics("evaluate"), paths.decision)
+    return Lineage(paths).is_recorded("promote", [file.relative_to(paths.root).as_posix() for file in files])
+
+
 def describe_promotion(decision: dict[str, Any]) -> str:
     """A decision in one line: the verdict, the version, the reasons."""
     model = f" {decision['model_name']} version {decision['version']}" if "version" in decision else ""
     reasons = "; ".join(decision.get("reasons", ()))
-    return f"{decision.get('verdict', 'none')}{model}" + (f": {reasons}" if reasons else "")
+    return f"{decision['verdict']}{model}" + (f": {reasons}" if reasons else "")
+
+
+def read_decision(paths: Paths) -> dict[str, Any]:
+    """The decision about the model of the last run.
+
+    Raises:
+        DataError: there is none yet, or what promote wrote is damaged.
+    """
+    decision = _read(paths.decision, paths.root)
+    reasons = decision.get("reasons", [])
+    if (
+        decision.get("verdict") not in _VERDICTS
+        or not isinstance(reasons, list)
+        or not all(isinstance(reason, str) for reason in reasons)
+        or ("version" in decision and "model_name" not in decision)
+    ):
+        raise DataError(_explain_damage(paths.decision, paths.root))
+    return decision
 
 
 def _describe_accuracy(metrics: dict[str, Any]) -> str:
@@ -47,7 +78,7 @@ def _describe_accuracy(metrics: dict[str, Any]) -> str:
     low, high = (metrics.get(f"accuracy_{end}") for end in ("low", "high"))
     ends = "" if low is None or high is None else f" ({low:.1%} to {high:.1%})"
     n_test = metrics.get("n_test")
-    return text + ends + (f", on {n_test:,} pictures" if n_test else "")
+    return text + ends + (f", on {say_count(n_test, 'picture')}" if n_test else "")
 
 
 def _describe_folds(metrics: dict[str, Any]) -> str:
@@ -78,8 +109,11 @@ def _join_existing(paths: Paths, files: list[Path]) -> str:
     return ", ".join(file.relative_to(paths.root).as_posix() for file in files if file.exists())
 
 
-def _read_if_there(path: Path, root: Path) -> dict[str, Any]:
-    return _read(path, root) if path.exists() else {}
+def _read_metrics(paths: Paths, stage: str) -> dict[str, Any]:
+    values = _read(paths.metrics(stage), paths.root)
+    if not all(isinstance(value, int | float) for value in values.values()):
+        raise DataError(_explain_damage(paths.metrics(stage), paths.root))
+    return values
 
 
 def _read(path: Path, root: Path) -> dict[str, Any]:
@@ -87,8 +121,14 @@ def _read(path: Path, root: Path) -> dict[str, Any]:
         values = load_json(path)
     except FileNotFoundError:
         raise DataError(f"{path.relative_to(root)} does not exist; run `dvc repro`") from None
+    except OSError as error:
+        raise DataError(explain_unread(path.relative_to(root), error)) from None
     except ValueError:
-        raise DataError(f"{path.relative_to(root)} is damaged; run `dvc repro`") from None
+        raise DataError(_explain_damage(path, root)) from None
     if not isinstance(values, dict):
-        raise DataError(f"{path.relative_to(root)} is damaged; run `dvc repro`")
+        raise DataError(_explain_damage(path, root))
     return values
+
+
+def _explain_damage(path: Path, root: Path) -> str:
+    return f"{path.relative_to(root)} is damaged; run `dvc repro`"

@@ -14,6 +14,7 @@ from pipeline.errors import TrackingError
 from pipeline.paths import Paths, project_root
 
 _FIND = "SELECT experiment_id FROM experiments WHERE name = ? AND lifecycle_stage = 'active'"
+_N_TRIED = 20  # ports, for one that is free
 # No reports to MLflow's makers, from its server or its pages.
 _QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 
@@ -34,6 +35,8 @@ def ui(
     repair_locations(root)
     use_experiment(load_params(Paths(root).params).data.name)
     uri = resolve_uri(root)
+    if not is_server(uri):
+        _check_port(host, port)
     for line in list_addresses(root, hide_password(uri) if is_server(uri) else f"http://{host}:{port}"):
         make_console().print(line, soft_wrap=True)
     if not is_server(uri):
@@ -71,12 +74,20 @@ def _find_experiment(root: Path, name: str) -> str:
     return ""
 
 
-def _serve(uri: str, host: str, port: int) -> None:
-    """Become MLflow's server, until Ctrl+C.
+def _check_port(host: str, port: int) -> None:
+    """Raise TrackingError, with what to do, if nothing can listen there."""
+    if not (fault := _find_fault(host, port)):
+        return
+    others = range(port + 1, min(port + _N_TRIED, 65_535) + 1)
+    if free := next((other for other in others if not _find_fault(host, other)), None):
+        advice = f"end what uses it, or choose another: `darkroom ui --port {free}`"
+    else:
+        advice = "give an address of this machine, such as `--host 127.0.0.1`, and a free port"
+    raise TrackingError(f"port {port} of {host} cannot be used ({fault}); {advice}")
 
-    Raises:
-        TrackingError: the port is taken.
-    """
+
+def _find_fault(host: str, port: int) -> str:
+    """Why nothing can listen at a port, or ""."""
     import socket
 
     with socket.socket() as probe:
@@ -84,10 +95,12 @@ def _serve(uri: str, host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise TrackingError(
-                f"port {port} of {host} cannot be used ({error.strerror}); end what uses it, or choose "
-                "another: `darkroom ui --port 5001`"
-            ) from None
+            return error.strerror or str(error)
+    return ""
+
+
+def _serve(uri: str, host: str, port: int) -> None:
+    """Become MLflow's server, until Ctrl+C."""
     server = ("mlflow", "server")  # as a process of its own
     command = [sys.executable, "-m", *server, "--host", host, "--port", str(port)]
     sys.stdout.flush()

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from pipeline.characters import say_count
 from pipeline.collection.file_plan import File
 from pipeline.collection.shards import Shards
 from pipeline.figures.drawing import shorten
@@ -123,7 +124,7 @@ def draw_quarantine(files: Collection[File], thumbnails: Mapping[str, Uint8], pa
     tiles = [thumbnails.get(file.key, draw_blank_tile(THUMBNAIL_PX)) for file in shown]
     pictures = np.stack(tiles) if tiles else np.empty((0, THUMBNAIL_PX, THUMBNAIL_PX, 3), np.uint8)
     captions = [f"{file.reason}\n{shorten(file.key, _LINE)}" for file in shown]
-    title = f"Quarantine: {len(shown)} of {len(files):,} files" if files else "Quarantine: no file"
+    title = f"Quarantine: {len(shown)} of {say_count(len(files), 'file')}" if files else "Quarantine: no file"
     draw_sheet(pictures, captions, title=title, path=path)
 
 

@@ -5,6 +5,7 @@ by a path below the source, by its id or by the first digits of its id.
 """
 
 import csv
+import posixpath
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.characters import escape, quote_cell
+from pipeline.characters import escape, quote_cell, say_count
 from pipeline.collection.contact_sheets import draw_blank_tile
 from pipeline.collection.file_plan import File, explain_label, find_obstacle, plan_files
 from pipeline.collection.overrides import (
@@ -115,7 +116,7 @@ def describe_counts(files: Sequence[File]) -> str:
     """How many files there are for each reason, in words."""
     counts = Counter(file.reason for file in files)
     said = ", ".join(f"{reason} {n}" for reason, n in counts.most_common())
-    return f"{len(files):,} files: {said}" if files else "no quarantined file"
+    return f"{say_count(len(files), 'file')}: {said}" if files else "no quarantined file"
 
 
 def write_list(files: Sequence[File], path: Path) -> None:
@@ -140,12 +141,12 @@ def find(state: State, word: str) -> list[File]:
         word = next((key for key in files if compose_label(key) == compose_label(word)), word)
     if word in files:
         return [files[word]]
-    path = Path(word).resolve()
+    path, spelt = Path(word).resolve(), [posixpath.normpath(word)]  # without "./"
     if path.is_relative_to(state.where.resolve()):
         key = path.relative_to(state.where.resolve()).as_posix()
-        for below in (key, key.partition("/")[2]):  # a wrapper folder is left out of keys
-            if below in files:
-                return [files[below]]
+        spelt = [key, key.partition("/")[2], *spelt]  # a wrapper folder is left out of keys
+    if known := next((key for key in spelt if key in files), None):
+        return [files[known]]
     if _ID_START.fullmatch(word.lower()):
         found = [file for file in files.values() if (file.id or "").startswith(word.lower())]
         if len({file.id for file in found}) > 1:
@@ -230,7 +231,7 @@ def show(state: State, words: Sequence[str], png: Path) -> list[dict[str, Any]]:
     )
     pictures = np.stack([tiles.get(key, draw_blank_tile(_SHOWN_PX)) for key in wanted])
     captions = [f"{_describe(state.files[key], in_full=False)}\n{shorten(key, 50)}" for key in wanted]
-    title = f"{len(wanted)} of {len(state.files):,} files"
+    title = f"{len(wanted)} of {say_count(len(state.files), 'file')}"
     draw_sheet(pictures, captions, title=title, path=png, n_columns=_SHOWN_COLUMNS, tile_in=_SHOWN_IN)
     rows = state.manifest.filter(pc.is_in(state.manifest.column("key"), pa.array(list(wanted)))).to_pylist()
     now = ({"now": _describe(state.files[row["key"]])} for row in rows)
@@ -286,7 +287,7 @@ def _write_changes(state: State, overrides: list[Override]) -> str:
     if set(overrides) == set(state.overrides):
         return f"{name} already says so; nothing was changed"
     write_overrides(overrides, state.paths.overrides)
-    n = f"{len(overrides)} decision{'s' * (len(overrides) != 1)}"
+    n = say_count(len(overrides), "decision")
     return f"{name} holds {n}; `dvc repro` now runs clean and the stages after it, but not validate"
 
 

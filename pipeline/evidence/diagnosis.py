@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from pipeline.characters import say_count
 from pipeline.models import is_pretrainable
 from pipeline.params import Params
 
@@ -65,12 +66,15 @@ def _judge_data(params: Params, metrics: Metrics) -> Iterator[str]:
         )
     n_test = metrics.get("evaluate", {}).get("n_test", 0)
     if 0 < n_test < params.promote.min_common_images:
+        least = params.promote.min_common_images
         yield (
-            f"{n_test:.0f} test pictures are too few to replace a champion (promote.min_common_images: "
-            f"{params.promote.min_common_images}): add pictures, or raise split.test"
+            f"{say_count(round(n_test), 'test picture')} cannot decide whether to replace a champion "
+            f"(promote.min_common_images: {least}): add pictures, or raise split.test"
         )
     elif 0 < n_test < _FEW_TESTED:
-        yield f"{n_test:.0f} test pictures leave much to luck: add pictures, above all of small classes"
+        leave = "leaves" if n_test == 1 else "leave"
+        said = f"{say_count(round(n_test), 'test picture')} {leave} much to luck"
+        yield f"{said}: add pictures, above all of small classes"
 
 
 def _is_frozen(params: Params) -> bool:

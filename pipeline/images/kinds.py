@@ -9,6 +9,8 @@ from pipeline.errors import ImageError
 from pipeline.images.faults import translate_faults
 
 _CONVERT = "convert it to JPEG or PNG"
+# A file may lie in a collection, or be asked about with `darkroom predict` or over HTTP.
+_LEAVE_OUT = "leave {} out (of a collection: with data.ignore)"
 _EXPORT = "export the picture from the program that made it, as PNG"
 
 
@@ -59,22 +61,22 @@ _MAGIC = (
     (0, b"Rar!\x1a\x07", _Kind("a RAR archive", "unpack it", is_image=False)),
     (0, b"7z\xbc\xaf\x27\x1c", _Kind("a 7z archive", "unpack it", is_image=False)),
     (0, b"\x1f\x8b", _Kind("a gzip file", "unpack it", is_image=False)),
-    (0, b"ID3", _Kind("an MP3 recording", "leave it out with data.ignore", is_image=False)),
+    (0, b"ID3", _Kind("an MP3 recording", _LEAVE_OUT.format("it"), is_image=False)),
     (0, b"\x1aE\xdf\xa3", _Kind("a video (Matroska)", "save single frames as pictures", is_image=False)),
     (8, b"AVI ", _Kind("a video (AVI)", "save single frames as pictures", is_image=False)),
     (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", _Kind("an old Office document", _EXPORT, is_image=False)),
     (
         0,
         b"\0\0\0\x01Bud1",
-        _Kind("a macOS folder record", "leave .DS_Store out with data.ignore", is_image=False),
+        _Kind("a macOS folder record", _LEAVE_OUT.format(".DS_Store"), is_image=False),
     ),
-    (0, b"\0\x05\x16\x07", _Kind("a macOS sidecar", "leave ._* out with data.ignore", is_image=False)),
+    (0, b"\0\x05\x16\x07", _Kind("a macOS sidecar", _LEAVE_OUT.format("._*"), is_image=False)),
 )
 _LFS = _Kind("a Git LFS pointer", "run `git lfs pull` where the pictures come from", is_image=False)
 _ANNEX = _Kind("a git-annex pointer", "run `git annex get` where the pictures come from", is_image=False)
 _HTML = _Kind("an HTML page", "the download gave a page instead of the picture: get it again", is_image=False)
 _SVG = _Kind("SVG", "draw it as a PNG, such as with `rsvg-convert`")
-_TEXT = _Kind("a text file", "leave it out with data.ignore", is_image=False)
+_TEXT = _Kind("a text file", _LEAVE_OUT.format("it"), is_image=False)
 _ZEROS = _Kind("a file of zeros", "its content was lost in copying: get it again", is_image=False)
 _XML = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml.*?\?>)?\s*(?:<!--.*?-->\s*)*(?:<!DOCTYPE[^>]*>)?\s*", re.DOTALL
@@ -83,7 +85,7 @@ _XML = re.compile(
 _HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs")
 _HEIF = (b"mif1", b"mif2", b"msf1", b"miaf")
 _BRANDS = (
-    ((b"avif", b"avis"), _Kind("AVIF", f"add AVIF to validate.formats, or {_CONVERT}")),
+    ((b"avif", b"avis"), _Kind("AVIF", f"{_CONVERT}, or add AVIF to validate.formats before training")),
     ((b"crx ",), _Kind("camera RAW (Canon CR3)", "develop it to JPEG or TIFF")),
     (_HEIC, _Kind("HEIC", _CONVERT)),
     (_HEIF, _Kind("HEIF", _CONVERT)),

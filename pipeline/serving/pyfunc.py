@@ -1,8 +1,10 @@
 """The registered model: the file that MLflow stores, loads and serves (models from code).
 
 The input is a list, a one-dimensional array, or a DataFrame with a column `image` (or with one column). It
-holds encoded pictures (bytes, or base64 text as `mlflow models serve` receives them), paths, or uint8 arrays
-of any size (h, w, c). An array of pictures of one size, uint8 (n, h, w, c), will do, too.
+holds encoded pictures (bytes, or base64 text as `mlflow models serve` receives them), `pathlib.Path`s, or
+uint8 arrays of any size (h, w, c). An array of pictures of one size, uint8 (n, h, w, c), will do, too.
+
+A text is base64 and nothing else. No request holds a `Path`, so no request can name a file of the machine.
 
 The output is a DataFrame with one row per picture, in the order given: `class`, `probability`, `reason` and
 one column of probabilities per class, under its name. A picture that cannot be used has a `reason`, and None
@@ -11,6 +13,7 @@ A class that is itself called `class`, `probability` or `reason` has the column 
 """
 
 import base64
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -32,6 +35,7 @@ from pipeline.serving.decoding import make_decoders
 
 _COLUMNS = ("class", "probability", "reason")
 _IMAGE = "image"  # the column of pictures
+_URL_SAFE = re.compile(r"[A-Za-z0-9\s]*[-_][A-Za-z0-9_\s-]*={0,2}\s*")
 _MAX_FILE_BYTES = 640 << 20  # as of a file of the source
 
 
@@ -100,15 +104,20 @@ def name_columns(class_names: Sequence[str]) -> list[str]:
 
 def _list_items(model_input: Any) -> list[Any]:
     match model_input:
-        case pd.DataFrame() if _IMAGE in model_input or model_input.shape[1] == 1:
-            return list(model_input[_IMAGE] if _IMAGE in model_input else model_input.iloc[:, 0])
-        case pd.Series() | list() | tuple():
+        case list() | tuple():
             return list(model_input)
-        case np.ndarray() if model_input.ndim == 1 or _holds_pictures(model_input):
+        case pd.DataFrame():
+            # Where two columns are called `image`, this is no Series, and refused below.
+            column = model_input[_IMAGE] if _IMAGE in model_input else model_input.squeeze(axis=1)
+            if isinstance(column, pd.Series) and _holds_no_numbers(column):
+                return list(column)
+        case pd.Series() if _holds_no_numbers(model_input):
             return list(model_input)
-        case np.ndarray() if model_input.dtype.kind in "OUS" and model_input.ndim == 2:
-            if model_input.shape[1] == 1:
-                return list(model_input[:, 0])
+        case np.ndarray() if _holds_pictures(model_input):
+            return list(model_input)
+        case np.ndarray() if model_input.ndim == 1 or (model_input.ndim == 2 and model_input.shape[1] == 1):
+            if _holds_no_numbers(pd.Series(model_input.ravel())):
+                return list(model_input.ravel())
         case {"image": images, **others} if not others:
             return _list_items(images)
     raise ShapeError(
@@ -120,11 +129,18 @@ def _list_items(model_input: Any) -> list[Any]:
 def _describe_input(model_input: Any) -> str:
     kind, shape = type(model_input).__name__, getattr(model_input, "shape", None)
     said = kind + (f" of shape {shape}" if shape is not None else "")
-    if isinstance(model_input, np.ndarray):
+    if isinstance(model_input, np.ndarray | pd.Series):
         said += f" and type {model_input.dtype}"
+    if isinstance(model_input, pd.DataFrame) and model_input.shape[1] == 1:
+        said += f" and type {model_input.dtypes.iloc[0]}"
     if isinstance(model_input, dict | pd.DataFrame) and list(model_input):
         said += f" with {', '.join(cut(repr(name), 50) for name in list(model_input)[:5])}"
     return said
+
+
+def _holds_no_numbers(column: "pd.Series[Any]") -> bool:
+    """Whether a column holds things, as pictures are. Nothing but gaps is read as numbers, and is none."""
+    return column.dtype.kind in "OUS" or not column.notna().any()
 
 
 def _holds_pictures(array: Any) -> bool:
@@ -149,14 +165,26 @@ def _encode(item: Any) -> bytes:
             raise ImageError("not_an_image", f"an array {item.shape} of {item.dtype}; uint8 (h, w, c) is one")
         return encode_png(item)
     if isinstance(item, str):
-        try:
-            return base64.b64decode(item, validate=True)
-        except ValueError:
-            return _read_file(Path(item))
+        return _decode_base64(item)
     if isinstance(item, Path):
         return _read_file(item)
-    said = f"{type(item).__name__}; bytes, base64 text, a path or a uint8 array are allowed"
+    said = f"{type(item).__name__}; bytes, base64 text, a pathlib.Path or a uint8 array are allowed"
     raise ImageError("not_an_image", said)
+
+
+def _decode_base64(text: str) -> bytes:
+    """The bytes of a base64 text, which may have line breaks, as the command `base64` writes them."""
+    try:
+        return base64.b64decode(b"".join(text.encode("ascii").split()), validate=True)
+    except ValueError:
+        pass
+    if text.startswith("data:"):
+        fault = "a data: URL; give what stands behind its comma"
+    elif _URL_SAFE.fullmatch(text):
+        fault = 'url-safe base64; give base64 with "+" and "/" in place of "-" and "_"'
+    else:
+        fault = f"the text {cut(repr(text[:200]), 50)} is not base64; from Python, a file is a pathlib.Path"
+    raise ImageError("unreadable", fault)
 
 
 def _read_file(path: Path) -> bytes:
@@ -166,7 +194,7 @@ def _read_file(path: Path) -> bytes:
             return path.read_bytes()
     except (OSError, ValueError):
         pass
-    detail = f"{cut(repr(str(path)), 100)} is neither base64 nor a file of up to {_MAX_FILE_BYTES:,} bytes"
+    detail = f"{cut(repr(str(path)), 100)} is not a file of up to {_MAX_FILE_BYTES:,} bytes"
     raise ImageError("unreadable", detail)
 
 

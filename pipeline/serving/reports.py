@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
-from pipeline.characters import escape, quote_cell
+from pipeline.characters import escape, quote_cell, say_count
 from pipeline.serving.predictions import Prediction
 from pipeline.storage import write_whole
 
@@ -53,8 +53,8 @@ def describe_counts(predictions: Sequence[Prediction], path: Path | None = None)
     named = counts.most_common(_MAX_NAMED)
     parts = [f"{n:,} as {escape(name)}" for name, n in named]
     if rest := counts.total() - sum(n for _, n in named):
-        parts.append(f"{rest:,} as {len(counts) - len(named)} other classes")
+        parts.append(f"{rest:,} as {say_count(len(counts) - len(named), 'other class', 'other classes')}")
     if n_unread := len(predictions) - counts.total():
         parts.append(f"{n_unread:,} could not be read (the reasons are {f'in {path}' if path else 'above'})")
     where = f" in {path}" if path else ""
-    return f"{len(predictions):,} file{'s' * (len(predictions) != 1)}{where}: {', '.join(parts)}"
+    return f"{say_count(len(predictions), 'file')}{where}: {', '.join(parts)}"

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from pipeline.characters import say_count
 from pipeline.setup.survey import Survey
 
 Preset = Literal["fast", "good", "new_sources"]
@@ -48,7 +49,11 @@ def propose(survey: Survey, *, source: str, name: str, preset: Preset | None) ->
     is_small = side < _SMALL_PX
     chosen = preset or ("fast" if is_small else "good")
     found = [
-        Change("data.source", source, f"{survey.n_files:,} files in {len(survey.counts)} classes"),
+        Change(
+            "data.source",
+            source,
+            f"{say_count(survey.n_files, 'file')} in {say_count(len(survey.counts), 'class', 'classes')}",
+        ),
         Change("data.name", name, "the experiment and the registered model are called so"),
     ]
     groups = find_groups(survey)

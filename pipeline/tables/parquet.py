@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.errors import DataError
+from pipeline.errors import DataError, explain_unread
 from pipeline.storage import write_whole
 
 _BATCH_ROWS = 1024  # rows that are Python objects at a time
@@ -69,6 +69,8 @@ def read_table(path: Path, schema: pa.Schema, *, may_hold_more: bool = False) ->
         pa.default_memory_pool().release_unused()  # decoding takes as much again as the table
     except FileNotFoundError:
         raise DataError(f"{path} does not exist; run `dvc repro` to make it") from None
+    except OSError as error:
+        raise DataError(explain_unread(path, error)) from None
     except pa.ArrowException as error:
         raise DataError(f"{path} is not a Parquet file that can be read: {error}") from None
     if may_hold_more and set(schema.names) <= set(table.schema.names):

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -108,12 +109,49 @@ def test_a_bug_keeps_its_traceback(
         darkroom("demo", "mnist")
 
 
-def test_summary_says_how_good_what_was_decided_and_where_to_look(darkroom: Darkroom, project: Paths) -> None:
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("words", ["summary", "--help", "--version"])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_behind_the_output_is_one_line(words: str, unbuffered: str, project: Paths) -> None:
+    write_result(project)
+    with Path("/dev/full").open("wb") as full:
+        code, error = run_into(full, project, words, PYTHONUNBUFFERED=unbuffered)
+    told = "error: standard output cannot be written: No space left on device; free space on that disk"
+    assert (code, error) == (1, f"{told} and run it again\n")
+
+
+def test_a_closed_pipe_is_quiet(project: Paths) -> None:
+    write_result(project)
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    with os.fdopen(write_end, "wb") as pipe:
+        assert run_into(pipe, project, "summary") == (1, "")
+
+
+def run_into(output: IO[bytes], project: Paths, *words: str, **variables: str) -> tuple[int, str]:
+    """The exit code and the errors of the command, in a process of its own that writes to `output`."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline.cli.app", *words],
+        cwd=project.root,
+        env=os.environ | variables | {"PYTHONPATH": str(Path(demos.__file__).parents[2])},
+        stdout=output,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stderr
+
+
+def write_result(project: Paths) -> None:
     decision = {"verdict": "HOLD", "reasons": ["no gain"], "model_name": "darkroom", "version": 2}
     metrics = {"accuracy": 0.9, "accuracy_low": 0.85, "accuracy_high": 0.95}
     for path, values in ((project.decision, decision), (project.metrics("evaluate"), metrics)):
         path.parent.mkdir(parents=True)
         path.write_text(json.dumps(values))
+
+
+def test_summary_says_how_good_what_was_decided_and_where_to_look(darkroom: Darkroom, project: Paths) -> None:
+    write_result(project)
     code, said, _ = darkroom("summary")
     assert code == 0
     assert [line.split("  ", 1)[0] for line in said.splitlines()] == [
@@ -125,7 +163,7 @@ def test_summary_says_how_good_what_was_decided_and_where_to_look(darkroom: Dark
     ]
     assert "90.0% (85.0% to 95.0%)" in said
     assert "HOLD darkroom version 2: no gain" in said
-    assert "make ui" in said
+    assert "darkroom ui" in said
 
 
 def test_summary_before_a_run_says_what_to_run(darkroom: Darkroom) -> None:

@@ -1,12 +1,17 @@
 """`darkroom mistakes`: what the last model got wrong, and the command that corrects a label."""
 
 import csv
+import shlex
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import typer
 
+from pipeline.cli import quarantine
+from pipeline.cli.mistakes import write_command
 from pipeline.evidence.answers import build_answers
 from pipeline.paths import Paths
 from pipeline.tables.parquet import write_table
@@ -32,7 +37,7 @@ def test_the_most_confident_comes_first_with_the_command(darkroom: Darkroom, pro
     assert rows[0].split("│")[1:5] == [" =dog/2.png  ", " dog   ", " cat       ", " 80.0%       "]
     assert "2 of 3 test pictures were answered wrongly\n" in said
     assert said.endswith("correct it:  darkroom quarantine relabel =dog/2.png --to cat\n")
-    assert "; the first 1 are shown" in darkroom("mistakes", "-n", 1)[1]
+    assert "; the first is shown" in darkroom("mistakes", "-n", 1)[1]
 
 
 def test_csv(darkroom: Darkroom, project: Paths, tmp_path: Path) -> None:
@@ -43,6 +48,23 @@ def test_csv(darkroom: Darkroom, project: Paths, tmp_path: Path) -> None:
         rows = list(csv.DictReader(file))
     assert [row["key"] for row in rows] == ["'=dog/2.png", "dog/a b.png"]
     assert rows[1]["relabel"] == "darkroom quarantine relabel 'dog/a b.png' --to cat"
+
+
+@pytest.mark.parametrize(
+    ("key", "label"), [("-r/2.png", "cat"), ("a b.png", "-cat"), ("--to", "--help"), ("it's.png", "a $b")]
+)
+def test_the_command_can_be_pasted(key: str, label: str) -> None:
+    """A key or a class that begins with "-" was taken for an option."""
+    words = shlex.split(write_command({"key": key, "predicted": label}))
+    assert words[:3] == ["darkroom", "quarantine", "relabel"]
+    group: Any = typer.main.get_command(quarantine.app)
+    given = group.commands["relabel"].make_context("relabel", words[3:]).params
+    assert (given["files"], given["to"]) == ([key], label)
+
+
+def test_one(darkroom: Darkroom, project: Paths) -> None:
+    write(project, [0, 1, 0])
+    assert "1 of 3 test pictures was answered wrongly\n" in darkroom("mistakes")[1]
 
 
 def test_none(darkroom: Darkroom, project: Paths) -> None:

@@ -95,6 +95,17 @@ def test_a_decision_about_an_earlier_model_is_not_shown(
     assert said.startswith("model of the last run: not compared yet; run `dvc repro`\n")
 
 
+@pytest.mark.parametrize("text", ["", "{", "{}", '{"verdict": 5}'])
+def test_a_damaged_decision_is_called_damaged(
+    text: str, darkroom: Darkroom, project: Paths, classifier_folder: Path
+) -> None:
+    put_last(project, classifier_folder, **REJECTED)
+    project.decision.write_text(text)
+    _, _, error = darkroom("predict", "data/raw/circle")
+    said = "the last run (data/promote/decision.json is damaged; run `dvc repro`; test accuracy 25.0%)"
+    assert said in error
+
+
 def test_without_a_champion_the_last_model_is_pointed_at(
     darkroom: Darkroom, project: Paths, classifier_folder: Path
 ) -> None:

@@ -102,7 +102,7 @@ def test_predict_fails_when_nothing_could_be_read(
     code, said, error = darkroom("predict", tmp_path / "a.png", "--model", classifier_folder)
     assert code == 1
     assert "not_an_image" in said
-    assert error.endswith("error: none of the 1 files could be read as an image\n")
+    assert error.endswith("error: no file of 1 could be read as an image\n")
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_predict_fails_when_nothing_could_be_read(
             ["data/raw", "--last"], "data/train/classifier does not exist; `dvc repro`", id="no-run"
         ),
         pytest.param(
-            ["data/raw", "--model", "darkroom/7"], "holds no darkroom/7; `make ui`", id="no-version"
+            ["data/raw", "--model", "darkroom/7"], "holds no darkroom/7; `darkroom ui`", id="no-version"
         ),
         pytest.param(["data/raw", "--model", "nothing"], "'nothing' names no model; allowed: ", id="a-typo"),
         pytest.param(["data/raw", "--model", "data", "--last"], "name two models; give one", id="two-models"),

@@ -11,6 +11,7 @@ import pytest
 from pipeline.cli.summary import summarise
 from pipeline.errors import DataError
 from pipeline.paths import Paths
+from pipeline.tracking.lineage import compute_md5
 
 METRICS = {"accuracy": 0.97239, "accuracy_low": 0.95, "accuracy_high": 0.98889, "n_test": 1270}
 DECISION = {
@@ -20,6 +21,20 @@ DECISION = {
     "version": 3,
     "more": {"that": "is not known"},
 }
+
+
+DAMAGED = (
+    "{",
+    "[]",
+    "",
+    "{}",
+    '{"verdict": 5}',
+    '{"verdict": "perhaps"}',
+    '{"verdict": []}',
+    '{"verdict": "HOLD", "reasons": 3}',
+    '{"verdict": "HOLD", "reasons": [3]}',
+    '{"verdict": "HOLD", "version": 3}',
+)
 
 
 @pytest.fixture
@@ -50,7 +65,7 @@ def test_a_run_in_a_few_lines(root: Path) -> None:
         "Open": "data/evaluate/index.html",
         "Also": "data/validate/docs/index.html, data/clean/docs/index.html",
         "Mistakes": "darkroom mistakes",
-        "Compare": "make ui",
+        "Compare": "darkroom ui",
     }
 
 
@@ -73,6 +88,9 @@ def test_what_the_stages_know_becomes_a_suggestion(root: Path) -> None:
     ("metrics", "decision", "heading", "text"),
     [
         pytest.param({"accuracy": 0.5}, DECISION, "Test accuracy", "50.0%", id="no-interval"),
+        pytest.param(
+            {"accuracy": 1, "n_test": 1}, DECISION, "Test accuracy", "100.0%, on 1 picture", id="one-picture"
+        ),
         pytest.param({}, DECISION, "Test accuracy", "not measured", id="no-accuracy"),
         pytest.param(METRICS, {"verdict": "HOLD"}, "Promotion", "HOLD", id="no-version-and-no-reasons"),
     ],
@@ -97,7 +115,34 @@ def test_before_a_run_it_says_what_to_run(missing: Path, name: str, root: Path) 
         summarise(Paths(root))
 
 
-@pytest.mark.parametrize("text", ["{", "[]"])
+@pytest.mark.parametrize("stage", ["evaluate", "split"])
+def test_a_folder_in_place_of_a_file_is_told(stage: str, root: Path) -> None:
+    path = write_run(root).metrics(stage)
+    path.unlink(missing_ok=True)
+    path.mkdir(parents=True)
+    with pytest.raises(DataError, match=rf"^data/{stage}/metrics\.json cannot be read: a folder lies where"):
+        summarise(Paths(root))
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "", '{"accuracy": "high"}', '{"accuracy": null}'])
 def test_a_damaged_file_is_told(text: str, root: Path) -> None:
     with pytest.raises(DataError, match=r"metrics\.json is damaged; run `dvc repro`"):
         summarise(write_run(root, text))
+
+
+@pytest.mark.parametrize("text", DAMAGED)
+def test_a_damaged_decision_is_told(text: str, root: Path) -> None:
+    with pytest.raises(DataError, match=r"^data/promote/decision\.json is damaged; run `dvc repro`$"):
+        summarise(write_run(root, decision=text))
+
+
+def test_a_decision_about_other_scores_is_not_shown(root: Path) -> None:
+    """After `dvc repro evaluate` the decision of before still lies there."""
+    paths = write_run(root)
+    paths.classifier.mkdir(parents=True)
+    files = (paths.classifier, paths.metrics("evaluate"), paths.decision)
+    deps = [{"path": one.relative_to(root).as_posix(), "md5": compute_md5(one)} for one in files]
+    paths.dvc_lock.write_text(json.dumps({"stages": {"promote": {"deps": deps, "outs": []}}}))
+    assert summarise(paths)["Promotion"].startswith("PROMOTE")
+    paths.metrics("evaluate").write_text(json.dumps({"accuracy": 0.1}))
+    assert summarise(paths)["Promotion"] == "not yet; run `dvc repro`"

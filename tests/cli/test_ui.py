@@ -50,14 +50,22 @@ def start(root: Path, *words: str) -> "subprocess.Popen[str]":
     )
 
 
-def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:
+def test_a_port_that_is_taken_is_one_line_with_one_that_is_free(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        _, said = start(tmp_path, "--port", str(port)).communicate(timeout=60)
-    assert said.startswith(
-        f"error: port {port} of 127.0.0.1 cannot be used (Address already in use); end what"
-    )
-    assert said.count("\n") == 1
+        printed, said = start(tmp_path, "--port", str(port)).communicate(timeout=60)
+    told = f"error: port {port} of 127.0.0.1 cannot be used (Address already in use); end what uses it, or"
+    assert said.startswith(told)
+    free = int(said.removesuffix("`\n").rpartition(" ")[2])
+    assert port < free <= port + 20
+    assert (printed, said.count("\n")) == ("", 1)
+
+
+def test_an_address_of_another_machine_is_one_line(tmp_path: Path) -> None:
+    printed, said = start(tmp_path, "--host", "192.0.2.1").communicate(timeout=60)
+    assert said.startswith("error: port 5000 of 192.0.2.1 cannot be used (Cannot assign requested address)")
+    assert said.endswith("; give an address of this machine, such as `--host 127.0.0.1`, and a free port\n")
+    assert (printed, said.count("\n")) == ("", 1)
 
 
 @pytest.mark.slow

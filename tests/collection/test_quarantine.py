@@ -83,6 +83,7 @@ def test_what_is_quarantined_is_listed_before_clean_has_run(look: Look) -> None:
     }
     said = "6 files: conflicting_labels 2, not_an_image 1, duplicate 1, too_small 1, no_label 1"
     assert describe_counts(found) == said
+    assert describe_counts(found[:1]) == "1 file: conflicting_labels 1"
     assert [file.key for file in list_files(look(), reason="conflicting_labels", label="square")] == [
         "square/both.png"
     ]
@@ -109,6 +110,10 @@ def test_a_file_is_found_by_key_path_and_id(
     for word in (
         "line/bad.png",
         "raw/line/bad.png",
+        "./raw/line/bad.png",
+        "./line/bad.png",
+        "line//bad.png",
+        ".//circle/../line/bad.png",
         str(project.raw / "line" / "bad.png"),
         bad,
         bad[:9].upper(),

@@ -35,7 +35,10 @@ SCANS: dict[str, Any] = {"clean": {"image_hw": (128, 128)}}
         ),
         pytest.param({"evaluate": {"n_test": 50}}, {}, "50 test pictures leave", id="few tested"),
         pytest.param(
-            {"evaluate": {"n_test": 18}}, {}, "18 test pictures are too few to replace a champion", id="held"
+            {"evaluate": {"n_test": 18}},
+            {},
+            "18 test pictures cannot decide whether to replace a champion",
+            id="held",
         ),
         pytest.param(
             {"train": {"val_accuracy": 0.8}},

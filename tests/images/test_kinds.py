@@ -63,6 +63,24 @@ def test_a_file_is_told_in_words(data: bytes, reason: str, says: str) -> None:
     assert ";" in found.detail or says.startswith("starts")
 
 
+@pytest.mark.parametrize(
+    ("data", "advice"),
+    [
+        pytest.param(b"hello, world\n", "; leave it out (of a collection: with data.ignore)", id="text"),
+        pytest.param(b"ID3\4", "; leave it out (of a collection: with data.ignore)", id="MP3"),
+        pytest.param(
+            b"\0\0\0\1Bud1", "; leave .DS_Store out (of a collection: with data.ignore)", id="macOS"
+        ),
+        pytest.param(
+            make_box(b"avif"), "to JPEG or PNG, or add AVIF to validate.formats before training", id="AVIF"
+        ),
+    ],
+)
+def test_the_advice_is_true_of_a_file_in_no_collection(data: bytes, advice: str) -> None:
+    """`darkroom predict` and the served model say it too, where params.yaml decides nothing."""
+    assert inspect_bytes(data).detail.endswith(advice)
+
+
 def test_a_format_that_is_allowed_and_damaged_is_corrupt() -> None:
     assert inspect_bytes(b"BM" + bytes(4)).reason == "corrupt"
     assert inspect_bytes(make_box(b"avif"), formats=("AVIF",)).reason == "corrupt"

@@ -62,6 +62,12 @@ def test_a_line_of_json_says_all_of_a_file() -> None:
         pytest.param([], 2, "2 files: 2 could not be read (the reasons are above)", id="none-read"),
         pytest.param(["a\x1b"], 0, "1 file: 1 as a\\x1b", id="a-name-that-a-terminal-obeys"),
         pytest.param(
+            [f"c{i:02d}" for i in range(21)],
+            0,
+            f"21 files: {', '.join(f'1 as c{i:02d}' for i in range(20))}, 1 as 1 other class",
+            id="one-more-class",
+        ),
+        pytest.param(
             [f"c{i:02d}" for i in range(22)],
             0,
             f"22 files: {', '.join(f'1 as c{i:02d}' for i in range(20))}, 2 as 2 other classes",

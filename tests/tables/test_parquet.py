@@ -107,6 +107,13 @@ def test_a_file_that_cannot_be_read_is_told(content: bytes | None, message: str,
         read_table(path, SPLIT)
 
 
+def test_a_folder_in_place_of_a_table_is_told(tmp_path: Path) -> None:
+    with pytest.raises(
+        DataError, match=f"^{tmp_path} cannot be read: a folder lies where the file should be"
+    ):
+        read_table(tmp_path, SPLIT)
+
+
 def test_other_columns_are_told(tmp_path: Path) -> None:
     write_table(build_table([], EXTRA, sort_by="id"), tmp_path / "t.parquet")
     with pytest.raises(DataError, match=r"has columns \['id', 'copy', .*\], expected \['id', 'class_name'"):
