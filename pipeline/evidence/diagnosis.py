@@ -63,8 +63,8 @@ def _judge_data(params: Params, metrics: Metrics) -> Iterator[str]:
         )
     n_test = metrics.get("evaluate", {}).get("n_test", 0)
     if 0 < n_test < _FEW_TESTED:
-        leave = "leaves" if n_test == 1 else "leave"
-        yield f"{say_count(round(n_test), 'test picture')} {leave} much to luck: add pictures, above all of small classes"
+        said = f"{say_count(round(n_test), 'test picture')} leave{'s' if n_test == 1 else ''}"
+        yield f"{said} much to luck: add pictures, above all of small classes"
 
 
 def _are_scans(params: Params) -> bool:
