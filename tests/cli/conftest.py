@@ -1,5 +1,6 @@
 """The command as a person runs it, in a project's folder."""
 
+import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -21,11 +22,13 @@ def darkroom(project: Paths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
 
     def darkroom(*words: str | Path) -> Said:
         monkeypatch.setattr(sys, "argv", ["darkroom", *map(str, words)])
-        code = 0
+        code, handlers = 0, logging.root.handlers[:]
         try:
             app.main()
         except SystemExit as stop:
             code = int(stop.code or 0)
+        finally:
+            logging.root.handlers[:] = handlers  # a command's own writes to a stream that ends with the test
         said = capsys.readouterr()
         return code, said.out, said.err
 

@@ -41,7 +41,7 @@ def test_quarantine_list_names_every_file_and_counts(darkroom: Darkroom, looked_
 
 def test_quarantine_list_writes_csv(darkroom: Darkroom, looked_at: Paths) -> None:
     code, said, _ = darkroom("quarantine", "list", "--reason", "too_small", "--csv", "away.csv")
-    assert (code, said) == (0, "1 files: too_small 1, in away.csv\n")
+    assert (code, said) == (0, "1 file: too_small 1, in away.csv\n")
     lines = (looked_at.root / "away.csv").read_text().splitlines()
     assert lines[0] == "key,label,reason,detail,id"
     assert lines[1].startswith("line/[red] -1.png,line,too_small,")
