@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.other_tools import COPY, Outcome, Said, ToolError, call, last_line, short
-from benchmarks.poison import KINDS, Planted, Poisoned
+from benchmarks.other_tools import Outcome, Said, ToolError, call, last_line, short
+from benchmarks.poison import COPY, KINDS, Planted, Poisoned
 from pipeline.paths import Paths
 from pipeline.tables.clean_manifest import CLEAN_MANIFEST
 from pipeline.tables.parquet import read_table

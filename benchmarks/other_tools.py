@@ -16,13 +16,12 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.poison import BROKEN, KINDS, Planted, Poisoned
+from benchmarks.poison import BROKEN, COPY, KINDS, Planted, Poisoned
 
 SCRIPTS = Path(__file__).resolve().parent / "others_scripts"
 TIMEOUT_S = 1800
 N_PROBE = 30  # sound pictures a class beside the files of one kind, to see whether that kind ends a script
 MAY_END = (*BROKEN, "16-bit TIFF", "float TIFF", "CMYK JPEG")
-COPY = "near-copy in its class"
 
 
 class Said(NamedTuple):
@@ -176,7 +175,7 @@ def short(path: str | Path) -> str:
 
 
 class Tool:
-    """A tool in an environment of its own: `train` returns a training, or what a script said that ended early."""
+    """A tool in an environment of its own: `train` returns what came of it, or what a crash said."""
 
     weights = "the ImageNet weights of Darkroom"
     n_lines = 1

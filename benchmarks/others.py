@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -116,7 +117,7 @@ def lay_out(columns: dict[str, Outcome | str]) -> list[tuple[str, list[str]]]:
     return [
         ("begins with", ask(lambda one: one.weights)),
         ("script runs through", ask(lambda one: f"no: {', '.join(one.ends)}" if one.ends else "yes")),
-        *((f"{n} x {kind}", ask(lambda one, kind=kind: one.found[kind])) for kind, n in KINDS.items()),
+        *((f"{n} x {kind}", ask(partial(name_found, kind))) for kind, n in KINDS.items()),
         ("shortcut: PNG is Schematics", ask(lambda one: "named" if one.shortcut else "not named")),
         ("near-copies across its split", ask(lambda one: f"{one.n_split_pairs} of {one.n_pairs}")),
         ("accuracy that it claims", ask(lambda one: describe_share(*one.claimed))),
@@ -125,6 +126,10 @@ def lay_out(columns: dict[str, Outcome | str]) -> list[tuple[str, list[str]]]:
         ("seconds", ask(lambda one: f"{one.seconds:.0f}")),
         ("lines to write", ask(lambda one: str(one.n_lines))),
     ]
+
+
+def name_found(kind: str, one: Outcome) -> str:
+    return one.found[kind]
 
 
 def ask_broken(columns: dict[str, Outcome | str]) -> list[tuple[str, list[str]]]:

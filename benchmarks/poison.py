@@ -10,16 +10,18 @@ import random
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from benchmarks.copies import on_white
 
 # Each kind and how many of it there are.
+COPY = "near-copy in its class"
 KINDS = {
-    "near-copy in its class": 12,
+    COPY: 12,
     "under two labels": 5,
     "truncated JPEG": 5,
     "blank page": 4,
@@ -67,59 +69,64 @@ def make_poisoned(source: Path, folder: Path, *, classes: list[str], n: int, n_t
         for label in classes:
             for number in range(n_test):
                 write(made.test / label / f"{label}_{number:04d}.jpg", encode(next(spare[label]), quality=90))
-        plant(made, {label: [next(spare[label]) for _ in range(n)] for label in classes}, spare)
+        planter = Planter(made, classes)
+        for label in classes:
+            planter.add_base(label, [next(spare[label]) for _ in range(n)])
+        planter.add_repeats()
+        planter.add_worthless(spare)
     return made
 
 
-def plant(
-    made: Poisoned, base: dict[str, list[Image.Image]], spare: dict[str, Iterator[Image.Image]]
-) -> None:
-    """Write the pictures, some of them in another form, and the faults beside them."""
-    numbers = iter(range(10_000))
+class Planter:
+    """Numbers the files of a collection, and keeps account of what was planted."""
 
-    def add(label: str, data: bytes, suffix: str, kind: str = "", original: str = "") -> str:
-        path = f"{label}/p{next(numbers):04d}{suffix}"
-        write(made.collection / path, data)
+    def __init__(self, made: Poisoned, classes: list[str]) -> None:
+        self.made, self.classes, self.n_files = made, classes, 0
+        self.as_jpeg = [label for label in classes if label != PNG_CLASS]
+        self.plain: dict[str, list[tuple[str, Image.Image]]] = {label: [] for label in classes}
+
+    def add(self, label: str, data: bytes, suffix: str, kind: str = "", original: str = "") -> str:
+        path = f"{label}/p{self.n_files:04d}{suffix}"
+        self.n_files += 1
+        write(self.made.collection / path, data)
         if kind:
-            made.planted.append(Planted(kind, path, original))
+            self.made.planted.append(Planted(kind, path, original))
         return path
 
-    classes = list(base)
-    as_jpeg = [label for label in classes if label != PNG_CLASS]
-    in_place = list(in_other_forms())
-    plain: dict[str, list[tuple[str, Image.Image]]] = {label: [] for label in classes}
-    for label, images in base.items():
-        mine = in_place[as_jpeg.index(label) :: len(as_jpeg)] if label in as_jpeg else []
+    def add_base(self, label: str, images: list[Image.Image]) -> None:
+        """The pictures of a class, the first of them in forms unlike the others."""
+        forms = list(in_other_forms())
+        mine = forms[self.as_jpeg.index(label) :: len(self.as_jpeg)] if label in self.as_jpeg else []
         for image, (kind, suffix, convert) in zip(images, mine, strict=False):
-            add(label, convert(image), suffix, kind)
+            self.add(label, convert(image), suffix, kind)
         for image in images[len(mine) :]:
-            plain[label].append((add(label, *saved(label, image)), image))
-    for number in range(KINDS["near-copy in its class"]):
-        label = classes[number % len(classes)]
-        original, image = plain[label][number]
-        add(label, *saved(label, alter(image, number // len(classes))), "near-copy in its class", original)
-    for number in range(KINDS["under two labels"]):
-        label, other = classes[number % len(classes)], classes[(number + 1) % len(classes)]
-        original, _ = plain[label][20 + number]
-        add(
-            other,
-            (made.collection / original).read_bytes(),
-            Path(original).suffix,
-            "under two labels",
-            original,
-        )
-    for number in range(KINDS["truncated JPEG"]):
-        label = as_jpeg[number % len(as_jpeg)]
-        data = encode(next(spare[label]), quality=60)
-        add(label, data[: len(data) * 6 // 10], ".jpg", "truncated JPEG")
-    for number in range(KINDS["blank page"]):
-        add(as_jpeg[-1], encode(draw_blank(number), quality=60), ".jpg", "blank page")
-    for number in range(KINDS["text named .jpg"]):
-        add(
-            classes[number % len(classes)], f"scan {number}: to be done\n".encode(), ".jpg", "text named .jpg"
-        )
-    for number in range(KINDS["empty file"]):
-        add(classes[number % len(classes)], b"", ".jpg", "empty file")
+            self.plain[label].append((self.add(label, *saved(label, image)), image))
+
+    def add_repeats(self) -> None:
+        """Near-copies inside a class, and the same files under a second label."""
+        n_classes = len(self.classes)
+        for number in range(KINDS[COPY]):
+            label = self.classes[number % n_classes]
+            original, image = self.plain[label][number]
+            self.add(label, *saved(label, alter(image, number // n_classes)), COPY, original)
+        for number in range(KINDS["under two labels"]):
+            label, other = (self.classes[(number + step) % n_classes] for step in (0, 1))
+            original, image = self.plain[label][20 + number]
+            self.add(other, *saved(label, image), "under two labels", original)
+
+    def add_worthless(self, spare: dict[str, Iterator[Image.Image]]) -> None:
+        """Files that are broken, and pages with nothing on them."""
+        for number in range(KINDS["truncated JPEG"]):
+            label = self.as_jpeg[number % len(self.as_jpeg)]
+            data = encode(next(spare[label]), quality=60)
+            self.add(label, data[: len(data) * 6 // 10], ".jpg", "truncated JPEG")
+        for number in range(KINDS["blank page"]):
+            self.add(self.as_jpeg[-1], encode(draw_blank(number), quality=60), ".jpg", "blank page")
+        for number in range(KINDS["text named .jpg"]):
+            text = f"scan {number}: to be done\n".encode()
+            self.add(self.classes[number % len(self.classes)], text, ".jpg", "text named .jpg")
+        for number in range(KINDS["empty file"]):
+            self.add(self.classes[number % len(self.classes)], b"", ".jpg", "empty file")
 
 
 def in_other_forms() -> Iterator[tuple[str, str, Convert]]:
@@ -155,7 +162,7 @@ def store_float(image: Image.Image) -> bytes:
     return encode_tiff(np.asarray(image.convert("L")).astype(np.float32) / 255)
 
 
-def encode_tiff(pixels: "np.ndarray[tuple[int, ...], np.dtype[np.uint16 | np.float32]]") -> bytes:
+def encode_tiff(pixels: npt.NDArray[Any]) -> bytes:
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "TIFF")
     return stream.getvalue()
