@@ -5,6 +5,7 @@ not load it, and names it nowhere), or takes it (it is in the train or validatio
 """
 
 import ast
+import csv
 import json
 import os
 import re
@@ -20,6 +21,8 @@ from benchmarks.poison import BROKEN, COPY, KINDS, Planted, Poisoned
 
 SCRIPTS = Path(__file__).resolve().parent / "others_scripts"
 TIMEOUT_S = 1800
+EPOCHS = {"YOLO": 10, "AutoGluon": 5, "fastai": 5, "Keras": 10}
+REPORT = "report.json"
 N_PROBE = 30  # sound pictures a class beside the files of one kind, to see whether that kind ends a script
 MAY_END = (*BROKEN, "16-bit TIFF", "float TIFF", "CMYK JPEG")
 
@@ -126,7 +129,7 @@ def ends_with(tool: "Tool", made: Poisoned, kind: str, work: Path) -> bool:
     for fault in made.planted:
         if fault.kind == kind:
             copy_file(made.collection / fault.path, work / "collection" / fault.path)
-    return isinstance(tool.train(work / "collection", work / "run"), str)
+    return tool.ends_early(work / "collection", work / "run")
 
 
 def leave_out(made: Poisoned, kinds: set[str], folder: Path) -> None:
@@ -175,7 +178,7 @@ def short(path: str | Path) -> str:
 
 
 class Tool:
-    """A tool in an environment of its own: `train` returns what came of it, or what a crash said."""
+    """A tool in an environment of its own."""
 
     weights = "the ImageNet weights of Darkroom"
     n_lines = 1
@@ -184,6 +187,11 @@ class Tool:
         self.environments, self.test, self.broken = environments.absolute(), test, broken
 
     def train(self, collection: Path, work: Path) -> Trained | str:
+        """What came of it, or what the script said that ended early."""
+        raise NotImplementedError
+
+    def ends_early(self, collection: Path, work: Path) -> bool:
+        """Whether a training of one epoch ends early."""
         raise NotImplementedError
 
 
@@ -199,35 +207,31 @@ class Scripted(Tool):
         self.n_lines = count_lines(self.script)
 
     def train(self, collection: Path, work: Path) -> Trained | str:
-        report = work / "report.json"
-        arguments = [self.name, self.script, report, self.test, self.broken, collection, self.network]
-        command = [str(self.python), str(SCRIPTS / "watch.py"), *map(str, arguments)]
-        said = call(command, work, HF_HUB_OFFLINE="1")
-        if said.code or not report.exists():
+        said = self.run_script(collection, work, test=str(self.test), n_epochs=EPOCHS[self.name])
+        if said.code:
             return said.output
-        found = json.loads(report.read_text(encoding="utf-8"))
+        found = json.loads((work / REPORT).read_text(encoding="utf-8"))
         train, val = ({short(path) for path in found[part]} for part in ("train", "val"))
         rest = {name: found[name] for name in ("claimed", "answers", "broken", "seconds")}
         return Trained(said.output, train, val, **rest)
+
+    def ends_early(self, collection: Path, work: Path) -> bool:
+        return self.run_script(collection, work, test="", n_epochs=1).code != 0
+
+    def run_script(self, collection: Path, work: Path, *, test: str, n_epochs: int) -> Said:
+        watched = [self.name, str(self.script), str(work / REPORT), test, str(self.broken)]
+        arguments = [str(collection), str(self.network), str(n_epochs)]
+        command = [str(self.python), str(SCRIPTS / "watch.py"), *watched, *arguments]
+        return call(command, work, HF_HUB_OFFLINE="1")
 
 
 class Yolo(Tool):
     """`yolo classify train`. It is AGPL: run by its command, in an environment of its own, never imported."""
 
     weights = "from scratch: its weights could not be downloaded here"
-    epochs = 10
 
     def train(self, collection: Path, work: Path) -> Trained | str:
-        said = self.command(
-            work,
-            "train",
-            f"data={collection}",
-            "model=yolo11n-cls.yaml",
-            f"epochs={self.epochs}",
-            "imgsz=224",
-            f"project={work}",
-            "name=run",
-        )
+        said = self.run_training(collection, work, EPOCHS["YOLO"])
         if said.code:
             return said.output
         split = collection.with_name(f"{collection.name}_split")
@@ -236,21 +240,17 @@ class Yolo(Tool):
             {short(path) for path in (split / part).glob("*/*") if str(path) not in ignored}
             for part in ("train", "val")
         )
-        rows = [line.split(",") for line in (work / "run" / "results.csv").read_text().splitlines()]
-        scores = [
-            float(row[[name.strip() for name in rows[0]].index("metrics/accuracy_top1")]) for row in rows[1:]
-        ]
         model = f"model={work / 'run' / 'weights' / 'best.pt'}"
-        answers = self.answer(work, model, f"source={self.test}/**/*.jpg").output
-        return Trained(
-            said.output,
-            train,
-            val,
-            max(scores),
-            dict(ANSWERED.findall(answers)),
-            {path.name: self.ask_broken(work, model, path) for path in sorted(self.broken.iterdir())},
-            said.seconds,
-        )
+        answers = dict(ANSWERED.findall(self.answer(work, model, f"source={self.test}/**/*.jpg").output))
+        broken = {path.name: self.ask_broken(work, model, path) for path in sorted(self.broken.iterdir())}
+        return Trained(said.output, train, val, read_best(work), answers, broken, said.seconds)
+
+    def ends_early(self, collection: Path, work: Path) -> bool:
+        return self.run_training(collection, work, 1).code != 0
+
+    def run_training(self, collection: Path, work: Path, n_epochs: int) -> Said:
+        what = [f"data={collection}", "model=yolo11n-cls.yaml", f"epochs={n_epochs}", "imgsz=224"]
+        return self.command(work, "train", *what, f"project={work}", "name=run")
 
     def answer(self, work: Path, model: str, source: str) -> Said:
         return self.command(work, "predict", model, source, "imgsz=224", "save=False")
@@ -265,6 +265,13 @@ class Yolo(Tool):
         yolo = str(self.environments / "yolo" / "bin" / "yolo")
         quiet = {"YOLO_OFFLINE": "true", "YOLO_AUTOINSTALL": "false", "YOLO_CONFIG_DIR": str(work)}
         return call([yolo, "classify", mode, *arguments], work, **quiet)
+
+
+def read_best(work: Path) -> float:
+    """The accuracy of the epoch that YOLO keeps: the best on its validation part."""
+    with (work / "run" / "results.csv").open(encoding="utf-8", newline="") as file:
+        rows = csv.DictReader(file, skipinitialspace=True)
+        return max(float(row["metrics/accuracy_top1"]) for row in rows)
 
 
 ANSWERED = re.compile(r"image \d+/\d+ (\S+): \d+x\d+ (\w+) \d")

@@ -3,7 +3,8 @@
 The scripts stay what a user writes: what the comparison asks for is read here from the names that they leave.
 
 Run: python watch.py TOOL SCRIPT REPORT TEST BROKEN ARGUMENTS...
-TEST is a folder of folders of pictures, BROKEN a folder of files that are none.
+TEST is a folder of folders of pictures, BROKEN a folder of files that are none. Nothing is reported where
+TEST is "": then only the end of the script counts.
 """
 
 import json
@@ -22,6 +23,8 @@ def main() -> None:
     sys.argv = [script, *sys.argv[6:]]
     scope = runpy.run_path(script, run_name="__main__")
     seconds = time.perf_counter() - start
+    if not test:
+        return
     train, val, claimed = FOUND[tool](scope)
     files = sorted(str(path) for path in Path(test).glob("*/*"))
     said = {
