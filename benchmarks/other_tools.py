@@ -68,7 +68,7 @@ class ToolError(Exception):
 
 
 def call(command: list[str], folder: Path, **env: str) -> Said:
-    """Run a command in a folder; returns however it ends.
+    """Run a command in a folder, with what it says also in said.txt; returns however it ends.
 
     Raises:
         ToolError: it runs longer than `TIMEOUT_S`, or is not there.
@@ -84,7 +84,10 @@ def call(command: list[str], folder: Path, **env: str) -> Said:
         raise ToolError(f"it ran longer than {TIMEOUT_S // 60} minutes") from None
     except FileNotFoundError:
         raise ToolError(f"{Path(command[0]).name} is not installed: make bench-others") from None
-    return Said(done.returncode, done.stdout + done.stderr, time.perf_counter() - start)
+    said = Said(done.returncode, done.stdout + done.stderr, time.perf_counter() - start)
+    with (folder / "said.txt").open("a", encoding="utf-8") as file:
+        file.write(f"$ {' '.join(command)}\n{said.output}\nexit status {said.code}\n")
+    return said
 
 
 def measure(tool: "Tool", made: Poisoned, work: Path) -> Outcome:

@@ -7,7 +7,7 @@ benchmarks/others_scripts. All but YOLO begin with the ImageNet weights of Effic
 uses: the Keras script loads the network from a file that is made here of Darkroom's own port.
 
 Run: make bench-others, or python -m benchmarks.others [--tools Darkroom Keras] [--environments .bench]
-Cost: about 20 minutes on two quiet cores. Without other tools' environments, those are "not measured".
+Cost: some 20 minutes on two quiet cores. Without other tools' environments, those are "not measured".
 """
 
 import argparse
@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from benchmarks.copies import TOUM
 from benchmarks.darkroom_itself import measure_darkroom
 from benchmarks.other_tools import SCRIPTS, Outcome, Scripted, ToolError, Yolo, measure
 from benchmarks.poison import BROKEN, KINDS, Poisoned, make_poisoned
+from pipeline.backend.device import set_up_device
 from pipeline.evidence.intervals import bound_share
 from pipeline.models.efficientnet_lite0 import build_backbone, find_package_file
 
@@ -42,11 +44,14 @@ def main() -> None:
     parser.add_argument("--test", type=int, default=100, help="of a class in the test set outside")
     parser.add_argument("--tools", nargs="+", default=TOOLS, choices=TOOLS)
     parser.add_argument("--environments", type=Path, default=Path(".bench"))
+    parser.add_argument(
+        "--keep", type=Path, help="a new folder for all that is made and said; else none is kept"
+    )
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     options = parser.parse_args()
     columns = {}
-    with tempfile.TemporaryDirectory() as folder:
-        work = Path(folder)
+    with nullcontext(options.keep) if options.keep else tempfile.TemporaryDirectory() as folder:
+        work = Path(folder).absolute()
         made = make_poisoned(
             options.source, work, classes=options.classes, n=options.pictures, n_test=options.test
         )
@@ -87,6 +92,7 @@ def try_tool(name: str, made: Poisoned, broken: Path, work: Path, environments: 
 
 def export_network(work: Path) -> Path:
     """Darkroom's port of EfficientNet-Lite0 with its weights, as a file that Keras loads."""
+    set_up_device()
     network = build_backbone(image_hw=(224, 224), channels=3, weights="imagenet")
     network.save(work / "network.keras")
     return work / "network.keras"
@@ -112,17 +118,17 @@ def lay_out(columns: dict[str, Outcome | str]) -> list[tuple[str, list[str]]]:
     """Each row of the table: its name, and a cell for each tool."""
 
     def ask(cell: Callable[[Outcome], str]) -> list[str]:
-        return [one if isinstance(one, str) else cell(one) for one in columns.values()]
+        return ["-" if isinstance(one, str) else cell(one) for one in columns.values()]
 
     return [
-        ("begins with", ask(lambda one: one.weights)),
+        ("begins with", [one if isinstance(one, str) else one.weights for one in columns.values()]),
         ("script runs through", ask(lambda one: f"no: {', '.join(one.ends)}" if one.ends else "yes")),
         *((f"{n} x {kind}", ask(partial(name_found, kind))) for kind, n in KINDS.items()),
         ("shortcut: PNG is Schematics", ask(lambda one: "named" if one.shortcut else "not named")),
         ("near-copies across its split", ask(lambda one: f"{one.n_split_pairs} of {one.n_pairs}")),
         ("accuracy that it claims", ask(lambda one: describe_share(*one.claimed))),
         ("accuracy outside", ask(lambda one: describe_share(float(np.mean(one.right)), len(one.right)))),
-        *((f"asked for {name}", cells) for name, cells in ask_broken(columns)),
+        *((f"prediction of: {name}", cells) for name, cells in ask_broken(columns)),
         ("seconds", ask(lambda one: f"{one.seconds:.0f}")),
         ("lines to write", ask(lambda one: str(one.n_lines))),
     ]
@@ -164,12 +170,14 @@ def print_markdown(rows: list[list[str]]) -> None:
 
 
 def print_plain(rows: list[list[str]]) -> None:
-    """A block for each row: names of tools are short, what they did is not."""
-    tools = rows[0][1:]
-    for name, *cells in rows[1:]:
-        print(f"\n{name}")
-        for tool, cell in zip(tools, cells, strict=True):
-            print(f"  {tool:<10} {cell}")
+    from rich.box import SIMPLE
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*rows[0], box=SIMPLE)
+    for row in rows[1:]:
+        table.add_row(*row)
+    Console(width=28 * len(rows[0])).print(table, markup=False)
 
 
 if __name__ == "__main__":
