@@ -146,7 +146,7 @@ def ask_broken(columns: dict[str, Outcome | str]) -> list[tuple[str, list[str]]]
         (
             Path(name).stem.replace("_", " "),
             [
-                one if isinstance(one, str) else one.broken.get(name, "nothing")[:60]
+                "-" if isinstance(one, str) else one.broken.get(name, "nothing")[:60]
                 for one in columns.values()
             ],
         )
