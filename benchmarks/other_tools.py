@@ -262,7 +262,10 @@ class Yolo(Tool):
         said = self.answer(work, model, f"source={path}")
         if answered := ANSWERED.findall(said.output):
             return f"guess: {answered[0][1]}"
-        return f"{'crash' if 'Traceback' in said.output else 'error'}: {last_line(said.output)}"
+        if "Traceback" in said.output:
+            return f"crash: {last_line(said.output)}"
+        lines = (line for line in said.output.splitlines() if path.name in line)
+        return f"error: {next(lines, 'nothing').replace(str(path), path.name)}"
 
     def command(self, work: Path, mode: str, *arguments: str) -> Said:
         yolo = str(self.environments / "yolo" / "bin" / "yolo")
