@@ -7,7 +7,7 @@ benchmarks/others_scripts. All but YOLO begin with the ImageNet weights of Effic
 uses: the Keras script loads the network from a file that is made here of Darkroom's own port.
 
 Run: make bench-others, or python -m benchmarks.others [--tools Darkroom Keras] [--environments .bench]
-Cost: not measured on quiet cores; an hour beside other work. Without other tools' environments, those are "not measured".
+Cost: half an hour to an hour on two shared cores. A tool whose environment is missing is "not measured".
 """
 
 import argparse
