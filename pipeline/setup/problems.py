@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from pipeline.characters import say_count
 from pipeline.collection.classes import index_classes
 from pipeline.collection.overrides import COLUMNS, read_overrides
 from pipeline.errors import DarkroomError, ParamsError, nearest
@@ -50,7 +51,12 @@ class Findings:
         if self.params is None:
             return "nothing"
         height, width = self.params.clean.image_hw
-        files = f"{sum(self.counts.values()):,} files in {len(self.counts)} classes, " if self.counts else ""
+        n_files, n_classes = sum(self.counts.values()), len(self.counts)
+        files = (
+            f"{say_count(n_files, 'file')} in {say_count(n_classes, 'class', 'classes')}, "
+            if n_classes
+            else ""
+        )
         return f"{files}{self.params.train.model} at {height}x{width}; called {self.params.data.name!r}"
 
 

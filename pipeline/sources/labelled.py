@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from sys import intern
 
-from pipeline.characters import cut
+from pipeline.characters import cut, say_count
 from pipeline.errors import SourceError
 from pipeline.params import LabelsParams
 from pipeline.refusals import Refusal
@@ -220,13 +220,14 @@ def _explain_no_table(listing: Listing, file: str) -> str:
 def _report(listing: Listing, tables: Sequence[LabelTable], said: _Said, keys: set[str]) -> None:
     """Warn of rows without a file and of files without a row."""
     without = sorted(key for key in keys if key not in said.labels and not is_side_file(key))
-    for n, what, some in (
-        (len(said.missing), "rows of %s name no file", sorted(said.missing)[:3]),
-        (len(without), "files have no row in %s, so no label; leave them out with data.ignore", without[:3]),
-        (len(said.notes), "files have several labels in %s, or none", sorted(said.notes)[:3]),
+    for found, noun, what in (
+        (sorted(said.missing), "row", "of %s without a file of that name"),
+        (without, "file", "without a row in %s, so without a label; leave it out with data.ignore"),
+        (sorted(said.notes), "file", "with several labels or parts in %s, or with no label"),
     ):
-        if n:
-            _log.warning("%d " + what + ": %s", n, _list(listing, tables), [cut(one, 100) for one in some])
+        if found:
+            some = [cut(one, 100) for one in found[:3]]
+            _log.warning("%s " + what + ": %s", say_count(len(found), noun), _list(listing, tables), some)
 
 
 def _list(listing: Listing, tables: Sequence[LabelTable]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from pipeline.collection.demos import encode_grey_png
+from pipeline.collection.overrides import read_overrides
 from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.sources import open_source
@@ -93,7 +94,7 @@ def test_quarantine_refuses_in_one_line(
     assert message in error
     assert error.startswith("error: ")
     assert error.count("\n") == 1
-    assert not looked_at.overrides.exists()
+    assert read_overrides(looked_at.overrides) == []
 
 
 @pytest.mark.parametrize(

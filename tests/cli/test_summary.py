@@ -81,7 +81,10 @@ def test_what_the_stages_know_becomes_a_suggestion(root: Path) -> None:
     assert first.startswith(
         "file facts alone give away the class of 98% of the pictures: `clean.equalise: 75`"
     )
-    assert second == "18 test pictures leave much to luck: add pictures, above all of small classes"
+    assert second == (
+        "18 test pictures cannot decide whether to replace a champion (promote.min_common_images: 30): add "
+        "pictures, or raise split.test"
+    )
 
 
 @pytest.mark.parametrize(

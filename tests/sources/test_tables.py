@@ -116,11 +116,9 @@ def test_every_row_and_every_file_is_accounted_for(tmp_path: Path, caplog: pytes
     )
     assert source.labels == ("Bird", "Cat", "Dog")
     assert len(source) == len(found) == 8
-    assert "2 rows of labels.csv name no file" in caplog.text
-    assert (
-        "1 files have no row in labels.csv, so no label; leave them out with data.ignore: ['images/e.png']"
-        in (caplog.text)
-    )
+    assert "2 rows of labels.csv without a file of that name" in caplog.text
+    without = "1 file without a row in labels.csv, so without a label; leave it out with data.ignore"
+    assert f"{without}: ['images/e.png']" in caplog.text
     assert [r.key for r in source.pick_records({"images/gone.png"})] == ["images/gone.png"]
 
 
