@@ -1,5 +1,6 @@
 """`darkroom setup`: looks at a collection, proposes what suits it, and writes it into params.yaml."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -42,7 +43,8 @@ def setup(
     if preset is not None and chosen is None:
         raise ParamsError(f"--preset: allowed are {', '.join(PRESETS)}, got {preset!r}")
     paths = Paths(project_root())
-    params, place = load_params(paths.params), source.expanduser().absolute()
+    params = load_params(paths.params)
+    place = Path(os.path.abspath(source.expanduser()))  # noqa: PTH100 (without "..", and links as they are)
     survey = survey_source(place, params)
     _check_name(name)
     changes = propose(

@@ -42,6 +42,15 @@ def test_it_writes_what_it_proposes_and_keeps_comments(
     assert [comment for comment in comments if comment not in after] == []
 
 
+def test_a_path_from_a_folder_below_is_written_without_dots(
+    darkroom: Darkroom, project: Paths, scans: Path
+) -> None:
+    relative = Path("data") / ".." / ".." / scans.relative_to(project.root.parent)
+    code, _, error = darkroom("setup", relative, "--yes")
+    assert (code, error) == (0, "")
+    assert load_params(project.params).data.source == str(scans)
+
+
 def test_it_asks_and_no_changes_nothing(
     darkroom: Darkroom, project: Paths, scans: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
