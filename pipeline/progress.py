@@ -1,9 +1,10 @@
-"""Progress of long work: a bar with rate and time left on a terminal, plain log lines in a pipe."""
+"""Progress of long work: a bar with rate and time left on a terminal, plain lines in a pipe; or silence."""
 
 import logging
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -15,6 +16,18 @@ _log = logging.getLogger(__name__)
 def track(items: Iterable[T], *, total: int | None, what: str) -> Iterator[T]:
     """Yield `items` and show the progress under the title `what`; `total` items (None: not known)."""
     return _bar(items, total, what) if sys.stderr.isatty() else _lines(items, total, what)
+
+
+@contextmanager
+def silence_log(name: str, *, up_to: int) -> Iterator[None]:
+    """Drop what a logger says up to a level, such as `logging.INFO`, inside the block."""
+    log = logging.getLogger(name)
+    before = log.level
+    log.setLevel(up_to + 1)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 def _bar(items: Iterable[T], total: int | None, what: str) -> Iterator[T]:

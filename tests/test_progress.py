@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from pipeline.progress import track
+from pipeline.progress import silence_log, track
 
 
 class Terminal(io.StringIO):
@@ -60,3 +60,13 @@ def test_a_fault_in_the_work_comes_through(stream: io.StringIO, monkeypatch: pyt
     monkeypatch.setattr(sys, "stderr", stream)
     with pytest.raises(ZeroDivisionError):
         list(track((1 // n for n in (1, 0)), total=2, what="eggs"))
+
+
+def test_a_logger_is_silent_up_to_a_level_and_speaks_again(caplog: pytest.LogCaptureFixture) -> None:
+    log = logging.getLogger("silent")
+    with caplog.at_level(logging.INFO):
+        with silence_log("silent", up_to=logging.INFO):
+            log.info("dropped")
+            log.warning("heard")
+        log.info("again")
+    assert caplog.messages == ["heard", "again"]

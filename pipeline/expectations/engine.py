@@ -1,11 +1,11 @@
 """Great Expectations itself: one suite over one table, in memory, and its result as stable plain values."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
+
+from pipeline.progress import silence_log
 
 Expectations = list[Any]  # of great_expectations.expectations.Expectation
 
@@ -51,7 +51,7 @@ def hold_against(
         "result_format": "COMPLETE" if is_complete else "SUMMARY",
         "unexpected_index_column_names": [named_by],
     }
-    with _quiet():
+    with silence_log("great_expectations", up_to=logging.WARNING):
         result = definition.run(batch_parameters={"dataframe": table.to_pandas()}, result_format=detail)
     plain: dict[str, Any] = result.to_json_dict()
     return plain
@@ -75,15 +75,3 @@ def drop_volatile(value: Any) -> Any:
         knobs = (value.get("meta") or {}).get("params")
         return kept | {"params": knobs} if knobs else kept
     return [drop_volatile(inner) for inner in value] if isinstance(value, list) else value
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence the log of Great Expectations, which reports each step; the results say the same."""
-    log = logging.getLogger("great_expectations")
-    before = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        log.setLevel(before)

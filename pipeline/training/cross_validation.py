@@ -1,8 +1,6 @@
 """Cross-validation: each picture is answered by a network that has seen neither it nor its group."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +9,7 @@ import numpy.typing as npt
 from pipeline.backend.inference import compute_outputs
 from pipeline.collection.pictures import Ints, Part, Pictures
 from pipeline.params import TrainParams
+from pipeline.progress import silence_log
 from pipeline.training.folds import Fold, cut_folds
 from pipeline.training.policy import Policy
 from pipeline.training.trainer import Places, fit
@@ -51,7 +50,7 @@ def answer_fold(
     learnt, validated, tested = (
         Pictures((shards, choose_rows(part, index))) for index in (fold.train, fold.val, np.sort(fold.test))
     )
-    with _silence_epochs():
+    with silence_log("pipeline.training.callbacks", up_to=logging.INFO):  # the epochs of many folds
         model, _ = fit(
             learnt,
             validated,
@@ -63,18 +62,6 @@ def answer_fold(
     y_prob = compute_outputs(model, tested.gather(np.arange(len(tested))))
     in_order: Float32 = y_prob[np.argsort(np.argsort(fold.test, kind="stable"), kind="stable")]
     return in_order
-
-
-@contextmanager
-def _silence_epochs() -> Iterator[None]:
-    """Log no line an epoch: those of many folds hide what was said before."""
-    epochs = logging.getLogger("pipeline.training.callbacks")
-    level = epochs.level
-    epochs.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        epochs.setLevel(level)
 
 
 def choose_rows(part: Part, index: Ints) -> Part:
