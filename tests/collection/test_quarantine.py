@@ -235,7 +235,7 @@ def test_what_cannot_be_is_refused_and_nothing_written(
     with pytest.raises(DataError, match=message) as caught:
         decide(look(), ["line/small.png", *words], action=action, label=label)
     assert "\n" not in str(caught.value)
-    assert not project.overrides.exists()
+    assert read_overrides(project.overrides) == []
 
 
 def test_an_id_that_stands_for_two_labels_must_be_a_key(look: Look) -> None:

@@ -170,7 +170,9 @@ def test_files_of_a_server_come_once_and_whole(
     folder.with_suffix(".part").mkdir()
     folder.rename(folder.with_suffix(".part") / "classifier")
     (folder.with_suffix(".part") / "classifier" / "half").write_bytes(b"of a file")
-    assert fetch(tmp_path, "far@champion") == (folder, True)
+    found = find_model(tmp_path, Address("far", alias="champion"))
+    assert found
+    assert fetch_classifier(tmp_path, found) == folder
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == whole
     assert not folder.with_suffix(".part").exists()
 
@@ -179,6 +181,6 @@ def test_files_of_a_server_come_once_and_whole(
         other = folder.with_name(f"far-{number}")
         other.mkdir()
         os.utime(other, (number + 1, number + 1))
-    assert fetch(tmp_path, "far@champion") == (folder, False)
+    assert fetch_classifier(tmp_path, found) == folder
     kept = {folder.name, f"{folder.name}.lock", *(f"far-{number}" for number in range(3, 7))}
     assert {path.name for path in folder.parent.iterdir()} == kept, "those used last"
