@@ -19,7 +19,7 @@ from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 from pipeline.characters import quote_cell, unquote_cell
-from pipeline.errors import DataError, nearest, one_line, quote_value
+from pipeline.errors import DataError, explain_unread, nearest, one_line, quote_value
 from pipeline.labels import compose_label
 from pipeline.storage import write_whole
 
@@ -101,7 +101,7 @@ def _read_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
                 )
             yield from ((lines.line_num, cells) for cells in lines if cells)
     except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}); restore it from git") from None
+        raise DataError(explain_unread(path.name, error)) from None
     except (csv.Error, UnicodeDecodeError) as error:
         raise DataError(
             f"{path.name} is not a CSV file in UTF-8: {one_line(error)}; restore it from git"

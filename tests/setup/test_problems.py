@@ -170,7 +170,9 @@ def test_a_project_that_can_run(good: Paths) -> None:
             id="decisions in another encoding",
         ),
         pytest.param(
-            make_folder_of("overrides"), ["overrides.csv cannot be read (Is a directory)"], id="a folder"
+            make_folder_of("overrides"),
+            ["overrides.csv cannot be read: a folder lies where the file should be"],
+            id="a folder",
         ),
         pytest.param(
             lambda paths: paths.dvc_lock.write_text("{"),
