@@ -46,6 +46,7 @@ NOT_RUN = {
     r"darkroom demo (fashion-mnist|mnist)\b": "needs a Debian package or the network",
     r"train\.model=efficientnet_lite0": "half a minute each, at 224 x 224",
     "keras.applications.MobileNetV2": "a minute",
+    r"crossval -k 10 --seeds 3": "thirty trainings",
     r"dvc queue start": "starts a process that outlives the command",
     r"DARKROOM_(MUTATIONS|KILLS)": "minutes to hours",
 }
