@@ -130,7 +130,8 @@ def _render_cautions(results: Results) -> Iterator[str]:
             f"<b>{facts['metadata_accuracy']:.1%}</b> away; those of the developed pictures "
             f"{facts['residual_accuracy']:.1%}; chance is {facts['metadata_chance']:.1%}."
         )
-        is_no_better = results.scores.overall["accuracy"].value <= facts["metadata_accuracy"]
+        reached = known.get(name, results.scores.overall["accuracy"].value)
+        is_no_better = reached <= facts["metadata_accuracy"]
         proves = " The model does no better: this score may come from a shortcut." if is_no_better else ""
         yield f"<p>{said}{proves}</p>"
 
