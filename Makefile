@@ -43,12 +43,7 @@ docs: install ## docs/reference.md anew, after a change of a command or a parame
 ui: install ## the MLflow UI on 127.0.0.1
 	@set -a && . mlflow/server.env && set +a && darkroom ui
 
-# In an environment of its own: CleanVision is AGPL, and neither is needed to use Darkroom.
-.bench/bin/python: | install-dev
-	@uv venv --quiet --clear --python $(BIN)/python .bench
-	@uv pip install --quiet --python .bench/bin/python cleanvision==0.3.7 faiss-cpu==1.15.1
-
-bench-data: .bench/bin/python ## the figures of validate, clean and split, beside other tools; about 20 minutes
+bench-data: .bench/looking/.installed ## the figures of validate, clean and split, beside other tools; about 20 minutes
 	python -m benchmarks.looking
 	python -m benchmarks.bombs
 	python -m benchmarks.tiffs
@@ -73,7 +68,8 @@ bench-faults: | install-dev ## failed writes, kills at work, hostile inputs, int
 	python -m benchmarks.hostile
 	python -m benchmarks.load
 
-# Each in an environment of its own, 5 to 6 GB: ultralytics is AGPL, and none is needed to use Darkroom.
+# Each in an environment of its own, up to 6 GB: CleanVision and ultralytics are AGPL, and none is needed to use Darkroom.
+OTHER_looking := cleanvision==0.3.7 faiss-cpu==1.15.1
 OTHER_yolo := ultralytics==8.4.190
 OTHER_autogluon := autogluon.multimodal==1.6.3
 OTHER_fastai := fastai==2.8.12 timm==1.0.31

@@ -53,7 +53,7 @@ def main() -> None:
     )
     parser.add_argument("--source", type=Path, default=TOUM, help="a zip of a folder per class")
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--cleanvision", type=Path, default=Path(".bench/bin/python"))
+    parser.add_argument("--cleanvision", type=Path, default=Path(".bench/looking/bin/python"))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         collection, large = Path(folder, "collection"), Path(folder, "large")

@@ -7,7 +7,7 @@ picture to crop).
 With `--faiss PYTHON`, an interpreter that has faiss, the same search of fewer fingerprints runs there too, by
 its binary hash index and by brute force, for a share of the queries; their seconds are scaled to all.
 
-Run: python -m benchmarks.near_duplicates [n] [--distance 31] [--faiss .bench/bin/python]
+Run: python -m benchmarks.near_duplicates [n] [--distance 31] [--faiss .bench/looking/bin/python]
 """
 
 import argparse
@@ -51,7 +51,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("n", type=int, nargs="?", default=1_000_000)
     parser.add_argument("--distance", type=int, default=default)
-    parser.add_argument("--faiss", type=Path, default=Path(".bench/bin/python"))
+    parser.add_argument("--faiss", type=Path, default=Path(".bench/looking/bin/python"))
     options = parser.parse_args()
     if options.faiss.is_file():
         compare(options.faiss, options.distance)
