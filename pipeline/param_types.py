@@ -54,6 +54,17 @@ def _check_keys(value: object) -> object:
     return value
 
 
+def check_pattern(pattern: str) -> str:
+    """Raise ValueError unless a text is a regular expression that matches something, or empty."""
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"not a regular expression ({error}), got {pattern!r}") from None
+    if pattern and compiled.fullmatch(""):
+        raise ValueError(f"it matches the empty text, and so every key, got {pattern!r}")
+    return pattern
+
+
 def _refuse_truth(value: object) -> object:
     """Raise ValueError for true and false, which Python takes for 1 and 0."""
     if isinstance(value, bool):

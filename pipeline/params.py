@@ -6,7 +6,6 @@ that none fails only where it is used.
 """
 
 import json
-import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -34,6 +33,7 @@ from pipeline.param_types import (
     Weight,
     Width,
     Words,
+    check_pattern,
 )
 
 
@@ -149,13 +149,7 @@ class SplitParams(Section):
     @classmethod
     def group_by_is_a_pattern(cls, pattern: str) -> str:
         """Raise ValueError unless it is a regular expression that matches something, or empty."""
-        try:
-            compiled = re.compile(pattern)
-        except re.error as error:
-            raise ValueError(f"not a regular expression ({error}), got {pattern!r}") from None
-        if pattern and compiled.fullmatch(""):
-            raise ValueError(f"it matches the empty text, and so every key, got {pattern!r}")
-        return pattern
+        return check_pattern(pattern)
 
     @model_validator(mode="after")
     def shares_are_whole(self) -> Self:

@@ -1,6 +1,5 @@
 """`darkroom crossval`: how good the settings of params.yaml are over folds, and how much of that is luck."""
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -51,11 +50,12 @@ def crossval(
 
 def _check_pattern(pattern: str) -> None:
     from pipeline.errors import ParamsError
+    from pipeline.param_types import check_pattern
 
     try:
-        re.compile(pattern)
-    except re.error as error:
-        raise ParamsError(f"--group {pattern!r} is not a regular expression: {error}") from None
+        check_pattern(pattern)
+    except ValueError as error:
+        raise ParamsError(f"--group: {error}") from None
 
 
 def _name_experiment() -> str:

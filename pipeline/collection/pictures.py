@@ -127,6 +127,11 @@ def read_part(split: str, *, split_path: Path, manifest_path: Path) -> Part:
     return _build_part(rows.sort_values("id"))
 
 
+def read_parts(*splits: str, split_path: Path, manifest_path: Path) -> Part:
+    """The pictures of several splits as one part, as `read_part` reads each."""
+    return join_parts([read_part(one, split_path=split_path, manifest_path=manifest_path) for one in splits])
+
+
 def join_parts(parts: Sequence[Part]) -> Part:
     """Parts of original pictures as one, sorted by id."""
     ids = [id_ for part in parts for id_ in part.ids]

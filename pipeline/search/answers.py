@@ -3,6 +3,7 @@
 Importing this imports Keras: set the device up before.
 """
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,15 +13,15 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline.collection.pictures import Ints
+from pipeline.evidence.answers import build_answers
 from pipeline.evidence.intervals import Interval
 from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.search.luck import Spread, bound_resampled, divide_spread
 from pipeline.search.questions import Question
 from pipeline.tables.out_of_fold import OUT_OF_FOLD
-from pipeline.tables.parquet import build_table
 from pipeline.training.cross_validation import answer_fold
-from pipeline.training.folds import Fold, cut_folds
+from pipeline.training.folds import choose_fold
 from pipeline.training.policy import read_policy
 
 Float64 = npt.NDArray[np.float64]
@@ -64,23 +65,14 @@ class Answers:
 
     def to_table(self, first_seed: int) -> pa.Table:
         """As a table of schema OUT_OF_FOLD; the seeds are numbered from `first_seed`."""
-        part, names = self.question.part, self.question.class_names
-        rows = (
-            {
-                "id": part.ids[i],
-                "key": self.question.keys[i],
-                "class_name": names[part.y[i]],
-                "predicted": names[int(y_prob.argmax())],
-                "probability": float(y_prob.max()),
-                "seed": first_seed + number,
-                "fold": int(self.question.fold[i]),
-                "y_true": int(part.y[i]),
-                "y_prob": y_prob,
-            }
-            for number, of_seed in enumerate(self.y_prob)
-            for i, y_prob in enumerate(of_seed)
-        )
-        return build_table(rows, OUT_OF_FOLD, sort_by="id")
+        asked, part = self.question, self.question.part
+        tables = [
+            build_answers(part.ids, asked.keys, part.y, y_prob, asked.class_names)
+            .append_column(OUT_OF_FOLD.field("seed"), [np.full(len(part), first_seed + number)])
+            .append_column(OUT_OF_FOLD.field("fold"), [asked.fold.astype(np.int32)])
+            for number, y_prob in enumerate(self.y_prob)
+        ]
+        return pa.concat_tables(tables).sort_by([("id", "ascending"), ("seed", "ascending")])
 
     def divide_spread(self) -> Spread:
         """What of the accuracy's spread comes with the fold, and what with the seed."""
@@ -101,19 +93,14 @@ def answer(
         track: shows the progress of an iterator of so many items.
     """
     part = question.part
-    groups = np.array(part.group)
     y_prob = np.zeros((n_seeds, len(part), len(question.class_names)), np.float32)
     n_train = np.zeros(question.n_folds, np.int64)
     policy, features = read_policy(paths.policy), paths.cache / "features"
 
-    def list_folds() -> Iterator[tuple[int, int, Fold]]:
-        for number in range(n_seeds):
-            seed = params.train.seed + number
-            folds = cut_folds(part.y, groups, n_folds=question.n_folds, seed=seed)
-            yield from ((number, k, fold) for k, fold in enumerate(folds))
-
-    for number, k, fold in track(list_folds(), n_seeds * question.n_folds):
+    trainings = itertools.product(range(n_seeds), range(question.n_folds))
+    for number, k in track(trainings, n_seeds * question.n_folds):
         train = params.train.model_copy(update={"seed": params.train.seed + number})
+        fold = choose_fold(question.fold, k, train.seed)
         n_train[k] = len(fold.train)
         y_prob[number, fold.test] = answer_fold(
             paths.shards, part, fold, policy=policy, params=train, features=features

@@ -1,20 +1,19 @@
 """What cross-validation is asked: which pictures, in which folds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from pipeline.collection.groups import merge_groups
-from pipeline.collection.pictures import Ints, Part, join_parts, read_part
+from pipeline.collection.pictures import Ints, Part, read_parts
 from pipeline.errors import DataError
 from pipeline.labels import read_class_names
 from pipeline.paths import Paths
 from pipeline.tables.clean_manifest import CLEAN_MANIFEST
 from pipeline.tables.parquet import read_table
-from pipeline.training.folds import cut_folds
+from pipeline.training.folds import deal_folds
 
 
 @dataclass(frozen=True)
@@ -50,20 +49,15 @@ def ask(paths: Paths, *, n_folds: int, pattern: str, with_test: bool) -> Questio
         DataError: a class has fewer groups than there are folds.
     """
     names = ("train", "val", "test") if with_test else ("train", "val")
-    parts = [read_part(name, split_path=paths.split, manifest_path=paths.clean_manifest) for name in names]
-    part, class_names = join_parts(parts), read_class_names(paths.classes)
+    part = read_parts(*names, split_path=paths.split, manifest_path=paths.clean_manifest)
+    class_names = read_class_names(paths.classes)
     clean = read_table(paths.clean_manifest, CLEAN_MANIFEST).select(["id", "key"]).to_pandas()
     keys = clean.set_index("id")["key"].loc[list(part.ids)]
     held = pd.Series(part.group or part.ids, index=keys.index, dtype="str")
     group = merge_groups(keys, held, pattern)
     _check_enough(part.y, group.to_numpy(), class_names, n_folds)
-    fold = np.zeros(len(part), np.int64)
-    for number, cut in enumerate(cut_folds(part.y, group.to_numpy(), n_folds=n_folds, seed=0)):
-        fold[cut.test] = number
-    grouped = Part(
-        part.ids, part.shard, part.row, part.y, group=tuple(group), duplicate_group=part.duplicate_group
-    )
-    return Question(grouped, tuple(keys), class_names, fold)
+    fold = deal_folds(part.y, group.to_numpy(), n_folds)
+    return Question(replace(part, group=tuple(group)), tuple(keys), class_names, fold)
 
 
 def _check_enough(y: Ints, groups: npt.NDArray[Any], class_names: tuple[str, ...], n_folds: int) -> None:

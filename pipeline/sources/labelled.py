@@ -65,9 +65,8 @@ def find_label_tables(listing: Listing, section: LabelsParams) -> list[LabelTabl
 def explain_unused_tables(listing: Listing, section: LabelsParams) -> tuple[str, ...]:
     """A sentence for each table at the top that may hold labels and is not used."""
     wanted = (section.path_column, section.label_column, section.split_column)
-    names = {listing.name(entry): entry for entry in listing.entries}
-    tops = [entry for name, entry in names.items() if "/" not in name and is_table(name)]
-    said = (_explain_unused(listing, entry, wanted) for entry in tops[:_N_EXPLAINED])
+    tops = (entry for entry in listing.entries if "/" not in (name := listing.name(entry)) and is_table(name))
+    said = (_explain_unused(listing, entry, wanted) for entry in islice(tops, _N_EXPLAINED))
     return tuple(filter(None, said))
 
 

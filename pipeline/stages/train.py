@@ -16,7 +16,7 @@ import numpy as np
 
 from pipeline.backend.device import set_up_device
 from pipeline.backend.precision import BITS
-from pipeline.collection.pictures import read_part
+from pipeline.collection.pictures import read_part, read_parts
 from pipeline.evidence.intervals import bound_share
 from pipeline.images.recipe import Recipe
 from pipeline.labels import read_class_names
@@ -93,10 +93,9 @@ def has_few_tested(paths: Paths, n: int) -> bool:
 
 def cross_validate(params: Params, paths: Paths) -> dict[str, float]:
     """The accuracy over all pictures, each answered by a network that has not seen its group."""
-    from pipeline.training.assembly import read_all
     from pipeline.training.cross_validation import answer_all
 
-    part = read_all(paths)
+    part = read_parts("train", "val", "test", split_path=paths.split, manifest_path=paths.clean_manifest)
     _log.info("a class has fewer than %d test pictures: cross-validating", params.split.min_test_images)
     y_prob = answer_all(
         paths.shards,

@@ -13,7 +13,7 @@ import numpy as np
 
 from pipeline.backend.device import describe_machine
 from pipeline.backend.precision import resolve_precision, warn_where_emulated
-from pipeline.collection.pictures import Part, Pictures, join_parts, read_extra, read_part
+from pipeline.collection.pictures import Part, Pictures, read_extra, read_part
 from pipeline.errors import DataError
 from pipeline.labels import read_class_names
 from pipeline.params import TrainParams
@@ -52,15 +52,6 @@ def read_sets(paths: Paths) -> Sets:
     extra = read_extra(paths.extra)
     pictures = Pictures((paths.shards, train), (paths.extra, extra))
     return Sets(pictures, Pictures((paths.shards, val)), class_names, len(extra))
-
-
-def read_all(paths: Paths) -> Part:
-    """All pictures of the collection, those of the test set too, sorted by id."""
-    parts = [
-        read_part(name, split_path=paths.split, manifest_path=paths.clean_manifest)
-        for name in ("train", "val", "test")
-    ]
-    return join_parts(parts)
 
 
 def check_classes(part: Part, name: str, class_names: tuple[str, ...]) -> None:

@@ -19,18 +19,30 @@ class Fold(NamedTuple):
     test: Ints
 
 
-def cut_folds(y: Ints, groups: npt.NDArray[np.str_], *, n_folds: int, seed: int) -> Iterator[Fold]:
-    """Folds over whole groups, with classes as even as groups allow; each picture is tested once.
+def deal_folds(y: Ints, groups: npt.NDArray[np.str_], n_folds: int) -> Ints:
+    """The fold that tests each picture [n], from 0: whole groups, with classes as even as groups allow.
 
     Args:
         y: classes [n].
         groups: what a fold never divides, such as a source [n].
-        seed: chooses the validation pictures; the test folds are the same for every seed.
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
-    folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=0)
-    for rest, test in folds.split(y, y, groups):
-        order = np.random.default_rng(seed).permutation(rest)
-        n_val = len(order) // _VAL_SHARE
-        yield Fold(order[n_val:], order[:n_val], test)
+    fold = np.zeros(len(y), np.int64)
+    dealt = StratifiedGroupKFold(n_folds, shuffle=True, random_state=0).split(y, y, groups)
+    for number, (_, test) in enumerate(dealt):
+        fold[test] = number
+    return fold
+
+
+def choose_fold(fold: Ints, number: int, seed: int) -> Fold:
+    """One of the folds that `deal_folds` dealt; the seed chooses the validation pictures alone."""
+    order = np.random.default_rng(seed).permutation(np.flatnonzero(fold != number))
+    n_val = len(order) // _VAL_SHARE
+    return Fold(order[n_val:], order[:n_val], np.flatnonzero(fold == number))
+
+
+def cut_folds(y: Ints, groups: npt.NDArray[np.str_], *, n_folds: int, seed: int) -> Iterator[Fold]:
+    """All folds, as `deal_folds` and `choose_fold` say; each picture is tested once."""
+    fold = deal_folds(y, groups, n_folds)
+    yield from (choose_fold(fold, number, seed) for number in range(n_folds))

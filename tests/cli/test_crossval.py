@@ -53,7 +53,7 @@ def test_folds_classes_and_luck_are_shown_and_kept(darkroom: Darkroom, developed
     ("words", "said"),
     [
         pytest.param(["-k", "20"], "20 folds need 20 groups", id="folds"),
-        pytest.param(["--group", "("], "--group '(' is not a regular expression", id="pattern"),
+        pytest.param(["--group", "("], "--group: not a regular expression (", id="pattern"),
     ],
 )
 def test_what_cannot_be_is_one_line(
