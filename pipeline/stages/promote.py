@@ -34,6 +34,7 @@ from pipeline.tracking.packaging import EXAM, LoggedModel, log_model
 from pipeline.tracking.row_names import Origin, name_row
 from pipeline.tracking.runs import (
     ENTRY_TAG,
+    PARENT_TAG,
     STAGE_TAG,
     Run,
     Tracked,
@@ -180,7 +181,7 @@ def _link_stages(client: "MlflowClient", row: Tracked, state: State, name: str) 
         is_new = bool(finished) and rows.OWNER_TAG not in finished[-1].data.tags
         if is_new or not finished:
             Tracked(client, run_id, is_strict=True).set_tags(
-                {rows.OWNER_TAG: row.run_id, rows.PARENT_TAG: row.run_id, ROW_TAG: name}
+                {rows.OWNER_TAG: row.run_id, PARENT_TAG: row.run_id, ROW_TAG: name}
             )
         if stage == "train" and finished:
             info = finished[-1].info

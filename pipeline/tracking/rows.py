@@ -23,7 +23,7 @@ from pipeline.tracking.connection import (
     translate_errors,
 )
 from pipeline.tracking.processes import PROCESS_TAG, is_gone
-from pipeline.tracking.runs import STAGE_TAG, Tracked, create_run, search_runs, shorten_value
+from pipeline.tracking.runs import PARENT_TAG, STAGE_TAG, Tracked, create_run, search_runs, shorten_value
 from pipeline.tracking.server import UnusualAnswerError, ask, ask_experiment_id
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ DECISION_TAG = "promote.decision"  # its JSON; what is longer than a tag continu
 RECORDED_TAG = "promote.recorded_ms"
 STATE_TAG = "dvc.lock_state"
 OWNER_TAG = "pipeline.run_id"
-PARENT_TAG = "mlflow.parentRunId"
 _MAX_TAG = 2000  # characters that every store of MLflow keeps; this one cuts at 8,000 without an error
 _MAX_NOTE = 5000
 _NEEDED = {"verdict", "model_name", "version", "champion_before"}  # of a decision, to carry it out

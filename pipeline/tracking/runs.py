@@ -23,6 +23,7 @@ _log = logging.getLogger(__name__)
 
 STAGE_TAG = "dvc.stage"
 ENTRY_TAG = "dvc.lock_entry"
+PARENT_TAG = "mlflow.parentRunId"
 
 _CODE = (".", ":!dvc.lock", ":!data")  # paths in which a difference from git is one of code or params
 _PARAMS_A_CALL, _METRICS_A_CALL = 100, 1000  # MLflow's limits
@@ -194,12 +195,19 @@ def open_stage_run(root: Path, stage: str, params: Mapping[str, Any], *, require
 
 
 @contextmanager
-def open_search_run(root: Path, name: str, params: Mapping[str, Any]) -> Iterator[Run]:
-    """A run beside the chain; an unreachable server is a warning. It ends as `open_stage_run` says."""
+def open_search_run(
+    root: Path, name: str, params: Mapping[str, Any], *, parent: Run | None = None
+) -> Iterator[Run]:
+    """A run beside the chain; an unreachable server is a warning. It ends as `open_stage_run` says.
+
+    Args:
+        parent: the run that it is a part of; MLflow shows it below that one.
+    """
+    tags = {PARENT_TAG: parent.run_id} if isinstance(parent, Tracked) else {}
     try:
         client = connect(root)
         with translate_errors():
-            run = _create_run(client, root, name, experiment=name_experiments().search, tags={})
+            run = _create_run(client, root, name, experiment=name_experiments().search, tags=tags)
     except TrackingError as error:
         _log.warning("%s; %s continues untracked", error, name)
         yield Untracked()
