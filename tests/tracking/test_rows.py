@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pipeline.tracking import registry, rows
-from pipeline.tracking.runs import Tracked, create_run, search_runs
+from pipeline.tracking.runs import PARENT_TAG, Tracked, create_run, search_runs
 from tests.tracking.test_registry import add
 
 if TYPE_CHECKING:
@@ -79,11 +79,11 @@ def test_a_row_that_fails_after_its_decision_is_completed(root: Path, client: "M
 def test_what_a_kill_left_without_a_decision_is_withdrawn(root: Path, client: "MlflowClient") -> None:
     row = make_row(client, root)
     add(client, "killed", "a", row.run_id)
-    stage = create_run(client, root, "train", tags={rows.OWNER_TAG: row.run_id, rows.PARENT_TAG: row.run_id})
+    stage = create_run(client, root, "train", tags={rows.OWNER_TAG: row.run_id, PARENT_TAG: row.run_id})
     with rows.lock_rows(client, root):
         assert list_rows(client) == []
     assert not client.search_model_versions("name = 'killed'")
-    assert not {rows.OWNER_TAG, rows.PARENT_TAG} & client.get_run(stage.run_id).data.tags.keys()
+    assert not {rows.OWNER_TAG, PARENT_TAG} & client.get_run(stage.run_id).data.tags.keys()
 
 
 def test_a_promotion_is_not_carried_out_over_a_newer_champion(root: Path, client: "MlflowClient") -> None:
