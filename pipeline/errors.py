@@ -64,6 +64,10 @@ class TrackingError(DarkroomError):
     """The MLflow tracking server or database cannot be reached or refuses."""
 
 
+class StudyError(DarkroomError):
+    """The study of a search cannot be opened, joined or continued."""
+
+
 class PromotionError(DarkroomError):
     """The registry cannot be read or changed as a promotion needs."""
 

@@ -20,6 +20,7 @@ from pipeline.param_types import (
     DEFAULT,
     NONE,
     Channels,
+    Choices,
     ClassMap,
     Epochs,
     ImageHw,
@@ -238,8 +239,28 @@ class PromoteParams(Section):
     min_common_images: PositiveInt
 
 
+class TuneParams(Section):
+    """What `darkroom tune` looks for and how; `search/space.py` reads the space."""
+
+    space: dict[str, dict[Literal["float", "int", "log", "choice"], Choices]]
+    trials: Annotated[int, Field(ge=1, le=100_000)]
+    sampler: Literal["random", "grid", "tpe", "gp"]
+    pruner: Literal["none", "asha", "hyperband"]
+    folds: Annotated[int, Field(ge=0, le=100)]
+    metric: Literal["accuracy", "log_loss"]
+    seed: Seed
+
+    @field_validator("folds")
+    @classmethod
+    def folds_are_none_or_several(cls, folds: int) -> int:
+        """Raise ValueError for one fold."""
+        if folds == 1:
+            raise ValueError("0 (the validation pictures), or 2 and more are allowed")
+        return folds
+
+
 class Params(Section):
-    """All sections, in the order of the stages."""
+    """All sections, in the order of the stages; then that of `darkroom tune`."""
 
     data: DataParams
     validate_: Annotated[ValidateParams, Field(alias="validate")]
@@ -249,6 +270,7 @@ class Params(Section):
     train: TrainParams
     evaluate: EvaluateParams
     promote: PromoteParams
+    tune: TuneParams
 
     @property
     def model_name(self) -> str:

@@ -197,6 +197,11 @@ class Paths:
         return self.stage("search") / "out_of_fold.parquet"
 
     @property
+    def studies(self) -> Path:
+        """The trials of `darkroom tune`, as an SQLite database."""
+        return self.stage("search") / "studies.db"
+
+    @property
     def results(self) -> Path:
         """The page of results, for people; written by evaluate."""
         return self.stage("evaluate") / "index.html"

@@ -3,7 +3,7 @@
 import logging
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -13,9 +13,14 @@ LINE_EVERY_S = 10.0
 _log = logging.getLogger(__name__)
 
 
-def track(items: Iterable[T], *, total: int | None, what: str) -> Iterator[T]:
-    """Yield `items` and show the progress under the title `what`; `total` items (None: not known)."""
-    return _bar(items, total, what) if sys.stderr.isatty() else _lines(items, total, what)
+def track(items: Iterable[T], *, total: int | None, what: str | Callable[[], str]) -> Iterator[T]:
+    """Yield `items` and show the progress under a title; `total` items (None: not known).
+
+    Args:
+        what: the title; or what gives it, asked again after each item.
+    """
+    title = what if callable(what) else lambda: what
+    return _bar(items, total, title) if sys.stderr.isatty() else _lines(items, total, title)
 
 
 @contextmanager
@@ -30,7 +35,7 @@ def silence_log(name: str, *, up_to: int) -> Iterator[None]:
         log.setLevel(before)
 
 
-def _bar(items: Iterable[T], total: int | None, what: str) -> Iterator[T]:
+def _bar(items: Iterable[T], total: int | None, title: Callable[[], str]) -> Iterator[T]:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -45,7 +50,7 @@ def _bar(items: Iterable[T], total: int | None, what: str) -> Iterator[T]:
 
     class Rate(ProgressColumn):
         def render(self, task: Task) -> Text:
-            return Text(f"{task.finished_speed or task.speed or 0:,.0f}/s")
+            return Text(_describe_rate(task.finished_speed or task.speed or 0))
 
     columns = (
         TextColumn("{task.description}"),
@@ -55,21 +60,29 @@ def _bar(items: Iterable[T], total: int | None, what: str) -> Iterator[T]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        yield from progress.track(items, total=total, description=what)
+        task = progress.add_task(title(), total=total)
+        for item in items:
+            yield item
+            progress.update(task, advance=1, description=title())
 
 
-def _lines(items: Iterable[T], total: int | None, what: str) -> Iterator[T]:
+def _lines(items: Iterable[T], total: int | None, title: Callable[[], str]) -> Iterator[T]:
     start = last = time.monotonic()
     for done, item in enumerate(items, start=1):
         yield item
         now = time.monotonic()
         if now - last >= LINE_EVERY_S:
             last = now
-            _log.info("%s: %s", what, _describe(done, total, now - start))
+            _log.info("%s: %s", title(), _describe(done, total, now - start))
 
 
 def _describe(done: int, total: int | None, elapsed_s: float) -> str:
     rate = done / elapsed_s
     if total is None:
-        return f"{done:,} done, {rate:,.0f}/s"
-    return f"{done:,} of {total:,}, {rate:,.0f}/s, {(total - done) / rate:,.0f} s left"
+        return f"{done:,} done, {_describe_rate(rate)}"
+    return f"{done:,} of {total:,}, {_describe_rate(rate)}, {(total - done) / rate:,.0f} s left"
+
+
+def _describe_rate(rate: float) -> str:
+    """Items a second; seconds an item where they are slow."""
+    return f"{rate:,.0f}/s" if rate >= 1 or not rate else f"{1 / rate:,.1f} s each"

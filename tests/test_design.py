@@ -32,12 +32,19 @@ OWNERS = {
     "mlflow": {"serving/pyfunc", "tracking"},
     "pdqhash": {"images"},
     "pooch": {"collection/demos"},
-    "sklearn": {"collection/demos", "shortcuts", "training/folds"},
+    "sklearn": {"collection/demos", "search/gaussian_process", "shortcuts", "training/folds"},
     "tensorflow": {"backend"},
+    "optuna": {"search"},
 }
 # Loaded by MLflow alone, or by one lazy import, after the device is set up: heavy libraries at the top.
 HEAVY = {
-    "search/answers",
+    *(
+        f"search/{name}"
+        for name in (
+            *("answers", "contest", "gaussian_process", "plots", "scores", "study"),
+            *("supervision", "trials", "tuning", "worker"),
+        )
+    ),
     "serving/pyfunc",
     *(
         f"training/{name}"
@@ -110,7 +117,7 @@ def said_in_pages(pattern: str) -> set[tuple[str, str]]:
 def test_one_name_for_one_thing() -> None:
     assert list(chain()) == list(STAGES)
     assert {file.stem for file in (PIPELINE / "stages").glob("*.py")} == {"__init__", *STAGES}
-    assert list(read_yaml(REPO / "params.yaml")) == ["data", *STAGES]
+    assert list(read_yaml(REPO / "params.yaml")) == ["data", *STAGES, "tune"]
     assert {file.stem for file in (REPO / "tests" / "stages").glob("*.py")} == {f"test_{s}" for s in STAGES}
     assert all(hasattr(params_module, f"{stage.capitalize()}Params") for stage in STAGES)
 

@@ -21,3 +21,13 @@ def keep_freed_memory() -> None:
     if mallopt is not None and "MALLOC_TOP_PAD_" not in os.environ:
         for option, n_bytes in _MALLOC:
             mallopt(option, n_bytes)
+
+
+def forget_models() -> None:
+    """Let go of what Keras keeps of earlier models, between trainings of one process."""
+    import gc
+
+    import keras
+
+    keras.utils.clear_session()
+    gc.collect()

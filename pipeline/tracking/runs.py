@@ -196,24 +196,41 @@ def open_stage_run(root: Path, stage: str, params: Mapping[str, Any], *, require
 
 @contextmanager
 def open_search_run(
-    root: Path, name: str, params: Mapping[str, Any], *, parent: Run | None = None
+    root: Path, name: str, params: Mapping[str, Any], *, parent: Run | None = None, known_id: str = ""
 ) -> Iterator[Run]:
     """A run beside the chain; an unreachable server is a warning. It ends as `open_stage_run` says.
 
     Args:
         parent: the run that it is a part of; MLflow shows it below that one.
+        known_id: of a run that is continued, if it is still there; it keeps its parameters.
     """
     tags = {PARENT_TAG: parent.run_id} if isinstance(parent, Tracked) else {}
     try:
         client = connect(root)
         with translate_errors():
-            run = _create_run(client, root, name, experiment=name_experiments().search, tags=tags)
+            run = _continue_run(client, known_id) if known_id else None
+            params = {} if run else params
+            run = run or _create_run(client, root, name, experiment=name_experiments().search, tags=tags)
     except TrackingError as error:
         _log.warning("%s; %s continues untracked", error, name)
         yield Untracked()
         return
     with _finish(run, params):
         yield run
+
+
+def _continue_run(client: "MlflowClient", run_id: str) -> Tracked | None:
+    """A run as one that runs again; None if it is no longer there."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        found = client.get_run(run_id)
+        if found.info.lifecycle_stage != "active":
+            return None
+        client.update_run(run_id, status="RUNNING")
+    except MlflowException:
+        return None
+    return Tracked(client, run_id)
 
 
 @contextmanager
