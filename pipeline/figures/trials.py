@@ -111,7 +111,8 @@ def draw_parallel(trials: Trials, scales: Sequence[Scale], path: Path) -> None:
     """Draw each whole trial as a line through all keys; the better, the darker."""
     figure = new_figure(max(6.0, 1.7 * (len(scales) + 1)), 4.4)
     axes = figure.add_subplot()
-    low, high = float(trials.value.min()), float(trials.value.max())
+    whole = trials.value[trials.is_whole]
+    low, high = float(whole.min()), float(whole.max())
     ends = (
         [(at, f"{low + at * (high - low):.4g}") for at in (0, 0.5, 1)]
         if high > low

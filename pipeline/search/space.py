@@ -69,7 +69,7 @@ class Dimension:
         if isinstance(value, bool) or not isinstance(value, int | float):
             return False
         low, high = map(float, self.values)
-        return low <= value <= high
+        return low <= value <= high and round_value(value) == value
 
     def list_steps(self, n: int) -> list[Value]:
         """At most `n` values, evenly from end to end; of a choice, all."""
@@ -101,7 +101,7 @@ class Dimension:
     def _unbend(self, position: float) -> Value:
         value = math.exp(position) if self.kind == "log" else position
         low, high = map(float, self.values)
-        value = float(f"{min(high, max(low, value)):.6g}")
+        value = float(round_value(value))
         return round(value) if self.is_whole else min(high, max(low, value))
 
 
@@ -121,8 +121,10 @@ class Space:
         return {dimension.key: dimension.to_distribution() for dimension in self.dimensions}
 
     def contains(self, settings: Mapping[str, Any]) -> bool:
-        """Whether settings lie in it."""
-        return all(dimension.contains(settings[dimension.key]) for dimension in self.dimensions)
+        """Whether settings are of these keys, lie in it, and are as round as a search chooses them."""
+        return settings.keys() == set(self.keys) and all(
+            dimension.contains(settings[dimension.key]) for dimension in self.dimensions
+        )
 
     def list_grid(self) -> list[Settings]:
         """All settings of a grid: five values of each range, and every choice.
@@ -185,6 +187,11 @@ def apply(values: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, A
 def pick(values: Mapping[str, Any], keys: Sequence[str]) -> Settings:
     """The values of some dotted keys of params.yaml."""
     return {key: values[section][name] for key in keys for section, name in [key.split(".")]}
+
+
+def round_value(value: Any) -> Any:
+    """A number to four digits: nobody wants to read more of a setting. Anything else as it is."""
+    return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
 def _read_dimension(key: str, asked: Mapping[Any, Sequence[Value]]) -> Dimension:

@@ -19,6 +19,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from pipeline.errors import StudyError, one_line
 from pipeline.search.gaussian_process import GaussianProcessSampler, Kind
+from pipeline.search.space import Settings, round_value
 from pipeline.search.terms import Terms
 from pipeline.seeds import hash_to_seed
 from pipeline.storage import make_folder
@@ -31,8 +32,6 @@ _MAX_KILLS = 3  # of the processes of one trial
 _BEAT_S, _GRACE_S = 10, 60  # seconds between signs of life, and without one until a trial counts as killed
 _WAIT_S = 60  # for another process to leave the database
 _REDUCTION = 3  # of the trials that go on at each step of ASHA and Hyperband
-
-Settings = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -166,10 +165,10 @@ def queue(study: Study, many: Iterable[Settings], *, is_inside: Callable[[Settin
 
 def read_settings(trial: FrozenTrial) -> Settings:
     """The settings of a trial; {} while they are not chosen yet."""
-    found: Settings = (
-        trial.user_attrs.get(SETTINGS) or dict(trial.params) or trial.system_attrs.get(_FIXED) or {}
-    )
-    return found
+    if given := trial.user_attrs.get(SETTINGS):
+        return dict(given)
+    chosen = trial.params or trial.system_attrs.get(_FIXED, {})
+    return {key: round_value(value) for key, value in chosen.items()}
 
 
 def fail(study: Study, trial: FrozenTrial, why: str) -> None:

@@ -12,8 +12,8 @@ from optuna.trial import Trial, TrialState
 
 from pipeline.errors import DarkroomError, StudyError, one_line
 from pipeline.search import study as studies
-from pipeline.search.space import Space
-from pipeline.search.study import Address, Settings
+from pipeline.search.space import Settings, Space, round_value
+from pipeline.search.study import Address
 
 _POLL_S = 1.0  # while other processes run the last trials
 
@@ -99,7 +99,7 @@ class _Taken:
         self._trial = trial
         given = trial.user_attrs.get(studies.SETTINGS)
         settings = given or {
-            key: _suggest(trial, key, distribution)
+            key: round_value(_suggest(trial, key, distribution))
             for key, distribution in self._search.space.to_distributions().items()
         }
         started_s = time.monotonic()

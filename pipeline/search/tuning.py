@@ -172,7 +172,7 @@ class Tuning:
             with closing(watch_trials(job, study, self.n_workers, self.paths.cache / "tune")) as finished:
                 for _ in track(finished, total=n_left, what=_make_title(study, self.terms.metric)):
                     pass
-            self._show(study, run)
+            self._show(study, run, is_drawn=all(one.keys() == set(self.space.keys) for one in queued))
         return study
 
     @contextmanager
@@ -186,11 +186,12 @@ class Tuning:
                 studies.note(study, _RUN, run.run_id)
             yield run
 
-    def _show(self, study: Study, run: Run) -> None:
-        """Write the table and the plots of a study, and log them."""
+    def _show(self, study: Study, run: Run, *, is_drawn: bool) -> None:
+        """Write the table of a study, with or without plots, and log them."""
         folder = self.find_folder(study)
         write_trials(study, folder / "trials.csv")
-        draw_study(study, self.space, self.terms.metric, folder)
+        if is_drawn:
+            draw_study(study, self.space, self.terms.metric, folder)
         run.log_artifact(folder)
         best = studies.find_best(study)
         if best is not None and best.value is not None:
