@@ -26,9 +26,11 @@ def ticking(monkeypatch: pytest.MonkeyPatch) -> None:
     ("total", "expected"),
     [
         pytest.param(
-            8, ["eggs: 3 of 8, 0/s, 20 s left", "eggs: 6 of 8, 0/s, 8 s left"], id="with-the-time-left"
+            8,
+            ["eggs: 3 of 8, 4.0 s each, 20 s left", "eggs: 6 of 8, 4.0 s each, 8 s left"],
+            id="with-the-time-left",
         ),
-        pytest.param(None, ["eggs: 3 done, 0/s", "eggs: 6 done, 0/s"], id="without-a-total"),
+        pytest.param(None, ["eggs: 3 done, 4.0 s each", "eggs: 6 done, 4.0 s each"], id="without-a-total"),
     ],
 )
 def test_a_pipe_gets_a_line_every_ten_seconds(

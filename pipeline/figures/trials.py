@@ -131,6 +131,7 @@ def draw_parallel(trials: Trials, scales: Sequence[Scale], path: Path) -> None:
             axes.text(x + 0.03, at, text, fontsize=8, va="center", parse_math=False, bbox=_PAPER)
     axes.set_xticks(range(len(columns)), [_break(column.name) for column in columns], parse_math=False)
     axes.set_yticks([])
+    axes.set_ylim(-0.05, 1.05)
     axes.set_xlim(-0.1, len(columns) - 0.6)
     axes.spines[:].set_visible(False)
     axes.set_title("Whole trials; the darker, the better", loc="left")

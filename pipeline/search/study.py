@@ -15,7 +15,7 @@ from typing import Any
 import optuna
 from optuna.storages import RDBStorage
 from optuna.study import Study, StudyDirection
-from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from pipeline.errors import StudyError, one_line
 from pipeline.search.gaussian_process import GaussianProcessSampler, Kind
@@ -171,26 +171,19 @@ def read_settings(trial: FrozenTrial) -> Settings:
     return {key: round_value(value) for key, value in chosen.items()}
 
 
-def fail(study: Study, trial: FrozenTrial, why: str) -> None:
-    """End a trial that cannot give a value, and say why."""
-    Trial(study, trial._trial_id).set_user_attr(WHY, why)
-    study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
-
-
 def put_back(study: Study, trial: FrozenTrial, *, is_killed: bool = True) -> None:
     """Queue the settings of a trial that did not end by itself; give it up the third time it was killed."""
     n_kills = trial.user_attrs.get(_KILLED, 0) + is_killed
-    if n_kills >= _MAX_KILLS:
-        Trial(study, trial._trial_id).set_user_attr(WHY, f"its process was killed {_MAX_KILLS} times")
-        return
+    is_over = n_kills >= _MAX_KILLS
+    why = {WHY: f"its process was killed {_MAX_KILLS} times"} if is_over else {}
     kept = {SETTINGS: trial.user_attrs[SETTINGS]} if SETTINGS in trial.user_attrs else {}
     fixed = {_FIXED: trial.system_attrs[_FIXED]} if _FIXED in trial.system_attrs else {}
     study.add_trial(
         create_trial(
-            state=TrialState.WAITING,
+            state=TrialState.FAIL if is_over else TrialState.WAITING,
             params=trial.params,
             distributions=trial.distributions,
-            user_attrs=kept | {_KILLED: n_kills},
+            user_attrs=kept | why | {_KILLED: n_kills},
             system_attrs=fixed,
         )
     )

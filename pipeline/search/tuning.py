@@ -18,6 +18,7 @@ from pipeline.progress import track
 from pipeline.search import study as studies
 from pipeline.search.contest import Contest, list_entries, read_contest
 from pipeline.search.plots import draw_study, measure_importance, write_trials
+from pipeline.search.questions import ask
 from pipeline.search.space import Settings, Space, pick, read_space
 from pipeline.search.study import Address
 from pipeline.search.supervision import watch_trials
@@ -57,11 +58,13 @@ class Tuning:
 
         Raises:
             ParamsError: tune.space is wrong.
-            DataError: the stages before train have not run.
+            DataError: the stages before train have not run, or a class has too few pictures for tune.folds.
         """
         values = read_yaml(paths.params)
         params = check_params(values, paths.params.name)
         space, terms = read_space(values, params), make_terms(values, params, paths)
+        if terms.folds:
+            ask(paths, n_folds=terms.folds, pattern="", with_test=False)
         return cls(paths, params, values, space, terms, address, n_trials or params.tune.trials, n_workers)
 
     @property
