@@ -88,6 +88,7 @@ def measure_importance(study: Study, space: Space) -> dict[str, float]:
         return {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
+        warnings.filterwarnings("ignore", message="Some regimes for parameter")  # the figure is a rough guide
         return get_param_importances(study, evaluator=PedAnovaImportanceEvaluator(), params=varied)
 
 

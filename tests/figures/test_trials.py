@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.figures import drawing, trials as figures
+from pipeline.figures import drawing
+from pipeline.figures import trials as figures
 from pipeline.figures.trials import Scale, Trials
 
 SCALES = [
