@@ -47,6 +47,8 @@ NOT_RUN = {
     r"train\.model=efficientnet_lite0": "half a minute each, at 224 x 224",
     "keras.applications.MobileNetV2": "a minute",
     r"crossval -k 10 --seeds 3": "thirty trainings",
+    r"tune -j 4|DARKROOM_STUDIES": "needs a database that hosts share",
+    r"tune --trials 8": "a minute each; tests/cli/test_tune.py runs them on less",
     r"dvc queue start": "starts a process that outlives the command",
     r"DARKROOM_(MUTATIONS|KILLS)": "minutes to hours",
 }
