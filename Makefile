@@ -12,7 +12,7 @@ UV_IS_HERE := command -v uv >/dev/null || $(BIN)/python -m pip install --quiet -
 INSTALL := uv pip install --quiet --python $(BIN)/python $(if $(PYTHONDONTWRITEBYTECODE),--compile-bytecode)
 LOCK := uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --extra pretrained
 
-.PHONY: run help test check format docs ui install install-dev lock bench-data bench-faults bench-others bench-train
+.PHONY: run help test check format docs ui install install-dev lock bench-data bench-faults bench-others bench-search bench-train
 
 run: install ## from data/raw (scikit-learn's digits when it is empty) to a promoted model
 	@darkroom demo digits --if-empty
@@ -72,11 +72,15 @@ bench-faults: | install-dev ## failed writes, kills at work, hostile inputs, int
 OTHER_looking := cleanvision==0.3.7 faiss-cpu==1.15.1
 OTHER_yolo := ultralytics==8.4.190
 OTHER_autogluon := autogluon.multimodal==1.6.3
+OTHER_keras_tuner := keras-tuner==1.4.8 tensorflow==2.21.0
 OTHER_fastai := fastai==2.8.12 timm==1.0.31
 .bench/%/.installed: | install-dev
 	@uv venv --quiet --clear --python $(BIN)/python .bench/$*
 	@uv pip install --quiet --python .bench/$*/bin/python $(OTHER_$*)
 	@touch $@
+
+bench-search: .bench/keras_tuner/.installed ## tune and crossval: optimum, processes, kills, ASHA, folds; about an hour
+	python -m benchmarks.search
 
 bench-others: .bench/yolo/.installed .bench/autogluon/.installed .bench/fastai/.installed ## Darkroom beside other tools
 	python -m benchmarks.others
