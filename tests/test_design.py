@@ -37,6 +37,7 @@ OWNERS = {
 }
 # Loaded by MLflow alone, or by one lazy import, after the device is set up: heavy libraries at the top.
 HEAVY = {
+    "search/ablation",
     "search/answers",
     "serving/pyfunc",
     *(

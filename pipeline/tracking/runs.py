@@ -27,6 +27,7 @@ PARENT_TAG = "mlflow.parentRunId"
 
 _CODE = (".", ":!dvc.lock", ":!data")  # paths in which a difference from git is one of code or params
 _PARAMS_A_CALL, _METRICS_A_CALL = 100, 1000  # MLflow's limits
+_RUNS_A_CALL = 1000
 _MAX_PARAM = 6000  # characters of a value; MLflow cuts what is longer
 
 
@@ -245,7 +246,13 @@ def search_runs(client: "MlflowClient", asked: str, *, row: bool) -> list[Any]:
     if experiment is None:
         return []
     ids, order = [experiment.experiment_id], ["attributes.start_time DESC"]
-    return list(client.search_runs(ids, asked, order_by=order))
+    found: list[Any] = []
+    page = None
+    while page is None or page.token:
+        token = page.token if page else None
+        page = client.search_runs(ids, asked, order_by=order, max_results=_RUNS_A_CALL, page_token=token)
+        found += page
+    return found
 
 
 def shorten_value(text: str, n_characters: int) -> str:

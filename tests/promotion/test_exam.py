@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from pipeline.errors import DataError
+from pipeline.evidence.exams import Exam, read_exam
 from pipeline.params import Params, PromoteParams
 from pipeline.paths import Paths
-from pipeline.promotion.exam import Exam, compare, confirm_champion, read_exam
+from pipeline.promotion.exam import compare, confirm_champion
 from pipeline.tables.parquet import build_table, write_table
 from pipeline.tables.predictions import PREDICTIONS
 
