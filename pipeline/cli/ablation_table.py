@@ -66,6 +66,7 @@ def make_table(accuracy: float, effects: Sequence["Effect"]) -> "Table":
     table = Table("change", "what", "accuracy", "brought, points", "in words")
     for column in table.columns:
         column.overflow = "fold"
+    table.columns[0].no_wrap = True
     if not math.isnan(accuracy):
         table.add_row("none: as it is", "", f"{accuracy:.1%}", "", "")
     for effect in effects:

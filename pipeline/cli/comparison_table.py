@@ -1,7 +1,7 @@
 """A comparison of rows in the terminal: a line a row, or two rows side by side."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.characters import cut, escape, say_count
@@ -45,17 +45,18 @@ def make_pair(comparison: Comparison, rows: Sequence[Any]) -> tuple["Table", str
     from rich.table import Table
 
     pair = [read_entry(row) for row in rows]
-    table = Table("", *(entry.name for entry in pair), "change")
+    table = Table("", *map(comparison.name, pair), "change")
     for column in table.columns:
         column.overflow = "fold"
     table.add_row("verdict", *(entry.verdict for entry in pair), "")
     for name in _SCORES:
         values = [entry.metrics.get(name, math.nan) for entry in pair]
         if not any(map(math.isnan, values)):
+            form = ",.0f" if name.startswith("n_") else ".4g"
             texts = [
-                f"{value:.4g}{_describe_ends(one, name)}" for value, one in zip(values, pair, strict=True)
+                f"{value:{form}}{_describe_ends(one, name)}" for value, one in zip(values, pair, strict=True)
             ]
-            table.add_row(name, *texts, f"{values[1] - values[0]:+.4g}")
+            table.add_row(name, *texts, f"{values[1] - values[0]:+{form}}")
     if all(entry.fit for entry in pair):
         table.add_row("fit", *(entry.fit for entry in pair), "")
     params = [entry.params for entry in pair]
@@ -68,6 +69,7 @@ def make_pair(comparison: Comparison, rows: Sequence[Any]) -> tuple["Table", str
 
 
 def _describe_pair(comparison: Comparison) -> str:
+    best = comparison.name(comparison.best)
     other = next(one for one in comparison.entries if one.run_id != comparison.best.run_id)
     if other.difference is None:
         return f"not tested: {other.note}"
@@ -77,7 +79,7 @@ def _describe_pair(comparison: Comparison) -> str:
     by = "McNemar's exact test" if comparison.metric == "accuracy" else "a permutation test"
     return (
         f"on {say_count(other.difference.n, 'test image')} that both answered{note}, {comparison.metric} of "
-        f"{other.name!r} differs from {comparison.best.name!r} by {value:+.1f} points ({low:+.1f} to "
+        f"{comparison.name(other)!r} differs from {best!r} by {value:+.1f} points ({low:+.1f} to "
         f"{high:+.1f}; {by}: {describe_p(other.p)}): {luck}"
     )
 
@@ -86,17 +88,18 @@ def _list_columns(comparison: Comparison, entries: Sequence[Entry]) -> Mapping[s
     """All columns, those that matter most first."""
     best = comparison.best.run_id
     scores = dict.fromkeys([comparison.sort, comparison.metric, "accuracy"])
-    columns = {"row": [cut(entry.name, _MAX_NAME) for entry in entries]}
+    columns = {"row": [cut(comparison.name(entry), _MAX_NAME) for entry in entries]}
     columns[comparison.sort] = [show_interval(entry, comparison.sort) for entry in entries]
-    columns["points to the best"] = [
-        "the best" if entry.run_id == best else describe_difference(entry) for entry in entries
+    columns["points from the best"] = [
+        "the best" if entry.run_id == best else describe_difference(entry, between="\n") for entry in entries
     ]
     columns["fit"] = [entry.fit for entry in entries]
     columns["verdict"] = [entry.verdict for entry in entries]
     columns |= {
         name: [show_interval(entry, name) for entry in entries] for name in scores if name not in columns
     }
-    for heading, metric in (("seconds", "train_seconds"), ("parameters", "n_parameters")):
+    costs = {"seconds": "train_seconds", "parameters": "n_parameters"}
+    for heading, metric in ((one, metric) for one, metric in costs.items() if metric != comparison.sort):
         columns[heading] = [show_value(metric, entry.read(metric).value) for entry in entries]
     short = [key.rpartition(".")[2] for key in comparison.differing]
     for key, name in zip(comparison.differing, short, strict=True):
@@ -108,15 +111,11 @@ def _list_columns(comparison: Comparison, entries: Sequence[Entry]) -> Mapping[s
 def _choose_columns(columns: Mapping[str, list[str]], width: int) -> dict[str, list[str]]:
     chosen, used = {}, 1
     for number, (heading, cells) in enumerate(columns.items()):
-        needed = _FRAME + max(map(len, _join(heading, cells)))
+        needed = _FRAME + max(len(line) for cell in (heading, *cells) for line in cell.split("\n"))
         if number < _N_NEEDED or used + needed <= width:
             chosen[heading] = cells
             used += needed
     return chosen
-
-
-def _join(heading: str, cells: Sequence[str]) -> Iterable[str]:
-    return (heading, *cells)
 
 
 def _describe_ends(entry: Entry, name: str) -> str:

@@ -145,7 +145,7 @@ def list_plans(base: Params, changes: Sequence[Change], sets: Sets) -> tuple[lis
         plan = Plan(change.name, change.params, build_policy(change.params.augment, channels=channels))
         same = known.setdefault(_sign(plan, sets), change.name)
         if not change.what:
-            idle[change.name] = "it is so already"
+            idle[change.name] = "so it is in params.yaml already"
         elif same == _BASE:
             idle[change.name] = f"it alters nothing in a training of {base.train.model} with these settings"
         elif same != change.name:

@@ -40,6 +40,7 @@ _REFUSED = {
     "train.test_mirror": "acts in evaluate, which says `unmirrored_accuracy` too",
     "train.tensorboard": "changes no model",
 }
+_N_SHOWN = 2  # parameters of a change, with their values
 WORDS = (*_OFF, "early_stopping", "head")
 
 
@@ -96,7 +97,9 @@ def _parse(word: str, values: Mapping[str, Any], base: Params, n_classes: int) -
 def _find_word(word: str, base: Params, n_classes: int) -> Mapping[str, Any]:
     match word:
         case "early_stopping":
-            return {"train.patience": max(base.train.epochs, base.train.fine_tune_epochs)}
+            return {
+                "train.patience": max(base.train.patience, base.train.epochs, base.train.fine_tune_epochs)
+            }
         case "head":
             other = "sigmoid" if n_classes == 2 else "one_vs_rest"
             return {"train.head": other if base.train.head == "softmax" else "softmax"}
@@ -134,9 +137,13 @@ def _load(word: str, text: str) -> Any:
 def _describe(base: Params, params: Params) -> str:
     """Each changed parameter with its old and new value; "" if none is."""
     old, new = base.flatten(), params.flatten()
-    changed = [key for key in new if old[key] != new[key]]
-    return ", ".join(f"{key.partition('.')[2]} {_show(old[key])} to {_show(new[key])}" for key in changed)
+    changed = {key: key.partition(".")[2] for key in new if old[key] != new[key]}
+    if len(changed) > _N_SHOWN and all(new[key] in (0, "none") for key in changed):
+        return f"{', '.join(changed.values())} off"
+    return ", ".join(f"{name} {_show(old[key])} to {_show(new[key])}" for key, name in changed.items())
 
 
 def _show(value: Any) -> str:
-    return "default" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "default" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

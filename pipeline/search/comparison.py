@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.characters import escape, say_count
+from pipeline.characters import escape
 from pipeline.errors import DataError, TrackingError, nearest
 from pipeline.evidence.diagnosis import judge_fit
 from pipeline.evidence.exams import Exam, read_exam
@@ -20,6 +20,7 @@ from pipeline.tracking.views import find_differing
 CHAMPION, LAST = "champion", "last"
 CONFIDENCE, LUCK = 0.95, 0.05
 _MIN_PREFIX, _N_NAMED = 4, 8
+_N_DIGITS = 8  # of an id that is shown
 _LOWER_IS_BETTER = ("loss", "seconds", "parameters")  # ends of metrics' names
 
 Fetch = Callable[[Any], tuple[Path, Path] | None]
@@ -77,6 +78,11 @@ class Comparison:
     metric: str
     best: Entry
     differing: Sequence[str]
+
+    def name(self, entry: Entry) -> str:
+        """The name of a row, with the first digits of its id where another has the same."""
+        is_one = sum(one.name == entry.name for one in self.entries) == 1
+        return entry.name if is_one else f"{entry.name} [{entry.run_id[:_N_DIGITS]}]"
 
     @property
     def n_tests(self) -> int:
@@ -208,18 +214,18 @@ def _describe_briefly(row: Any) -> str:
     entry = read_entry(row)
     accuracy = entry.metrics.get("accuracy")
     score = "" if accuracy is None else f", accuracy {accuracy:.3f}"
-    return f"{entry.run_id[:8]} ({entry.name}, {entry.made:%Y-%m-%d %H:%M}{score})"
+    return f"{entry.run_id[:_N_DIGITS]} ({entry.name}, {entry.made:%Y-%m-%d %H:%M}{score})"
 
 
 def _read(row: Any, fetch: Fetch) -> Exam | str:
     """The answers of a row, or why there are none."""
     found = fetch(row)
     if found is None:
-        return "its test answers are not in MLflow"
+        return "no test answers in MLflow"
     try:
         return read_exam(*found)
     except DataError:
-        return "its test answers cannot be read"
+        return "damaged test answers in MLflow"
 
 
 def _test(
@@ -227,7 +233,7 @@ def _test(
 ) -> Entry:
     """An entry with its difference to the best, or the reason why there is none."""
     if isinstance(best, str):
-        return replace(entry, note=best.replace("its", "the best's", 1))
+        return replace(entry, note=f"the best has {best}")
     mine = read(entry.run_id)
     if isinstance(mine, str):
         return replace(entry, note=mine)
@@ -240,13 +246,17 @@ def _test(
     return replace(entry, difference=found, p=found.p, note=note)
 
 
-def describe_difference(entry: Entry) -> str:
-    """The difference to the best in points, with its interval and p, or the reason why there is none."""
+def describe_difference(entry: Entry, *, between: str = "; ") -> str:
+    """The difference to the best in points, with its interval and p, or the reason why there is none.
+
+    Args:
+        between: stands before a note.
+    """
     if entry.difference is None:
         return entry.note
     value, low, high = (100 * one for one in entry.difference.interval)
     said = f"{value:+.1f} ({low:+.1f} to {high:+.1f}), {describe_p(entry.p)}"
-    return f"{said}; {entry.note}" if entry.note else said
+    return f"{said}{between}{entry.note}" if entry.note else said
 
 
 def describe_p(p: float) -> str:
@@ -260,8 +270,9 @@ def describe_tests(comparison: Comparison) -> str:
     if not n:
         return ""
     by = "McNemar's exact test" if comparison.metric == "accuracy" else "a permutation test"
-    several = f", by Holm for {say_count(n, 'comparison')}" if n > 1 else ""
+    best = comparison.name(comparison.best)
+    several = f", by Holm for {n:,} comparisons (each interval is for its row alone)" if n > 1 else ""
     return (
-        f"p: {comparison.metric} against {comparison.best.name!r} on the same test images, {by}{several}; "
-        f"below {LUCK} it is more than luck"
+        f"p: {comparison.metric} against {best!r} on the same test images, {by}{several}; "
+        f"below {LUCK}: more than luck"
     )

@@ -22,13 +22,8 @@ from pipeline.search.comparison import (
 )
 from pipeline.storage import write_whole
 
-_COLOURS = {
-    "the best": BLUE,
-    "apart from the best by more than luck": ORANGE,
-    "not told apart, or not tested": GREY,
-}
-_BEST, _APART, _LUCK = _COLOURS
 _DASH = "&ndash;"
+_NAME_STYLE = "display: inline-block; min-width: min(11em, 30vw)"  # otherwise a name is a column of words
 _N_PARAMS = 8  # on the page; the CSV holds all
 
 
@@ -39,7 +34,18 @@ def write_csv(comparison: Comparison, path: Path) -> None:
     """
     metrics = list(dict.fromkeys(name for entry in comparison.entries for name in entry.metrics))
     tested = [f"difference_{comparison.metric}{end}" for end in ("", "_low", "_high")]
-    head = ["row", "run_id", "made", "verdict", "fit", *metrics, *tested, "p", "n_common", "note"]
+    head = [
+        "row",
+        "run_id",
+        "made",
+        "verdict",
+        "fit",
+        *map(quote_cell, metrics),
+        *tested,
+        "p",
+        "n_common",
+        "note",
+    ]
     with write_whole(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow([*head, *map(quote_cell, comparison.differing)])
@@ -59,21 +65,26 @@ def write_csv(comparison: Comparison, path: Path) -> None:
             )
 
 
-def draw_comparison(comparison: Comparison, *, n: int, path: Path) -> None:
-    """Draw the score that rows are sorted by, of the first `n` rows, with intervals."""
+def draw_comparison(comparison: Comparison, *, n: int, path: Path, title: str | None = None) -> None:
+    """Draw the score that rows are sorted by, of the first `n` rows, with intervals.
+
+    Args:
+        title: None: how many rows there are, in which order.
+    """
     entries = comparison.entries[:n]
     values, lows, highs = np.array([entry.read(comparison.sort) for entry in entries]).T
-    share = _is_share(comparison.sort)
+    metric, share = comparison.metric, _is_share(comparison.sort)
+    kinds = (f"the best {metric}", "behind it by more than luck", "not told apart from it, or not tested")
     scale = 100 if share else 1
     line = comparison.best.read(comparison.sort).value
     draw_score_dots(
         (values * scale, lows * scale, highs * scale),
-        [entry.name for entry in entries],
+        [comparison.name(entry) for entry in entries],
         words=[show_value(comparison.sort, entry.read(comparison.sort).value) or "none" for entry in entries],
-        kinds=[_name_kind(entry, comparison) for entry in entries],
-        colours=_COLOURS,
+        kinds=[kinds[_rank(entry, comparison)] for entry in entries],
+        colours=dict(zip(kinds, (BLUE, ORANGE, GREY), strict=True)),
         line=line * scale,
-        title=_say_how_many(comparison, n),
+        title=_say_how_many(comparison, n) if title is None else title,
         what=f"{comparison.sort}{' on the test pictures, %' if share else ''}",
         path=path,
     )
@@ -99,10 +110,11 @@ def write_page(comparison: Comparison, *, name: str, n: int, path: Path) -> None
                 ("Behind it by more than luck", f"{sum(not is_luck(one.p) for one in comparison.entries):,}"),
             ]
         )
-        yield f"<p>The best is <b>{escape(best.name)}</b>. {escape(describe_tests(comparison))}</p>"
+        tests = escape(describe_tests(comparison))
+        yield f"<p>The best is <b>{escape(comparison.name(best))}</b>. {tests}</p>"
         with tempfile.TemporaryDirectory() as scratch:
             drawn = Path(scratch) / "compare.png"
-            draw_comparison(comparison, n=n, path=drawn)
+            draw_comparison(comparison, n=n, path=drawn, title="")
             yield from render_picture(_say_how_many(comparison, n), drawn.read_bytes())
         yield "<h2>Table</h2>"
         yield from _render_rows(comparison, n)
@@ -126,27 +138,29 @@ def show_interval(entry: Entry, metric: str) -> str:
     value, low, high = entry.read(metric)
     if math.isnan(low) or math.isnan(high):
         return show_value(metric, value)
-    return f"{show_value(metric, value)} ({show_value(metric, low)} to {show_value(metric, high)})"
+    start = show_value(metric, low).removesuffix("%")
+    return f"{show_value(metric, value)} ({start} to {show_value(metric, high).removesuffix('%')})"
 
 
 def _render_rows(comparison: Comparison, n: int) -> Iterator[str]:
     differing = comparison.differing[:_N_PARAMS]
     scores = list(dict.fromkeys([comparison.sort, comparison.metric, "accuracy"]))
-    head = ["row", *scores, "points to the best", "fit", "verdict", "train seconds", "parameters", *differing]
+    costs = [metric for metric in ("train_seconds", "n_parameters") if metric not in scores]
+    head = ["row", *scores, "points from the best", "fit", "verdict", *costs, *differing]
 
     def render(entry: Entry) -> list[str]:
         is_best = entry.run_id == comparison.best.run_id
         cells = [
             *(show_interval(entry, metric) for metric in scores),
-            "the best" if is_best else describe_difference(entry),
+            "the best" if is_best else describe_difference(entry, between="\n"),
             *(entry.fit, entry.verdict),
-            *(show_value(metric, entry.read(metric).value) for metric in ("train_seconds", "n_parameters")),
+            *(show_value(metric, entry.read(metric).value) for metric in costs),
             *(entry.params.get(key, "") for key in differing),
         ]
-        name = escape(entry.name)
+        name = f'<span style="{_NAME_STYLE}">{escape(comparison.name(entry))}</span>'
         return [
             f"<b>{name}</b>" if is_best else name,
-            *(f"<td>{escape(cell) or _DASH}</td>" for cell in cells),
+            *(f"<td>{escape(cell).replace(chr(10), '<br>') or _DASH}</td>" for cell in cells),
         ]
 
     yield from render_table(head, map(render, comparison.entries[:n]))
@@ -160,10 +174,11 @@ def _say_how_many(comparison: Comparison, n: int) -> str:
     return f"{say_count(n_all, 'row')} {order}" if n >= n_all else f"The first {n} of {n_all:,} rows {order}"
 
 
-def _name_kind(entry: Entry, comparison: Comparison) -> str:
+def _rank(entry: Entry, comparison: Comparison) -> int:
+    """0 for the best, 1 for what is behind it by more than luck, otherwise 2."""
     if entry.run_id == comparison.best.run_id:
-        return _BEST
-    return _LUCK if is_luck(entry.p) else _APART
+        return 0
+    return 2 if is_luck(entry.p) else 1
 
 
 def _is_share(metric: str) -> bool:

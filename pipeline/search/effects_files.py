@@ -38,7 +38,7 @@ def draw_effects(effects: Sequence[Effect], path: Path) -> None:
     values, lows, highs = np.array([effect.brought for effect in shown], np.float64).reshape(-1, 3).T * 100
     draw_score_dots(
         (values, lows, highs),
-        [f"{effect.name}: {effect.what}" for effect in shown],
+        [effect.name for effect in shown],
         words=[f"{effect.brought.value * 100:+.1f}" for effect in shown],
         kinds=[effect.direction for effect in shown],
         colours=_COLOURS,
