@@ -220,9 +220,9 @@ def open_search_run(
 @contextmanager
 def _finish(run: Tracked, params: Mapping[str, Any]) -> Iterator[None]:
     """Log parameters at the start of a run, and at its end how it ended."""
-    run.log_params(params)
     status = "FAILED"
     try:
+        run.log_params(params)
         yield
         status = "FINISHED"
     except KeyboardInterrupt:

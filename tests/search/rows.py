@@ -1,0 +1,48 @@
+"""Rows as MLflow hands them out, and answers of theirs, made up."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.evidence.answers import build_answers
+from pipeline.tables.parquet import write_table
+
+N_TEST = 100
+NAMES = ["cat", "dog"]
+
+
+def make_run(
+    name: str,
+    id_: str,
+    *,
+    params: dict[str, str] | None = None,
+    tags: dict[str, str] | None = None,
+    **metrics: float,
+) -> Any:
+    """An `mlflow.entities.Run`."""
+    from mlflow.entities import Metric, Param, Run, RunData, RunInfo, RunTag
+
+    info = RunInfo(id_, "1", "me", "FINISHED", 1_764_000_000_000, None, "active", run_name=name)
+    data = RunData(
+        metrics=[Metric(key, value, 0, 0) for key, value in metrics.items()],
+        params=[Param(key, value) for key, value in (params or {}).items()],
+        tags=[RunTag(key, value) for key, value in (tags or {}).items()],
+    )
+    return Run(info, data)
+
+
+def write_answers(
+    folder: Path, n_right: int, *, first: int = 0, n: int = N_TEST, names: list[str] = NAMES
+) -> tuple[Path, Path]:
+    """The answers to `n` images from number `first` on, the first `n_right` of them right."""
+    y = np.arange(n) % 2
+    y_pred = np.where(np.arange(n) < n_right, y, 1 - y)
+    y_prob = np.eye(2, dtype=np.float32)[y_pred]
+    ids = [f"{number + first:05d}" for number in range(n)]
+    predictions, classes = folder / "evaluate" / "predictions.parquet", folder / "split" / "classes.json"
+    write_table(build_answers(ids, ids, y, y_prob, names), predictions)
+    classes.parent.mkdir(parents=True, exist_ok=True)
+    classes.write_text(json.dumps(names))
+    return predictions, classes
