@@ -1,8 +1,7 @@
 """`darkroom compare --ablate`: the trainings, and in the terminal what each change brought."""
 
 import math
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +10,14 @@ import typer
 from pipeline.characters import escape, say_count
 from pipeline.cli.console import make_console
 from pipeline.errors import ParamsError
+from pipeline.storage import make_folder
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from pipeline.paths import Paths
+    from pipeline.search.ablation import Asked, Plan
+    from pipeline.search.changes import Change
     from pipeline.search.effects import Effect
 
 _INTERRUPTED = 130  # exit code, as shells have it
@@ -41,6 +43,8 @@ def run_ablation(
 
     if n_seeds < 2 and not n_folds:
         raise ParamsError("one seed does not tell what is luck: --seeds 2 or more, or --folds 5")
+    for file in filter(None, (csv, png)):
+        make_folder(file.parent)  # before hours of training
     changes = parse_changes(said, read_yaml(paths.params), n_classes=len(read_class_names(paths.classes)))
     set_up_logging()
     accuracy, effects, asked = _train(paths, changes, n_seeds, n_folds)
@@ -52,9 +56,9 @@ def run_ablation(
         write_effects(accuracy, effects, csv)
     if png:
         draw_effects(effects, png)
-    for file in (csv, png):
-        if file:
-            console.print(f"written: {file}", soft_wrap=True)
+    for written in (csv, png):
+        if written:
+            console.print(f"written: {written}", soft_wrap=True)
 
 
 def make_table(accuracy: float, effects: Sequence["Effect"]) -> "Table":
@@ -78,58 +82,62 @@ def make_table(accuracy: float, effects: Sequence["Effect"]) -> "Table":
 
 
 def _train(
-    paths: "Paths", changes: Sequence[Any], n_seeds: int, n_folds: int
+    paths: "Paths", changes: Sequence["Change"], n_seeds: int, n_folds: int
 ) -> tuple[float, list["Effect"], str]:
     """The accuracy as it is (nan if nothing is trained), the effects, and what was asked, in words."""
     from pipeline.backend.device import set_up_device
     from pipeline.params_file import load_params
-    from pipeline.progress import track
     from pipeline.search.effects import Effect
     from pipeline.search.questions import ask
-    from pipeline.tracking.connection import name_experiments, use_experiment
-    from pipeline.tracking.runs import open_search_run
+    from pipeline.tracking.connection import use_experiment
 
     set_up_device()  # before Keras is imported
-    from pipeline.search.ablation import OnValidation, OverFolds, judge, list_plans, train_plans
+    from pipeline.search.ablation import OnValidation, OverFolds, judge, list_plans
     from pipeline.training.assembly import read_sets
 
     base, sets = load_params(paths.params), read_sets(paths)
+    use_experiment(base.data.name)
     plans, idle = list_plans(base, changes, sets)
     if len(plans) == 1:
         return math.nan, [Effect(one.name, one.what, idle=idle[one.name]) for one in changes], ""
-    asked: Any = OnValidation(sets, paths.cache / "features")
+    asked: Asked = OnValidation(sets, paths.cache / "features")
     said = f"{say_count(n_seeds, 'training')}, asked {say_count(len(sets.val), 'validation picture')}"
     if n_folds:
         asked = OverFolds(ask(paths, n_folds=n_folds, pattern="", with_test=False), paths)
         said = f"{say_count(n_seeds, 'seed')} over {n_folds} folds of the training and validation pictures"
-    use_experiment(base.data.name)
-    told = base.train.flatten("train.") | base.augment.flatten("augment.")
-    told |= {
-        "ablate": ",".join(one.name for one in changes),
-        "ablate.seeds": n_seeds,
-        "ablate.folds": n_folds,
-    }
-    total = asked.n_steps * n_seeds * len(plans)
-    done = 0
+    told = {"ablate.changes": ",".join(one.name for one in changes), "ablate.folds": n_folds}
+    answered = _answer(plans, asked, told, paths.root, n_seeds=n_seeds)
+    return *judge(changes, idle, answered, asked), said
 
-    def count() -> Any:
+
+def _answer(
+    plans: Sequence["Plan"], asked: "Asked", told: dict[str, Any], root: Path, *, n_seeds: int
+) -> dict[str, list[Any]]:
+    """What each plan answered, with progress on stderr and a run in MLflow; Ctrl+C is one line."""
+    from pipeline.progress import track
+    from pipeline.search.ablation import train_plans
+    from pipeline.tracking.connection import name_experiments
+    from pipeline.tracking.runs import open_search_run
+
+    base, total, done = plans[0].params, asked.n_steps * n_seeds * len(plans), 0
+
+    def count() -> Iterator[int]:
         nonlocal done
         while done < total:
             yield done
             done += 1
 
+    told = told | base.train.flatten("train.") | base.augment.flatten("augment.") | {"ablate.seeds": n_seeds}
+    steps = track(count(), total=total, what="compare: trainings")
     try:
-        with (
-            open_search_run(paths.root, f"ablate {base.train.model}", told) as parent,
-            closing(track(count(), total=total, what="compare: trainings")) as steps,  # type: ignore[type-var]
-        ):
+        with open_search_run(root, f"ablate {base.train.model}", told) as parent:
             next(steps)
-            answered = train_plans(plans, asked, n_seeds=n_seeds, root=paths.root, parent=parent, steps=steps)
-            accuracy, effects = judge(changes, idle, answered, asked)
-            parent.log_metrics({"val_accuracy": accuracy})
+            answered = train_plans(plans, asked, n_seeds=n_seeds, root=root, parent=parent, steps=steps)
+            parent.log_metrics({"val_accuracy": asked.score(answered[plans[0].name])})
+            return answered
     except KeyboardInterrupt:
+        steps.close()  # type: ignore[attr-defined]
         where = name_experiments().search
         line = f"interrupted after {done} of {say_count(total, 'training')}; they are in MLflow, in {where}"
         make_console(stderr=True).print(line, soft_wrap=True)
         raise typer.Exit(_INTERRUPTED) from None
-    return accuracy, effects, said

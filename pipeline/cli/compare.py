@@ -79,7 +79,7 @@ def _compare(
 ) -> None:
     from pipeline.cli.comparison_table import make_pair, make_table
     from pipeline.params_file import load_params
-    from pipeline.search.comparison import choose_rows, compare_rows, describe_tests
+    from pipeline.search.comparison import choose_rows, compare_rows
     from pipeline.search.comparison_files import draw_comparison, write_csv, write_page
     from pipeline.tracking.artifacts import fetch_answers
 
@@ -99,25 +99,20 @@ def _compare(
         n_tested=len(rows) if csv else min(limit, len(rows)),
         min_common=params.promote.min_common_images,
     )
-    if len(rows) == 2:
-        table, sentence = make_pair(found, rows)
-        console.print(table)
-        console.print(sentence, soft_wrap=True)
-    else:
-        table, hints = make_table(found, n=limit, width=console.width)
-        console.print(table)
-        for line in (*hints, describe_tests(found)):
-            if line:
-                console.print(line, soft_wrap=True)
+    table, words = (
+        make_pair(found, rows) if len(rows) == 2 else make_table(found, n=limit, width=console.width)
+    )
+    console.print(table)
+    for line in words:
+        console.print(line, soft_wrap=True)
     if csv:
         write_csv(found, csv)
     if png:
         draw_comparison(found, n=limit, path=png)
     if html:
         write_page(found, name=params.data.name, n=limit, path=html)
-    for file in (csv, png, html):
-        if file:
-            console.print(f"written: {file}", soft_wrap=True)
+    for file in filter(None, (csv, png, html)):
+        console.print(f"written: {file}", soft_wrap=True)
 
 
 def _read_rows(paths: "Paths", name: str) -> list[Any]:

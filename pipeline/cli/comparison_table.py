@@ -5,7 +5,15 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.characters import cut, escape, say_count
-from pipeline.search.comparison import Comparison, Entry, describe_difference, describe_p, is_luck, read_entry
+from pipeline.search.comparison import (
+    Comparison,
+    Entry,
+    describe_difference,
+    describe_p,
+    describe_tests,
+    is_luck,
+    read_entry,
+)
 from pipeline.search.comparison_files import show_interval, show_value
 
 if TYPE_CHECKING:
@@ -19,7 +27,11 @@ _N_NEEDED = 3  # columns that are shown however narrow the terminal
 
 
 def make_table(comparison: Comparison, *, n: int, width: int) -> tuple["Table", list[str]]:
-    """The first `n` rows, with the columns that fit in `width` characters; and in words what is not shown."""
+    """The first `n` rows, with the columns that fit in `width` characters.
+
+    Returns:
+        With it, what is not shown and how the rows were tested, in words.
+    """
     from rich.table import Table
 
     entries = comparison.entries[:n]
@@ -37,10 +49,10 @@ def make_table(comparison: Comparison, *, n: int, width: int) -> tuple["Table", 
         )
     if left := [name for name in columns if name not in shown]:
         hints.append(f"no room for {', '.join(left)}: a wider terminal, --csv FILE or --html FILE")
-    return table, hints
+    return table, [line for line in (*hints, describe_tests(comparison)) if line]
 
 
-def make_pair(comparison: Comparison, rows: Sequence[Any]) -> tuple["Table", str]:
+def make_pair(comparison: Comparison, rows: Sequence[Any]) -> tuple["Table", list[str]]:
     """Two rows side by side, in the order given, and in a sentence whether their difference may be luck."""
     from rich.table import Table
 
@@ -48,7 +60,7 @@ def make_pair(comparison: Comparison, rows: Sequence[Any]) -> tuple["Table", str
     table = Table("", *map(comparison.name, pair), "change")
     for column in table.columns:
         column.overflow = "fold"
-    table.add_row("verdict", *(entry.verdict for entry in pair), "")
+    table.add_row("verdict", *(entry.standing for entry in pair), "")
     for name in _SCORES:
         values = [entry.metrics.get(name, math.nan) for entry in pair]
         if not any(map(math.isnan, values)):
@@ -58,14 +70,14 @@ def make_pair(comparison: Comparison, rows: Sequence[Any]) -> tuple["Table", str
             ]
             table.add_row(name, *texts, f"{values[1] - values[0]:+{form}}")
     if all(entry.fit for entry in pair):
-        table.add_row("fit", *(entry.fit for entry in pair), "")
+        table.add_row("fit (gap)", *(entry.fit for entry in pair), "")
     params = [entry.params for entry in pair]
     differing = [key for key in {**params[0], **params[1]} if params[0].get(key) != params[1].get(key)]
     for key in differing[:_N_PARAMS]:
         table.add_row(key, *(escape(one.get(key, "")) for one in params), "")
     if n_more := len(differing[_N_PARAMS:]):
         table.add_row(say_count(n_more, "more parameter"), "", "", "")
-    return table, _describe_pair(comparison)
+    return table, [_describe_pair(comparison)]
 
 
 def _describe_pair(comparison: Comparison) -> str:
@@ -93,8 +105,8 @@ def _list_columns(comparison: Comparison, entries: Sequence[Entry]) -> Mapping[s
     columns["points from the best"] = [
         "the best" if entry.run_id == best else describe_difference(entry, between="\n") for entry in entries
     ]
-    columns["fit"] = [entry.fit for entry in entries]
-    columns["verdict"] = [entry.verdict for entry in entries]
+    columns["fit (gap)"] = [entry.fit for entry in entries]
+    columns["verdict"] = [entry.champion or entry.verdict for entry in entries]
     columns |= {
         name: [show_interval(entry, name) for entry in entries] for name in scores if name not in columns
     }

@@ -47,7 +47,9 @@ class Plan:
 class Asked(Protocol):
     """How a setting is trained and asked, with one seed at a time."""
 
-    n_steps: int  # of one training with one seed
+    @property
+    def n_steps(self) -> int:
+        """Networks that a setting takes with one seed."""
 
     def train(self, plan: Plan, train: TrainParams, run: Run, steps: Iterator[int]) -> Any:
         """What the networks of a plan answered with one seed; each network takes one of `steps`."""

@@ -31,7 +31,8 @@ class Entry:
     """A row in a comparison.
 
     Attributes:
-        verdict: in words, with the champion.
+        verdict: of its promotion.
+        champion: whether its model is "champion", a "former" one, or "" neither.
         made: when it began.
         difference: of the tested metric to that of the best; None where there is none.
         p: of this difference, by Holm for all of the comparison; nan where there is none.
@@ -41,6 +42,7 @@ class Entry:
     run_id: str
     name: str
     verdict: str
+    champion: str
     made: datetime
     params: Mapping[str, str]
     metrics: Mapping[str, float]
@@ -54,12 +56,20 @@ class Entry:
         return Interval(*(self.metrics.get(name, math.nan) for name in names))
 
     @property
+    def standing(self) -> str:
+        """The verdict in words, with the champion."""
+        return f"{self.verdict} ({self.champion})" if self.champion else self.verdict
+
+    @property
     def fit(self) -> str:
-        """How accuracy on training and validation pictures agree: a word, and the gap; "" if not known."""
+        """How accuracy on training and validation pictures agree: a word, and the gap in points.
+
+        "" if it is not known.
+        """
         learnt, validated = (self.metrics.get(name) for name in ("train_accuracy", "val_accuracy"))
         if learnt is None or validated is None:
             return ""
-        return f"{judge_fit(learnt, validated)} (gap {(learnt - validated) * 100:.0f})"
+        return f"{judge_fit(learnt, validated)} ({(learnt - validated) * 100:.0f})"
 
 
 @dataclass(frozen=True)
@@ -176,12 +186,11 @@ def compare_rows(
 
 def read_entry(row: Any) -> Entry:
     """What a row says of itself."""
-    champion = row.data.tags.get(CHAMPION_TAG)
-    verdict = row.data.tags.get(VERDICT_TAG, "none") + (f" ({champion})" if champion else "")
+    verdict, champion = (escape(row.data.tags.get(tag, "")) for tag in (VERDICT_TAG, CHAMPION_TAG))
     metrics = {name: value for name, value in row.data.metrics.items() if not name.startswith("curve/")}
     made = datetime.fromtimestamp(row.info.start_time / 1000).astimezone()
     name = escape(row.info.run_name or "")
-    return Entry(row.info.run_id, name, escape(verdict), made, row.data.params, metrics)
+    return Entry(row.info.run_id, name, verdict or "none", champion, made, row.data.params, metrics)
 
 
 def sort_entries(entries: Sequence[Entry], metric: str) -> list[Entry]:

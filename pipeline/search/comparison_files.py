@@ -34,18 +34,8 @@ def write_csv(comparison: Comparison, path: Path) -> None:
     """
     metrics = list(dict.fromkeys(name for entry in comparison.entries for name in entry.metrics))
     tested = [f"difference_{comparison.metric}{end}" for end in ("", "_low", "_high")]
-    head = [
-        "row",
-        "run_id",
-        "made",
-        "verdict",
-        "fit",
-        *map(quote_cell, metrics),
-        *tested,
-        "p",
-        "n_common",
-        "note",
-    ]
+    about = ("row", "run_id", "made", "verdict", "champion", "fit")
+    head = [*about, *map(quote_cell, metrics), *tested, "p", "n_common", "note"]
     with write_whole(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow([*head, *map(quote_cell, comparison.differing)])
@@ -56,7 +46,7 @@ def write_csv(comparison: Comparison, path: Path) -> None:
             texts = [entry.name, entry.run_id, entry.made.isoformat(timespec="seconds")]
             table.writerow(
                 [
-                    *map(quote_cell, [*texts, entry.verdict, entry.fit]),
+                    *map(quote_cell, [*texts, entry.verdict, entry.champion, entry.fit]),
                     *("" if math.isnan(number) else repr(float(number)) for number in numbers),
                     found.n if found else "",
                     quote_cell(entry.note),
@@ -146,14 +136,14 @@ def _render_rows(comparison: Comparison, n: int) -> Iterator[str]:
     differing = comparison.differing[:_N_PARAMS]
     scores = list(dict.fromkeys([comparison.sort, comparison.metric, "accuracy"]))
     costs = [metric for metric in ("train_seconds", "n_parameters") if metric not in scores]
-    head = ["row", *scores, "points from the best", "fit", "verdict", *costs, *differing]
+    head = ["row", *scores, "points from the best", "fit (gap)", "verdict", *costs, *differing]
 
     def render(entry: Entry) -> list[str]:
         is_best = entry.run_id == comparison.best.run_id
         cells = [
             *(show_interval(entry, metric) for metric in scores),
             "the best" if is_best else describe_difference(entry, between="\n"),
-            *(entry.fit, entry.verdict),
+            *(entry.fit, entry.standing),
             *(show_value(metric, entry.read(metric).value) for metric in costs),
             *(entry.params.get(key, "") for key in differing),
         ]

@@ -100,7 +100,6 @@ class Project:
             accuracy_low=score - 0.1,
             accuracy_high=score + 0.05,
             log_loss=1 - score,
-            **{"curve/loss": 1.0},
         )
         self.rows.append(run)
         self.files[id_] = None if right is None else write_answers(self.folder / id_, right, **asked)
@@ -110,7 +109,8 @@ class Project:
             self.read.append(row.info.run_name)
             return self.files[row.info.run_id]
 
-        asked = {"sort": "accuracy", "metric": "accuracy", "n_tested": 99, "min_common": 30} | said
+        asked: dict[str, Any] = {"sort": "accuracy", "metric": "accuracy", "n_tested": 99, "min_common": 30}
+        asked |= said
         return compare_rows(self.rows, fetch=fetch, **asked)
 
 
@@ -209,9 +209,9 @@ def test_the_fit_has_a_word_and_a_gap(made: Project) -> None:
     entry = made.compare().entries[0]
     assert entry.fit == ""
     fits = {
-        (0.99, 0.8): "overfits (gap 19)",
-        (0.6, 0.59): "underfits (gap 1)",
-        (0.9, 0.95): "healthy (gap -5)",
+        (0.99, 0.8): "overfits (19)",
+        (0.6, 0.59): "underfits (1)",
+        (0.9, 0.95): "healthy (-5)",
     }
     for (learnt, validated), said in fits.items():
         metrics = {"train_accuracy": learnt, "val_accuracy": validated}

@@ -3,6 +3,7 @@
 import csv
 import math
 import struct
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,13 +21,15 @@ from pipeline.search.comparison_files import (
     write_page,
 )
 
+Write = Callable[[Path], None]
+
 
 def make_entry(name: str, accuracy: float, *, p: float = math.nan, note: str = "", **more: float) -> Entry:
     tested = None if math.isnan(p) else Difference(Interval(-1 / 3, -0.5, -0.1), p, 90, True)
     params = {"train.epochs": "5", "data.ignore": '["-x"]', "train.weights": "=a"}
     metrics = {"accuracy": accuracy, "accuracy_low": accuracy - 0.1, "accuracy_high": accuracy + 0.02} | more
     made = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
-    return Entry(f"id-of-{name}", name, "HOLD", made, params, metrics, tested, p, note)
+    return Entry(f"id-of-{name}", name, "HOLD", "", made, params, metrics, tested, p, note)
 
 
 BEST = make_entry(
@@ -51,7 +54,7 @@ def test_the_csv_holds_every_number_in_full(tmp_path: Path) -> None:
     best, odd, gone = read(tmp_path / "new" / "a.csv")
     assert float(best["accuracy"]) == 2 / 3
     assert (best["n_parameters"], best["p"], best["difference_accuracy"]) == ("123456.0", "", "")
-    assert best["fit"] == "overfits (gap 20)"
+    assert best["fit"] == "overfits (20)"
     assert float(odd["difference_accuracy"]) == -1 / 3, "a number is a number, though it begins with -"
     assert (float(odd["p"]), odd["n_common"], odd["train_seconds"]) == (0.001, "90", "")
     assert gone["note"] == "no test answers in MLflow"
@@ -93,11 +96,12 @@ def test_a_comparison_by_what_is_no_share(tmp_path: Path) -> None:
 
 def test_what_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    for write in (
+    writes: list[Write] = [
         lambda path: write_csv(compare(BEST), path),
         lambda path: draw_comparison(compare(BEST), n=1, path=path),
         lambda path: write_page(compare(BEST), name="x", n=1, path=path),
-    ):
+    ]
+    for write in writes:
         with pytest.raises(StorageError, match="cannot be written"):
             write(tmp_path / "file" / "below")
 

@@ -1,6 +1,7 @@
 """Effects: an interval that holds the truth, and words that follow from it."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,9 +17,7 @@ from pipeline.search.effects import (
 from pipeline.search.luck import bound_resampled
 
 
-def answer(
-    n_seeds: int, n: int, *, gain: float, spread: float, rng: np.random.Generator
-) -> tuple[object, object]:
+def answer(n_seeds: int, n: int, *, gain: float, spread: float, rng: np.random.Generator) -> tuple[Any, Any]:
     """Right answers of two settings; a seed shifts what a training can do, and pictures differ."""
     hard = rng.random(n)
     made = []
@@ -36,7 +35,7 @@ def test_where_nothing_was_brought_the_interval_holds_zero(spread: float, n: int
     found = []
     for _ in range(300):
         change, base = answer(3, n, gain=0.0, spread=spread, rng=rng)
-        found.append(bound_over_seeds(change, base, np.arange(n)))  # type: ignore[arg-type]
+        found.append(bound_over_seeds(change, base, np.arange(n)))
     assert np.mean([one.low <= 0 <= one.high for one in found]) >= 0.95
 
 
@@ -54,9 +53,9 @@ def test_what_all_seeds_say_of_one_picture_is_luck() -> None:
 def test_a_large_gain_is_seen_and_copies_of_a_picture_count_as_one() -> None:
     rng = np.random.default_rng(1)
     change, base = answer(4, 300, gain=0.15, spread=0.005, rng=rng)
-    alone = bound_over_seeds(change, base, np.arange(300))  # type: ignore[arg-type]
+    alone = bound_over_seeds(change, base, np.arange(300))
     assert alone.low > 0
-    twice = [np.repeat(side, 4, axis=1) for side in (change, base)]  # type: ignore[call-overload]
+    twice = (np.repeat(change, 4, axis=1), np.repeat(base, 4, axis=1))
     grouped = bound_over_seeds(*twice, np.repeat(np.arange(300), 4))
     assert grouped == pytest.approx(alone)
     assert bound_over_seeds(*twice, np.arange(1200)).low > grouped.low
