@@ -47,6 +47,7 @@ NOT_RUN = {
     r"train\.model=efficientnet_lite0": "half a minute each, at 224 x 224",
     "keras.applications.MobileNetV2": "a minute",
     r"crossval -k 10 --seeds 3": "thirty trainings",
+    r"compare --ablate .*--folds 5": "75 trainings",
     r"dvc queue start": "starts a process that outlives the command",
     r"DARKROOM_(MUTATIONS|KILLS)": "minutes to hours",
 }

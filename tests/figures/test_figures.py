@@ -386,6 +386,7 @@ def expect_dots(values: Any, names: list[str]) -> Check:
         assert read_texts(axes) == [f"{value:.2f}" for value in values]
         known = np.flatnonzero(~np.isnan(values))
         ends = [[(values[at] - 0.1, at), (values[at] + 0.05, at)] for at in known]
+        assert axes.collections
         drawn = sorted(np.concatenate(read_segments(axes)).tolist(), key=lambda one: one[0][1])
         assert np.array(drawn) == pytest.approx(np.array(ends))
         assert axes.lines[-1].get_linestyle() == ":"
