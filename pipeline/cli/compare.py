@@ -99,8 +99,9 @@ def _compare(
         n_tested=len(rows) if csv else min(limit, len(rows)),
         min_common=params.promote.min_common_images,
     )
+    order = [row.info.run_id for row in rows] if said else [entry.run_id for entry in found.entries]
     table, words = (
-        make_pair(found, rows) if len(rows) == 2 else make_table(found, n=limit, width=console.width)
+        make_pair(found, order) if len(rows) == 2 else make_table(found, n=limit, width=console.width)
     )
     console.print(table)
     for line in words:

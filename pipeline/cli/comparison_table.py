@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline.characters import cut, escape, say_count
 from pipeline.search.comparison import (
@@ -12,7 +12,6 @@ from pipeline.search.comparison import (
     describe_p,
     describe_tests,
     is_luck,
-    read_entry,
 )
 from pipeline.search.comparison_files import show_interval, show_value
 
@@ -52,11 +51,12 @@ def make_table(comparison: Comparison, *, n: int, width: int) -> tuple["Table", 
     return table, [line for line in (*hints, describe_tests(comparison)) if line]
 
 
-def make_pair(comparison: Comparison, rows: Sequence[Any]) -> tuple["Table", list[str]]:
-    """Two rows side by side, in the order given, and in a sentence whether their difference may be luck."""
+def make_pair(comparison: Comparison, order: Sequence[str]) -> tuple["Table", list[str]]:
+    """Two rows side by side, in the order of these ids, and a sentence on luck."""
     from rich.table import Table
 
-    pair = [read_entry(row) for row in rows]
+    entry_of = {entry.run_id: entry for entry in comparison.entries}
+    pair = [entry_of[run_id] for run_id in order]
     table = Table("", *map(comparison.name, pair), "change")
     for column in table.columns:
         column.overflow = "fold"

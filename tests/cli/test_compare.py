@@ -158,3 +158,13 @@ def test_before_the_first_result_and_with_one(
     assert (code, error) == (0, "")
     assert read_cells(said) == [["only", "50.0%", "the best", "none"]]
     assert "the same result" in darkroom("compare", "last")[1]
+    row = create_run(connection.connect(tracking_root), tracking_root, "better", row=True, tags={})
+    row.log_metrics({"accuracy": 0.6})
+    row.finish("FINISHED")
+    row = create_run(connection.connect(tracking_root), tracking_root, "killed", row=True, tags={})
+    row.finish("KILLED")
+    code, said, _ = darkroom("compare")
+    assert read_cells(said)[1] == ["accuracy", "0.6", "0.5", "-0.1"], (
+        "two rows are side by side, the better first"
+    )
+    assert said.endswith("not tested: the best has no test answers in MLflow\n")
