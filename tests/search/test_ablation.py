@@ -139,3 +139,4 @@ def test_over_folds_every_picture_is_asked(
     assert without.brought.value == pytest.approx((scores[0] - scores[1]).mean())
     assert accuracy == pytest.approx(scores[1].mean())
     assert len(answered["augment"][0].question.part) == 45
+    assert not np.array_equal(*(answered[name][0].y_prob for name in ("augment", "as it is")))
