@@ -23,7 +23,7 @@ from pipeline.search.comparison import (
 from pipeline.storage import write_whole
 
 _DASH = "&ndash;"
-_NAME_STYLE = "display: inline-block; min-width: min(11em, 30vw)"  # otherwise a name is a column of words
+_NAME_STYLE = "display: inline-block; min-width: min(15em, 30vw)"  # otherwise a name is a column of words
 _N_PARAMS = 8  # on the page; the CSV holds all
 
 
@@ -143,7 +143,7 @@ def _render_rows(comparison: Comparison, n: int) -> Iterator[str]:
         cells = [
             *(show_interval(entry, metric) for metric in scores),
             "the best" if is_best else describe_difference(entry, between="\n"),
-            *(entry.fit, entry.standing),
+            *(entry.fit, entry.champion or entry.verdict),
             *(show_value(metric, entry.read(metric).value) for metric in costs),
             *(entry.params.get(key, "") for key in differing),
         ]

@@ -16,7 +16,7 @@ from pipeline.paths import Paths
 from pipeline.search.effects import Effect
 from pipeline.tracking import connection
 from pipeline.yaml_file import read_yaml
-from tests.search.conftest import write_no_extra
+from tests.search.rows import write_no_extra
 
 Darkroom = Callable[..., tuple[int, str, str]]
 SMALL = {"model": "conv1", "epochs": 1, "batch_size": 8, "precision": "float32", "ema": 0.0}

@@ -6,21 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.collection.pictures import EXTRA_MANIFEST
-from pipeline.collection.shards import ShardWriter
 from pipeline.paths import Paths
-from pipeline.tables.extra import EXTRA
-from pipeline.tables.parquet import build_table, write_table
 from pipeline.training.policy import write_policy
 
 N = 60
-
-
-def write_no_extra(paths: Paths) -> None:
-    """What the stage augment leaves where it makes no copies of 8x8 pictures."""
-    with ShardWriter(paths.extra, 0, (8, 8, 1), 1):
-        pass
-    write_table(build_table([], EXTRA, sort_by="id"), paths.extra / EXTRA_MANIFEST)
 
 
 @pytest.fixture
@@ -33,5 +22,4 @@ def developed(tmp_path: Path, develop: Callable[..., Paths]) -> Paths:
     splits = ["test" if i % 4 == 3 else "val" if i % 4 == 2 else "train" for i in range(N)]
     paths = develop(tmp_path / "project", pictures, y, splits, ["black", "grey", "white"])
     write_policy([], paths.policy)
-    write_no_extra(paths)
     return paths

@@ -1,4 +1,4 @@
-"""Rows as MLflow hands them out, and answers of theirs, made up."""
+"""Rows as MLflow hands them out, answers of theirs, and what augment leaves, made up."""
 
 import json
 from pathlib import Path
@@ -6,8 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.collection.pictures import EXTRA_MANIFEST
+from pipeline.collection.shards import ShardWriter
 from pipeline.evidence.answers import build_answers
-from pipeline.tables.parquet import write_table
+from pipeline.paths import Paths
+from pipeline.tables.extra import EXTRA
+from pipeline.tables.parquet import build_table, write_table
 
 N_TEST = 100
 NAMES = ["cat", "dog"]
@@ -46,3 +50,10 @@ def write_answers(
     classes.parent.mkdir(parents=True, exist_ok=True)
     classes.write_text(json.dumps(names))
     return predictions, classes
+
+
+def write_no_extra(paths: Paths) -> None:
+    """What the stage augment leaves where it makes no copies of 8x8 grey pictures."""
+    with ShardWriter(paths.extra, 0, (8, 8, 1), 1):
+        pass
+    write_table(build_table([], EXTRA, sort_by="id"), paths.extra / EXTRA_MANIFEST)

@@ -16,14 +16,22 @@ from pipeline.tracking import connection
 from pipeline.tracking.runs import Untracked, open_search_run
 from pipeline.training.assembly import Sets, read_sets
 from tests.conftest import values_with
+from tests.search.rows import write_no_extra
 
 SMALL = {"model": "conv1", "epochs": 1, "batch_size": 8, "precision": "float32", "learning_rate": 0.01}
 
 
-def plan(developed: Paths, said: str, **train: Any) -> tuple[list[Change], list[Plan], dict[str, str], Sets]:
+@pytest.fixture
+def augmented(developed: Paths) -> Paths:
+    """The small collection as augment leaves it, without copies."""
+    write_no_extra(developed)
+    return developed
+
+
+def plan(augmented: Paths, said: str, **train: Any) -> tuple[list[Change], list[Plan], dict[str, str], Sets]:
     """The changes, what is trained of them, why the others are not, and the pictures."""
     values = values_with(train=SMALL | train)
-    sets = read_sets(developed)
+    sets = read_sets(augmented)
     changes = parse_changes(said, values, n_classes=3)
     return changes, *list_plans(check_params(values, "params"), changes, sets), sets
 
@@ -59,16 +67,16 @@ def plan(developed: Paths, said: str, **train: Any) -> tuple[list[Change], list[
     ],
 )
 def test_what_alters_nothing_is_said_and_not_trained(
-    said: str, train: dict[str, Any], trained: list[str], idle: dict[str, str], developed: Paths
+    said: str, train: dict[str, Any], trained: list[str], idle: dict[str, str], augmented: Paths
 ) -> None:
-    _, plans, found, _ = plan(developed, said, **train)
+    _, plans, found, _ = plan(augmented, said, **train)
     assert [one.name for one in plans] == ["as it is", *trained]
     assert found.keys() == idle.keys()
     assert all(words in found[name] for name, words in idle.items())
 
 
-def test_a_change_of_augmentation_is_one_of_its_layers(developed: Paths) -> None:
-    _, plans, _, _ = plan(developed, "augment,rotation")
+def test_a_change_of_augmentation_is_one_of_its_layers(augmented: Paths) -> None:
+    _, plans, _, _ = plan(augmented, "augment,rotation")
     layers = [[entry["class_name"] for entry in one.policy] for one in plans]
     assert layers[0][:2] == ["RandomRotation", "RandomZoom"]
     assert layers[1] == []
@@ -82,9 +90,9 @@ def tracked(tracking_root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tracking_root
 
 
-def test_each_training_is_a_run_below_the_search(developed: Paths, tracked: Path) -> None:
-    changes, plans, idle, sets = plan(developed, "learning_rate=0.000001,ema")
-    asked = OnValidation(sets, developed.cache / "features")
+def test_each_training_is_a_run_below_the_search(augmented: Paths, tracked: Path) -> None:
+    changes, plans, idle, sets = plan(augmented, "learning_rate=0.000001,ema")
+    asked = OnValidation(sets, augmented.cache / "features")
     steps = iter(range(9))
     with open_search_run(tracked, "ablate", {}) as parent:
         answered = train_plans(plans, asked, n_seeds=2, root=tracked, parent=parent, steps=steps)
@@ -112,9 +120,9 @@ def test_each_training_is_a_run_below_the_search(developed: Paths, tracked: Path
     assert trainings[0].data.metrics["val_accuracy"] == pytest.approx(answered["as it is"][0].mean())
 
 
-def test_the_same_seed_gives_the_same_answers_and_the_test_pictures_stay_out(developed: Paths) -> None:
-    _, plans, _, sets = plan(developed, "ema")
-    asked = OnValidation(sets, developed.cache / "features")
+def test_the_same_seed_gives_the_same_answers_and_the_test_pictures_stay_out(augmented: Paths) -> None:
+    _, plans, _, sets = plan(augmented, "ema")
+    asked = OnValidation(sets, augmented.cache / "features")
     train = plans[0].params.train
     first, second = (asked.train(plans[0], train, Untracked(), iter([0])) for _ in range(2))
     assert np.array_equal(first, second)
@@ -122,10 +130,10 @@ def test_the_same_seed_gives_the_same_answers_and_the_test_pictures_stay_out(dev
 
 
 def test_over_folds_every_picture_is_asked(
-    developed: Paths, tracked: Path, params_of: Callable[..., Any]
+    augmented: Paths, tracked: Path, params_of: Callable[..., Any]
 ) -> None:
-    changes, plans, idle, _ = plan(developed, "augment")
-    asked = OverFolds(ask(developed, n_folds=2, pattern="", with_test=False), developed)
+    changes, plans, idle, _ = plan(augmented, "augment")
+    asked = OverFolds(ask(augmented, n_folds=2, pattern="", with_test=False), augmented)
     assert asked.n_steps == 2
 
     def count() -> Iterator[int]:
