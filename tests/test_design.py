@@ -41,7 +41,7 @@ HEAVY = {
     *(
         f"search/{name}"
         for name in (
-            *("answers", "contest", "gaussian_process", "plots", "scores", "study"),
+            *("ablation", "answers", "contest", "gaussian_process", "plots", "scores", "study"),
             *("supervision", "trials", "tuning", "worker"),
         )
     ),

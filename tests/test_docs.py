@@ -49,6 +49,7 @@ NOT_RUN = {
     r"crossval -k 10 --seeds 3": "thirty trainings",
     r"tune -j 4|DARKROOM_STUDIES": "needs a database that hosts share",
     r"tune --trials 8": "a minute each; tests/cli/test_tune.py runs them on less",
+    r"compare --ablate .*--folds 5": "75 trainings",
     r"dvc queue start": "starts a process that outlives the command",
     r"DARKROOM_(MUTATIONS|KILLS)": "minutes to hours",
 }

@@ -1,98 +1,129 @@
-"""`darkroom compare`: two results side by side, in a few lines."""
+"""`darkroom compare`: results as a table, which is better, and whether the difference may be luck."""
 
-from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pipeline.cli.console import make_console
-from pipeline.errors import TrackingError
+from pipeline.errors import ParamsError
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from pipeline.paths import Paths
 
-_SCORES = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "n_test", "train_seconds")
-_N_PARAMS = 6  # that differ; more do not fit
-_CHAMPION, _LAST = "champion", "last"
-Row = Annotated[str, typer.Argument(help="The name of a row, the first digits of its id, champion or last.")]
+Rows = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[ROW]...",
+        help="Names of rows, first digits of ids, champion, last. None: all. One: it and the last.",
+    ),
+]
+_N_SHOWN = 20
 
 
-def compare(first: Row = _CHAMPION, second: Row = _LAST) -> None:
-    """Compare two results: by default the champion and the last one."""
-    from pipeline.params_file import load_params
+def compare(
+    row: Rows = None,
+    *,
+    sort: Annotated[str, typer.Option(help="The metric to sort by. Default: promote.metric.")] = "",
+    limit: Annotated[
+        int, typer.Option(min=1, help="How many rows to show; a CSV file holds all.")
+    ] = _N_SHOWN,
+    csv: Annotated[Path | None, typer.Option(help="Write every number to a CSV file.")] = None,
+    png: Annotated[Path | None, typer.Option(help="Draw the scores with their intervals.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page for people.")] = None,
+    ablate: Annotated[
+        str,
+        typer.Option(
+            metavar="LIST",
+            help="Train without these, each alone: augment, rotation, dropout, early_stopping, head, ...; "
+            "or KEY=VALUE of train and augment. Separated by commas.",
+        ),
+    ] = "",
+    seeds: Annotated[
+        int | None, typer.Option(min=1, max=100, help="With --ablate: trainings of each. Default: 3.")
+    ] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            min=2, max=100, help="With --ablate: over so many folds, not on the validation pictures."
+        ),
+    ] = None,
+) -> None:
+    """Compare results: all, or those that are named. With --ablate: what parts of the settings bring."""
     from pipeline.paths import Paths, project_root
+
+    paths = Paths(project_root())
+    if ablate:
+        from pipeline.cli.ablation_table import run_ablation
+
+        if row or sort or html:
+            raise ParamsError("--ablate trains by params.yaml: it takes no rows, no --sort and no --html")
+        run_ablation(paths, ablate, n_seeds=seeds or 3, n_folds=folds or 0, csv=csv, png=png)
+        return
+    if seeds or folds:
+        raise ParamsError(
+            "--seeds and --folds belong to --ablate, such as `darkroom compare --ablate augment`"
+        )
+    _compare(paths, row or [], sort, limit=limit, csv=csv, png=png, html=html)
+
+
+def _compare(
+    paths: "Paths",
+    said: list[str],
+    sort: str,
+    *,
+    limit: int,
+    csv: Path | None,
+    png: Path | None,
+    html: Path | None,
+) -> None:
+    from pipeline.cli.comparison_table import make_pair, make_table
+    from pipeline.params_file import load_params
+    from pipeline.search.comparison import choose_rows, compare_rows
+    from pipeline.search.comparison_files import draw_comparison, write_csv, write_page
+    from pipeline.tracking.artifacts import fetch_answers
+
+    params = load_params(paths.params)
+    rows = choose_rows(_read_rows(paths, params.data.name), said)
+    console = make_console()
+    if len(rows) == 1 and said:
+        names = " and ".join(dict.fromkeys([*said, "last"] if len(said) == 1 else said))
+        same = f"{names} are the same result, {rows[0].info.run_name!r}"
+        console.print(f"{same}; name another, or try one: `dvc exp run -S ...`", soft_wrap=True)
+        return
+    found = compare_rows(
+        rows,
+        sort=sort or params.promote.metric,
+        metric=params.promote.metric,
+        fetch=lambda row: fetch_answers(paths.root, row),
+        n_tested=len(rows) if csv else min(limit, len(rows)),
+        min_common=params.promote.min_common_images,
+    )
+    order = [row.info.run_id for row in rows] if said else [entry.run_id for entry in found.entries]
+    table, words = (
+        make_pair(found, order) if len(rows) == 2 else make_table(found, n=limit, width=console.width)
+    )
+    console.print(table)
+    for line in words:
+        console.print(line, soft_wrap=True)
+    if csv:
+        write_csv(found, csv)
+    if png:
+        draw_comparison(found, n=limit, path=png)
+    if html:
+        write_page(found, name=params.data.name, n=limit, path=html)
+    for file in filter(None, (csv, png, html)):
+        console.print(f"written: {file}", soft_wrap=True)
+
+
+def _read_rows(paths: "Paths", name: str) -> list[Any]:
+    """The finished rows, the newest first."""
     from pipeline.tracking.connection import connect, translate_errors, use_experiment
     from pipeline.tracking.relocation import repair_locations
     from pipeline.tracking.runs import search_runs
 
-    root = project_root()
-    use_experiment(load_params(Paths(root).params).data.name)
-    repair_locations(root)
-    client = connect(root)
+    use_experiment(name)
+    repair_locations(paths.root)
+    client = connect(paths.root)
     with translate_errors():
-        rows = search_runs(client, "attributes.status = 'FINISHED'", row=True)
-    one, other = find_row(rows, first), find_row(rows, second)
-    if one.info.run_id == other.info.run_id:
-        same = f"{first} and {second} are the same result, {one.info.run_name!r}"
-        make_console().print(f"{same}; name another, or try one: `dvc exp run -S ...`", soft_wrap=True)
-        return
-    make_console().print(make_table(one, other))
-
-
-def find_row(rows: Sequence[Any], said: str) -> Any:
-    """The row that is meant, of rows that begin with the newest.
-
-    Raises:
-        TrackingError: there is none, or more than one.
-    """
-    if not rows:
-        raise TrackingError("there is no result yet; run `dvc repro`")
-    if said == _LAST:
-        return rows[0]
-    found = [row for row in rows if said == row.info.run_name or _is_champion(row, said)] or [
-        row for row in rows if len(said) > 3 and row.info.run_id.startswith(said)
-    ]
-    if not found:
-        names = ", ".join(repr(row.info.run_name) for row in rows[:8])
-        raise TrackingError(f"there is no row {said!r}; the newest are {names}; also: champion, last")
-    return found[0]
-
-
-def make_table(first: Any, second: Any) -> "Table":
-    """Verdicts, scores, and the parameters that differ, of two rows (`mlflow.entities.Run`)."""
-    from rich.table import Table
-
-    from pipeline.characters import escape
-
-    table = Table("", *(escape(row.info.run_name) for row in (first, second)), "change")
-    for column in table.columns:
-        column.overflow = "fold"
-    verdicts = [_describe_verdict(row.data.tags) for row in (first, second)]
-    table.add_row("verdict", *verdicts, "")
-    for name in _SCORES:
-        values = [row.data.metrics.get(name) for row in (first, second)]
-        if None not in values:
-            ends = [_describe_ends(row.data.metrics, name) for row in (first, second)]
-            texts = [f"{value:.4g}{end}" for value, end in zip(values, ends, strict=True)]
-            table.add_row(name, *texts, f"{values[1] - values[0]:+.4g}")
-    params = [row.data.params for row in (first, second)]
-    differing = [key for key in {**params[0], **params[1]} if params[0].get(key) != params[1].get(key)]
-    for key in differing[:_N_PARAMS]:
-        table.add_row(key, *(escape(one.get(key, "")) for one in params), "")
-    if n_more := len(differing[_N_PARAMS:]):
-        table.add_row(f"{n_more} more parameters", "", "", "")
-    return table
-
-
-def _is_champion(row: Any, said: str) -> bool:
-    return said == _CHAMPION and row.data.tags.get("champion") == "champion"
-
-
-def _describe_verdict(tags: Mapping[str, str]) -> str:
-    champion = tags.get("champion")
-    return tags.get("verdict", "none") + (f" ({champion})" if champion else "")
-
-
-def _describe_ends(metrics: Mapping[str, float], name: str) -> str:
-    low, high = (metrics.get(f"{name}_{end}") for end in ("low", "high"))
-    return "" if low is None or high is None else f" ({low:.3g} to {high:.3g})"
+        return search_runs(client, "attributes.status = 'FINISHED'", row=True)

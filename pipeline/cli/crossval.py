@@ -75,7 +75,7 @@ def _train(
     from pipeline.runner import set_up_logging
     from pipeline.tables.parquet import write_table
     from pipeline.tracking.connection import use_experiment
-    from pipeline.tracking.runs import open_search_run
+    from pipeline.tracking.search_runs import open_search_run
 
     set_up_logging()
     set_up_device()  # before Keras is imported

@@ -33,7 +33,7 @@ def summarise(paths: Paths) -> dict[str, str]:
         "Open": _join_existing(paths, [paths.results]),
         "Also": _join_existing(paths, [docs / "index.html" for docs in (paths.data_docs, paths.ready_docs)]),
         "Mistakes": "darkroom mistakes",
-        "Compare": "darkroom ui",
+        "Compare": "darkroom compare, or darkroom ui",
         "Keep": "git add -A && git commit (dvc.lock names this result); dvc push keeps its files",
         "Try next": _suggest(paths, metrics),
     }

@@ -1,6 +1,7 @@
 """What to try next, from what the stages know of a run: pure, and at most a few sentences."""
 
 from collections.abc import Iterator, Mapping
+from typing import Literal
 
 from pipeline.characters import say_count
 from pipeline.models import is_pretrainable
@@ -11,6 +12,14 @@ _MIN_SIDE_PX = 32  # of what a network with weights from elsewhere takes
 _GAP, _WEAK = 0.1, 0.8  # between training and validation; of the training pictures
 
 Metrics = Mapping[str, Mapping[str, float]]  # by stage
+Fit = Literal["overfits", "underfits", "healthy"]
+
+
+def judge_fit(learnt: float, validated: float) -> Fit:
+    """What the accuracies on training and validation pictures say of a network, in one word."""
+    if learnt - validated > _GAP:
+        return "overfits"
+    return "underfits" if learnt < _WEAK else "healthy"
 
 
 def suggest_next(params: Params, metrics: Metrics) -> list[str]:
@@ -42,7 +51,8 @@ def _judge_training(params: Params, metrics: Metrics) -> Iterator[str]:
     if train.get("best_epoch") == train.get("epochs") == params.train.epochs and validated < 1:
         longer = 2 * params.train.epochs
         yield f"the last epoch was the best: train longer (`dvc exp run -S train.epochs={longer}`)"
-    if learnt - validated > _GAP:
+    fit = judge_fit(learnt, validated)
+    if fit == "overfits":
         remedy = "hold the head back (train.kernel_l2), fine-tune (train.fine_tune_epochs)"
         if not _is_frozen(params):
             remedy = "alter them more (augment.rotation, zoom, rand_augment), set train.dropout"
@@ -50,7 +60,7 @@ def _judge_training(params: Params, metrics: Metrics) -> Iterator[str]:
             f"it knows its training pictures ({learnt:.0%}) better than others ({validated:.0%}): {remedy}, "
             "or add pictures"
         )
-    elif learnt < _WEAK:
+    elif fit == "underfits":
         yield (
             f"even of its training pictures it gets {1 - learnt:.0%} wrong: enlarge clean.image_hw, train "
             "longer, or take a larger network (train.model)"

@@ -1,52 +1,21 @@
 """The exam: what two models answered on the same test images, and the decision that follows from it."""
 
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from pipeline.characters import cut
-from pipeline.errors import DataError
+from pipeline.evidence.exams import Exam, match_images, number_classes
 from pipeline.evidence.metrics import SCORES
-from pipeline.labels import read_class_names
 from pipeline.params import PromoteParams
 from pipeline.promotion.gate import Decision, Floors, decide
-from pipeline.tables.parquet import read_table
-from pipeline.tables.predictions import PREDICTIONS
 from pipeline.tracking.registry import CHAMPION
 
 MAJORITY = "majority guess"  # what a model has to beat while there is no champion
-_ANSWERS = pa.schema([PREDICTIONS.field(name) for name in ("id", "y_true", "y_pred")])
 _N_NAMED, _MAX_NAME = 3, 40  # classes that a reason names, and characters of each
 
 Ints = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Exam:
-    """What one model answered on its test set: image ids, true and predicted classes [n], class names."""
-
-    ids: npt.NDArray[np.str_]
-    y_true: Ints
-    y_pred: Ints
-    class_names: tuple[str, ...]
-
-
-def read_exam(predictions: Path, classes: Path) -> Exam:
-    """Read predictions.parquet and classes.json.
-
-    Raises:
-        DataError: a file is missing or damaged, or there is no prediction.
-    """
-    table = read_table(predictions, _ANSWERS, may_hold_more=True)  # another version's may hold less or more
-    if not table.num_rows:
-        raise DataError(f"{predictions} holds no prediction; run `dvc repro evaluate`")
-    columns = {name: table[name].to_numpy() for name in _ANSWERS.names}
-    ids, y_true, y_pred = columns["id"].astype(str), columns["y_true"], columns["y_pred"]
-    return Exam(ids, y_true.astype(int), y_pred.astype(int), read_class_names(classes))
 
 
 def compare(challenger: Exam, champion: Exam | None, params: PromoteParams) -> Decision:
@@ -120,15 +89,15 @@ def _find_common(challenger: Exam, champion: Exam | None) -> tuple[Ints, Ints, s
         majority = np.bincount(challenger.y_true).argmax()
         return np.arange(len(challenger.ids)), np.full(len(challenger.ids), majority), ""
     nothing = np.zeros(0, np.int64)
-    if set(champion.class_names) != set(challenger.class_names):
+    number = number_classes(challenger, champion)
+    if number is None:
         obstacle = (
             f"the champion has {_name_classes(champion, challenger)}, this model "
             f"{_name_classes(challenger, champion)}, so they cannot be compared; set promote.model_name to "
             "keep both"
         )
         return nothing, nothing, obstacle
-    _, mine, theirs = np.intersect1d(challenger.ids, champion.ids, return_indices=True)
-    number = np.array([challenger.class_names.index(name) for name in champion.class_names])
+    mine, theirs = match_images(challenger, champion)
     return mine, number[champion.y_pred[theirs]], ""
 
 

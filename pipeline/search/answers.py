@@ -22,7 +22,7 @@ from pipeline.search.questions import Question
 from pipeline.tables.out_of_fold import OUT_OF_FOLD
 from pipeline.training.cross_validation import answer_fold
 from pipeline.training.folds import choose_fold
-from pipeline.training.policy import read_policy
+from pipeline.training.policy import Policy, read_policy
 
 Float64 = npt.NDArray[np.float64]
 
@@ -86,16 +86,18 @@ def answer(
     *,
     n_seeds: int,
     track: Callable[[Iterable[Any], int], Iterator[Any]],
+    policy: Policy | None = None,
 ) -> Answers:
     """Train a network a fold and seed, by what params.yaml says, and let it answer the fold.
 
     Args:
         track: shows the progress of an iterator of so many items.
+        policy: of augmentation; None: that which the stage augment wrote.
     """
     part = question.part
     y_prob = np.zeros((n_seeds, len(part), len(question.class_names)), np.float32)
     n_train = np.zeros(question.n_folds, np.int64)
-    policy, features = read_policy(paths.policy), paths.cache / "features"
+    policy, features = read_policy(paths.policy) if policy is None else policy, paths.cache / "features"
 
     trainings = itertools.product(range(n_seeds), range(question.n_folds))
     for number, k in track(trainings, n_seeds * question.n_folds):

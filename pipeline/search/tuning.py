@@ -26,7 +26,8 @@ from pipeline.search.terms import Terms, make_terms
 from pipeline.search.worker import Job
 from pipeline.storage import hold_lock
 from pipeline.tracking.connection import name_experiments
-from pipeline.tracking.runs import Run, Tracked, open_search_run
+from pipeline.tracking.runs import Run, Tracked
+from pipeline.tracking.search_runs import open_search_run
 from pipeline.yaml_file import read_yaml, write_values
 
 _RUN = "mlflow_run"  # the note of a study that names its run in MLflow

@@ -26,7 +26,8 @@ from pipeline.search.space import Settings, apply, parse_space
 from pipeline.search.terms import Terms
 from pipeline.search.trials import Report, Search, run_trials
 from pipeline.tracking.connection import use_experiment
-from pipeline.tracking.runs import Run, Tracked, open_search_run
+from pipeline.tracking.runs import Run, Tracked
+from pipeline.tracking.search_runs import open_search_run
 from pipeline.yaml_file import read_yaml
 
 if TYPE_CHECKING:

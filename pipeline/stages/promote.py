@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import PromotionError
+from pipeline.evidence.exams import read_exam
 from pipeline.labels import read_class_names
 from pipeline.params import Params, PromoteParams
 from pipeline.paths import Paths, read_json
-from pipeline.promotion.exam import compare, confirm_champion, miss_champion, read_exam
+from pipeline.promotion.exam import compare, confirm_champion, miss_champion
 from pipeline.promotion.state import State, copy_state, list_artifacts
 from pipeline.promotion.verdict import describe_verdict, write_verdict
 from pipeline.runner import Metrics, run_stage
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
 # What a row says of the stages before evaluate; their own runs hold the rest.
 _TOLD_OF_STAGES = {
     "split": ("metadata_accuracy",),
-    "train": ("train_accuracy", "val_accuracy", "cross_validated_accuracy"),
+    "train": ("train_accuracy", "val_accuracy", "cross_validated_accuracy", "n_parameters"),
 }
 _N_TRIES, _PAUSE_S = 4, 1.0  # where other people promote at the same time
 

@@ -27,6 +27,7 @@ PARENT_TAG = "mlflow.parentRunId"
 
 _CODE = (".", ":!dvc.lock", ":!data")  # paths in which a difference from git is one of code or params
 _PARAMS_A_CALL, _METRICS_A_CALL = 100, 1000  # MLflow's limits
+_RUNS_A_CALL = 1000
 _MAX_PARAM = 6000  # characters of a value; MLflow cuts what is longer
 
 
@@ -156,14 +157,15 @@ def create_run(
 ) -> Tracked:
     """Open a run in the experiment of rows (`row`) or of stage runs, with where it came from as tags."""
     names = name_experiments()
-    run = _create_run(client, root, name, experiment=names.rows if row else names.stages, tags=tags)
+    run = start_run(client, root, name, experiment=names.rows if row else names.stages, tags=tags)
     run.is_strict = row
     return run
 
 
-def _create_run(
+def start_run(
     client: "MlflowClient", root: Path, name: str, *, experiment: str, tags: Mapping[str, str]
 ) -> Tracked:
+    """Open a run in an experiment, by its name, with where it came from as tags."""
     origin = _describe_origin(root) | {PROCESS_TAG: describe_process()}
     number = find_experiment(client, root, experiment)
     made = client.create_run(number, run_name=name, tags=origin | dict(tags))
@@ -190,55 +192,16 @@ def open_stage_run(root: Path, stage: str, params: Mapping[str, Any], *, require
         _log.warning("%s; %s continues untracked, and promote will rebuild its run", error, stage)
         yield Untracked()
         return
-    with _finish(run, params):
+    with finish_run(run, params):
         yield run
 
 
 @contextmanager
-def open_search_run(
-    root: Path, name: str, params: Mapping[str, Any], *, parent: Run | None = None, known_id: str = ""
-) -> Iterator[Run]:
-    """A run beside the chain; an unreachable server is a warning. It ends as `open_stage_run` says.
-
-    Args:
-        parent: the run that it is a part of; MLflow shows it below that one.
-        known_id: of a run that is continued, if it is still there; it keeps its parameters.
-    """
-    tags = {PARENT_TAG: parent.run_id} if isinstance(parent, Tracked) else {}
-    try:
-        client = connect(root)
-        with translate_errors():
-            run = _continue_run(client, known_id) if known_id else None
-            params = {} if run else params
-            run = run or _create_run(client, root, name, experiment=name_experiments().search, tags=tags)
-    except TrackingError as error:
-        _log.warning("%s; %s continues untracked", error, name)
-        yield Untracked()
-        return
-    with _finish(run, params):
-        yield run
-
-
-def _continue_run(client: "MlflowClient", run_id: str) -> Tracked | None:
-    """A run as one that runs again; None if it is no longer there."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        found = client.get_run(run_id)
-        if found.info.lifecycle_stage != "active":
-            return None
-        client.update_run(run_id, status="RUNNING")
-    except MlflowException:
-        return None
-    return Tracked(client, run_id)
-
-
-@contextmanager
-def _finish(run: Tracked, params: Mapping[str, Any]) -> Iterator[None]:
+def finish_run(run: Tracked, params: Mapping[str, Any]) -> Iterator[None]:
     """Log parameters at the start of a run, and at its end how it ended."""
-    run.log_params(params)
     status = "FAILED"
     try:
+        run.log_params(params)
         yield
         status = "FINISHED"
     except KeyboardInterrupt:
@@ -248,9 +211,13 @@ def _finish(run: Tracked, params: Mapping[str, Any]) -> Iterator[None]:
         run.finish(status)
 
 
-def end_killed_runs(client: "MlflowClient") -> None:
-    """Give stage runs whose process was killed the status KILLED; they would stay RUNNING for ever."""
-    for run in search_runs(client, "attributes.status = 'RUNNING'", row=False):
+def end_killed_runs(client: "MlflowClient", experiment: str | None = None) -> None:
+    """Give runs whose process was killed the status KILLED; they would stay RUNNING for ever.
+
+    Args:
+        experiment: the name of theirs; None: that of the stage runs.
+    """
+    for run in _search(client, "attributes.status = 'RUNNING'", experiment or name_experiments().stages):
         if is_gone(run.data.tags.get(PROCESS_TAG), run.info.start_time):
             client.set_terminated(run.info.run_id, "KILLED")
 
@@ -258,11 +225,21 @@ def end_killed_runs(client: "MlflowClient") -> None:
 def search_runs(client: "MlflowClient", asked: str, *, row: bool) -> list[Any]:
     """The active rows, or stage runs, that a filter of MLflow's finds, newest first; [] before the first."""
     names = name_experiments()
-    experiment = client.get_experiment_by_name(names.rows if row else names.stages)
+    return _search(client, asked, names.rows if row else names.stages)
+
+
+def _search(client: "MlflowClient", asked: str, name: str) -> list[Any]:
+    experiment = client.get_experiment_by_name(name)
     if experiment is None:
         return []
     ids, order = [experiment.experiment_id], ["attributes.start_time DESC"]
-    return list(client.search_runs(ids, asked, order_by=order))
+    found: list[Any] = []
+    page = None
+    while page is None or page.token:
+        token = page.token if page else None
+        page = client.search_runs(ids, asked, order_by=order, max_results=_RUNS_A_CALL, page_token=token)
+        found += page
+    return found
 
 
 def shorten_value(text: str, n_characters: int) -> str:

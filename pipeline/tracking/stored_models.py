@@ -14,11 +14,12 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote
 
 from pipeline.errors import ModelError, StorageError, TrackingError, one_line
 from pipeline.paths import Paths
-from pipeline.storage import hold_lock, sync_folder, translate_errors
+from pipeline.storage import hold_lock, translate_errors
+from pipeline.tracking.artifacts import download_folder, find_local
 from pipeline.tracking.connection import connect, find_database, resolve_uri
 from pipeline.tracking.packaging import MODEL_NAME
 from pipeline.tracking.registry import CHAMPION, RUN_TAG
@@ -108,7 +109,7 @@ def fetch_classifier(root: Path, model: StoredModel) -> Path:
         TrackingError: its files are gone, or cannot be fetched.
     """
     place = f"{model.location.rstrip('/')}/artifacts/{MODEL_NAME}"
-    if (local := _find_local(place)) is not None:
+    if (local := find_local(place)) is not None:
         if not local.is_dir():
             raise TrackingError(
                 f"the files of {model.name} version {model.number} are gone, or on another machine: {local} "
@@ -119,7 +120,7 @@ def fetch_classifier(root: Path, model: StoredModel) -> Path:
     folder = Paths(root).cache / "models" / name
     with hold_lock(folder.with_suffix(".lock"), lambda: _log.info("another process fetches %s", model.name)):
         if not folder.is_dir():
-            _download(root, place, folder)
+            download_folder(root, place, folder)
         with translate_errors(folder):
             os.utime(folder)
     _forget_unused(folder.parent)
@@ -137,33 +138,6 @@ def _shorten(location: str) -> str:
     import hashlib
 
     return hashlib.sha256(location.encode()).hexdigest()[:16]
-
-
-def _find_local(place: str) -> Path | None:
-    parts = urlsplit(place)
-    if parts.scheme not in ("", "file") or parts.netloc not in ("", "localhost"):
-        return None
-    return Path(unquote(parts.path) if parts.scheme else place)
-
-
-def _download(root: Path, place: str, folder: Path) -> None:
-    """Bring a folder of artifacts here; `folder` appears whole. The lock beside it is held."""
-    connect(root)
-    from mlflow.artifacts import download_artifacts
-    from mlflow.exceptions import MlflowException
-
-    part = folder.with_suffix(".part")
-    with translate_errors(part):
-        shutil.rmtree(part, ignore_errors=True)  # a killed process left it
-        part.mkdir(parents=True)
-    try:
-        found = Path(download_artifacts(artifact_uri=place, dst_path=str(part)))
-    except (MlflowException, OSError) as error:
-        raise TrackingError(f"{place} cannot be fetched: {one_line(error)}") from None
-    with translate_errors(folder):
-        found.rename(folder)
-        sync_folder(folder.parent)
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def _forget_unused(cache: Path) -> None:

@@ -35,8 +35,9 @@ def save_views(client: "MlflowClient") -> None:
     """Write the views anew: their columns follow the parameters that differ, and the classes."""
     rows = search_runs(client, _FINISHED, row=True)
     stages = search_runs(client, f"{_FINISHED} and tags.`{STAGE_TAG}` = 'evaluate'", row=False)
+    differing = find_differing([run.data.params for run in rows])
     if rows:
-        _save(client, rows[0], describe_views(find_differing([run.data.params for run in rows])))
+        _save(client, rows[0], describe_views(differing[:_MAX_DIFFERING]))
     if stages:
         _save(client, stages[0], describe_classes(sorted(stages[0].data.metrics)))
 
@@ -48,10 +49,9 @@ def _save(client: "MlflowClient", run: Any, views: Mapping[str, str]) -> None:
 
 
 def find_differing(rows: Sequence[Mapping[str, str]]) -> list[str]:
-    """The parameters that are not the same in all rows, in the order of params.yaml; at most 12."""
+    """The parameters that are not the same in all rows, in the order of params.yaml."""
     keys = list(dict.fromkeys(key for row in rows for key in row))
-    found = [key for key in keys if len({row.get(key) for row in rows}) > 1 and not key.startswith(_UNTOLD)]
-    return found[:_MAX_DIFFERING]
+    return [key for key in keys if len({row.get(key) for row in rows}) > 1 and not key.startswith(_UNTOLD)]
 
 
 def describe_views(differing: Sequence[str]) -> dict[str, str]:

@@ -65,7 +65,7 @@ def test_a_run_in_a_few_lines(root: Path) -> None:
         "Open": "data/evaluate/index.html",
         "Also": "data/validate/docs/index.html, data/clean/docs/index.html",
         "Mistakes": "darkroom mistakes",
-        "Compare": "darkroom ui",
+        "Compare": "darkroom compare, or darkroom ui",
     }
 
 

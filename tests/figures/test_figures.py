@@ -20,6 +20,7 @@ from pipeline.figures.curves import draw_curves
 from pipeline.figures.drawing import shorten
 from pipeline.figures.measures import draw_measures
 from pipeline.figures.pairs import TILE_PX, draw_pictures_in_pairs
+from pipeline.figures.score_dots import draw_score_dots
 from pipeline.figures.sheets import draw_sheet
 from pipeline.figures.shortcut_bars import ShortcutPanel, draw_shortcut_bars
 from pipeline.figures.sizes import draw_sizes, say_one_size
@@ -361,6 +362,44 @@ def expect_before_and_after(title: str) -> Check:
     return check
 
 
+def draw_dots(values: Any, names: list[str], path: Path, line: float = 0.95) -> None:
+    """Every second row is of the second kind; the third kind does not occur."""
+    draw_score_dots(
+        (values, values - 0.1, values + 0.05),
+        names,
+        words=[f"{value:.2f}" for value in values],
+        kinds=["odd" if at % 2 else "even" for at in range(len(names))],
+        colours={"even": "blue", "odd": "red", "none": "green"},
+        line=line,
+        title=ODD_NAMES[1],
+        what="score",
+        path=path,
+    )
+
+
+def expect_dots(values: Any, names: list[str]) -> Check:
+    def check(figure: Figure) -> None:
+        (axes,) = figure.axes
+        assert figure.get_suptitle() == ODD_NAMES[1]
+        assert read_labels(axes.yaxis) == [shorten(name, 44) for name in names]
+        assert axes.yaxis_inverted()
+        assert read_texts(axes) == [f"{value:.2f}" for value in values]
+        known = np.flatnonzero(~np.isnan(values))
+        ends = [[(values[at] - 0.1, at), (values[at] + 0.05, at)] for at in known]
+        assert axes.collections
+        drawn = sorted(np.concatenate(read_segments(axes)).tolist(), key=lambda one: one[0][1])
+        assert np.array(drawn) == pytest.approx(np.array(ends))
+        assert axes.lines[-1].get_linestyle() == ":"
+        assert read_lines(axes)[-1][0] == [0.95, 0.95]
+        low, high = axes.get_xlim()
+        assert low < np.nanmin(values) - 0.1
+        assert high > np.nanmax(values) + 0.05
+        (legend,) = figure.legends
+        assert [text.get_text() for text in legend.get_texts()] == ["even", "odd"]
+
+    return check
+
+
 LONG = ODD_NAMES[1] * 9
 CASES = [
     pytest.param(lambda path: draw_shares(ODD_NAMES, path), 1000, expect_shares(ODD_NAMES), id="classes"),
@@ -438,6 +477,13 @@ CASES = [
         600,
         expect_bars(np.full(70, 0.5), MANY),
         id="70 bars",
+    ),
+    pytest.param(lambda path: draw_dots(F1, ODD_NAMES, path), 650, expect_dots(F1, ODD_NAMES), id="dots"),
+    pytest.param(
+        lambda path: draw_dots(np.linspace(0.9, 0.4, 30), [LONG] * 30, path),
+        900,
+        expect_dots(np.linspace(0.9, 0.4, 30), [LONG] * 30),
+        id="30 dots",
     ),
     pytest.param(
         lambda path: draw_sheet(PICTURES, ODD_NAMES, title=ODD_NAMES[1], path=path),
@@ -584,3 +630,11 @@ def test_captions_and_pictures_must_match(tmp_path: Path) -> None:
 )
 def test_shorten(text: str, n_characters: int, expected: str) -> None:
     assert shorten(text, n_characters) == expected
+
+
+def test_dots_without_a_value_or_a_row_are_drawn_all_the_same(saved: list[Figure], tmp_path: Path) -> None:
+    draw_dots(np.full(2, np.nan), ["a", "b"], tmp_path / "x.png", line=np.nan)
+    assert read_texts(saved[0].axes[0]) == ["nan", "nan"]
+    assert saved[0].legends == []
+    draw_dots(np.zeros(0), [], tmp_path / "x.png", line=0.0)
+    assert read_texts(saved[1].axes[0]) == []

@@ -1,18 +1,14 @@
 """The exam of two models, on answers made up here; the real chain is in test_end_to_end.py."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from pipeline.errors import DataError
+from pipeline.evidence.exams import Exam
 from pipeline.params import Params, PromoteParams
-from pipeline.paths import Paths
-from pipeline.promotion.exam import Exam, compare, confirm_champion, read_exam
-from pipeline.tables.parquet import build_table, write_table
-from pipeline.tables.predictions import PREDICTIONS
+from pipeline.promotion.exam import compare, confirm_champion
 
 ParamsOf = Callable[..., Params]
 
@@ -95,17 +91,3 @@ def test_the_champion_against_itself(n_right: int, verdict: str, reason: str, pa
     assert reason in decision.reasons[0]
     assert decision.challenger == decision.reference == n_right / 100
     assert (decision.gain, decision.n_common) == (0, 100)
-
-
-def test_read_exam(tmp_path: Path) -> None:
-    paths = Paths(tmp_path)
-    rows = [{"id": "x", "y_true": 0, "y_pred": 1, "y_prob": [0.4, 0.6]}]
-    write_table(build_table(rows, PREDICTIONS, sort_by="id"), paths.predictions)
-    paths.classes.parent.mkdir(parents=True)
-    paths.classes.write_text('["a", "b"]')
-    read = read_exam(paths.predictions, paths.classes)
-    assert (read.ids.tolist(), read.y_true.tolist(), read.y_pred.tolist()) == (["x"], [0], [1])
-    assert read.class_names == ("a", "b")
-    write_table(build_table([], PREDICTIONS, sort_by="id"), paths.predictions)
-    with pytest.raises(DataError, match="holds no prediction"):
-        read_exam(paths.predictions, paths.classes)

@@ -15,7 +15,8 @@ from pipeline.search import worker
 from pipeline.search.terms import make_terms
 from pipeline.search.worker import Job
 from pipeline.tracking.connection import connect, use_experiment
-from pipeline.tracking.runs import Tracked, open_search_run
+from pipeline.tracking.runs import Tracked
+from pipeline.tracking.search_runs import open_search_run
 from pipeline.yaml_file import read_yaml
 from tests.search import toys
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pipeline.errors import TrackingError
+from pipeline.tracking import runs
 from pipeline.tracking.connection import connect, resolve_uri
 from pipeline.tracking.processes import PROCESS_TAG, describe_process
 from pipeline.tracking.rows import find_runs
@@ -20,6 +21,7 @@ from pipeline.tracking.runs import (
     create_run,
     end_killed_runs,
     open_stage_run,
+    search_runs,
     shorten_value,
 )
 from tests.conftest import ParamsOf
@@ -177,3 +179,13 @@ def test_free_text_is_never_a_name(run: Tracked, params_of: ParamsOf) -> None:
     logged = run.client.get_run(run.run_id).data.params
     assert json.loads(logged["data.classes"]) == {name: [str(n)] for n, name in enumerate(names)}
     assert not [name for name in logged if name.startswith("data.classes.")]
+
+
+def test_all_rows_are_found_however_many_a_call_gives(
+    client: "MlflowClient", root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "of-pages")
+    made = [create_run(client, root, f"row {n}", row=True, tags={}).run_id for n in range(5)]
+    monkeypatch.setattr(runs, "_RUNS_A_CALL", 2)
+    found = search_runs(client, "", row=True)
+    assert sorted(run.info.run_id for run in found) == sorted(made)

@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.errors import ModelError, TrackingError
 from pipeline.tracking import connection, registry, rows, stored_models
+from pipeline.tracking.artifacts import fetch_answers
 from pipeline.tracking.packaging import log_model
 from pipeline.tracking.runs import create_run
 from pipeline.tracking.stored_models import Address, StoredModel, fetch_classifier, find_model, parse_address
@@ -184,3 +185,24 @@ def test_files_of_a_server_come_once_and_whole(
     assert fetch_classifier(tmp_path, found) == folder
     kept = {folder.name, f"{folder.name}.lock", *(f"far-{number}" for number in range(3, 7))}
     assert {path.name for path in folder.parent.iterdir()} == kept, "those used last"
+
+
+def test_answers_of_a_row_on_a_server_come_once(
+    remote: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", remote)
+    client = connection.connect(tmp_path)
+    made = []
+    for names in (("predictions.parquet", "classes.json"), ("predictions.parquet",)):
+        row = create_run(client, tmp_path, "row", row=True, tags={})
+        for name, folder in zip(names, ("evaluate", "split"), strict=False):
+            (tmp_path / name).write_text(folder)
+            row.log_artifact(tmp_path / name, folder)
+        made.append(client.get_run(row.run_id))
+    found = fetch_answers(tmp_path, made[0])
+    assert found
+    assert [path.read_text() for path in found] == ["evaluate", "split"]
+    found[0].write_text("kept")
+    assert fetch_answers(tmp_path, made[0]) == found
+    assert found[0].read_text() == "kept"
+    assert fetch_answers(tmp_path, made[1]) is None, "half of them"

@@ -29,8 +29,6 @@ def test_only_what_differs_is_a_column() -> None:
     ]
     assert views.find_differing(rows) == ["train.epochs", "train.new"]
     assert views.find_differing(rows[:1]) == views.find_differing([]) == []
-    many = [{f"train.{i}": str(j) for i in range(40)} for j in range(2)]
-    assert len(views.find_differing(many)) == 12
 
 
 def test_scores_come_first_then_the_verdict_then_what_differs() -> None:
@@ -61,7 +59,7 @@ def test_a_tag_is_short_enough_for_mlflow() -> None:
 def test_views_are_saved_with_the_experiments(root: "Path", client: "MlflowClient") -> None:
     for epochs in (2, 3):
         row = create_run(client, root, "row", row=True, tags={})
-        row.log_params({"train.epochs": epochs})
+        row.log_params({"train.epochs": epochs} | {f"x.{i}": epochs for i in range(40)})
         row.finish("FINISHED")
     stage = create_run(client, root, "evaluate", tags={STAGE_TAG: "evaluate"})
     stage.log_metrics({"class/a/recall": 1, "class/a/f1": 1, "class/a/recall_low": 0})
@@ -69,7 +67,9 @@ def test_views_are_saved_with_the_experiments(root: "Path", client: "MlflowClien
     views.save_views(client)
     rows, stages = (client.get_run(one.run_id).info.experiment_id for one in (row, stage))
     tags = client.get_experiment(rows).tags
-    assert "params.`train.epochs`" in read(tags["mlflow.sharedViewState.darkroom-best"])["selectedColumns"]
+    shown = read(tags["mlflow.sharedViewState.darkroom-best"])["selectedColumns"]
+    assert "params.`train.epochs`" in shown
+    assert sum(name.startswith("params.`x.") for name in shown) < 12, "more do not fit on a screen"
     assert "mlflow.sharedViewState.darkroom-charts" in tags
     page = read(client.get_experiment(stages).tags["mlflow.sharedViewState.darkroom-classes"])
     assert page["selectedColumns"] == ["tags.`row`", "metrics.`class/a/recall`", "metrics.`class/a/f1`"]
