@@ -71,7 +71,9 @@ def _tune(tuning: "Tuning", *, refine: bool, n_seeds: int, is_applied: bool) -> 
     console.print(make_table(found, tuning.space.keys, tuning.terms.metric))
     contest = tuning.compete(found, n_seeds)
     folder = tuning.find_folder(found).relative_to(tuning.paths.root)
-    console.print(f"plots and all trials are in {folder}; in MLflow: {tuning.experiment}", soft_wrap=True)
+    console.print(
+        f"plots and all trials are in {folder}; in MLflow: {tuning.experiment}, view Trials", soft_wrap=True
+    )
     if contest is None:
         console.print("nothing that was tried is better than params.yaml", soft_wrap=True)
         return

@@ -32,6 +32,11 @@ class Terms:
     data: Mapping[str, str]
     values: Mapping[str, Any]
 
+    @property
+    def logged_metric(self) -> str:
+        """What the value of a trial is called in MLflow: over folds, or of the validation pictures."""
+        return self.metric if self.folds else f"val_{self.metric}"
+
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
         plain: dict[str, Any] = json.loads(json.dumps(vars(self), default=list))

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from pipeline.errors import ParamsError, StudyError
+from pipeline.errors import ParamsError, StudyError, TrackingError
 from pipeline.params import Params
 from pipeline.params_file import check_params
 from pipeline.paths import Paths
@@ -25,9 +25,10 @@ from pipeline.search.supervision import watch_trials
 from pipeline.search.terms import Terms, make_terms
 from pipeline.search.worker import Job
 from pipeline.storage import hold_lock
-from pipeline.tracking.connection import name_experiments
+from pipeline.tracking.connection import name_experiments, translate_errors
 from pipeline.tracking.runs import Run, Tracked
 from pipeline.tracking.search_runs import open_search_run
+from pipeline.tracking.views import save_trials_view
 from pipeline.yaml_file import read_yaml, write_values
 
 _RUN = "mlflow_run"  # the note of a study that names its run in MLflow
@@ -201,6 +202,9 @@ class Tuning:
         if best is not None and best.value is not None:
             run.log_metrics({f"best_{self.terms.metric}": best.value, "best_trial": best.number})
         run.log_metrics({"n_trials": len(studies.list_finished(study))})
+        if isinstance(run, Tracked) and not run.is_lost:
+            with suppress(TrackingError), translate_errors():
+                save_trials_view(run.client, run.run_id, self.space.keys, self.terms.logged_metric)
 
 
 def _make_title(study: Study, metric: str) -> Callable[[], str]:

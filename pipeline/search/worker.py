@@ -28,13 +28,13 @@ from pipeline.search.trials import Report, Search, run_trials
 from pipeline.tracking.connection import use_experiment
 from pipeline.tracking.runs import Run, Tracked
 from pipeline.tracking.search_runs import open_search_run
+from pipeline.tracking.views import TRIAL_TAG
 from pipeline.yaml_file import read_yaml
 
 if TYPE_CHECKING:
     from pipeline.search.trials import Objective
 
 _LINE = "%(levelname)s %(message)s"
-_HOW = "trial"  # the tag that says how a trial ended
 
 _log = logging.getLogger(__name__)
 
@@ -122,7 +122,7 @@ def record(objective: "Objective", job: Job, terms: Terms, values: dict[str, Any
     """An objective whose every trial is a run in MLflow, below that of the search."""
     use_experiment(job.experiment)
     parent = _find_parent(job)
-    name = terms.metric if terms.folds else f"val_{terms.metric}"
+    name = terms.logged_metric
 
     def try_settings(number: int, settings: Settings, report: Report) -> float:
         changed = apply({key: values[key] for key in terms.values}, settings)
@@ -136,12 +136,12 @@ def record(objective: "Objective", job: Job, terms: Terms, values: dict[str, Any
 
             try:
                 value = objective(number, settings, report_too)
-                run.set_tags({_HOW: "complete"})
+                run.set_tags({TRIAL_TAG: "complete"})
             except TrialPruned as pruned:
                 early = pruned
-                run.set_tags({_HOW: "ended early"})
+                run.set_tags({TRIAL_TAG: "ended early"})
             except DarkroomError as error:
-                run.set_tags({_HOW: f"failed: {error}"})
+                run.set_tags({TRIAL_TAG: f"failed: {error}"})
                 raise
         if early:
             raise early

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 BEST, CHARTS, CLASSES = "darkroom-best", "darkroom-charts", "darkroom-classes"
-NAMES = {BEST: "Which is better", CHARTS: "Charts", CLASSES: "Per class"}
+TRIALS = "darkroom-trials"
+NAMES = {BEST: "Which is better", CHARTS: "Charts", CLASSES: "Per class", TRIALS: "Trials"}
+TRIAL_TAG = "trial"  # of a run of a search: how it ended
 ROW_TAG = "row"  # of a stage run: the name of its row
 _FINISHED = "attributes.status = 'FINISHED'"
 _TAG = "mlflow.sharedViewState."
@@ -40,6 +42,24 @@ def save_views(client: "MlflowClient") -> None:
         _save(client, rows[0], describe_views(differing[:_MAX_DIFFERING]))
     if stages:
         _save(client, stages[0], describe_classes(sorted(stages[0].data.metrics)))
+
+
+def save_trials_view(client: "MlflowClient", run_id: str, keys: Sequence[str], metric: str) -> None:
+    """Write the view of the trials of a search, the best first, into the experiment of its run.
+
+    Args:
+        keys: the parameters that were tuned.
+        metric: that the trials log.
+    """
+    _save(client, client.get_run(run_id), describe_trials(keys, metric))
+
+
+def describe_trials(keys: Sequence[str], metric: str) -> dict[str, str]:
+    """The view of the trials: value, how it ended, and what was tuned, without the runs that hold them."""
+    shown = [f"metrics.`{metric}`", f"tags.`{TRIAL_TAG}`", *(f"params.`{key}`" for key in keys)]
+    page = _describe_page(shown, order=metric, asked=f"tags.`{TRIAL_TAG}` != ''")
+    page["orderByAsc"] = metric.endswith("loss")
+    return {TRIALS: _encode(TRIALS, page)}
 
 
 def _save(client: "MlflowClient", run: Any, views: Mapping[str, str]) -> None:

@@ -63,6 +63,7 @@ def test_the_settings_of_params_yaml_are_tried_first(tune: Any, augmented: Paths
     (run,) = client.search_runs([experiment.experiment_id])
     assert run.data.metrics["n_trials"] == 6
     assert run.info.status == "FINISHED"
+    assert any("darkroom-trials" in tag for tag in experiment.tags)
 
 
 def test_a_grid_tries_all_of_it(tune: Any) -> None:

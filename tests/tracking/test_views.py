@@ -5,6 +5,8 @@ import json
 import zlib
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from pipeline.tracking import views
 from pipeline.tracking.runs import STAGE_TAG, create_run
 
@@ -48,6 +50,14 @@ def test_scores_come_first_then_the_verdict_then_what_differs() -> None:
     assert json.loads(made[views.BEST])["name"] == "Which is better"
     charts = read(made[views.CHARTS])["compareRunCharts"]
     assert {chart["metricKey"] for chart in charts} >= {"accuracy", "macro_f1", "curve/val_loss"}
+
+
+@pytest.mark.parametrize(("metric", "is_rising"), [("val_accuracy", False), ("log_loss", True)])
+def test_trials_are_listed_without_their_search_and_the_best_first(metric: str, is_rising: bool) -> None:
+    page = read(views.describe_trials(["train.epochs"], metric)[views.TRIALS])
+    assert page["selectedColumns"] == [f"metrics.`{metric}`", "tags.`trial`", "params.`train.epochs`"]
+    assert (page["orderByKey"], page["orderByAsc"]) == (f"metrics.`{metric}`", is_rising)
+    assert page["searchFilter"] == "tags.`trial` != ''"
 
 
 def test_a_tag_is_short_enough_for_mlflow() -> None:
