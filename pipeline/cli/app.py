@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli import check, compare, crossval, mistakes, predict, quarantine, setup, ui
+from pipeline.cli import check, compare, crossval, mistakes, predict, quarantine, setup, synthesize, ui
 from pipeline.cli.console import guard_output, make_console, make_grid
 from pipeline.errors import DarkroomError
 
@@ -20,6 +20,7 @@ app.command()(predict.predict)
 app.command()(mistakes.mistakes)
 app.command()(compare.compare)
 app.command()(crossval.crossval)
+app.command()(synthesize.synthesize)
 app.command()(ui.ui)
 app.add_typer(quarantine.app, name="quarantine")
 
