@@ -39,7 +39,10 @@ OWNERS = {
 HEAVY = {
     "search/answers",
     "serving/pyfunc",
-    *(f"synthesis/{name}" for name in ("features", "feed", "flow", "learning", "network", "verdict")),
+    *(
+        f"synthesis/{name}"
+        for name in ("adversaries", "alterations", "features", "feed", "learning", "network", "verdict")
+    ),
     *(
         f"training/{name}"
         for name in (

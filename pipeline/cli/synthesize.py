@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pipeline.synthesis.verdict import Acceptance, Likeness
 
 _N_JUDGED = 500  # pictures are judged, or as many as there are real ones, also where fewer are asked for
+_MIRRORS = ("horizontal", "both", "alternating")  # values of augment.flip
 _MANY_COPIES = 0.5  # of the made-up pictures
 
 
@@ -23,8 +24,8 @@ def synthesize(
     class_name: Annotated[str, typer.Argument(metavar="CLASS", help="A class, as `split` names it.")],
     n: Annotated[int, typer.Option("-n", min=1, max=100_000, help="How many pictures to make.")] = 200,
     epochs: Annotated[
-        int, typer.Option(min=1, max=100_000, help="Passes over the pictures, of at least 64 batches.")
-    ] = 60,
+        int, typer.Option(min=1, max=100_000, help="Passes over the pictures, of at least 32 batches.")
+    ] = 100,
     sheet_every: Annotated[int, typer.Option(min=1, help="Epochs from a sheet of samples to the next.")] = 10,
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Of all that is drawn at random.")] = 0,
 ) -> None:
@@ -58,25 +59,26 @@ def _make(
     from pipeline.tracking.runs import open_search_run
 
     set_up_device()  # before Keras is imported
-    from pipeline.synthesis.learning import Settings, learn, make_pictures, open_checkpoints
+    from pipeline.synthesis.feed import resize
+    from pipeline.synthesis.learning import CURVES, N_ON_SHEET, Settings, learn, open_checkpoints
     from pipeline.synthesis.verdict import ask_classifier, compare, draw_samples
 
     use_experiment(params.data.name)
     folder = paths.synthetic_sheets / request.slug
-    settings = Settings(**asked)
+    settings = Settings(**asked, mirrored=params.augment.flip in _MIRRORS)
     named = {"class": request.class_name, "n": n, "n_real": len(request.pictures)} | asked
     logged = {f"synthesize.{name}": value for name, value in named.items()}
     with open_search_run(paths.root, f"synthesize {request.class_name}", logged) as run:
 
         def log_row(row: Mapping[str, float]) -> None:
-            run.log_metrics({"loss": row["loss"], "learning_rate": row["learning_rate"]}, int(row["epoch"]))
+            run.log_metrics({name: row[name] for name in CURVES}, int(row["epoch"]))
 
         def keep_sheet(epoch: int, pictures: Any) -> None:
             path = folder / f"epoch_{epoch:04d}.png"
             draw_samples(pictures, f"{request.class_name}: made up after epoch {epoch}", path)
             run.log_artifact(path, "sheets")
 
-        network = learn(
+        state = learn(
             request.pictures,
             settings,
             checkpoints=open_checkpoints(request, settings, paths.cache),
@@ -84,7 +86,9 @@ def _make(
             on_epoch=log_row,
             on_sheet=keep_sheet,
         )
-        made = make_pictures(network, max(n, min(len(request.pictures), _N_JUDGED)), settings.seed)
+        n_made = max(n, min(len(request.pictures), _N_JUDGED))
+        made = resize(state.make_pictures(n_made, settings.seed), request.pictures.picture_shape)
+        draw_samples(made[:N_ON_SHEET], f"{request.class_name}: made up", folder / "samples.png")
         path = write_synthetic(Synthetic(request.class_name, made[:n], request.part.ids), paths.synthetic)
         likeness = compare(
             made,

@@ -103,7 +103,8 @@ def draw_neighbours(made: Uint8, nearest: Neighbours, request: Request, *, limit
     real = request.pictures.gather(nearest.position[order])
     pairs = np.stack([made[order], real], axis=1).reshape(-1, *real.shape[1:])
     captions = [text for i in order for text in ("made up", f"nearest real: {nearest.distance[i]:.1f} away")]
-    title = f"{shorten(request.class_name, 30)}: the made-up pictures most like a real one; real ones are {limit:.1f} apart"
+    name = shorten(request.class_name, 24)
+    title = f"{name}: the made-up pictures nearest to a real one (real ones are {limit:.1f} apart)"
     draw_sheet(pairs, captions, title=title, path=path)
 
 
