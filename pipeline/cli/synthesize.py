@@ -1,5 +1,6 @@
 """`darkroom synthesize`: made-up pictures of one class, and how far they are from real ones."""
 
+import logging
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,8 +13,12 @@ if TYPE_CHECKING:
 
     from pipeline.params import Params
     from pipeline.paths import Paths
+    from pipeline.synthesis.learning import Learning
     from pipeline.synthesis.request import Request
     from pipeline.synthesis.verdict import Acceptance, Likeness
+    from pipeline.tracking.runs import Run
+
+_log = logging.getLogger(__name__)
 
 _N_JUDGED = 500  # pictures are judged, or as many as there are real ones, also where fewer are asked for
 _MIRRORS = ("horizontal", "both", "alternating")  # values of augment.flip
@@ -54,54 +59,77 @@ def _make(
 ) -> tuple["Likeness | None", "Mapping[str, Acceptance] | str"]:
     """Learn, make pictures, keep and judge them, with a run in MLflow."""
     from pipeline.backend.device import set_up_device
-    from pipeline.collection.synthetic import Synthetic, write_synthetic
     from pipeline.tracking.connection import use_experiment
     from pipeline.tracking.runs import open_search_run
 
     set_up_device()  # before Keras is imported
     from pipeline.synthesis.feed import resize
-    from pipeline.synthesis.learning import CURVES, N_ON_SHEET, Settings, learn, open_checkpoints
-    from pipeline.synthesis.verdict import ask_classifier, compare, draw_samples
+    from pipeline.synthesis.verdict import ask_classifier, compare
 
     use_experiment(params.data.name)
-    folder = paths.synthetic_sheets / request.slug
-    settings = Settings(**asked, mirrored=params.augment.flip in _MIRRORS)
     named = {"class": request.class_name, "n": n, "n_real": len(request.pictures)} | asked
     logged = {f"synthesize.{name}": value for name, value in named.items()}
+    folder = paths.synthetic_sheets / request.slug
     with open_search_run(paths.root, f"synthesize {request.class_name}", logged) as run:
+        is_mirrored = params.augment.flip in _MIRRORS
+        state = _learn(request, paths, run, asked=asked | {"mirrored": is_mirrored}, sheet_every=sheet_every)
+        n_made = max(n, min(len(request.pictures), _N_JUDGED))
+        made = resize(state.make_pictures(n_made, asked["seed"]), request.pictures.picture_shape)
+        _keep(made[:n], request, paths, run)
+        where = {"classifier": paths.classifier, "features": paths.cache / "features"}
+        likeness = compare(made, request, **where, sheet=folder / "nearest.png")
+        answers = ask_classifier(paths.classifier, request, made)
+        run.log_metrics(collect_metrics(likeness, answers))
+        run.log_artifact(folder, "sheets")
+    return likeness, answers
 
-        def log_row(row: Mapping[str, float]) -> None:
-            run.log_metrics({name: row[name] for name in CURVES}, int(row["epoch"]))
 
-        def keep_sheet(epoch: int, pictures: Any) -> None:
-            path = folder / f"epoch_{epoch:04d}.png"
-            draw_samples(pictures, f"{request.class_name}: made up after epoch {epoch}", path)
-            run.log_artifact(path, "sheets")
+def _learn(
+    request: "Request", paths: "Paths", run: "Run", *, asked: dict[str, Any], sheet_every: int
+) -> "Learning":
+    """Train the generator, or continue; curves and sheets go to the run as they come."""
+    from pipeline.storage import remove_files
+    from pipeline.synthesis.learning import CURVES, Settings, learn, open_checkpoints
+    from pipeline.synthesis.verdict import draw_samples
 
-        state = learn(
+    settings = Settings(**asked)
+    checkpoints = open_checkpoints(request, settings, paths.cache)
+    folder = paths.synthetic_sheets / request.slug
+    if not checkpoints.path.exists():
+        remove_files(folder, "*.png")  # of another training
+
+    def log_row(row: Mapping[str, float]) -> None:
+        run.log_metrics({name: row[name] for name in CURVES}, int(row["epoch"]))
+
+    def keep_sheet(epoch: int, pictures: Any) -> None:
+        path = folder / f"epoch_{epoch:04d}.png"
+        draw_samples(pictures, f"{request.class_name}: made up after epoch {epoch}", path)
+        run.log_artifact(path, "sheets")
+
+    _log.info("learning %s from %d pictures", request.class_name, len(request.pictures))
+    try:
+        return learn(
             request.pictures,
             settings,
-            checkpoints=open_checkpoints(request, settings, paths.cache),
+            checkpoints=checkpoints,
             sheet_every=sheet_every,
             on_epoch=log_row,
             on_sheet=keep_sheet,
         )
-        n_made = max(n, min(len(request.pictures), _N_JUDGED))
-        made = resize(state.make_pictures(n_made, settings.seed), request.pictures.picture_shape)
-        draw_samples(made[:N_ON_SHEET], f"{request.class_name}: made up", folder / "samples.png")
-        path = write_synthetic(Synthetic(request.class_name, made[:n], request.part.ids), paths.synthetic)
-        likeness = compare(
-            made,
-            request,
-            classifier=paths.classifier,
-            features=paths.cache / "features",
-            sheet=folder / "nearest.png",
-        )
-        answers = ask_classifier(paths.classifier, request, made)
-        run.log_metrics(collect_metrics(likeness, answers))
-        run.log_artifact(path, "pictures")
-        run.log_artifact(folder, "sheets")
-    return likeness, answers
+    except KeyboardInterrupt:
+        _log.warning("interrupted: the same command continues after the last whole epoch")
+        raise
+
+
+def _keep(made: Any, request: "Request", paths: "Paths", run: "Run") -> None:
+    """Write the pictures for augment, and a sheet of the first."""
+    from pipeline.collection.synthetic import Synthetic, write_synthetic
+    from pipeline.synthesis.verdict import N_ON_SHEET, draw_samples
+
+    path = write_synthetic(Synthetic(request.class_name, made, request.part.ids), paths.synthetic)
+    title = f"{request.class_name}: {min(len(made), N_ON_SHEET)} of {len(made):,} made-up pictures"
+    draw_samples(made[:N_ON_SHEET], title, paths.synthetic_sheets / request.slug / "samples.png")
+    run.log_artifact(path, "pictures")
 
 
 def collect_metrics(

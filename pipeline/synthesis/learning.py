@@ -20,13 +20,13 @@ from pipeline.synthesis.adversaries import Adversaries, HingeLoss, PartOfLoss, U
 from pipeline.synthesis.feed import RealBatches, find_small_shape, shrink
 from pipeline.synthesis.network import build_critic, build_generator
 from pipeline.synthesis.request import Request
+from pipeline.synthesis.verdict import N_ON_SHEET
 from pipeline.training.callbacks import EpochOrder, swap_averages
 from pipeline.training.checkpoints import Checkpoints, hash_training
 from pipeline.training.state import list_variables
 
 _LEARNING_RATE, _BETA_1, _BETA_2 = 3e-4, 0.0, 0.99
 _EMA = 0.995
-N_ON_SHEET = 48
 CURVES = ("critic_loss", "generator_loss")
 
 Row = dict[str, float]

@@ -24,6 +24,7 @@ from pipeline.synthesis.judge import (
 from pipeline.synthesis.request import Request
 
 _MAX_REAL = 1000  # real pictures that are compared with each other, or shown to the classifier
+N_ON_SHEET = 48
 _N_PAIRS = 24  # of pictures and their nearest, on a sheet
 
 _log = logging.getLogger(__name__)
