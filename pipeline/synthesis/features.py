@@ -12,7 +12,7 @@ import numpy.typing as npt
 from pipeline.backend.inference import compute_outputs
 from pipeline.collection.pictures import Pictures
 from pipeline.errors import ModelError
-from pipeline.models import BACKBONE, EFFICIENTNET_LITE0
+from pipeline.models import BACKBONE, EFFICIENTNET_LITE0, find_backbone
 from pipeline.models.efficientnet_lite0 import build_backbone, find_package_file
 from pipeline.progress import silence_log
 from pipeline.serving.model_file import load_network
@@ -23,7 +23,6 @@ Float32 = npt.NDArray[np.float32]
 Uint8 = npt.NDArray[np.uint8]
 
 SIDE_PX = 224  # to which pictures are enlarged or shrunk: the network was made for it
-_LAST_DENSE = "logits_dense"
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,8 @@ def _open_classifier(picture_shape: tuple[int, int, int], folder: Path) -> Eye |
     network = load_network(folder / MODEL_FILE)
     if network.input_shape[1:] != picture_shape:
         return None
-    names = [layer.name for layer in network.layers]
-    if BACKBONE in names:
-        return Eye("the classifier", keras.Model(network.input, network.get_layer(BACKBONE).output))
-    return Eye("the classifier", keras.Model(network.input, network.get_layer(_LAST_DENSE).input))
+    if BACKBONE in [layer.name for layer in network.layers]:
+        pictures = keras.Input(picture_shape, dtype="uint8")
+        return Eye("the classifier", keras.Model(pictures, find_backbone(network)(pictures)))
+    last = [layer for layer in network.layers if isinstance(layer, keras.layers.Dense)][-1]
+    return Eye("the classifier", keras.Model(network.inputs, last.input))
