@@ -172,7 +172,7 @@ def train_and_answer(
     n_classes = int(case.y.max()) + 1
     is_val = np.concatenate([choose_val(case, seed), np.zeros(len(added[1]), bool)])
     params = params_for(ANIMALS)
-    train = params.train.model_copy(update={"seed": seed, "epochs": 2 if quick else 15})
+    train = params.train.model_copy(update={"seed": seed, "epochs": 2 if quick else 10})
     model, _ = fit(
         store(x[~is_val], y[~is_val], folder / "train"),
         store(x[is_val], y[is_val], folder / "val"),
@@ -254,7 +254,7 @@ def list_fox(animals: Path) -> Case:
     learned = foxes[:8]
     return Case(
         *("fox", x, y, np.concatenate([learned, others[:n]]), np.concatenate([foxes[8:], others[n:]])),
-        **{"rare": fox, "other": classes.index("tiger"), "learned": learned, "n_added": 92, "epochs": 30},
+        **{"rare": fox, "other": classes.index("tiger"), "learned": learned, "n_added": 92, "epochs": 20},
     )
 
 

@@ -71,7 +71,8 @@ def test_the_loss_by_hand() -> None:
 def test_pictures_depend_on_seed_and_number(pair: Adversaries) -> None:
     settle(pair.generator, 0)
     made = make_pictures(pair.generator, 70, seed=0)
-    assert (made.shape, made.dtype) == ((70, *SHAPE), np.uint8)
+    assert made.shape == (70, *SHAPE)
+    assert made.dtype == np.uint8
     assert np.array_equal(make_pictures(pair.generator, 3, seed=0), made[:3])
     assert not np.array_equal(make_pictures(pair.generator, 3, seed=1), made[:3])
     assert len(make_pictures(pair.generator, 0, seed=0)) == 0

@@ -63,4 +63,5 @@ def test_the_classifier_is_asked(request_of: Request, classifier_folder: Path, t
 def test_acceptance_by_hand() -> None:
     y_prob = np.array([[0.9, 0.1], [0.4, 0.6]], np.float32)
     found = measure_acceptance(y_prob, 1)
-    assert (found.share, found.probability) == (0.5, pytest.approx(0.35))
+    assert found.share == 0.5
+    assert found.probability == pytest.approx(0.35)
