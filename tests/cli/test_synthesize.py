@@ -7,8 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.cli.synthesize import describe, make_table
 from pipeline.collection.synthetic import read_synthetic
 from pipeline.paths import Paths
+from pipeline.synthesis.judge import Copying, Distance
+from pipeline.synthesis.request import ask
+from pipeline.synthesis.verdict import Likeness
 from pipeline.tracking import connection
 
 Darkroom = Callable[..., tuple[int, str, str]]
@@ -29,7 +33,12 @@ def developed(
     return project
 
 
-def test_pictures_sheets_and_figures(darkroom: Darkroom, developed: Paths) -> None:
+def test_pictures_sheets_and_figures(
+    darkroom: Darkroom, developed: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The features are the classifier's here: EfficientNet-Lite0 takes its time at 224 x 224."""
+    monkeypatch.setattr("pipeline.synthesis.feed._MIN_BATCHES", 2)
+    monkeypatch.setattr("pipeline.models.efficientnet_lite0.PACKAGE", "no_such_package_of_weights")
     words = ("synthesize", "light", "-n", "5", "--epochs", "2", "--sheet-every", "1")
     code, said, error = darkroom(*words)
     assert code == 0, error
@@ -48,7 +57,7 @@ def test_pictures_sheets_and_figures(darkroom: Darkroom, developed: Paths) -> No
     assert run.info.status == "FINISHED"
     assert run.data.params["synthesize.class"] == "light"
     assert {"kid", "kid_deviation", "kid_real", "close_share", "accepted_made"} <= run.data.metrics.keys()
-    assert len(client.get_metric_history(run.info.run_id, "loss")) == 2
+    assert len(client.get_metric_history(run.info.run_id, "critic_loss")) == 2
     assert {one.path for one in client.list_artifacts(run.info.run_id)} == {"pictures", "sheets"}
     code, said, error = darkroom(*words[:3], "9", *words[4:])
     assert code == 0, error
@@ -80,3 +89,46 @@ def test_before_the_first_run_it_says_what_to_do(darkroom: Darkroom, project: Pa
     assert code == 1
     assert "dvc repro" in error
     assert error.count("\n") == 1
+
+
+def test_ctrl_c_says_that_it_continues(
+    darkroom: Darkroom, developed: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*arguments: object, **named: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pipeline.synthesis.feed._MIN_BATCHES", 2)
+    monkeypatch.setattr("pipeline.synthesis.verdict.draw_samples", stop)
+    code, _, error = darkroom("synthesize", "light", "--epochs", "2", "--sheet-every", "1")
+    assert code
+    assert "the same command continues after the last whole epoch" in error
+    assert "Traceback" not in error
+    assert not developed.synthetic.exists()
+
+
+def test_a_full_disk_is_one_line_and_loses_nothing(
+    darkroom: Darkroom, developed: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder that is a file stands for a disk that takes nothing."""
+    monkeypatch.setattr("pipeline.synthesis.feed._MIN_BATCHES", 2)
+    developed.synthetic.parent.mkdir(parents=True)
+    developed.synthetic.write_text("in the way")
+    code, _, error = darkroom("synthesize", "light", "--epochs", "1")
+    assert code == 1
+    assert "error: " in error.splitlines()[-1]
+    assert "cannot be written" in error.splitlines()[-1]
+    assert developed.synthetic.read_text() == "in the way"
+    developed.synthetic.unlink()
+    code, _, error = darkroom("synthesize", "light", "--epochs", "1")
+    assert code == 0, error
+    assert "continuing after epoch 1" in error
+
+
+def test_what_is_missing_is_said(developed: Paths) -> None:
+    request = ask(developed, "light")
+    said = " ".join(describe(request, None, "there is no classifier yet"))
+    assert "pip install 'darkroom[pretrained]'" in said
+    assert "no verdict of the classifier: there is no classifier yet" in said
+    assert make_table(None, "none").row_count == 0
+    copies = Likeness("eye", Distance(0, 0, 4), Distance(0, 0, 4), Copying(0.0, 9.0, 0.9))
+    assert "close copies: 10 pictures are too few" in " ".join(describe(request, copies, {}))
