@@ -70,8 +70,8 @@ def settle(generator: Any, seed: int) -> None:
     """Let the batch norms of a generator learn the statistics of its weights as they are now."""
     for layer in generator.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
-            layer.moving_mean.assign(ops.zeros_like(layer.moving_mean))
-            layer.moving_variance.assign(ops.ones_like(layer.moving_variance))
+            layer.moving_mean.assign(ops.zeros(layer.moving_mean.shape))
+            layer.moving_variance.assign(ops.ones(layer.moving_variance.shape))
     for number in range(_N_SETTLING):
         generator(_draw_noise(range(_BATCH), [seed, 1, number]), training=True)
 

@@ -119,7 +119,6 @@ def learn(
             on_epoch(row)
         keeper = Keeper(state, settings, sheet_every, on_epoch, on_sheet)
         if len(state.rows) < settings.epochs:
-            fed.set_epoch(len(state.rows))
             state.model.fit(
                 stream(fed),
                 initial_epoch=len(state.rows),
