@@ -1,6 +1,7 @@
 """Alterations of pictures that let gradients through, against a critic that learns a few pictures by heart.
 
-The critic sees real and made-up pictures altered alike, so the generator is not taught to alter (DiffAugment, Zhao et al. 2020, arXiv:2006.10738).
+The critic sees real and made-up pictures altered alike, so the generator is not taught to alter (DiffAugment,
+Zhao et al. 2020, arXiv:2006.10738).
 """
 
 from typing import Any
