@@ -181,6 +181,7 @@ class AugmentParams(Section):
     mixup: Weight
     cutmix: Weight
     fill_rare_to: Share
+    synthetic: Annotated[int, Field(ge=0, le=1_000_000)]
     imperfect: Share
 
 

@@ -53,6 +53,16 @@ class Paths:
         return self.root / "data" / "shown.png"
 
     @property
+    def synthetic(self) -> Path:
+        """A file of made-up pictures for each class that has some; written by `darkroom synthesize`."""
+        return self.root / "data" / "synthetic" / "pictures"
+
+    @property
+    def synthetic_sheets(self) -> Path:
+        """A folder of sheets for each class with made-up pictures; nothing reads them."""
+        return self.root / "data" / "synthetic" / "sheets"
+
+    @property
     def home(self) -> Path:
         """The repository that owns caches and the tracking database.
 

@@ -35,7 +35,10 @@ def read_numbers(pictures: Any) -> list[int]:
 
 def add_extra(project: Paths) -> Pictures:
     """The training pictures, and two copies of the first, which show 100 and 101."""
-    rows = [{"id": "id-000", "copy": k, "class_index": 1, "shard": 0, "row": k} for k in range(2)]
+    rows = [
+        {"id": "id-000", "copy": k, "kind": "altered", "class_index": 1, "shard": 0, "row": k}
+        for k in range(2)
+    ]
     write_table(pa.Table.from_pylist(rows, schema=EXTRA), project.extra / "manifest.parquet")
     with ShardWriter(project.extra, 2, (4, 4, 1), 2) as writer:
         for row in range(2):

@@ -27,7 +27,7 @@ OWNERS = {
     "dvc": {"tracking/workspace"},
     "great_expectations": {"expectations"},
     "jax": {"backend"},
-    "keras": {"backend", "models", "serving/model_file", "training"},
+    "keras": {"backend", "models", "serving/model_file", "synthesis", "training"},
     "matplotlib": {"figures"},
     "mlflow": {"serving/pyfunc", "tracking"},
     "pdqhash": {"images"},
@@ -46,6 +46,10 @@ HEAVY = {
         )
     ),
     "serving/pyfunc",
+    *(
+        f"synthesis/{name}"
+        for name in ("adversaries", "alterations", "features", "feed", "learning", "network", "verdict")
+    ),
     *(
         f"training/{name}"
         for name in (
@@ -155,7 +159,7 @@ def test_a_stage_writes_in_its_own_folder_and_reads_from_earlier_ones(stage: str
     assert all(name.startswith(f"data/{stage}/") for name in made), made
     earlier = STAGES[: STAGES.index(stage)]
     read = {dep for dep in entry["deps"] if dep.startswith("data/")}
-    by_people = {"data/overrides.csv"} if stage == "clean" else set()
+    by_people = {"clean": {"data/overrides.csv"}, "augment": {"data/synthetic/pictures"}}.get(stage, set())
     assert {dep.split("/")[1] for dep in read - by_people} <= set(earlier)
     assert by_people <= read
 

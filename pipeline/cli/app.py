@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli import check, compare, crossval, mistakes, predict, quarantine, setup, tune, ui
+from pipeline.cli import check, compare, crossval, mistakes, predict, quarantine, setup, synthesize, tune, ui
 from pipeline.cli.console import guard_output, make_console, make_grid
 from pipeline.errors import DarkroomError
 
@@ -21,6 +21,7 @@ app.command()(mistakes.mistakes)
 app.command()(compare.compare)
 app.command()(crossval.crossval)
 app.command()(tune.tune)
+app.command()(synthesize.synthesize)
 app.command()(ui.ui)
 app.add_typer(quarantine.app, name="quarantine")
 

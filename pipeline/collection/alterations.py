@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -23,13 +23,20 @@ _MOST_TURN_DEG = 40
 
 
 def choose_rare_copies(
-    ids: Sequence[str], classes: Sequence[int], *, params: AugmentParams, can_alter: bool
+    ids: Sequence[str],
+    classes: Sequence[int],
+    *,
+    params: AugmentParams,
+    can_alter: bool,
+    n_synthetic: Mapping[int, int],
 ) -> Copies:
     """The copies that lift every class to `fill_rare_to` times the size of the largest class.
 
-    Pictures of a class take turns in the order of a hash of (seed, id).
+    Pictures of a class take turns in the order of a hash of (seed, id). The size of a class is its number of
+    originals, and what is still missing after its made-up pictures is filled up.
 
     Args:
+        n_synthetic: how many made-up pictures each class has, by class index.
         can_alter: whether the policy has a layer that alters single pictures.
 
     Raises:
@@ -40,9 +47,10 @@ def choose_rare_copies(
         members[class_index].append(id_)
     n_wanted = math.ceil(params.fill_rare_to * max(map(len, members.values()), default=0))
     copies: Copies = []
-    for of_class in members.values():
+    for class_index, of_class in members.items():
         turns = sorted(of_class, key=lambda id_: (hash_to_seed(f"{params.seed}/{id_}"), id_))
-        copies += [(turns[k % len(turns)], k // len(turns)) for k in range(n_wanted - len(turns))]
+        n_missing = n_wanted - len(turns) - n_synthetic.get(class_index, 0)
+        copies += [(turns[k % len(turns)], k // len(turns)) for k in range(n_missing)]
     if copies and not can_alter:
         raise ParamsError(
             f"augment.fill_rare_to is {params.fill_rare_to:g}, but no other knob of augment alters these "

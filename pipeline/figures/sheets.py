@@ -32,11 +32,12 @@ def draw_sheet(
 ) -> None:
     """Draw pictures [n, height, width, channels] in rows, each with a caption of one or two lines under it.
 
-    A picture is `tile_in` inches wide, at 100 pixels an inch. With n = 0 the sheet is its title alone.
+    A picture is `tile_in` inches wide, at 100 pixels an inch. Captions that are all empty take no room. With
+    n = 0 the sheet is its title alone.
     """
     n = len(pictures)
     tile_h, tile_w, pitch = tile_in * find_aspect(pictures), tile_in, tile_in * (1 + GAP)
-    row_h = tile_h + _CAPTION_IN
+    row_h = tile_h + (_CAPTION_IN if any(captions) else tile_in * GAP)
     n_used = min(n_columns, n)
     figure = new_figure(
         max(n_used * pitch + 2 * MARGIN_IN, _TITLE_IN),

@@ -1,19 +1,21 @@
 """augment: what the model may see beyond the originals, as a policy of layers and extra pictures.
 
 Reads   data/clean/manifest.parquet and shards/, data/split/split.parquet (training part) and classes.json;
-        with `imperfect`, the test part too.
+        with `imperfect`, the test part too; with `synthetic`, data/synthetic/pictures.
 Writes  data/augment/policy.json (Keras layers; applied batch by batch in training), extra/ (altered training
-        pictures: copies for rare classes, imperfect copies), imperfect/ (one imperfect copy per test
-        picture; only evaluate reads it, training never sees it), figures/ (a sheet of every class,
-        imperfect.png). extra/ and imperfect/ hold manifest.parquet and shards, even without a picture.
+        pictures: copies for rare classes, imperfect copies; made-up pictures), imperfect/ (one imperfect copy
+        per test picture; only evaluate reads it, training never sees it), figures/ (a sheet of every class,
+        imperfect.png, synthetic.png). extra/ and imperfect/ hold manifest.parquet and shards, even without
+        a picture.
 Run     python -m pipeline.stages.augment
 Cost    importing Keras if the policy has layers (about 8 s), 0.2 s per class for its sheet, 20 ms per copy
         for a rare class, and 0.05 ms (28x28, grey) to 3 ms (128x128, colour) per imperfect copy.
 """
 
+import itertools
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +31,9 @@ from pipeline.collection.alterations import (
     choose_rare_copies,
     make_imperfect,
 )
-from pipeline.collection.pictures import EXTRA_MANIFEST, Part, cut_into_runs, read_part
+from pipeline.collection.pictures import EXTRA_MANIFEST, Part, cut_into_runs, read_part, read_parts
 from pipeline.collection.shards import Shards, ShardWriter, count_rows_per_shard
+from pipeline.collection.synthetic import Synthetic, choose_synthetic
 from pipeline.figures.before_and_after import draw_before_and_after
 from pipeline.figures.drawing import shorten
 from pipeline.figures.sheets import draw_sheet
@@ -46,10 +49,11 @@ from pipeline.tracking.runs import Run
 from pipeline.training.policy import Policy, alternates, build_policy, can_alter, list_mixers, write_policy
 
 _MAX_SHEETS = 60
-_N_ORIGINALS, _N_ALTERED, _N_IMPERFECT = 5, 6, 24  # on a sheet
+_N_ORIGINALS, _N_ALTERED, _N_IMPERFECT, _N_SYNTHETIC = 5, 6, 24, 48  # on a sheet
 _CHUNK = 64
 
 Uint8 = npt.NDArray[np.uint8]
+Row = dict[str, Any]
 
 _log = logging.getLogger(__name__)
 
@@ -62,28 +66,56 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     policy = build_policy(params.augment, channels=shards.picture_shape[2])
     layers = set_up_layers(policy)
     ids, y, seed = part.ids, part.y.tolist(), params.augment.seed
-    rare = choose_rare_copies(ids, y, params=params.augment, can_alter=can_alter(policy))
+    synthetic = read_synthetic(params, paths, class_names, shards.picture_shape)
+    of_class = {class_names.index(made.class_name): len(made) for made in synthetic}
+    rare = choose_rare_copies(
+        ids, y, params=params.augment, can_alter=can_alter(policy), n_synthetic=of_class
+    )
     imperfect = choose_imperfect_copies(ids, params=params.augment)
     copies = sorted(rare + imperfect)
     write_policy(policy, paths.policy)
-    write_copies(copies, part, shards, layers=layers, seed=seed, folder=paths.extra)
+    rows = list_copies(copies, part) + list_synthetic(synthetic, class_names)
+    made = itertools.chain(
+        make_copies(copies, part, shards, layers=layers, seed=seed), *(one.pictures for one in synthetic)
+    )
+    write_extra(rows, made, shards.picture_shape, paths.extra)
     n_test = write_imperfect_test(params, paths, shards)
     folder = paths.figures("augment")
     preview(part, shards, class_names, policy=policy, layers=layers, folder=folder)
     if params.augment.imperfect:
         preview_imperfect(imperfect, part, shards, seed=seed, path=folder / "imperfect.png")
+    if synthetic:
+        preview_synthetic(synthetic, folder / "synthetic.png")
     run.log_artifact(paths.policy)
     run.log_artifact(folder, "figures")
-    class_of = dict(zip(ids, y, strict=True))
-    n_extra = np.bincount([class_of[id_] for id_, _ in copies], minlength=len(class_names))
+    n_extra = np.bincount([row["class_index"] for row in rows], minlength=len(class_names))
     per_class = {metric_name("extra", name): int(n) for name, n in zip(class_names, n_extra, strict=True)}
+    of_name = {metric_name("synthetic", class_names[index]): n for index, n in of_class.items()}
     return {
         "n_train": len(part),
-        "n_extra": len(copies),
+        "n_extra": len(rows),
         "n_imperfect": len(imperfect),
         "n_imperfect_test": n_test,
+        "n_synthetic": sum(of_class.values()),
         **per_class,
+        **of_name,
     }
+
+
+def read_synthetic(
+    params: Params, paths: Paths, class_names: Sequence[str], picture_shape: tuple[int, int, int]
+) -> list[Synthetic]:
+    """The made-up pictures that enter training; without `synthetic`, their folder is not looked at."""
+    if not params.augment.synthetic:
+        return []
+    held_out = read_parts("val", "test", split_path=paths.split, manifest_path=paths.clean_manifest)
+    return choose_synthetic(
+        paths.synthetic,
+        params.augment.synthetic,
+        class_names=class_names,
+        picture_shape=picture_shape,
+        held_out=held_out.ids,
+    )
 
 
 def set_up_layers(policy: Policy) -> Sequence[Any]:
@@ -102,38 +134,63 @@ def write_imperfect_test(params: Params, paths: Paths, shards: Shards) -> int:
     if params.augment.imperfect:
         test = read_part("test", split_path=paths.split, manifest_path=paths.clean_manifest)
     copies = [(id_, IMPERFECT) for id_ in test.ids]
-    write_copies(copies, test, shards, layers=(), seed=params.augment.seed, folder=paths.imperfect)
+    made = make_copies(copies, test, shards, layers=(), seed=params.augment.seed)
+    write_extra(list_copies(copies, test), made, shards.picture_shape, paths.imperfect)
     return len(copies)
 
 
-def write_copies(
-    copies: Copies, part: Part, shards: Shards, *, layers: Sequence[Any], seed: int, folder: Path
-) -> None:
-    """Alter and write copies of a part's pictures: manifest.parquet and shards in `folder`."""
-    position = {id_: i for i, id_ in enumerate(part.ids)}
-    per_shard = count_rows_per_shard(len(copies), shards.picture_shape)
-    rows: list[dict[str, Any]] = [
+def list_copies(copies: Copies, part: Part) -> list[Row]:
+    """The rows of altered copies of a part's pictures, without their places in the shards."""
+    class_of = dict(zip(part.ids, part.y.tolist(), strict=True))
+    return [
         {
             "id": id_,
             "copy": copy,
-            "class_index": int(part.y[position[id_]]),
-            "shard": n // per_shard,
-            "row": n % per_shard,
+            "kind": "imperfect" if copy == IMPERFECT else "altered",
+            "class_index": class_of[id_],
         }
-        for n, (id_, copy) in enumerate(copies)
+        for id_, copy in copies
     ]
-    with ShardWriter(folder, len(rows), shards.picture_shape, per_shard) as writer:
-        n_chunks = -(-len(rows) // _CHUNK)
-        what = f"altering, {_CHUNK} pictures at a time"
-        for index in track(cut_into_runs(len(rows), _CHUNK), total=n_chunks, what=what):
-            some = copies[index[0] : index[-1] + 1]
-            at = [position[id_] for id_, _ in some]
-            altered = alter_copies(
-                some, shards.gather(part.shard[at], part.row[at]), layers=layers, seed=seed
-            )
-            for n, picture in zip(index, altered, strict=True):
-                writer.write(rows[n]["shard"], rows[n]["row"], picture)
-    write_table(pa.Table.from_pylist(rows, schema=EXTRA), folder / EXTRA_MANIFEST)
+
+
+def list_synthetic(synthetic: Sequence[Synthetic], class_names: Sequence[str]) -> list[Row]:
+    """The rows of made-up pictures. Those of a class share an id, so `train.group_weights` has one group."""
+    return [
+        {
+            "id": made.id,
+            "copy": number,
+            "kind": "synthetic",
+            "class_index": class_names.index(made.class_name),
+        }
+        for made in synthetic
+        for number in range(len(made))
+    ]
+
+
+def write_extra(
+    rows: Sequence[Row], pictures: Iterable[Uint8], picture_shape: tuple[int, int, int], folder: Path
+) -> None:
+    """Write extra pictures in the order of their rows: manifest.parquet and shards in `folder`."""
+    per_shard = count_rows_per_shard(len(rows), picture_shape)
+    places = [{"shard": n // per_shard, "row": n % per_shard} for n in range(len(rows))]
+    with ShardWriter(folder, len(rows), picture_shape, per_shard) as writer:
+        for place, picture in zip(places, pictures, strict=True):
+            writer.write(place["shard"], place["row"], picture)
+    table = [row | place for row, place in zip(rows, places, strict=True)]
+    write_table(pa.Table.from_pylist(table, schema=EXTRA), folder / EXTRA_MANIFEST)
+
+
+def make_copies(
+    copies: Copies, part: Part, shards: Shards, *, layers: Sequence[Any], seed: int
+) -> Iterator[Uint8]:
+    """Altered copies of a part's pictures, uint8 [height, width, channels], one after the other."""
+    position = {id_: i for i, id_ in enumerate(part.ids)}
+    n_chunks = -(-len(copies) // _CHUNK)
+    what = f"altering, {_CHUNK} pictures at a time"
+    for index in track(cut_into_runs(len(copies), _CHUNK), total=n_chunks, what=what):
+        some = copies[index[0] : index[-1] + 1]
+        at = [position[id_] for id_, _ in some]
+        yield from alter_copies(some, shards.gather(part.shard[at], part.row[at]), layers=layers, seed=seed)
 
 
 def alter_copies(copies: Copies, originals: Uint8, *, layers: Sequence[Any], seed: int) -> Uint8:
@@ -199,6 +256,20 @@ def preview_imperfect(copies: Copies, part: Part, shards: Shards, *, seed: int, 
         pairs.reshape(-1, *shards.picture_shape),
         ["original", "imperfect"] * len(ids),
         title=f"Imperfect copies: {len(ids)} of {len(copies):,} ({len(part):,} training pictures)",
+        path=path,
+    )
+
+
+def preview_synthetic(synthetic: Sequence[Synthetic], path: Path) -> None:
+    """Draw a sheet of the first made-up pictures, as many of each class."""
+    n_each = max(1, _N_SYNTHETIC // len(synthetic))
+    shown = [(made.class_name, picture) for made in synthetic for picture in made.pictures[:n_each]]
+    shown = shown[:_N_SYNTHETIC]
+    n = sum(map(len, synthetic))
+    draw_sheet(
+        np.stack([picture for _, picture in shown]),
+        [shorten(name, 20) for name, _ in shown],
+        title=f"Made-up pictures that enter training: {len(shown)} of {n:,}",
         path=path,
     )
 

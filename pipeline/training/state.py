@@ -65,7 +65,7 @@ class TrainingState:
     def restore(self, trained: Any) -> None:
         """Put the values of an interrupted phase into all variables; at its beginning, do nothing."""
         if self.variables:
-            for variable, value in zip(_list_variables(trained), self.variables, strict=True):
+            for variable, value in zip(list_variables(trained), self.variables, strict=True):
                 variable.assign(value)
 
     def save(self, trained: Any, *, is_done: bool) -> None:
@@ -79,7 +79,7 @@ class TrainingState:
             "rows": self.rows,
             "best_value": self.best_value,
         }
-        arrays = {f"now/{i}": np.asarray(value) for i, value in enumerate(_list_variables(trained))}
+        arrays = {f"now/{i}": np.asarray(value) for i, value in enumerate(list_variables(trained))}
         arrays |= {f"best/{i}": value for i, value in enumerate(self.best_weights)}
         self.checkpoints.save(plain, arrays)
 
@@ -107,7 +107,7 @@ def _list_arrays(found: Checkpoint, kind: str) -> list[Array]:
     return [found.arrays[f"{kind}/{i}"] for i in range(n)]
 
 
-def _list_variables(trained: Any) -> Sequence[Any]:
+def list_variables(trained: Any) -> Sequence[Any]:
     """Weights, states of random generators, and the optimizer's variables, in a fixed order."""
     metrics = {id(variable) for variable in trained.metrics_variables}
     return [v for v in (*trained.variables, *trained.optimizer.variables) if id(v) not in metrics]

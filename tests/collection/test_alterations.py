@@ -38,7 +38,7 @@ def test_extra_copies(
     ids = [f"{c}-{i}" for c, n in counts.items() for i in range(n)]
     classes = [c for c, n in counts.items() for _ in range(n)]
     params = params_of(augment={"fill_rare_to": fill}).augment
-    copies = choose_rare_copies(ids, classes, params=params, can_alter=True)
+    copies = choose_rare_copies(ids, classes, params=params, can_alter=True, n_synthetic={})
     found = [int(id_.split("-")[0]) for id_, _ in copies]
     assert {c: found.count(c) for c in set(found)} == expected
     assert copies == sorted(set(copies))
@@ -50,17 +50,21 @@ def test_extra_copies(
 def test_extra_copies_need_an_alteration(params_of: ParamsOf) -> None:
     params = params_of(augment={"fill_rare_to": 1.0}).augment
     with pytest.raises(ParamsError, match=r"fill_rare_to is 1.*augment\.rotation"):
-        choose_rare_copies(["a", "b", "c"], [0, 0, 1], params=params, can_alter=False)
-    assert choose_rare_copies(["a", "b"], [0, 1], params=params, can_alter=False) == []
+        choose_rare_copies(["a", "b", "c"], [0, 0, 1], params=params, can_alter=False, n_synthetic={})
+    assert choose_rare_copies(["a", "b"], [0, 1], params=params, can_alter=False, n_synthetic={}) == []
 
 
 def test_another_picture_moves_no_copy(params_of: ParamsOf) -> None:
     params = params_of(augment={"fill_rare_to": 1.0}).augment
     ids, classes = [f"big-{i}" for i in range(20)] + [f"rare-{i}" for i in range(5)], [0] * 20 + [1] * 5
-    before = choose_rare_copies(ids, classes, params=params, can_alter=True)
-    after = choose_rare_copies([*ids, "big-new"], [*classes, 0], params=params, can_alter=True)
+    before = choose_rare_copies(ids, classes, params=params, can_alter=True, n_synthetic={})
+    after = choose_rare_copies(
+        [*ids, "big-new"], [*classes, 0], params=params, can_alter=True, n_synthetic={}
+    )
     assert set(before) < set(after)
-    assert choose_rare_copies(ids[::-1], classes[::-1], params=params, can_alter=True) == before
+    assert (
+        choose_rare_copies(ids[::-1], classes[::-1], params=params, can_alter=True, n_synthetic={}) == before
+    )
 
 
 def draw_framed(n: int, *, height: int = 40, width: int = 30) -> Uint8:

@@ -606,6 +606,15 @@ def test_a_sheet_has_rows(saved: list[Figure], tmp_path: Path) -> None:
     assert [box[0] for box in boxes[3:]] == [box[0] for box in boxes[:2]]
 
 
+def test_captions_that_are_all_empty_take_no_room(saved: list[Figure], tmp_path: Path) -> None:
+    for captions in (["a", *[""] * 4], [""] * 5):
+        draw_sheet(PICTURES, captions, title="t", path=tmp_path / "x.png", n_columns=3)
+    assert saved[1].get_size_inches()[1] < saved[0].get_size_inches()[1]
+    tops = [box[3] for _, box in read_tiles(saved[1].axes[0])]
+    bottoms = [box[2] for _, box in read_tiles(saved[1].axes[0])]
+    assert 0 < bottoms[0] - tops[3] < 0.1
+
+
 def test_the_smallest_of_very_many_classes_are_shown(saved: list[Figure], tmp_path: Path) -> None:
     names = [f"class {i}" for i in range(120)]
     counts = np.arange(120, 0, -1)[:, None] * np.array([2, 1, 1])

@@ -1,5 +1,6 @@
 """augment: the policy, extra copies for a rare class, and sheets; the same bytes each time."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 
 from pipeline.collection.alterations import IMPERFECT, make_imperfect
 from pipeline.collection.pictures import Pictures, read_extra, read_part
+from pipeline.collection.synthetic import Synthetic, write_synthetic
 from pipeline.errors import DataError, ParamsError
 from pipeline.params import Params
 from pipeline.paths import Paths
@@ -139,6 +141,71 @@ def test_imperfect_test_pictures_are_in_a_folder_of_their_own(
     assert not (paths.figures("augment") / "imperfect.png").exists()
 
 
+def make_up(paths: Paths, name: str, n: int, *, learned_from: tuple[str, ...] = ("id-000",)) -> None:
+    pictures = np.arange(n, dtype=np.uint8)[:, None, None, None].repeat(8, 1).repeat(8, 2).repeat(3, 3)
+    write_synthetic(Synthetic(name, pictures, learned_from), paths.synthetic)
+
+
+def test_made_up_pictures_enter_training_and_are_marked(
+    develop: Develop, params_of: ParamsOf, tmp_path: Path
+) -> None:
+    """The first ones of a class; they count for `fill_rare_to`, and nothing but training sees them."""
+    paths = make(develop, tmp_path)
+    make_up(paths, "rare", 5)
+    params = params_of(augment={"synthetic": 1, "fill_rare_to": 0.5, "imperfect": 0.001})
+    metrics = augment.main(params, paths, Untracked())
+    rows = read_table(paths.extra / "manifest.parquet", EXTRA).to_pylist()
+    assert [(row["kind"], row["class_index"]) for row in rows] == [
+        *[("altered", 1)] * 1,
+        *[("altered", 2)] * 2,
+        ("synthetic", 1),
+    ]
+    assert {name: n for name, n in metrics.items() if "synthetic" in name} == {
+        "n_synthetic": 1,
+        "synthetic/rare": 1,
+    }
+    extra = read_extra(paths.extra)
+    assert not Pictures((paths.extra, extra)).gather(np.array([3])).any()  # the first one is black
+    assert set(read_extra(paths.imperfect).ids) == {"id-002", "id-005", "id-006"}
+    assert (paths.figures("augment") / "synthetic.png").stat().st_size > 5_000
+    train = read_part("train", split_path=paths.split, manifest_path=paths.clean_manifest)
+    groups = Pictures((paths.shards, train), (paths.extra, extra)).groups
+    assert groups[-1] not in groups[:-1]
+
+
+def test_made_up_pictures_are_off_by_default(develop: Develop, params_of: ParamsOf, tmp_path: Path) -> None:
+    """What is made then changes no byte of what augment writes, so nothing behind it runs again."""
+    paths = make(develop, tmp_path)
+    augment.main(params_of(), paths, Untracked())
+    first = read_outputs(paths)
+    make_up(paths, "rare", 5)
+    augment.main(params_of(), paths, Untracked())
+    assert read_outputs(paths) == first
+    assert params_of().augment.synthetic == 0
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        pytest.param({}, "augment.synthetic is 2, and no made-up picture", id="none"),
+        pytest.param({"name": "gone"}, "of no class that there is", id="class"),
+        pytest.param(
+            {"name": "rare", "learned_from": ("id-000", "id-002")},
+            "1 pictures that are in val or test",
+            id="leak",
+        ),
+    ],
+)
+def test_made_up_pictures_that_must_not_enter(
+    made: dict[str, Any], said: str, develop: Develop, params_of: ParamsOf, tmp_path: Path
+) -> None:
+    paths = make(develop, tmp_path)
+    if made:
+        make_up(paths, made["name"], 3, learned_from=made.get("learned_from", ("id-000",)))
+    with pytest.raises((DataError, ParamsError), match=said):
+        augment.main(params_of(augment={"synthetic": 2}), paths, Untracked())
+
+
 @pytest.mark.parametrize(
     ("knobs", "expected"),
     [
@@ -241,6 +308,11 @@ def test_sheet_name(index: int, name: str, expected: str) -> None:
 def test_params_are_named_in_one_place(params_of: ParamsOf) -> Any:
     """Every knob of the section does something: none is read by nobody."""
     folder = Path(augment.__file__).parents[1]
-    modules = (folder / "training" / "policy.py", folder / "collection" / "alterations.py")
+    modules = (
+        folder / "training" / "policy.py",
+        folder / "collection" / "alterations.py",
+        folder / "stages" / "augment.py",
+    )
     source = "".join(module.read_text() for module in modules)
-    assert [name for name in params_of().augment.model_dump() if f"params.{name}" not in source] == []
+    knobs = params_of().augment.model_dump()
+    assert [name for name in knobs if not re.search(rf"params\.(augment\.)?{name}\b", source)] == []

@@ -43,8 +43,12 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Paths:
     source = root / "raw"
     source.mkdir()
     (source / "image.txt").write_text("pixels")
+    (root / "data" / "synthetic" / "pictures").mkdir(parents=True)
+    (root / "data" / "synthetic" / "pictures" / "a.npz").write_text("made up")
     stages, before = "stages:\n", '["${source}", stage.py]'
     for name in UPSTREAM:
+        if name == "augment":
+            before = before.replace("[", "[data/synthetic/pictures, ", 1)
         stages += STAGE.format(name=name, python=sys.executable, deps=before)
         before = f"[stage.py, data/{name}/table.bin, data/{name}/folder]"
     stages += f"  promote:\n    cmd: 'true'\n    deps: {before}\n    params: [knobs.promote]\n"
@@ -55,6 +59,16 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Paths:
     for command in (["init", "--no-scm", "-q"], ["repro", "-q"]):
         subprocess.run([sys.executable, "-m", "dvc", *command], cwd=root, check=True)
     return Paths(root)
+
+
+def test_made_up_pictures_count_where_an_output_holds_them(chain: Paths) -> None:
+    """New ones that do not enter training are no other result."""
+    path = chain.root / "data" / "synthetic" / "pictures" / "a.npz"
+    before = Lineage(chain).hash_entry_from_files("augment")
+    path.write_text("made up anew")
+    assert Lineage(chain).hash_entry_from_files("augment") == before
+    path.write_text("made up")
+    assert "data/synthetic/pictures" in Lineage(chain).list_deps("augment")
 
 
 @pytest.mark.parametrize("stage", UPSTREAM)

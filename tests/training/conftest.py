@@ -15,6 +15,7 @@ OFF = {
         ("rotation", "zoom", "shift", "shear", "contrast", "brightness", "noise", "grayscale", "erasing"), 0.0
     ),
     **dict.fromkeys(("rand_augment", "mixup", "cutmix", "fill_rare_to", "imperfect"), 0.0),
+    "synthetic": 0,
 }
 
 

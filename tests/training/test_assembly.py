@@ -35,7 +35,10 @@ def project(develop: Develop, tmp_path: Path) -> Paths:
     """Nine training pictures of three classes, three for validation, and two extra copies."""
     pictures = np.arange(12, dtype=np.uint8)[:, None, None, None].repeat(4, axis=1).repeat(4, axis=2)
     paths = develop(tmp_path, pictures, np.arange(12) % 3, ["train"] * 9 + ["val"] * 3, list(NAMES))
-    rows = [{"id": "id-001", "copy": k, "class_index": 1, "shard": 0, "row": k} for k in range(2)]
+    rows = [
+        {"id": "id-001", "copy": k, "kind": "altered", "class_index": 1, "shard": 0, "row": k}
+        for k in range(2)
+    ]
     write_table(pa.Table.from_pylist(rows, schema=EXTRA), paths.extra / "manifest.parquet")
     with ShardWriter(paths.extra, 2, (4, 4, 1), 2) as writer:
         for row in range(2):

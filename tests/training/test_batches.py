@@ -80,7 +80,9 @@ def find_sides(pictures: Any) -> dict[int, str]:
 def pointing(project: Paths) -> Pictures:
     """Nine pictures that point left, and two copies of the first that do too."""
     train = read_split(project, "train")
-    rows = [{"id": "id-000", "copy": k, "class_index": 1, "shard": 0, "row": k} for k in (0, 1)]
+    rows = [
+        {"id": "id-000", "copy": k, "kind": "altered", "class_index": 1, "shard": 0, "row": k} for k in (0, 1)
+    ]
     write_table(pa.Table.from_pylist(rows, schema=EXTRA), project.extra / "manifest.parquet")
     for folder, numbers in ((project.shards, range(N)), (project.extra, range(100, 102))):
         with ShardWriter(folder, len(numbers), (4, 4, 1), 100) as writer:
