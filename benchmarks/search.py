@@ -255,6 +255,7 @@ def prepare(root: Path, sections: Mapping[str, Mapping[str, Any]], until: str = 
     """A clone with other parameters, its collection developed; the demo's digits unless a source is given."""
     clone = make_clone(REPO, root)
     clone.env["PYTHONPATH"] = str(root)
+    clone.run("git", "init", "-q")
     if "data" not in sections:
         clone.run("darkroom", "demo", "digits")
     clone.set_params(sections)

@@ -6,7 +6,7 @@ Adams 2012, "Practical Bayesian optimization of machine learning algorithms").
 """
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -54,8 +54,8 @@ class GaussianProcessSampler(BaseSampler):
             return {}
         known = _list_known(study)
         sign = 1 if study.direction == StudyDirection.MAXIMIZE else -1
-        x = np.array([self._encode(one.params) for one in known])
-        y = sign * np.array([_get_value(one) for one in known])
+        x = np.array([self._encode(one.params) for one, _ in known])
+        y = sign * np.array([value for _, value in known])
         running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         others = [
             one for one in running if one.number != trial.number and one.params.keys() >= search_space.keys()
@@ -115,20 +115,18 @@ def compute_improvement(x: Float64, y: Float64, candidates: Float64, *, seed: in
     return improvement
 
 
-def _list_known(study: Study) -> Sequence[FrozenTrial]:
-    """Trials with a value to learn from: finished, or ended early with a value of their own."""
-    states = (TrialState.COMPLETE, TrialState.PRUNED)
-    return [
-        trial
-        for trial in study.get_trials(deepcopy=False, states=states)
-        if trial.params and np.isfinite(_get_value(trial))
-    ]
-
-
-def _get_value(trial: FrozenTrial) -> float:
-    if trial.state == TrialState.COMPLETE and trial.value is not None:
-        return trial.value
-    return trial.intermediate_values[max(trial.intermediate_values)] if trial.intermediate_values else np.nan
+def _list_known(study: Study) -> list[tuple[FrozenTrial, float]]:
+    """Trials and their values. One that was ended early would have gained what whole ones did from there."""
+    whole = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    early = study.get_trials(deepcopy=False, states=(TrialState.PRUNED,))
+    ends = [(trial, trial.value) for trial in whole if trial.value is not None]
+    found = ends[:]
+    for trial in early:
+        values, step = trial.intermediate_values, trial.last_step
+        gains = [end - one.intermediate_values[step] for one, end in ends if step in one.intermediate_values]
+        if step is not None and gains:
+            found.append((trial, values[step] + float(np.mean(gains))))
+    return [(trial, value) for trial, value in found if trial.params and np.isfinite(value)]
 
 
 def _count_columns(kind: Kind) -> int:
