@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from optuna.study import Study
     from rich.table import Table
 
-    from pipeline.search.space import Settings
+    from pipeline.search.settings import Settings
     from pipeline.search.tuning import Tuning
 
 _N_ROWS = 10  # trials of the table

@@ -11,6 +11,7 @@ from pipeline.errors import ParamsError, nearest, one_line
 from pipeline.models import check_head
 from pipeline.params import Params
 from pipeline.params_file import check_params
+from pipeline.search.settings import apply, explain_untried, list_keys
 
 _ALTERATIONS: Mapping[str, Any] = {
     "flip": "none",
@@ -31,14 +32,6 @@ _OFF: Mapping[str, Mapping[str, Any]] = {
     "ema": {"train.ema": 0.0},
     "class_weights": {"train.class_weights": False},
     "group_weights": {"train.group_weights": False},
-}
-_OF_THE_STAGE = "acts in the copies that the stage augment makes: compare rows, `dvc exp run -S {}=...`"
-_REFUSED = {
-    "augment.fill_rare_to": _OF_THE_STAGE,
-    "augment.imperfect": _OF_THE_STAGE,
-    "train.seed": "is varied anyway: --seeds",
-    "train.test_mirror": "acts in evaluate, which says `unmirrored_accuracy` too",
-    "train.tensorboard": "changes no model",
 }
 _N_SHOWN = 2  # parameters of a change, with their values
 WORDS = (*_OFF, "early_stopping", "head")
@@ -79,17 +72,13 @@ def parse_changes(said: str, values: Mapping[str, Any], *, n_classes: int) -> li
 def _parse(word: str, values: Mapping[str, Any], base: Params, n_classes: int) -> Change:
     if "=" in word:
         key, _, text = word.partition("=")
-        changed = {_find_key(key.strip(), values): _load(word, text)}
+        changed = {_find_key(key.strip()): _load(word, text)}
     else:
         changed = dict(_find_word(word, base, n_classes))
     for key in changed:
-        if key in _REFUSED:
-            raise ParamsError(f"--ablate {word}: {key} {_REFUSED[key].format(key)}")
-    sections = {name: dict(section) for name, section in values.items()}
-    for key, value in changed.items():
-        section, _, name = key.partition(".")
-        sections[section][name] = value
-    params = check_params(sections, f"--ablate {word}")
+        if why := explain_untried(key):
+            raise ParamsError(f"--ablate {word}: {key} cannot be tried: {why}")
+    params = check_params(apply(values, changed), f"--ablate {word}")
     check_head(params.train.head, n_classes)
     return Change(word, _describe(base, params), params)
 
@@ -105,18 +94,18 @@ def _find_word(word: str, base: Params, n_classes: int) -> Mapping[str, Any]:
             return {"train.head": other if base.train.head == "softmax" else "softmax"}
         case _ if word in _OFF:
             return _OFF[word]
-    for key, reason in _REFUSED.items():
-        if word in (key, key.partition(".")[2]):
-            raise ParamsError(f"--ablate {word}: {key} {reason.format(key)}")
+    for key in list_keys():
+        if word in (key, key.partition(".")[2]) and (why := explain_untried(key)):
+            raise ParamsError(f"--ablate {word}: {key} cannot be tried: {why}")
     raise ParamsError(
         f"--ablate: {word!r} is not known{nearest(word, WORDS, n=1)}; known are {', '.join(WORDS)}; or "
         "KEY=VALUE of train and augment"
     )
 
 
-def _find_key(key: str, values: Mapping[str, Any]) -> str:
+def _find_key(key: str) -> str:
     """The dotted key of a parameter of train or augment that may be said without its section."""
-    known = [f"{section}.{name}" for section in ("train", "augment") for name in values[section]]
+    known = list_keys()
     found = [one for one in known if key in (one, one.partition(".")[2])]
     if len(found) != 1:
         several = f" (say {' or '.join(found)})" if found else nearest(key, known, n=1)

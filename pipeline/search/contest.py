@@ -11,7 +11,7 @@ from pipeline.errors import StudyError
 from pipeline.evidence.intervals import Interval
 from pipeline.search import study as studies
 from pipeline.search.luck import bound_resampled
-from pipeline.search.space import Settings
+from pipeline.search.settings import Settings
 
 SEED = "train.seed"
 _CONFIDENCE = 0.95

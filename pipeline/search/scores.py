@@ -14,7 +14,7 @@ from pipeline.params import Params
 from pipeline.params_file import check_params
 from pipeline.paths import Paths
 from pipeline.search.questions import ask
-from pipeline.search.space import Settings, apply
+from pipeline.search.settings import Settings, apply
 from pipeline.search.terms import Terms, hash_data
 from pipeline.search.trials import Report
 from pipeline.training.assembly import describe_computation, read_sets

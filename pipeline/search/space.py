@@ -3,13 +3,13 @@
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline.errors import ParamsError, nearest, quote_value
-from pipeline.params import AugmentParams, Params, Section, TrainParams
+from pipeline.params import Params
 from pipeline.params_file import read_params
+from pipeline.search.settings import Settings, apply, explain_untried, list_keys, round_value
 
 if TYPE_CHECKING:
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
@@ -18,17 +18,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["float", "int", "log", "choice"]
 Value = bool | int | float | str
-Settings = dict[str, Any]  # values of params.yaml by dotted key
 
-_SECTIONS: dict[str, type[Section]] = {"train": TrainParams, "augment": AugmentParams}
-_NOT_TUNED = {
-    "train.seed": "a seed is luck, and no setting",
-    "augment.seed": "a seed is luck, and no setting",
-    "train.tensorboard": "it changes no result",
-    "augment.fill_rare_to": "the stage augment makes these pictures; change it there",
-    "augment.imperfect": "the stage augment makes these pictures; change it there",
-    "augment.synthetic": "the stage augment makes these pictures; change it there",
-}
 _N_STEPS = 5  # of a range in a grid
 _MAX_GRID = 1000  # settings
 
@@ -175,29 +165,10 @@ def parse_space(asked: Mapping[str, Mapping[Any, Sequence[Value]]]) -> Space:
     return Space(tuple(_read_dimension(key, one) for key, one in asked.items()))
 
 
-def apply(values: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of params.yaml with some replaced, by dotted key."""
-    changed = {name: deepcopy(section) for name, section in values.items()}
-    for key, value in settings.items():
-        section, name = key.split(".")
-        changed[section][name] = value
-    return changed
-
-
-def pick(values: Mapping[str, Any], keys: Sequence[str]) -> Settings:
-    """The values of some dotted keys of params.yaml."""
-    return {key: values[section][name] for key in keys for section, name in [key.split(".")]}
-
-
-def round_value(value: Any) -> Any:
-    """A number to four digits: nobody wants to read more of a setting. Anything else as it is."""
-    return float(f"{value:.4g}") if isinstance(value, float) else value
-
-
 def _read_dimension(key: str, asked: Mapping[Any, Sequence[Value]]) -> Dimension:
-    if key in _NOT_TUNED:
-        raise ParamsError(f"tune.space: {key} cannot be tuned: {_NOT_TUNED[key]}")
-    known = [f"{name}.{field}" for name, section in _SECTIONS.items() for field in section.model_fields]
+    if why := explain_untried(key):
+        raise ParamsError(f"tune.space: {key} cannot be tuned: {why}")
+    known = list_keys()
     if key not in known:
         hint = (
             nearest(key, known, n=1) or "; allowed are the keys of train and augment, such as train.dropout"

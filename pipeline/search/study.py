@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from pipeline.errors import StudyError, one_line
 from pipeline.search.gaussian_process import GaussianProcessSampler, Kind
-from pipeline.search.space import Settings, round_value
+from pipeline.search.settings import Settings, round_value
 from pipeline.search.terms import Terms
 from pipeline.seeds import hash_to_seed
 from pipeline.storage import make_folder

@@ -12,7 +12,8 @@ from optuna.trial import Trial, TrialState
 
 from pipeline.errors import DarkroomError, StudyError, one_line
 from pipeline.search import study as studies
-from pipeline.search.space import Settings, Space, round_value
+from pipeline.search.settings import Settings, round_value
+from pipeline.search.space import Space
 from pipeline.search.study import Address
 
 _POLL_S = 1.0  # while other processes run the last trials

@@ -19,7 +19,8 @@ from pipeline.search import study as studies
 from pipeline.search.contest import Contest, list_entries, read_contest
 from pipeline.search.plots import draw_study, measure_importance, write_trials
 from pipeline.search.questions import ask
-from pipeline.search.space import Settings, Space, pick, read_space
+from pipeline.search.settings import Settings, pick
+from pipeline.search.space import Space, read_space
 from pipeline.search.study import Address
 from pipeline.search.supervision import watch_trials
 from pipeline.search.terms import Terms, make_terms

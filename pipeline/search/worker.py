@@ -22,7 +22,8 @@ from pipeline.backend.device import set_up_device
 from pipeline.errors import DarkroomError
 from pipeline.paths import Paths
 from pipeline.search import study as studies
-from pipeline.search.space import Settings, apply, parse_space
+from pipeline.search.settings import Settings, apply
+from pipeline.search.space import parse_space
 from pipeline.search.terms import Terms
 from pipeline.search.trials import Report, Search, run_trials
 from pipeline.tracking.connection import use_experiment

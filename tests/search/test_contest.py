@@ -9,7 +9,7 @@ from pipeline.errors import ModelError, StudyError
 from pipeline.search import contest
 from pipeline.search import study as studies
 from pipeline.search.contest import Contest
-from pipeline.search.space import Settings
+from pipeline.search.settings import Settings
 from pipeline.search.trials import Report, run_trials
 from tests.search import toys
 

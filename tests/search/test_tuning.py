@@ -10,7 +10,7 @@ from pipeline.errors import ParamsError, StudyError
 from pipeline.paths import Paths
 from pipeline.search import study as studies
 from pipeline.search import tuning
-from pipeline.search.space import Settings
+from pipeline.search.settings import Settings
 from pipeline.search.trials import Report, Search, run_trials
 from pipeline.search.tuning import Tuning, list_best
 from pipeline.search.worker import Job
