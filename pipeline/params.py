@@ -278,6 +278,10 @@ class Params(Section):
         """The registered model: `promote.model_name`, or `data.name`."""
         return self.promote.model_name or self.data.name
 
+    def flatten_chain(self) -> dict[str, Any]:
+        """As `flatten`, without the section tune: it changes no result."""
+        return {key: value for key, value in self.flatten().items() if not key.startswith("tune.")}
+
     def section(self, name: str) -> Section:
         """The section of one stage, by the stage's name."""
         found: Section = getattr(self, "validate_" if name == "validate" else name)

@@ -67,7 +67,7 @@ def make_table(accuracy: float, effects: Sequence["Effect"]) -> "Table":
 
     from pipeline.search.effects import describe_effect
 
-    table = Table("change", "what", "accuracy", "brought, points", "in words")
+    table = Table("change", "what", "accuracy", "difference, points", "in words")
     for column in table.columns:
         column.overflow = "fold"
     table.columns[0].no_wrap = True
@@ -75,7 +75,8 @@ def make_table(accuracy: float, effects: Sequence["Effect"]) -> "Table":
         table.add_row("none: as it is", "", f"{accuracy:.1%}", "", "")
     for effect in effects:
         value, low, high = (100 * one for one in effect.brought)
-        brought = "" if effect.idle else f"{value:+.1f} ({low:+.1f} to {high:+.1f})"
+        ends = "" if math.isnan(low) else f" ({low:+.1f} to {high:+.1f})"
+        brought = "" if effect.idle else f"{value:+.1f}{ends}"
         reached = "" if effect.idle else f"{effect.accuracy:.1%}"
         table.add_row(escape(effect.name), escape(effect.what), reached, brought, describe_effect(effect))
     return table

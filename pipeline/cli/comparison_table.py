@@ -77,21 +77,25 @@ def make_pair(comparison: Comparison, order: Sequence[str]) -> tuple["Table", li
         table.add_row(key, *(escape(one.get(key, "")) for one in params), "")
     if n_more := len(differing[_N_PARAMS:]):
         table.add_row(say_count(n_more, "more parameter"), "", "", "")
-    return table, [_describe_pair(comparison)]
+    return table, [_describe_pair(comparison, order)]
 
 
-def _describe_pair(comparison: Comparison) -> str:
-    best = comparison.name(comparison.best)
+def _describe_pair(comparison: Comparison, order: Sequence[str]) -> str:
+    """The paired test in a sentence, in the direction of the table: the second minus the first."""
+    entry_of = {entry.run_id: entry for entry in comparison.entries}
     other = next(one for one in comparison.entries if one.run_id != comparison.best.run_id)
     if other.difference is None:
         return f"not tested: {other.note}"
-    value, low, high = (100 * one for one in other.difference.interval)
+    value, high, low = (-100 * one for one in other.difference.interval)  # as the table: second minus first
+    if order[0] == comparison.best.run_id:
+        value, low, high = -value, -high, -low
+    first, second = (comparison.name(entry_of[run_id]) for run_id in order)
     luck = "this may be luck" if is_luck(other.p) else "this is more than luck"
     note = f" ({other.note})" if other.note else ""
     by = "McNemar's exact test" if comparison.metric == "accuracy" else "a permutation test"
     return (
         f"on {say_count(other.difference.n, 'test image')} that both answered{note}, {comparison.metric} of "
-        f"{comparison.name(other)!r} differs from {best!r} by {value:+.1f} points ({low:+.1f} to "
+        f"{second!r} differs from that of {first!r} by {value:+.1f} points ({low:+.1f} to "
         f"{high:+.1f}; {by}: {describe_p(other.p)}): {luck}"
     )
 

@@ -144,11 +144,14 @@ def describe(answers: "Answers") -> str:
     mean, low, high = answers.bound(_CONFIDENCE)
     fold, seed = answers.divide_spread()
     points = answers.score_folds().mean(axis=1).std(ddof=1) * 100
-    said = (
-        f"accuracy {mean:.1%}, standard deviation over {answers.question.n_folds} folds {points:.1f} points; "
-        f"{_CONFIDENCE:.0%} interval {max(low, 0):.1%} to {min(high, 1):.1%} "
+    ends = (
+        "no interval, as all folds score alike: too few pictures to say more"
+        if math.isnan(low)
+        else f"{_CONFIDENCE:.0%} interval {max(low, 0):.1%} to {min(high, 1):.1%} "
         "(corrected resampled t, Nadeau and Bengio 2003)"
     )
+    n_folds = answers.question.n_folds
+    said = f"accuracy {mean:.1%}, standard deviation over {n_folds} folds {points:.1f} points; {ends}"
     if math.isnan(seed):
         return f"{said}; how much of it is the seed: --seeds 3"
     return f"{said}; of the spread of one training, {fold * 100:.1f} points are fold, {seed * 100:.1f} seed"

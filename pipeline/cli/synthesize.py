@@ -22,6 +22,7 @@ _log = logging.getLogger(__name__)
 
 _N_JUDGED = 500  # pictures are judged, or as many as there are real ones, also where fewer are asked for
 _MIRRORS = ("horizontal", "both", "alternating")  # values of augment.flip
+_FAR = 0.2  # KID; other classes measured 0.19 and 0.27 (docs/benchmarks.md)
 _MANY_COPIES = 0.5  # of the made-up pictures
 
 
@@ -175,6 +176,11 @@ def describe(
             f"distances are of features of {likeness.eye}; KID: mean and deviation over subsets of "
             f"{likeness.kid.n_subset:,}, real: one half against the other"
         )
+        if likeness.kid.mean > _FAR:
+            yield (
+                f"KID is above {_FAR:g}: they are farther from real ones than another class is, whatever the "
+                "classifier says; take more --epochs, and look at the sheets"
+            )
         if likeness.copying.share > _MANY_COPIES:
             n = len(request.pictures)
             yield f"most of them are close copies: {n:,} pictures are too few for this many epochs"

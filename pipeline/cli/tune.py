@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 _N_ROWS = 10  # trials of the table
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, max=256, help="Processes at the same time.")]
 Trials = Annotated[int | None, typer.Option(min=1, help="Settings to try, instead of tune.trials.")]
-Refine = Annotated[bool, typer.Option("--refine", help="Then a grid around the winner.")]
+Refine = Annotated[
+    bool,
+    typer.Option("--refine", help="Then a grid around the winner: three values of the three main keys."),
+]
 Apply = Annotated[bool, typer.Option("--apply", help="Write the winner into params.yaml.")]
 Seeds = Annotated[
     int, typer.Option(min=2, max=100, help="Trainings of the winner, and of params.yaml, at the end.")
@@ -66,9 +69,12 @@ def tune(
 def _tune(tuning: "Tuning", *, refine: bool, n_seeds: int, is_applied: bool) -> None:
     console = make_console()
     found = tuning.look()
+    console.print(make_table(found, tuning.space.keys, tuning.terms.metric))
     if refine:
         found = tuning.refine()
-    console.print(make_table(found, tuning.space.keys, tuning.terms.metric))
+        console.print(make_table(found, tuning.space.keys, tuning.terms.metric))
+    if ceiling := tuning.describe_ceiling(found):
+        console.print(ceiling, soft_wrap=True)
     contest = tuning.compete(found, n_seeds)
     folder = tuning.find_folder(found).relative_to(tuning.paths.root)
     console.print(
@@ -97,7 +103,7 @@ def make_table(study: "Study", keys: Sequence[str], metric: str) -> "Table":
     from pipeline.search.plots import describe_end
     from pipeline.search.tuning import list_best
 
-    table = Table("trial", metric, "ended", "seconds", "settings")
+    table = Table("trial", metric, "ended", "seconds", "settings", title=str(study.study_name))
     for column in table.columns[:4]:
         column.no_wrap = True
     for trial in list_best(study, _N_ROWS):

@@ -54,12 +54,16 @@ class Trials:
     @property
     def rank(self) -> Floats:
         """0 for the worst value and 1 for the best [n]."""
-        order = np.argsort(np.argsort(self.value if self.is_better_high else -self.value, kind="stable"))
-        return order / max(len(order) - 1, 1)
+        values = self.value if self.is_better_high else -self.value
+        place = np.searchsorted(np.unique(values), values)  # equal values are equally good
+        rank: Floats = place / max(int(place.max()), 1)
+        return rank
 
 
 def draw_history(trials: Trials, path: Path) -> None:
     """Draw the value of each trial, in their order, and the best so far."""
+    from matplotlib.ticker import MaxNLocator
+
     figure = new_figure(8, 4)
     axes = figure.add_subplot()
     _scatter(axes, trials.number, trials)
@@ -67,6 +71,7 @@ def draw_history(trials: Trials, path: Path) -> None:
     best = (np.maximum if trials.is_better_high else np.minimum).accumulate(whole)
     axes.step(trials.number[trials.is_whole], best, where="post", color=ORANGE, label="best so far")
     axes.set_xlabel("trial")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel(trials.metric)
     axes.set_title(f"{len(trials.value):,} trials", loc="left")
     axes.legend(frameon=False, loc="best")

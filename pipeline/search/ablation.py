@@ -174,7 +174,7 @@ def train_plans(
             name = f"{plan.name}, seed {train.seed}"
             with (
                 open_search_run(root, name, told | {"ablate.change": plan.name}, parent=parent) as run,
-                silence_log("pipeline.training.callbacks", up_to=logging.INFO),
+                silence_log("pipeline.training", up_to=logging.INFO),
             ):
                 found = asked.train(plan, train, run, steps)
                 run.log_metrics({"val_accuracy": asked.score([found])})

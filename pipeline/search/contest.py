@@ -1,5 +1,6 @@
 """Whether the winner of a search is better than params.yaml: both are trained again, with several seeds."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -40,11 +41,16 @@ class Contest:
         scores = [
             f"{values.mean() * scale:.{digits}f}{'%' if scale == 100 else ''}" for values in self._both()
         ]
+        ends = (
+            "no interval, as all seeds differ alike"
+            if math.isnan(low)
+            else f"{_CONFIDENCE:.0%} interval {low * scale:+.{digits}f} to {high * scale:+.{digits}f}"
+        )
         said = "better, by more than luck" if low > 0 else "that may be luck" if gain > 0 else "no better"
+        better = "" if self.metric == "accuracy" else "lower is better; "
         return (
             f"over {len(self.base)} seeds the winner's {self.metric} is {scores[0]}, that of params.yaml "
-            f"{scores[1]}: {gain * scale:+.{digits}f}{unit} ({_CONFIDENCE:.0%} interval "
-            f"{low * scale:+.{digits}f} to {high * scale:+.{digits}f}): {said}"
+            f"{scores[1]} ({better}gain {gain * scale:+.{digits}f}{unit}, {ends}): {said}"
         )
 
     def _both(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

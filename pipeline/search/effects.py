@@ -16,7 +16,7 @@ _UNKNOWN = Interval(math.nan, math.nan, math.nan)
 
 Float64 = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.integer]
-Direction = Literal["better", "worse", "no more than luck"]
+Direction = Literal["better", "worse", "no more than luck", "not to be said"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,8 @@ class Effect:
     @property
     def direction(self) -> Direction:
         """Whether the interval leaves out that it brought nothing."""
+        if math.isnan(self.brought.low):
+            return "not to be said"
         if self.brought.low > 0:
             return "better"
         return "worse" if self.brought.high < 0 else "no more than luck"
@@ -61,11 +63,12 @@ def bound_over_seeds(change: Float64, base: Float64, groups: Ints) -> Interval:
     mean, tail = float(surplus.mean()), (1 + CONFIDENCE) / 2
     of_seed = bound_resampled(surplus.mean(axis=1), test_share=0.0, confidence=CONFIDENCE)
     n_groups = len(np.unique(groups))
-    if n_groups < 2 or n_seeds < 2:
+    if n_groups < 2 or n_seeds < 2 or not (surplus - mean).any():
         return Interval(mean, math.nan, math.nan)
     of_group = np.bincount(groups, weights=surplus.mean(axis=0) - mean)
     variance = n_groups / (n_groups - 1) * float((of_group**2).sum()) / n**2
-    reach = math.hypot(of_seed.high - mean, float(stdtrit(n_groups - 1, tail)) * math.sqrt(variance))
+    of_seeds = 0.0 if math.isnan(of_seed.high) else of_seed.high - mean
+    reach = math.hypot(of_seeds, float(stdtrit(n_groups - 1, tail)) * math.sqrt(variance))
     return Interval(mean, mean - reach, mean + reach)
 
 
@@ -83,6 +86,8 @@ def describe_effect(effect: Effect) -> str:
     """In words, what a change brought."""
     if effect.idle:
         return f"not trained: {effect.idle}"
+    if effect.direction == "not to be said":
+        return "not to be said: all differ alike; take more pictures, folds or seeds"
     if effect.direction == "no more than luck":
         return "no more than luck"
     return f"{effect.direction} so, more than luck"

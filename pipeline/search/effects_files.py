@@ -13,7 +13,7 @@ from pipeline.figures.score_dots import draw_score_dots
 from pipeline.search.effects import CONFIDENCE, Effect, describe_effect
 from pipeline.storage import write_whole
 
-_COLOURS = {"better": BLUE, "worse": ORANGE, "no more than luck": GREY}
+_COLOURS = {"better": BLUE, "worse": ORANGE, "no more than luck": GREY, "not to be said": GREY}
 
 
 def write_effects(accuracy: float, effects: Sequence[Effect], path: Path) -> None:

@@ -10,6 +10,9 @@ from pipeline.evidence.intervals import Interval
 Float64 = npt.NDArray[np.float64]
 
 
+_EQUAL = 1e-9  # a difference that is none
+
+
 class Spread(NamedTuple):
     """Standard deviations of a score: between folds, and between trainings that differ in seed alone."""
 
@@ -29,12 +32,13 @@ def bound_resampled(scores: Float64, *, test_share: float, confidence: float) ->
         test_share: tested pictures of a fold by its training pictures, such as 0.25.
 
     Returns:
-        nan for both ends if there is one fold; they may lie beyond what the score can be.
+        nan for both ends if there is one fold, or if all scores are equal: few pictures score alike by
+        chance, and that is no certainty. The ends may lie beyond what the score can be.
     """
     from scipy.special import stdtrit
 
     mean, n = float(scores.mean()), len(scores)
-    if n < 2:
+    if n < 2 or np.ptp(scores) < _EQUAL:
         return Interval(mean, np.nan, np.nan)
     reach = stdtrit(n - 1, (1 + confidence) / 2) * np.sqrt((1 / n + test_share) * scores.var(ddof=1))
     return Interval(mean, mean - float(reach), mean + float(reach))

@@ -1,12 +1,14 @@
 """Where `darkroom tune` looks: `tune.space` of params.yaml, checked, and what follows from it."""
 
 import itertools
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline.errors import ParamsError, nearest, quote_value
+from pipeline.models import is_pretrainable
 from pipeline.params import Params
 from pipeline.params_file import read_params
 from pipeline.search.settings import Settings, apply, explain_untried, list_keys, round_value
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 Kind = Literal["float", "int", "log", "choice"]
 Value = bool | int | float | str
+
+_log = logging.getLogger(__name__)
 
 _N_STEPS = 5  # of a range in a grid
 _MAX_GRID = 1000  # settings
@@ -140,20 +144,36 @@ def read_space(values: Mapping[str, Any], params: Params) -> Space:
         values: of params.yaml, as `read_yaml` gives them.
 
     Raises:
-        ParamsError: it is empty; a key is unknown or cannot be tuned; a range is empty, or has a value that
-            the key does not allow.
+        ParamsError: it is empty, or all of it would change nothing; a key is unknown or cannot be tuned; a
+            range is empty, or has a value that the key does not allow.
     """
     if not params.tune.space:
         raise ParamsError(
             "tune.space is empty; give it a key, such as train.learning_rate: {log: [0.001, 0.1]}"
         )
-    space = parse_space(params.tune.space)
+    space = _leave_out_idle(parse_space(params.tune.space), params)
     for dimension in space.dimensions:
         for value in dimension.values:
             found = read_params(apply(values, {dimension.key: value}))
             if isinstance(found, list):
                 raise ParamsError(f"tune.space: {'; '.join(found)}; take another range")
     return space
+
+
+def _leave_out_idle(space: Space, params: Params) -> Space:
+    """A space without what changes nothing: the alterations, while the network is frozen."""
+    train = params.train
+    decided = {"train.model", "train.weights", "train.fine_tune_epochs"} & set(space.keys)
+    is_frozen = is_pretrainable(train.model) and train.weights and not train.fine_tune_epochs
+    idle = [key for key in space.keys if key.startswith("augment.")]
+    if decided or not is_frozen or not idle:
+        return space
+    left = tuple(dimension for dimension in space.dimensions if dimension.key not in idle)
+    why = "a frozen network sees each picture as it is (train.fine_tune_epochs: 0)"
+    if not left:
+        raise ParamsError(f"tune.space: {', '.join(idle)} would change nothing: {why}; name keys of train")
+    _log.warning("%s: left out of the search, because %s", ", ".join(idle), why)
+    return Space(left)
 
 
 def parse_space(asked: Mapping[str, Mapping[Any, Sequence[Value]]]) -> Space:

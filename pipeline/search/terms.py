@@ -1,7 +1,7 @@
 """What the values of a study depend on: a study with other terms is another study."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -55,14 +55,20 @@ class Terms:
         return f"{key} is {said[0]}, and was {said[1]}"
 
 
-def make_terms(values: Mapping[str, Any], params: Params, paths: Paths) -> Terms:
+def make_terms(
+    values: Mapping[str, Any], params: Params, paths: Paths, keys: Collection[str] | None = None
+) -> Terms:
     """The terms that params.yaml and the collection set.
+
+    Args:
+        keys: those of tune.space that are looked for; None: all.
 
     Raises:
         DataError: the stages before train have not run.
     """
     sections = {name: values[name] for name in _SECTIONS}
-    return Terms(values["tune"]["space"], params.tune.folds, params.tune.metric, hash_data(paths), sections)
+    space = {key: asked for key, asked in values["tune"]["space"].items() if keys is None or key in keys}
+    return Terms(space, params.tune.folds, params.tune.metric, hash_data(paths), sections)
 
 
 def hash_data(paths: Paths) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import Any
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from pipeline.collection.pictures import read_parts
 from pipeline.errors import ParamsError, StudyError, TrackingError
 from pipeline.params import Params
 from pipeline.params_file import check_params
@@ -33,6 +34,7 @@ from pipeline.tracking.views import save_trials_view
 from pipeline.yaml_file import read_yaml, write_values
 
 _RUN = "mlflow_run"  # the note of a study that names its run in MLflow
+_FEW = 100  # pictures
 _N_REFINED = 3  # keys that vary in a grid around the winner
 
 
@@ -65,7 +67,8 @@ class Tuning:
         """
         values = read_yaml(paths.params)
         params = check_params(values, paths.params.name)
-        space, terms = read_space(values, params), make_terms(values, params, paths)
+        space = read_space(values, params)
+        terms = make_terms(values, params, paths, space.keys)
         if terms.folds:
             ask(paths, n_folds=terms.folds, pattern="", with_test=False)
         return cls(paths, params, values, space, terms, address, n_trials or params.tune.trials, n_workers)
@@ -86,11 +89,26 @@ class Tuning:
 
     def describe_pictures(self) -> str:
         """Which pictures scored, in words."""
+        n = self._count_scored()
+        few = "; so few cannot tell good settings apart: set tune.folds to 5" if n < _FEW else ""
         if self.terms.folds:
-            return f"scored over {self.terms.folds} folds of train and val; the test set was not looked at"
-        return (
-            "scored on the validation pictures, which also chose the winner; the test set was not looked at"
-        )
+            said = f"scored on {n:,} pictures in {self.terms.folds} folds of train and val"
+        else:
+            said = f"scored on the {n:,} validation pictures, which also chose the winner{few}"
+        return f"{said}; the test set was not looked at"
+
+    def describe_ceiling(self, study: Study) -> str:
+        """That a score cannot rise, in words; "" where it can."""
+        best = studies.find_best(study)
+        if self.terms.metric != "accuracy" or best is None or best.value is None or best.value < 1:
+            return ""
+        other = "tune.metric: log_loss" + ("" if self.terms.folds else ", or tune.folds: 5,")
+        return f"trial {best.number} has all pictures right, so nothing can be better: {other} tells more"
+
+    def _count_scored(self) -> int:
+        """How many pictures the value of a trial is of."""
+        names = ("train", "val") if self.terms.folds else ("val",)
+        return len(read_parts(*names, split_path=self.paths.split, manifest_path=self.paths.clean_manifest))
 
     def look(self) -> Study:
         """Try settings, those of params.yaml first, until `n_trials` are finished."""

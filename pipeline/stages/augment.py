@@ -68,6 +68,7 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     ids, y, seed = part.ids, part.y.tolist(), params.augment.seed
     synthetic = read_synthetic(params, paths, class_names, shards.picture_shape)
     of_class = {class_names.index(made.class_name): len(made) for made in synthetic}
+    warn_of_few(synthetic, params.augment.synthetic)
     rare = choose_rare_copies(
         ids, y, params=params.augment, can_alter=can_alter(policy), n_synthetic=of_class
     )
@@ -100,6 +101,17 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
         **per_class,
         **of_name,
     }
+
+
+def warn_of_few(synthetic: Sequence[Synthetic], n_asked: int) -> None:
+    """Name the classes of which fewer pictures were made up than are asked for."""
+    for made in synthetic:
+        if len(made) < n_asked:
+            _log.warning(
+                "%s: augment.synthetic asks for %d made-up pictures, and %d were made; `darkroom synthesize` "
+                "makes more",
+                *(made.class_name, n_asked, len(made)),
+            )
 
 
 def read_synthetic(

@@ -88,7 +88,7 @@ def _make_row(client: "MlflowClient", state: State, params: Params, digest: str)
     end_killed_runs(client)
     name = _name_row(client, state)
     with rows.open_row(client, state.root, name, digest) as row:
-        row.log_params(state.params.flatten())
+        row.log_params(state.params.flatten_chain())
         model = _log_model(client, row, state)
         _fill(row, model, state)
         _link_stages(client, row, state, name)
@@ -127,7 +127,7 @@ def _name_row(client: "MlflowClient", state: State) -> str:
         for one in run.inputs.dataset_inputs
         if one.dataset.name == "raw"
     ]
-    params = {name: str(value) for name, value in state.params.flatten().items()}
+    params = {name: str(value) for name, value in state.params.flatten_chain().items()}
     origin = Origin(params, compute_md5(state.paths.raw_manifest))
     return name_row(origin, origins[-1] if origins else None, {run.info.run_name for run in known})
 

@@ -50,7 +50,7 @@ def answer_fold(
     learnt, validated, tested = (
         Pictures((shards, choose_rows(part, index))) for index in (fold.train, fold.val, np.sort(fold.test))
     )
-    with silence_log("pipeline.training.callbacks", up_to=logging.INFO):  # the epochs of many folds
+    with silence_log("pipeline.training", up_to=logging.INFO):  # what each of many folds says
         model, _ = fit(
             learnt,
             validated,
