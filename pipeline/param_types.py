@@ -4,12 +4,13 @@ Every number is finite and has a largest value, so that none fails only where it
 """
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from pipeline.errors import quote_value
 
+_TINY, _HUGE = 1e-30, 1_000_000_000
 _MAX_NAME = 200  # characters of the registered model; MLflow allows 256
 
 
@@ -32,8 +33,10 @@ def _accept_word(word: str) -> BeforeValidator:
     return BeforeValidator(read)
 
 
-def _check_model_name(name: str) -> str:
+def check_name(name: str) -> str:
     """Raise ValueError unless a name is safe in every registry, in its addresses and in its searches."""
+    if len(name) > _MAX_NAME:
+        raise ValueError(f"at most {_MAX_NAME} characters are allowed, got {len(name)}")
     if not re.fullmatch(r"\w[\w.\- ]*(?<! )", name):
         raise ValueError(f"letters, digits, '_', '-', '.' and spaces in between are allowed, got {name!r}")
     return name
@@ -65,6 +68,33 @@ def check_pattern(pattern: str) -> str:
     return pattern
 
 
+def _check_choices(value: object) -> tuple[object, ...]:
+    """Raise ValueError unless a value is a list of numbers, texts, true and false."""
+    values = tuple(value) if isinstance(value, list | tuple) else (None,)
+    if not all(isinstance(one, bool | str) or _is_usual(one) for one in values):
+        raise ValueError(
+            "a list of texts, true, false, and numbers of at most a thousand million is allowed, got "
+            f"{quote_value(value)}"
+        )
+    return values
+
+
+def _is_usual(value: object) -> bool:
+    """Whether a value is a number that a setting may have: finite, and not beyond all measure."""
+    return isinstance(value, int | float) and (value == 0 or _TINY <= abs(value) <= _HUGE)
+
+
+def _check_space(value: object) -> object:
+    """Raise ValueError unless a value is a mapping of keys, each to one of float, int, log and choice."""
+    each = value.values() if isinstance(value, dict) else [None]
+    if not all(isinstance(one, dict) for one in each):
+        raise ValueError(
+            "keys of train and augment are allowed, each with {float: [low, high]}, int, log or choice, got "
+            f"{quote_value(value)}"
+        )
+    return value
+
+
 def _refuse_truth(value: object) -> object:
     """Raise ValueError for true and false, which Python takes for 1 and 0."""
     if isinstance(value, bool):
@@ -76,7 +106,8 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Side = Annotated[int, Field(ge=1, le=4096)]
 ImageHw = Annotated[tuple[Side, Side], BeforeValidator(_as_sides)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_as_tuple), BeforeValidator(_check_texts)]
-Choices = Annotated[tuple[bool | int | float | str, ...], BeforeValidator(_as_tuple)]
+Choices = Annotated[tuple[Any, ...], BeforeValidator(_check_choices)]
+Space = Annotated[dict[str, dict[str, Choices]], BeforeValidator(_check_space)]
 ClassMap = Annotated[dict[str, Words], BeforeValidator(_check_keys)]
 Channels = Annotated[Literal[1, 3], BeforeValidator(_refuse_truth)]
 Activation = Literal["relu", "tanh", "elu", "gelu", "leaky_relu", "selu", "silu"]
@@ -88,7 +119,7 @@ TextSeed = Annotated[int, Field(gt=-(1 << 63), lt=1 << 63)]  # hashed as text
 Width = Annotated[int, Field(ge=1, le=65_536)]  # of a layer
 Rate = Annotated[float, Field(gt=0, le=1000)]
 Weight = Annotated[float, Field(ge=0, le=1000)]
-ModelName = Annotated[str, Field(max_length=_MAX_NAME), AfterValidator(_check_model_name)]
+ModelName = Annotated[str, Field(max_length=_MAX_NAME), AfterValidator(check_name)]
 
 
 DEFAULT, NONE = _accept_word("default"), _accept_word("none")

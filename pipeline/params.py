@@ -20,7 +20,6 @@ from pipeline.param_types import (
     DEFAULT,
     NONE,
     Channels,
-    Choices,
     ClassMap,
     Epochs,
     ImageHw,
@@ -30,6 +29,7 @@ from pipeline.param_types import (
     Rate,
     Seed,
     Share,
+    Space,
     TextSeed,
     Weight,
     Width,
@@ -243,7 +243,7 @@ class PromoteParams(Section):
 class TuneParams(Section):
     """What `darkroom tune` looks for and how; `search/space.py` reads the space."""
 
-    space: dict[str, dict[Literal["float", "int", "log", "choice"], Choices]]
+    space: Space
     trials: Annotated[int, Field(ge=1, le=100_000)]
     sampler: Literal["random", "grid", "tpe", "gp"]
     pruner: Literal["none", "asha", "hyperband"]

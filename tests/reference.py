@@ -123,7 +123,8 @@ def _say_allowed(schema: Mapping[str, Any], word: str = "") -> str:
             return f"two of: {_say_allowed(schema['prefixItems'][0])}; or one for both"
         return "list of texts"
     if schema["type"] == "object":
-        return "class: list of folders"
+        is_space = schema["additionalProperties"]["type"] == "object"
+        return "key: {float: [low, high]}, int, log or choice" if is_space else "class: list of folders"
     return ", ".join(filter(None, (_KINDS[schema["type"]], _say_range(schema))))
 
 

@@ -53,6 +53,8 @@ def compare(
     from pipeline.paths import Paths, project_root
 
     paths = Paths(project_root())
+    for name, file in (("csv", csv), ("png", png), ("html", html)):
+        _check_file(name, file, paths)
     if ablate:
         from pipeline.cli.ablation_table import run_ablation
 
@@ -65,6 +67,12 @@ def compare(
             "--seeds and --folds belong to --ablate, such as `darkroom compare --ablate augment`"
         )
     _compare(paths, row or [], sort, limit=limit, csv=csv, png=png, html=html)
+
+
+def _check_file(kind: str, file: Path | None, paths: "Paths") -> None:
+    """Raise ParamsError unless a file to be written is of its kind, and none of the project's own."""
+    if file and (file.suffix != f".{kind}" or file.resolve() == paths.overrides.resolve()):
+        raise ParamsError(f"--{kind} takes the name of a file that ends in .{kind}, got {str(file)!r}")
 
 
 def _compare(

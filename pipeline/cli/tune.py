@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 _N_ROWS = 10  # trials of the table
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, max=256, help="Processes at the same time.")]
-Trials = Annotated[int | None, typer.Option(min=1, help="Settings to try, instead of tune.trials.")]
+Trials = Annotated[
+    int | None, typer.Option(min=1, max=100_000, help="Settings to try, instead of tune.trials.")
+]
 Refine = Annotated[
     bool,
     typer.Option("--refine", help="Then a grid around the winner: three values of the three main keys."),
@@ -115,7 +117,10 @@ def make_table(study: "Study", keys: Sequence[str], metric: str) -> "Table":
     finished = studies.list_finished(study)
     n_early = sum(trial.state.name == "PRUNED" for trial in finished)
     n_failed = sum(trial.state.name == "FAIL" for trial in finished)
-    table.caption = f"{len(finished):,} trials, {n_early:,} of them ended early, {n_failed:,} failed"
+    reasons = [trial.user_attrs[studies.WHY] for trial in finished if studies.WHY in trial.user_attrs]
+    table.caption = f"{len(finished):,} trials, {n_early:,} of them ended early, {n_failed:,} failed" + (
+        f": {reasons[-1]}" if reasons else ""
+    )
     return table
 
 

@@ -7,6 +7,7 @@ into the test set: the made-up pictures may then resemble it.
 """
 
 import hashlib
+import itertools
 import re
 import shlex
 from collections.abc import Collection, Sequence
@@ -67,9 +68,16 @@ def read_synthetic(folder: Path) -> list[Synthetic]:
     """The made-up pictures of all classes, sorted by the name of the class.
 
     Raises:
-        DataError: a file is damaged.
+        DataError: a file is damaged, or two are of one class.
     """
-    return sorted(map(_read, sorted(folder.glob(f"*{_SUFFIX}"))), key=lambda made: made.class_name)
+    found = sorted(map(_read, sorted(folder.glob(f"*{_SUFFIX}"))), key=lambda made: made.class_name)
+    for one, other in itertools.pairwise(found):
+        if one.class_name == other.class_name:
+            raise DataError(
+                f"two files of {folder} hold made-up pictures of {quote_value(one.class_name)}; remove all "
+                f"but {name_class(one.class_name)}{_SUFFIX}"
+            )
+    return found
 
 
 def choose_synthetic(
@@ -135,6 +143,6 @@ def _read(path: Path) -> Synthetic:
             f"{path} holds no made-up pictures that can be read: {one_line(error)}; remove it, and run "
             "`darkroom synthesize` again"
         ) from None
-    if pictures.dtype != np.uint8 or pictures.ndim != 4:
+    if pictures.dtype != np.uint8 or pictures.ndim != 4 or not len(pictures):
         raise DataError(f"{path} holds {pictures.dtype} {pictures.shape} and no pictures; remove it")
     return Synthetic(str(name), pictures, ids)

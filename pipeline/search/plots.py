@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from optuna.exceptions import ExperimentalWarning
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
@@ -84,11 +83,10 @@ def measure_importance(study: Study, space: Space) -> dict[str, float]:
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     sampled = [trial.params for trial in complete if trial.params]
     varied = [key for key in space.keys if len({str(params.get(key)) for params in sampled}) > 1]
-    if len(sampled) < _N_TO_TELL or not varied:
+    if len(sampled) < _N_TO_TELL or not varied or len({trial.value for trial in complete}) < 2:
         return {}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        warnings.filterwarnings("ignore", message="Some regimes for parameter")  # the figure is a rough guide
+        warnings.simplefilter("ignore")  # that it is new, or that trials are few: the figure is a rough guide
         return get_param_importances(study, evaluator=PedAnovaImportanceEvaluator(), params=varied)
 
 
@@ -100,4 +98,10 @@ def _scale(dimension: Dimension, values: Sequence[Any]) -> Scale:
         place = {str(value): at for (at, _), value in zip(ticks, dimension.values, strict=True)}
         return Scale(dimension.key, np.array([place.get(str(value), 0.0) for value in values]), ticks)
     ticks = [(dimension.find_position(value), f"{value:.3g}") for value in dimension.list_steps(3)]
-    return Scale(dimension.key, np.array([dimension.find_position(value) for value in values]), ticks)
+    return Scale(dimension.key, np.array([_place(dimension, value) for value in values]), ticks)
+
+
+def _place(dimension: Dimension, value: Any) -> float:
+    """Where a value lies on the axis; nan for a word in place of a number, as `default`."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return dimension.find_position(value) if is_number else np.nan

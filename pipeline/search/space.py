@@ -5,7 +5,7 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pipeline.errors import ParamsError, nearest, quote_value
 from pipeline.models import is_pretrainable
@@ -153,7 +153,8 @@ def read_space(values: Mapping[str, Any], params: Params) -> Space:
         )
     space = _leave_out_idle(parse_space(params.tune.space), params)
     for dimension in space.dimensions:
-        for value in dimension.values:
+        between = [] if dimension.kind == "choice" else dimension.list_steps(_N_STEPS)
+        for value in (*dimension.values, *between):
             found = read_params(apply(values, {dimension.key: value}))
             if isinstance(found, list):
                 raise ParamsError(f"tune.space: {'; '.join(found)}; take another range")
@@ -198,6 +199,8 @@ def _read_dimension(key: str, asked: Mapping[Any, Sequence[Value]]) -> Dimension
         said = ", ".join(asked) or "nothing"
         raise ParamsError(f"tune.space: {key} needs one of float, int, log and choice, got {said}")
     ((kind, found),) = asked.items()
+    if kind not in get_args(Kind):
+        raise ParamsError(f"tune.space: {key}: allowed are float, int, log and choice, got {kind}")
     values = tuple(found)
     if kind == "choice":
         if len(values) != len({(type(value), value) for value in values}) or not values:

@@ -26,7 +26,7 @@ from pipeline.storage import make_folder
 
 WHY, SETTINGS, OWNER = "why", "settings", "owner"  # attributes of a trial
 _TERMS, _NOTES = "terms", "notes"  # attributes of a study
-_KILLED, _SURPLUS = "killed", "surplus"
+_KILLED, _OF, SURPLUS = "killed", "of", "surplus"
 _FIXED = "fixed_params"  # where Optuna keeps the settings of a queued trial
 _MAX_KILLS = 3  # of the processes of one trial
 _BEAT_S, _GRACE_S = 10, 60  # seconds between signs of life, and without one until a trial counts as killed
@@ -52,8 +52,8 @@ def hide_password(url: str) -> str:
     from sqlalchemy.exc import ArgumentError
 
     try:
-        return make_url(url).render_as_string(hide_password=True)
-    except ArgumentError:
+        return make_url(url).set(query={}).render_as_string(hide_password=True)
+    except (ArgumentError, ValueError):
         return "the given URL"
 
 
@@ -65,9 +65,15 @@ def translate_errors(address: Address) -> Iterator[None]:
     try:
         yield
     except (SQLAlchemyError, optuna.exceptions.StorageInternalError, ImportError, OSError) as error:
+        cause = error.__cause__ or error
+        why = one_line(getattr(cause, "orig", None) or cause)
+        advice = (
+            "move the file away, or wait until another program lets it go"
+            if address.url.startswith("sqlite")
+            else "start its database, or correct the URL"
+        )
         raise StudyError(
-            f"the study {address.describe()} cannot be used: {one_line(error.__cause__ or error)}; start its "
-            "database, wait until another program lets it go, or name another with --storage"
+            f"the study {address.describe()} cannot be used: {why}; {advice}, or name another with --storage"
         ) from None
 
 
@@ -80,14 +86,19 @@ def open_study(address: Address, *, metric: str, sampler: Any = None, pruner: An
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)
     direction = StudyDirection.MAXIMIZE if metric == "accuracy" else StudyDirection.MINIMIZE
     with translate_errors(address):
-        return optuna.create_study(
-            storage=_open_storage(address.url),
+        study = optuna.create_study(
+            storage=_open_storage(address),
             study_name=address.name,
             direction=direction,
             sampler=sampler or optuna.samplers.RandomSampler(),
             pruner=pruner or optuna.pruners.NopPruner(),
             load_if_exists=True,
         )
+    if study.directions != [direction]:
+        raise StudyError(
+            f"the study {address.describe()} looks for something else; name another with --study"
+        )
+    return study
 
 
 def agree(study: Study, terms: Terms, address: Address) -> None:
@@ -95,7 +106,7 @@ def agree(study: Study, terms: Terms, address: Address) -> None:
     known = study.user_attrs.get(_TERMS)
     if known is None:
         study.set_user_attr(_TERMS, terms.to_json())
-    elif difference := Terms(**known).find_difference(terms):
+    elif difference := _read_terms(known, address).find_difference(terms):
         raise StudyError(
             f"the study {address.describe()} was begun with other settings: {difference}; take the change "
             "back, or begin another study with --study NAME"
@@ -105,6 +116,15 @@ def agree(study: Study, terms: Terms, address: Address) -> None:
 def read_terms(study: Study) -> Terms:
     """The terms that a study was begun with."""
     return Terms(**study.user_attrs[_TERMS])
+
+
+def _read_terms(known: Any, address: Address) -> Terms:
+    try:
+        return Terms(**known)
+    except TypeError:
+        raise StudyError(
+            f"the study {address.describe()} is of another version of Darkroom; name another with --study"
+        ) from None
 
 
 def note(study: Study, name: str, value: str) -> None:
@@ -183,7 +203,7 @@ def put_back(study: Study, trial: FrozenTrial, *, is_killed: bool = True) -> Non
             state=TrialState.FAIL if is_over else TrialState.WAITING,
             params=trial.params,
             distributions=trial.distributions,
-            user_attrs=kept | why | {_KILLED: n_kills},
+            user_attrs=kept | why | {_KILLED: n_kills, _OF: trial.number},
             system_attrs=fixed,
         )
     )
@@ -197,12 +217,21 @@ def release(study: Study, owner: str) -> None:
             put_back(study, trial)
 
 
+def recover(study: Study) -> None:
+    """Queue what a kill left between the end of a trial and its return to the queue."""
+    trials = study.get_trials(deepcopy=False)
+    returned = {trial.user_attrs.get(_OF) for trial in trials}
+    for trial in trials:
+        if trial.state == TrialState.FAIL and WHY not in trial.user_attrs and trial.number not in returned:
+            put_back(study, trial, is_killed=False)
+
+
 def list_trials(study: Study) -> list[FrozenTrial]:
     """The trials that count: those that were queued again, or were one too many, do not."""
     return [
         trial
         for trial in study.get_trials(deepcopy=False)
-        if trial.state != TrialState.FAIL or trial.user_attrs.get(WHY, _SURPLUS) != _SURPLUS
+        if trial.state != TrialState.FAIL or trial.user_attrs.get(WHY, SURPLUS) != SURPLUS
     ]
 
 
@@ -233,17 +262,22 @@ def find_best(study: Study) -> FrozenTrial | None:
     return min(done, key=lambda trial: (sign * float(trial.value or 0), trial.number))
 
 
-def _open_storage(url: str) -> RDBStorage:
+def _open_storage(address: Address) -> RDBStorage:
     from sqlalchemy.engine import make_url
 
-    found = make_url(url)
+    try:
+        found = make_url(address.url)
+    except ValueError as error:  # a port that is no number
+        raise StudyError(f"--storage is not the URL of a database: {one_line(error)}") from None
     is_sqlite = found.get_backend_name() == "sqlite"
+    if is_sqlite and found.database in (None, "", ":memory:"):
+        raise StudyError("--storage: a database in memory cannot be shared by processes; name a file")
     if is_sqlite and found.database:
         make_folder(Path(found.database).parent)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         return RDBStorage(
-            url,
+            address.url,
             engine_kwargs={"connect_args": {"timeout": _WAIT_S}} if is_sqlite else {"pool_pre_ping": True},
             heartbeat_interval=_BEAT_S,
             grace_period=_GRACE_S,

@@ -96,6 +96,7 @@ class _Taken:
     def _try(self, trial: Trial) -> float:
         trial.set_user_attr(studies.OWNER, self._owner)
         if studies.is_surplus(self._study, trial.number, self._search.n_trials):
+            trial.set_user_attr(studies.WHY, studies.SURPLUS)
             raise _GivenUpError
         self._trial = trial
         given = trial.user_attrs.get(studies.SETTINGS)

@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from pipeline.collection.pictures import read_parts
 from pipeline.errors import ParamsError, StudyError, TrackingError
+from pipeline.param_types import check_name
 from pipeline.params import Params
 from pipeline.params_file import check_params
 from pipeline.paths import Paths
@@ -62,9 +63,13 @@ class Tuning:
         """The search as params.yaml describes it now.
 
         Raises:
-            ParamsError: tune.space is wrong.
+            ParamsError: tune.space is wrong, or the name of the study is none.
             DataError: the stages before train have not run, or a class has too few pictures for tune.folds.
         """
+        try:
+            check_name(address.name)
+        except ValueError as error:
+            raise ParamsError(f"--study: {error}") from None
         values = read_yaml(paths.params)
         params = check_params(values, paths.params.name)
         space = read_space(values, params)
@@ -180,6 +185,7 @@ class Tuning:
         with studies.translate_errors(address), self._open_run(study, sampler, pruner, n_trials) as run:
             with hold_lock(self.paths.cache / "tune.lock", lambda: None):
                 studies.agree(study, self.terms, address)
+                studies.recover(study)
                 studies.queue(study, queued, is_inside=self.space.contains)
             job = Job(
                 root=str(self.paths.root),

@@ -165,7 +165,8 @@ def _end_with_stdin(stop: Callable[[], None]) -> None:
 def main() -> None:
     """Read the job and work; an error that the user can put right is the last line, with exit code 1."""
     job = Job(**json.loads(sys.stdin.readline()))
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGINT):  # in a script's background, SIGINT is ignored at first
+        signal.signal(number, signal.default_int_handler)
     stop = lambda: os.kill(os.getpid(), signal.SIGINT)  # noqa: E731
     threading.Thread(target=_end_with_stdin, args=(stop,), daemon=True).start()
     if job.cores and hasattr(os, "sched_setaffinity"):

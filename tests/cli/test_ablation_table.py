@@ -105,7 +105,7 @@ def test_ctrl_c_is_one_line_and_what_is_done_is_kept(
     ("words", "said"),
     [
         pytest.param(["--ablate", "rotatoin"], "--ablate: 'rotatoin' is not known (did", id="a word"),
-        pytest.param(["--ablate", "imperfect"], "augment.imperfect cannot be tried", id="stage"),
+        pytest.param(["--ablate", "imperfect"], "--ablate imperfect: augment.imperfect", id="stage"),
         pytest.param(
             ["--ablate", "ema", "--seeds", "1"], "one seed does not tell what is luck", id="one seed"
         ),

@@ -94,7 +94,8 @@ def test_two_rows_are_side_by_side(darkroom: Darkroom, ids: list[str]) -> None:
     ]
     assert len(said.splitlines()) <= 15
     assert (
-        "on 100 test images that both answered, accuracy of 'epochs 2' differs from 'first' by -20.0" in said
+        "on 100 test images that both answered, accuracy of 'epochs 2' differs from that of 'first' by -20.0"
+        in said
     )
     assert said.endswith("McNemar's exact test: p < 0.001): this is more than luck\n")
 
@@ -136,7 +137,9 @@ def test_files_are_written_and_named(darkroom: Darkroom, ids: list[str], tmp_pat
         ),
         pytest.param(["--csv", "params.yaml/a.csv"], "params.yaml/a.csv cannot be written", id="csv"),
         pytest.param(["--png", "params.yaml/a.png"], "params.yaml/a.png cannot be written", id="png"),
-        pytest.param(["--html", "params.yaml/a"], "params.yaml/a cannot be written", id="html"),
+        pytest.param(["--html", "params.yaml/a.html"], "params.yaml/a.html cannot be written", id="html"),
+        pytest.param(["--csv", "params.yaml"], "--csv takes the name of a file that ends in .csv", id="kind"),
+        pytest.param(["--csv", "data/overrides.csv"], "--csv takes the name of a file", id="own file"),
     ],
 )
 def test_what_cannot_be_is_one_line(words: list[str], said: str, darkroom: Darkroom, ids: list[str]) -> None:

@@ -47,12 +47,13 @@ def test_a_training_that_fails_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("metric", "winner", "base", "said"),
     [
-        ("accuracy", [0.92, 0.93, 0.91], [0.90, 0.91, 0.89], "+2.0 points"),
-        ("accuracy", [0.92, 0.93, 0.91], [0.90, 0.91, 0.89], "better, by more than luck"),
+        ("accuracy", [0.92, 0.93, 0.91], [0.90, 0.91, 0.88], "+2.3 points"),
+        ("accuracy", [0.92, 0.93, 0.91], [0.90, 0.91, 0.88], "better, by more than luck"),
+        ("accuracy", [1.0, 1.0, 1.0], [0.5, 0.5, 0.5], "no interval, as all seeds differ alike"),
         ("accuracy", [0.92, 0.90, 0.91], [0.90, 0.91, 0.90], "that may be luck"),
         ("accuracy", [0.90, 0.90, 0.90], [0.90, 0.91, 0.90], "no better"),
-        ("log_loss", [0.20, 0.21, 0.19], [0.30, 0.31, 0.29], "+0.1000 (95% interval"),
-        ("log_loss", [0.20, 0.21, 0.19], [0.30, 0.31, 0.29], "better, by more than luck"),
+        ("log_loss", [0.20, 0.21, 0.19], [0.30, 0.31, 0.28], "lower is better; gain +0.0967"),
+        ("log_loss", [0.20, 0.21, 0.19], [0.30, 0.31, 0.28], "better, by more than luck"),
     ],
 )
 def test_the_sentence(metric: str, winner: list[float], base: list[float], said: str) -> None:

@@ -56,6 +56,7 @@ def test_each_kind_is_read(read: Read) -> None:
         ({"train.dropout": {"float": [0.1]}}, "float takes two numbers, [low, high], got [0.1]"),
         ({"train.dropout": {"float": ["a", "b"]}}, "float takes two numbers"),
         ({"train.dropout": {"float": [0.0, 1.5]}}, "train.dropout: Input should be less than 1, got 1.5"),
+        ({"train.filters": {"float": [4, 8]}}, "train.filters: Input should be a valid integer"),
         ({"train.epochs": {"int": [1, 2.5]}}, "int takes whole numbers, got [1, 2.5]"),
         ({"train.kernel_l2": {"log": [0, 1]}}, "a log range begins above 0, got 0"),
         ({"train.optimizer": {"choice": []}}, "a choice is one value or more, all different, got []"),
@@ -69,6 +70,17 @@ def test_what_cannot_be_is_one_line(space: Values, said: str, read: Read) -> Non
         read(space)
     assert said in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_what_a_frozen_network_never_sees_is_left_out(read: Read, params_values: Values) -> None:
+    params_values["train"] |= {"model": "efficientnet_lite0", "weights": "imagenet", "fine_tune_epochs": 0}
+    both: Values = {"augment.zoom": {"float": [0.0, 0.3]}, "train.ema": {"float": [0.0, 0.9]}}
+    assert read(both).keys == ("train.ema",)
+    with pytest.raises(ParamsError, match=r"augment\.zoom would change nothing: a frozen network"):
+        read({"augment.zoom": {"float": [0.0, 0.3]}})
+    assert read(both | {"train.fine_tune_epochs": {"int": [0, 3]}}).keys[0] == "augment.zoom"
+    params_values["train"]["fine_tune_epochs"] = 2
+    assert read(both).keys == ("augment.zoom", "train.ema")
 
 
 def test_a_grid_has_five_values_of_a_range_and_every_choice() -> None:

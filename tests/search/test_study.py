@@ -126,3 +126,32 @@ def test_a_pruner_leaves_the_first_reports_free(name: str, address: Address) -> 
             study.tell(trial, 1 - number / 10)
     assert bool(ended) == (name != "none")
     assert all(step >= 3 for step in ended.values())
+
+
+def test_what_a_kill_left_between_two_steps_is_queued(address: Address) -> None:
+    study = studies.open_study(address, metric="accuracy")
+    trial = study.ask(dict(toys.SPACE.to_distributions()))
+    study.tell(trial, state=TrialState.FAIL)  # as `release` begins
+    for _ in range(2):
+        studies.recover(study)
+    assert [one.state.name for one in study.trials] == ["FAIL", "WAITING"]
+    assert study.trials[1].params == trial.params
+
+
+def test_a_study_of_another_kind_is_refused(address: Address) -> None:
+    study = studies.open_study(address, metric="accuracy")
+    with pytest.raises(StudyError, match="looks for something else"):
+        studies.open_study(address, metric="log_loss")
+    study.set_user_attr("terms", {"a": 1})
+    with pytest.raises(StudyError, match="is of another version of Darkroom"):
+        studies.agree(study, TERMS, address)
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://me:secret@localhost:abc/x", "sqlite://", "mysql+pymysql://h/x?password=secret"]
+)
+def test_a_url_that_cannot_be_says_so_without_its_password(url: str) -> None:
+    with pytest.raises(StudyError) as error:
+        studies.open_study(Address(url, "toy"), metric="accuracy")
+    assert "secret" not in str(error.value)
+    assert "processes of the search" not in str(error.value)

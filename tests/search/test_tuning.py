@@ -10,6 +10,7 @@ from pipeline.errors import ParamsError, StudyError
 from pipeline.paths import Paths
 from pipeline.search import study as studies
 from pipeline.search import tuning
+from pipeline.search.plots import draw_study
 from pipeline.search.settings import Settings
 from pipeline.search.trials import Report, Search, run_trials
 from pipeline.search.tuning import Tuning, list_best
@@ -23,7 +24,11 @@ SPACE = {"train.learning_rate": {"log": [0.001, 0.1]}, "train.dropout": {"float"
 
 def learn(_: int, settings: Settings, report: Report) -> float:
     """Best at a dropout of 0.3; a seed adds its luck."""
-    return float(0.9 - (settings["train.dropout"] - 0.3) ** 2 + settings.get("train.seed", 0) / 1000)
+    return float(
+        0.9
+        - (settings["train.dropout"] - 0.3) ** 2
+        + settings.get("train.seed", 0) * settings["train.dropout"] / 1000
+    )
 
 
 @pytest.fixture
@@ -83,6 +88,37 @@ def test_refining_tries_the_neighbours_of_the_winner(tune: Any) -> None:
     assert better.value
     assert best.value
     assert better.value >= best.value
+
+
+@pytest.mark.parametrize("name", ["..", "", "a/b", "a\nb", "[bold]x[/]", "x" * 300])
+def test_a_name_that_is_no_name_is_refused_before_anything_starts(
+    name: str, tune: Any, augmented: Paths
+) -> None:
+    tune()
+    with pytest.raises(ParamsError, match=r"--study: .* allowed"):
+        Tuning.read(augmented, toys.find_address(augmented.root, name), n_trials=None, n_workers=1)
+
+
+def test_a_default_that_is_no_number_can_be_beaten(tune: Any, augmented: Paths) -> None:
+    search = tune()
+    search.values["train"]["dropout"] = "default"
+    study = studies.open_study(search.address, metric="accuracy")
+    studies.queue(study, [search.base], is_inside=search.space.contains)
+    run_trials(search.address, make_search(search), lambda *_: 0.5, owner="me")
+    draw_study(study, search.space, "accuracy", augmented.root / "plots")
+    assert (augmented.root / "plots" / "parallel.png").is_file()
+
+
+def make_search(search: Tuning) -> Search:
+    return Search(search.space, "accuracy", "random", "none", 3, 1, 1, 0)
+
+
+def test_all_right_is_said_to_be_the_ceiling(tune: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), "learn", lambda *_: 1.0)
+    search = tune()
+    assert search.describe_ceiling(search.look()).startswith("trial 0 has all pictures right")
+    assert "15 validation pictures" in search.describe_pictures()
+    assert "tune.folds" in search.describe_pictures()
 
 
 def test_without_a_winner_it_says_what_to_do(tune: Any) -> None:
