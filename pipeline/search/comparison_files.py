@@ -101,7 +101,7 @@ def write_page(comparison: Comparison, *, name: str, n: int, path: Path) -> None
             ]
         )
         tests = escape(describe_tests(comparison))
-        yield f"<p>The best is <b>{escape(comparison.name(best))}</b>. {tests}</p>"
+        yield f"<p>The best is <b>{escape(comparison.name(best))}</b>. {tests}{'.' * bool(tests)}</p>"
         with tempfile.TemporaryDirectory() as scratch:
             drawn = Path(scratch) / "compare.png"
             draw_comparison(comparison, n=n, path=drawn, title="")
@@ -141,8 +141,8 @@ def _render_rows(comparison: Comparison, n: int) -> Iterator[str]:
     def render(entry: Entry) -> list[str]:
         is_best = entry.run_id == comparison.best.run_id
         cells = [
-            *(show_interval(entry, metric) for metric in scores),
-            "the best" if is_best else describe_difference(entry, between="\n"),
+            *(_break(show_interval(entry, metric)) for metric in scores),
+            "the best" if is_best else _break(describe_difference(entry, between="\n")),
             *(entry.fit, entry.champion or entry.verdict),
             *(show_value(metric, entry.read(metric).value) for metric in costs),
             *(entry.params.get(key, "") for key in differing),
@@ -155,7 +155,12 @@ def _render_rows(comparison: Comparison, n: int) -> Iterator[str]:
 
     yield from render_table(head, map(render, comparison.entries[:n]))
     if more := comparison.differing[_N_PARAMS:]:
-        yield f"<p>{say_count(len(more), 'more parameter')} that differ: {escape(', '.join(more))}</p>"
+        yield f"<p>{say_count(len(more), 'more parameter')}: {escape(', '.join(more))}</p>"
+
+
+def _break(text: str) -> str:
+    """A number, its interval and its p on lines of their own, so that a page has room for more columns."""
+    return text.replace(" (", "\n(").replace("), p", ")\np")
 
 
 def _say_how_many(comparison: Comparison, n: int) -> str:
