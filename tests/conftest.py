@@ -36,6 +36,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: order.get(item.path.name, len(LONGEST)))
 
 
+@pytest.fixture(autouse=True)
+def own_tracking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a command in this process chose, server and experiment, ends with its test."""
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME"):
+        monkeypatch.setenv(name, "")  # so that it is taken back, whether it was set or not
+        monkeypatch.delenv(name)
+
+
 @pytest.fixture(scope="session")
 def repo() -> Path:
     """The repository's root."""

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from pipeline.backend.device import describe_machine, share_batches
-from pipeline.backend.memory import keep_freed_memory
+from pipeline.backend.memory import forget_models, keep_freed_memory
 from pipeline.backend.streaming import choose_jit, stream
 from pipeline.collection.pictures import Pictures
 from pipeline.errors import ModelError
@@ -110,6 +110,7 @@ def learn(
         ModelError: the loss is no longer a number.
     """
     checkpoints.forget_others()
+    forget_models()
     keras.utils.set_random_seed(settings.seed)
     with share_batches(), checkpoints.alone():
         fed = RealBatches(shrink(pictures), seed=settings.seed, mirrored=settings.mirrored)

@@ -44,7 +44,7 @@ def test_folds_classes_and_luck_are_shown_and_kept(darkroom: Darkroom, developed
     assert experiment
     (run,) = client.search_runs([experiment.experiment_id])
     assert run.info.status == "FINISHED"
-    assert {"accuracy", "accuracy_low", "accuracy_sd_fold", "accuracy_sd_seed"} <= run.data.metrics.keys()
+    assert {"accuracy", "accuracy_sd_fold", "accuracy_sd_seed"} <= run.data.metrics.keys()
     assert run.data.params["crossval.folds"] == "3"
     assert len(client.get_metric_history(run.info.run_id, "fold_accuracy")) == 3
 

@@ -14,7 +14,7 @@ from pipeline.search import study as studies
 from pipeline.search import worker
 from pipeline.search.terms import make_terms
 from pipeline.search.worker import Job
-from pipeline.tracking.connection import connect, use_experiment
+from pipeline.tracking.connection import connect
 from pipeline.tracking.runs import Tracked
 from pipeline.tracking.search_runs import open_search_run
 from pipeline.yaml_file import read_yaml
@@ -45,8 +45,10 @@ def job(augmented: Paths, params_values: Values) -> Job:
     )
 
 
-def test_each_trial_is_a_run_below_that_of_the_search(job: Job, augmented: Paths) -> None:
-    use_experiment("toys")
+def test_each_trial_is_a_run_below_that_of_the_search(
+    job: Job, augmented: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "toys")
     with open_search_run(augmented.root, "toy", {}) as run:
         assert isinstance(run, Tracked)
         worker.work(Job(**json.loads(job.to_line()) | {"parent": run.run_id}))
