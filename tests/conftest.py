@@ -1,5 +1,6 @@
 """Fixtures that several test files share: a whole small project in a temporary folder."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,8 +41,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def own_tracking(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a command in this process chose, server and experiment, ends with its test."""
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME"):
-        monkeypatch.setenv(name, "")  # so that it is taken back, whether it was set or not
-        monkeypatch.delenv(name)
+        before = os.environ.get(name)
+        monkeypatch.setenv(name, before or "")  # so that it is taken back, whether it was set or not
+        if before is None:
+            monkeypatch.delenv(name)
 
 
 @pytest.fixture(scope="session")

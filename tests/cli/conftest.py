@@ -18,6 +18,8 @@ Darkroom = Callable[..., Said]
 def darkroom(project: Paths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Darkroom:
     """`darkroom("predict", path)`: run the command in the project's folder."""
     monkeypatch.chdir(project.root)
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME"):
+        monkeypatch.delenv(name, raising=False)  # of the project, whatever a wider fixture uses
     monkeypatch.setenv("COLUMNS", "120")
 
     def darkroom(*words: str | Path) -> Said:

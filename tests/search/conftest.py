@@ -19,8 +19,10 @@ N = 60
 
 
 @pytest.fixture
-def developed(tmp_path: Path, develop: Callable[..., Paths]) -> Paths:
+def developed(tmp_path: Path, develop: Callable[..., Paths], monkeypatch: pytest.MonkeyPatch) -> Paths:
     """Picture i is of class i % 3, and easy to tell; every fourth is of the test set."""
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME"):
+        monkeypatch.delenv(name, raising=False)  # of the project, whatever a wider fixture uses
     rng = np.random.default_rng(0)
     y = np.arange(N) % 3
     noise = rng.integers(0, 60, (N, 8, 8, 1))
