@@ -116,7 +116,8 @@ def work_together(database: Path, n: int, n_trials: int = 24) -> float:
     """Trials a minute of `n` processes, each on a core of its own, from the first start to the last end."""
     cores = sorted(os.sched_getaffinity(0))
     command = [sys.executable, "-m", "benchmarks.search_toys", f"sqlite:///{database}", str(n_trials)]
-    started = [subprocess.Popen([*command, str(i), str(cores[i % len(cores)])]) for i in range(n)]
+    alone = os.environ | dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1")
+    started = [subprocess.Popen([*command, str(i), str(cores[i % len(cores)])], env=alone) for i in range(n)]
     if any(process.wait() for process in started):
         sys.exit("a process failed")
     study = studies.open_study(Address(f"sqlite:///{database}", "work"), metric="accuracy")

@@ -5,6 +5,7 @@ trial that a process takes is alive while the process says so. A trial whose pro
 again by another, with the same settings, so none is lost.
 """
 
+import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ _KILLED, _OF, SURPLUS = "killed", "of", "surplus"
 _FIXED = "fixed_params"  # where Optuna keeps the settings of a queued trial
 _MAX_KILLS = 3  # of the processes of one trial
 _BEAT_S, _GRACE_S = 10, 60  # seconds between signs of life, and without one until a trial counts as killed
+_MADE_TWICE = ("already exist", "unique", "duplicate")  # what databases say of a table or row made twice
 _WAIT_S = 60  # for another process to leave the database
 _REDUCTION = 3  # of the trials that go on at each step of ASHA and Hyperband
 
@@ -264,6 +266,7 @@ def find_best(study: Study) -> FrozenTrial | None:
 
 def _open_storage(address: Address) -> RDBStorage:
     from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import SQLAlchemyError
 
     try:
         found = make_url(address.url)
@@ -274,10 +277,21 @@ def _open_storage(address: Address) -> RDBStorage:
         raise StudyError("--storage: a database in memory cannot be shared by processes; name a file")
     if is_sqlite and found.database:
         make_folder(Path(found.database).parent)
+    for pause_s in (0.2, 1.0, 3.0, None):
+        try:
+            return _make_storage(address.url, is_sqlite=is_sqlite)
+        except SQLAlchemyError as error:  # another process makes the same tables at the same moment
+            if pause_s is None or not any(word in str(error).lower() for word in _MADE_TWICE):
+                raise
+            time.sleep(pause_s)
+    raise AssertionError("the last try returns or raises")
+
+
+def _make_storage(url: str, *, is_sqlite: bool) -> RDBStorage:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         return RDBStorage(
-            address.url,
+            url,
             engine_kwargs={"connect_args": {"timeout": _WAIT_S}} if is_sqlite else {"pool_pre_ping": True},
             heartbeat_interval=_BEAT_S,
             grace_period=_GRACE_S,

@@ -1,6 +1,9 @@
 """A study: its terms, its database, and trials that are taken up again."""
 
 import sqlite3
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -155,3 +158,19 @@ def test_a_url_that_cannot_be_says_so_without_its_password(url: str) -> None:
         studies.open_study(Address(url, "toy"), metric="accuracy")
     assert "secret" not in str(error.value)
     assert "processes of the search" not in str(error.value)
+
+
+OPEN = """
+import sys, time
+from pipeline.search.study import Address, open_study
+while time.time() < float(sys.argv[2]):
+    pass
+print(open_study(Address(sys.argv[1], "toy"), metric="accuracy").study_name)
+"""
+
+
+def test_processes_that_begin_one_study_at_once_share_it(address: Address) -> None:
+    start = str(time.time() + 6)
+    command = [sys.executable, "-c", OPEN, address.url, start]
+    begun = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    assert [process.communicate()[0] for process in begun] == ["toy\n"] * 3
