@@ -1,7 +1,6 @@
 """PNGs with large texts and profiles, and PNGs of 10 to 14 bits."""
 
 import io
-import time
 import zlib
 
 import numpy as np
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
 from benchmarks.bombs import png_chunk
+from tests.effort import limit_effort
 from tests.images.scenes import develop_bytes, draw_scene, encode, inspect_bytes
 
 SCENE = draw_scene(60, 40)
@@ -42,18 +42,16 @@ def pack(text: bytes) -> dict[str, bytes]:
 @pytest.mark.parametrize("kind", pack(b""))
 def test_large_texts_do_not_lose_a_picture(kind: str, text: bytes, at_end: bool) -> None:
     data = put(encode(SCENE), pack(text)[kind], at_end=at_end)
-    start = time.process_time()
-    found = inspect_bytes(data)
-    assert time.process_time() - start < 1
+    with limit_effort(100):
+        found = inspect_bytes(data)
     assert (found.reason, found.repairs) == ("", ())
     assert np.array_equal(develop_bytes(data), develop_bytes(encode(SCENE)))
 
 
 def test_many_texts_do_not_lose_a_picture() -> None:
     data = put(encode(SCENE), *[pack(b"x" * (1 << 19))["zTXt"]] * 300)
-    start = time.process_time()
-    assert inspect_bytes(data).reason == ""
-    assert time.process_time() - start < 1
+    with limit_effort(100):
+        assert inspect_bytes(data).reason == ""
 
 
 def test_a_short_text_that_matters_is_kept() -> None:

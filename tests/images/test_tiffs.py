@@ -1,7 +1,6 @@
 """TIFFs as scanners, cameras and instruments make them: right, or refused by name; never scrambled."""
 
 import struct
-import time
 import zlib
 from typing import Any
 
@@ -14,6 +13,7 @@ from benchmarks.hostile_files import many_ifds, many_strips
 from benchmarks.tiff_files import HEIGHT, WIDTH, Kind, draw_view, join_tiff, list_kinds, make_tiff, write_tiff
 from benchmarks.tiffs import judge
 from pipeline.errors import ImageError
+from tests.effort import limit_effort
 from tests.images.scenes import FORMATS, develop_bytes, inspect_bytes
 
 KINDS = list(list_kinds())
@@ -273,6 +273,5 @@ def test_damaged_tiffs(data: bytes, reason: str) -> None:
     ],
 )
 def test_hostile_tiffs_take_no_time(data: bytes, n_frames: int | None) -> None:
-    start = time.process_time()
-    assert inspect_bytes(data, formats=FORMATS, min_side_px=1).n_frames == n_frames
-    assert time.process_time() - start < 3
+    with limit_effort(300):
+        assert inspect_bytes(data, formats=FORMATS, min_side_px=1).n_frames == n_frames

@@ -36,7 +36,7 @@ def say(body: bytes) -> Callable[[socket.socket, bytes], None]:
 
 
 def hang(connection: socket.socket, asked: bytes) -> None:
-    time.sleep(10)
+    time.sleep(100)
 
 
 def drip(connection: socket.socket, asked: bytes) -> None:
@@ -58,7 +58,7 @@ def test_a_server_has_a_deadline_for_its_whole_answer(
     start = time.monotonic()
     with listen(answer) as uri, pytest.raises(TimeoutError, match="no whole answer within 1 s"):
         server.probe(uri)
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < 30
     assert caplog.messages == [f"waiting for MLflow at {uri}"]
 
 

@@ -317,7 +317,7 @@ def test_no_process_outlives_the_map_however_long_its_work() -> None:
     assert len(children) >= 2
     start = time.monotonic()
     results.close()  # type: ignore[attr-defined]
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 50
     assert not [child for child in children if child.is_running() and child.status() != "zombie"]
 
 
@@ -447,7 +447,7 @@ def test_a_fork_has_workers_of_its_own_and_they_end_with_their_parent() -> None:
 
 
 def wait_until_gone(pid: int) -> None:
-    last = time.monotonic() + 10
+    last = time.monotonic() + 60
     while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
         assert time.monotonic() < last
         time.sleep(0.05)
