@@ -65,6 +65,7 @@ def write_results(
     mistakes: Mistakes,
     *,
     confidence: float,
+    sections: Mapping[str, Sequence[str]],
     figures: Mapping[str, Path],
     links: Mapping[str, Path],
     verdict: Path,
@@ -74,6 +75,7 @@ def write_results(
 
     Args:
         confidence: the level of the intervals.
+        sections: further parts by heading, as lines of HTML.
         figures: PNG files by heading.
         links: pages and folders by what they show; those that do not exist are left out.
         verdict: the script of promote's that shows the verdict, once there is one.
@@ -87,6 +89,9 @@ def write_results(
         yield "<h2>Classes</h2>"
         yield from _render_classes(results, confidence)
         yield from _render_mistakes(mistakes)
+        for heading, lines in sections.items():
+            yield f"<h2>{escape(heading)}</h2>"
+            yield from lines
         for name, file in figures.items():
             yield from render_picture(name, file.read_bytes())
         yield "<h2>More</h2>\n<ul>"

@@ -19,90 +19,82 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.backend.device import set_up_device
-from pipeline.collection.pictures import (
-    Part,
-    Pictures,
-    cut_into_runs,
-    read_extra,
-    read_keys,
-    read_part,
-)
-from pipeline.errors import DataError, ModelError
+from pipeline.collection.pictures import Pictures, read_keys, read_part
+from pipeline.errors import ModelError
 from pipeline.evidence.answers import build_answers, list_mistakes, write_class_scores, write_confusion
 from pipeline.evidence.drawings import draw_f1, draw_sheets, draw_training
-from pipeline.evidence.flat_metrics import flatten_classes, flatten_others, flatten_overall
-from pipeline.evidence.intervals import Interval, bound_share
+from pipeline.evidence.examination import Examination, Finding, examine
+from pipeline.evidence.flat_metrics import flatten_classes, flatten_overall
 from pipeline.evidence.metrics import Scores, count_confusions, log_loss, score_answers
 from pipeline.evidence.results_page import Mistakes, Results, write_results
+from pipeline.evidence.variants import score_variants
 from pipeline.figures.confusion import draw_confusion
 from pipeline.images.picture import encode_png
 from pipeline.labels import read_class_names
 from pipeline.params import EvaluateParams, Params
 from pipeline.paths import Paths, read_json
-from pipeline.progress import track
 from pipeline.runner import Metrics, run_stage
 from pipeline.serving.classifier import Classifier
 from pipeline.tables.parquet import write_table
 from pipeline.tracking.runs import Run
 
 Ints = npt.NDArray[np.int64]
-Float32 = npt.NDArray[np.float32]
-Float64 = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-
-_CHUNK = 512
 
 
 def main(params: Params, paths: Paths, run: Run) -> Metrics:
     """Answer every test picture, score the answers, and draw them."""
     set_up_device()
     class_names = read_class_names(paths.classes)
-    classifier = load(paths, class_names)
     test, train = (
         read_part(name, split_path=paths.split, manifest_path=paths.clean_manifest)
         for name in ("test", "train")
     )
-    if not len(test):
-        raise DataError("there is no test picture; raise split.test, or add pictures")
+    examined = examine(load(paths, class_names), test, paths.shards)
     run.log_dataset("split", paths.split, "test")
     run.log_dataset("clean", paths.clean_manifest, "test")
-    pictures = Pictures((paths.shards, test))
-    y_prob = predict(classifier, pictures)
-    y_pred = y_prob.argmax(axis=1)
-    matrix = count_confusions(test.y, y_pred, len(class_names))
-    scores = score(test, y_pred, len(class_names), params.evaluate)
-
-    support = matrix.sum(axis=1)
+    scores = score(examined, params.evaluate)
     keys = read_keys(test.ids, paths.clean_manifest)
-    answers = build_answers(test.ids, keys, test.y, y_prob, class_names)
+    answers = build_answers(test.ids, keys, test.y, examined.y_prob, class_names)
+    support = np.bincount(test.y, minlength=len(class_names))
     baseline = float((test.y == np.bincount(train.y).argmax()).mean())
 
     write_table(answers, paths.predictions)
     write_confusion(answers, paths.confusion)
     write_class_scores(scores, class_names, support, paths.class_scores)
-    folder = paths.figures("evaluate")
-    draw_confusion(matrix, class_names, folder / "confusion.png")
-    confidence = params.evaluate.confidence
-    draw_f1(scores, class_names, support, confidence=confidence, path=folder / "class_f1.png")
-    draw_training(paths.history, params.train.monitor, folder / "curves.png")
-    draw_sheets(pictures, y_prob, class_names, n=params.evaluate.n_sheet, folder=folder)
+    draw_figures(examined, scores, support, params, paths)
+    findings = gather_evidence(examined, params, paths)
     of_page = (params.data.name, describe_model(params), scores, class_names, support, baseline)
     results = Results(*of_page, *read_others(paths))
-    write_page(results, list_mistakes(answers), pictures, params.evaluate, paths)
+    mistakes = list_mistakes(answers)
+    write_page(results, findings, mistakes, examined.pictures, params=params.evaluate, paths=paths)
     for file in (paths.results, paths.predictions, paths.confusion, paths.class_scores):
         run.log_artifact(file)
-    run.log_artifact(folder, "figures")
+    for file in [file for one in findings for file in one.files]:
+        run.log_artifact(file)
+    run.log_artifact(paths.figures("evaluate"), "figures")
     return {
         "n_test": len(test),
-        "log_loss": log_loss(test.y, y_prob),
+        "log_loss": log_loss(test.y, examined.y_prob),
         "majority_accuracy": baseline,
         **flatten_overall(scores),
-        **flatten_others(
-            score_unmirrored(classifier, pictures, test, params.evaluate)
-            | score_imperfect(classifier, test, y_pred == test.y, paths.imperfect, params.evaluate)
-        ),
+        **{name: value for one in findings for name, value in one.metrics.items()},
         **flatten_classes(scores, class_names, support),
     }
+
+
+def gather_evidence(examined: Examination, params: Params, paths: Paths) -> list[Finding]:
+    """All that stands beside the scores, in the order of the page."""
+    return [score_variants(examined, paths.imperfect, confidence=params.evaluate.confidence)]
+
+
+def draw_figures(examined: Examination, scores: Scores, support: Ints, params: Params, paths: Paths) -> None:
+    """Draw the confusion matrix, the F1 of each class, the training, and sheets of answers."""
+    folder, names, confidence = paths.figures("evaluate"), examined.class_names, params.evaluate.confidence
+    matrix = count_confusions(examined.y_true, examined.y_pred, len(names))
+    draw_confusion(matrix, names, folder / "confusion.png")
+    draw_f1(scores, names, support, confidence=confidence, path=folder / "class_f1.png")
+    draw_training(paths.history, params.train.monitor, folder / "curves.png")
+    draw_sheets(examined.pictures, examined.y_prob, names, n=params.evaluate.n_sheet, folder=folder)
 
 
 def read_others(paths: Paths) -> tuple[Mapping[str, float], Mapping[str, float]]:
@@ -129,33 +121,17 @@ def load(paths: Paths, class_names: Sequence[str]) -> Classifier:
     return classifier
 
 
-def predict(classifier: Classifier, pictures: Pictures) -> Float32:
-    """Class probabilities [n, n_classes] of all pictures, gathered in runs."""
-    runs = list(cut_into_runs(len(pictures), _CHUNK))
-    return np.concatenate(
-        [
-            classifier.predict_pictures(pictures.gather(index))
-            for index in track(runs, total=len(runs), what=f"predicting, {_CHUNK} pictures at a time")
-        ]
-    )
-
-
-def score(test: Part, y_pred: Ints, n_classes: int, params: EvaluateParams) -> Scores:
+def score(examined: Examination, params: EvaluateParams) -> Scores:
     """All scores of the answers to the test pictures, with their intervals."""
     return score_answers(
-        test.y,
-        y_pred,
-        number_groups(test),
-        n_classes,
+        examined.y_true,
+        examined.y_pred,
+        examined.groups,
+        len(examined.class_names),
         n_resamples=params.n_bootstrap,
         confidence=params.confidence,
         seed=params.seed,
     )
-
-
-def number_groups(test: Part) -> Ints:
-    """The number of each test picture's group of near-duplicates [n]; without any, a group by itself."""
-    return np.unique(np.array(test.duplicate_group or test.ids), return_inverse=True)[1]
 
 
 def describe_model(params: Params) -> str:
@@ -166,8 +142,10 @@ def describe_model(params: Params) -> str:
 
 def write_page(
     results: Results,
+    findings: Sequence[Finding],
     mistakes: Sequence[Mapping[str, Any]],
     pictures: Pictures,
+    *,
     params: EvaluateParams,
     paths: Paths,
 ) -> None:
@@ -177,6 +155,7 @@ def write_page(
         results,
         Mistakes(mistakes, encode_pictures(pictures, [row["id"] for row in mistakes[: params.n_sheet]])),
         confidence=params.confidence,
+        sections={one.title: one.lines for one in findings if one.title},
         figures={
             "Which class is taken for which": figures / "confusion.png",
             "F1 of every class": figures / "class_f1.png",
@@ -202,49 +181,6 @@ def list_pages(paths: Paths) -> dict[str, Path]:
         "The source as it was found": paths.data_docs / "index.html",
         "What was made of it, and the quarantine": paths.ready_docs / "index.html",
     } | {f"Figures of {stage}": folder for stage, folder in figures}
-
-
-def score_unmirrored(
-    classifier: Classifier, pictures: Pictures, test: Part, params: EvaluateParams
-) -> dict[str, Interval]:
-    """The accuracy without the mirror image, if `train.test_mirror` adds it; otherwise nothing."""
-    if not classifier.settings.test_mirror:
-        return {}
-    y_prob = predict(classifier.without_mirror(), pictures)
-    return {"unmirrored_accuracy": measure_accuracy(y_prob.argmax(axis=1) == pictures.y, test, params)}
-
-
-def score_imperfect(
-    classifier: Classifier, test: Part, is_right: Bools, folder: Path, params: EvaluateParams
-) -> dict[str, Interval]:
-    """The accuracy on imperfect copies of the test pictures, and on both together; nothing without copies.
-
-    Args:
-        is_right: whether the answer to each test picture itself is right [n].
-
-    Raises:
-        DataError: the folder holds copies of other pictures.
-    """
-    copies = read_extra(folder)
-    if not len(copies):
-        return {}
-    if (copies.ids, copies.y.tolist()) != (test.ids, test.y.tolist()):
-        raise DataError(f"{folder} does not hold a copy of each test picture; run `dvc repro augment`")
-    is_right_too = predict(classifier, Pictures((folder, copies))).argmax(axis=1) == copies.y
-    return {
-        "imperfect_accuracy": measure_accuracy(is_right_too, test, params),
-        "mixed_accuracy": measure_accuracy((is_right + is_right_too.astype(np.float64)) / 2, test, params),
-    }
-
-
-def measure_accuracy(right: Bools | Float64, test: Part, params: EvaluateParams) -> Interval:
-    """An accuracy with its interval.
-
-    Args:
-        right: the share of right answers for each test picture [n]. A picture counts once, however many
-            answers there are to it: two answers to one picture say less than answers to two.
-    """
-    return bound_share(right.astype(np.float64), number_groups(test), confidence=params.confidence)
 
 
 if __name__ == "__main__":

@@ -112,3 +112,34 @@ def test_draws(n_columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_ends() -> None:
     assert find_ends(np.arange(5.0), 0.5) == (1.0, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("right", "expected"),
+    [
+        pytest.param([1.0] * 70 + [0.0] * 30, (0.6, 0.7, 0.788), id="one answer a picture"),
+        # 200 answers to 100 pictures count as 100
+        pytest.param([1.0] * 65 + [0.5] * 10 + [0.0] * 25, (0.6, 0.7, 0.788), id="two that agree mostly"),
+        pytest.param([1.0] * 40 + [0.5] * 60, (0.6, 0.7, 0.788), id="two that do not"),
+        pytest.param([1.0] * 100, (0.964, 1, 1), id="all right"),
+    ],
+)
+def test_accuracy(right: list[float], expected: tuple[float, float, float]) -> None:
+    found = bound_share(np.array(right), np.arange(len(right)), confidence=0.95)
+    assert (found.low, found.value, found.high) == pytest.approx(expected, abs=1e-3)
+
+
+def test_two_that_look_alike_are_one_of_what_is_drawn() -> None:
+    """100 answers to 50 things: as wide as 50 answers, and about 1.4 times as wide as 100 to 100."""
+    right = np.array([1.0] * 70 + [0.0] * 30)
+    widths = []
+    for answers, groups in (
+        (right, np.arange(100)),
+        (right, np.arange(100) // 2),
+        (right[::2], np.arange(50)),
+    ):
+        found = bound_share(answers, groups, confidence=0.95)
+        assert found.value == pytest.approx(0.7)
+        widths.append(found.high - found.low)
+    assert widths[1] == pytest.approx(widths[2], rel=0.02)
+    assert widths[1] == pytest.approx(2**0.5 * widths[0], abs=0.02)

@@ -29,6 +29,7 @@ def render(
         results,
         Mistakes([ROW] * n_wrong, [PNG] * min(n_wrong, n_thumbnails)),
         confidence=0.9,
+        sections={"Slices & more": ["<p>a section</p>"]},
         figures={"Confusion": folder / "figure.png"},
         links={"The source": folder / "figure.png", "Nothing": folder / "gone.html"},
         verdict=folder / "promote" / "verdict.js",
@@ -52,6 +53,7 @@ def test_it_shows_the_score_its_interval_and_the_mistakes_with_file_names(tmp_pa
     assert page.index("<th>dog</th>") < page.index("<th>&lt;b&gt;cat</th>"), "the worst class comes first"
     assert '<a href="../figure.png">The source</a>' in page
     assert "Nothing" not in page
+    assert "<h2>Slices &amp; more</h2>\n<p>a section</p>" in page
 
 
 def test_it_says_what_the_test_set_alone_does_not(tmp_path: Path) -> None:

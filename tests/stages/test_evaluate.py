@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.collection.pictures import Part
 from pipeline.collection.shards import ShardWriter
 from pipeline.errors import DataError, ModelError
 from pipeline.images.recipe import Recipe
@@ -135,47 +134,6 @@ def test_imperfect_pictures_of_another_split(project: Paths, params: Params, y: 
     write_copies(project, [LIGHT] * len(y), y)
     with pytest.raises(DataError, match=r"not hold a copy of each test picture; run `dvc repro augment`"):
         evaluate.main(params, project, Untracked())
-
-
-@pytest.mark.parametrize(
-    ("right", "expected"),
-    [
-        pytest.param([1.0] * 70 + [0.0] * 30, (0.6, 0.7, 0.788), id="one answer a picture"),
-        # 200 answers to 100 pictures count as 100
-        pytest.param([1.0] * 65 + [0.5] * 10 + [0.0] * 25, (0.6, 0.7, 0.788), id="two that agree mostly"),
-        pytest.param([1.0] * 40 + [0.5] * 60, (0.6, 0.7, 0.788), id="two that do not"),
-        pytest.param([1.0] * 100, (0.964, 1, 1), id="all right"),
-    ],
-)
-def test_accuracy(right: list[float], expected: tuple[float, float, float], params_of: ParamsOf) -> None:
-    params = params_of(evaluate={"n_bootstrap": 20_000, "confidence": 0.95}).evaluate
-    test = make_part(len(right))
-    found = evaluate.measure_accuracy(np.array(right), test, params)
-    assert (found.low, found.value, found.high) == pytest.approx(expected, abs=1e-3)
-
-
-def make_part(n: int, group_size: int = 1) -> Part:
-    """So many pictures, each with its near-duplicates beside it."""
-    ids, place = tuple(f"id-{i:03d}" for i in range(n)), np.zeros(n, np.int64)
-    looks_like = tuple(ids[i - i % group_size] for i in range(n))
-    return Part(ids, place, place, place, duplicate_group=looks_like)
-
-
-def test_two_that_look_alike_are_one_of_what_is_drawn(params_of: ParamsOf) -> None:
-    """100 answers to 50 things: as wide as 50 answers, and about 1.4 times as wide as 100 to 100."""
-    params = params_of(evaluate={"n_bootstrap": 20_000, "confidence": 0.95}).evaluate
-    right = np.array([1.0] * 70 + [0.0] * 30)
-    widths = []
-    for answers, test in (
-        (right, make_part(100)),
-        (right, make_part(100, group_size=2)),
-        (right[::2], make_part(50)),
-    ):
-        found = evaluate.measure_accuracy(answers, test, params)
-        assert found.value == pytest.approx(0.7)
-        widths.append(found.high - found.low)
-    assert widths[1] == pytest.approx(widths[2], rel=0.02)
-    assert widths[1] == pytest.approx(2**0.5 * widths[0], abs=0.02)
 
 
 def test_near_duplicates_widen_every_interval_of_the_stage(project: Paths, params: Params) -> None:
