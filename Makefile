@@ -72,7 +72,7 @@ bench-faults: | install-dev ## failed writes, kills at work, hostile inputs, int
 OTHER_looking := cleanvision==0.3.7 faiss-cpu==1.15.1
 OTHER_yolo := ultralytics==8.4.190
 OTHER_autogluon := autogluon.multimodal==1.6.3
-OTHER_keras_tuner := keras-tuner==1.4.8 tensorflow==2.21.0
+OTHER_keras_tuner := keras-tuner==1.4.8 tensorboard==2.20.0 tensorflow==2.21.0
 OTHER_fastai := fastai==2.8.12 timm==1.0.31
 .bench/%/.installed: | install-dev
 	@uv venv --quiet --clear --python $(BIN)/python .bench/$*

@@ -50,7 +50,7 @@ FASHION: dict[str, dict[str, Any]] = {
     "clean": {"image_hw": [28, 28], "channels": 1},
     "split": {"train": 0.625, "val": 0.3125, "test": 0.0625},
     "augment": dict.fromkeys(("rotation", "zoom", "shift", "contrast", "brightness"), 0.0),
-    "train": {"model": "conv1", "epochs": 10, "patience": 1000, "class_weights": False},
+    "train": {"model": "conv1", "epochs": 20, "patience": 1000, "class_weights": False},
     "tune": {
         "space": {
             "train.learning_rate": {"log": [0.0001, 0.03]},
@@ -241,7 +241,7 @@ def measure_smaller(options: argparse.Namespace, folder: Path) -> None:
         clone.run("dvc", "repro", "-q", "augment")
         said = clone.run("darkroom", "crossval")
         answers = read_table(clone.paths.out_of_fold, OUT_OF_FOLD).to_pandas()
-        is_photo, says_photo = (answers[name] == "Photo" for name in ("actual", "predicted"))
+        is_photo, says_photo = (answers[name] == "Photo" for name in ("class_name", "predicted"))
         recall = (says_photo & is_photo).sum() / is_photo.sum()
         other = (~says_photo & ~is_photo).sum() / (~is_photo).sum()
         print(f"{what} classes: {find_line(said, 'accuracy')}")

@@ -49,7 +49,7 @@ def main() -> None:
         x_train, y_train, x_val, y_val = (parts[name] for name in ("x_train", "y_train", "x_val", "y_val"))
     start = time.perf_counter()
     tuner = keras_tuner.Hyperband(
-        Model(), "val_accuracy", max_epochs=10, factor=3, seed=0, directory=sys.argv[2], project_name="tuner"
+        Model(), "val_accuracy", max_epochs=20, factor=3, seed=0, directory=sys.argv[2], project_name="tuner"
     )
     tuner.search(x_train, y_train, validation_data=(x_val, y_val), verbose=0)
     trials = list(tuner.oracle.trials.values())
