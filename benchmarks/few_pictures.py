@@ -19,12 +19,11 @@ from ruamel.yaml import YAML
 from benchmarks.copies import TOUM, params_for
 from benchmarks.scans import developed_scans, find_right, seeded
 from pipeline.backend.device import set_up_device
-from pipeline.collection.pictures import Part
+from pipeline.collection.pictures import Part, choose_rows
 from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.setup.proposal import list_values, propose
 from pipeline.setup.survey import survey_source
-from pipeline.training.cross_validation import choose_rows
 from pipeline.training.folds import Fold
 
 N_TRAIN, N_VAL = 28, 6  # of a class

@@ -240,7 +240,7 @@ def measure_smaller(options: argparse.Namespace, folder: Path) -> None:
         clone.set_params({"data": {"classes": classes}})
         clone.run("dvc", "repro", "-q", "augment")
         said = clone.run("darkroom", "crossval")
-        answers = read_table(clone.paths.out_of_fold, OUT_OF_FOLD).to_pandas()
+        answers = read_table(clone.paths.crossval, OUT_OF_FOLD).to_pandas()
         is_photo, says_photo = (answers[name] == "Photo" for name in ("class_name", "predicted"))
         recall = (says_photo & is_photo).sum() / is_photo.sum()
         other = (~says_photo & ~is_photo).sum() / (~is_photo).sum()

@@ -142,15 +142,21 @@ class SplitParams(Section):
     test: Share
     folds: Annotated[int, Field(ge=2, le=100)]
     group_by: str
+    fold_by: Annotated[str | None, DEFAULT]
     exact_below: Annotated[int, Field(ge=0, le=1_000_000_000)]
     min_test_images: Annotated[int, Field(ge=0, le=1_000_000)]
     max_metadata_accuracy: Share
 
-    @field_validator("group_by")
+    @field_validator("group_by", "fold_by")
     @classmethod
-    def group_by_is_a_pattern(cls, pattern: str) -> str:
+    def they_are_patterns(cls, pattern: str | None) -> str | None:
         """Raise ValueError unless it is a regular expression that matches something, or empty."""
-        return check_pattern(pattern)
+        return pattern if pattern is None else check_pattern(pattern)
+
+    @property
+    def fold_pattern(self) -> str:
+        """What names the pictures that no fold divides."""
+        return self.group_by if self.fold_by is None else self.fold_by
 
     @model_validator(mode="after")
     def shares_are_whole(self) -> Self:
@@ -198,6 +204,7 @@ class TrainParams(Section):
     ]
     dropout: Annotated[Annotated[float, Field(ge=0, lt=1)] | None, DEFAULT]
     kernel_l2: Weight
+    features: Literal["last", "all"]
     weights: Annotated[str | None, NONE]
     fine_tune_epochs: Epochs
     fine_tune_learning_rate: Rate
@@ -212,11 +219,12 @@ class TrainParams(Section):
     label_smoothing: Annotated[float, Field(ge=0, lt=1)]
     ema: Annotated[float, Field(ge=0, lt=1)]
     class_weights: bool
-    group_weights: bool
+    group_weights: bool | Literal["auto"]
     monitor: Literal["val_loss", "val_accuracy"]
     patience: PositiveInt
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"]
     test_mirror: bool
+    out_of_fold: bool | Literal["auto"]
     tensorboard: bool
 
 

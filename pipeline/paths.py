@@ -187,6 +187,11 @@ class Paths:
         return self.stage("train") / "history.csv"
 
     @property
+    def out_of_fold(self) -> Path:
+        """Answers to the pictures of train and val by networks that have not seen them; written by train."""
+        return self.stage("train") / "out_of_fold.parquet"
+
+    @property
     def predictions(self) -> Path:
         """One row per test picture, with its class probabilities; written by evaluate."""
         return self.stage("evaluate") / "predictions.parquet"
@@ -202,7 +207,7 @@ class Paths:
         return self.stage("evaluate") / "class_scores.csv"
 
     @property
-    def out_of_fold(self) -> Path:
+    def crossval(self) -> Path:
         """One row per picture and seed, answered by a network that has not seen it."""
         return self.stage("search") / "out_of_fold.parquet"
 

@@ -27,16 +27,16 @@ def switch_on_onednn() -> None:
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
-def compute_outputs(model: Any, pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+def compute_outputs(model: Any, pictures: npt.NDArray[np.uint8 | np.float32]) -> npt.NDArray[np.float32]:
     """The outputs of a `keras.Model` for pictures, float32 [n, n_outputs].
 
     Args:
-        pictures: uint8 [n, height, width, channels].
+        pictures: uint8 [n, height, width, channels]; or the features of a head, float32 [n, n_features].
     """
     found = [np.empty((0, model.output_shape[1]), np.float32)]
     for start in range(0, len(pictures), BATCH_SIZE):
         part = pictures[start : start + BATCH_SIZE]
-        batch = np.zeros((BATCH_SIZE, *pictures.shape[1:]), np.uint8)
+        batch = np.zeros((BATCH_SIZE, *pictures.shape[1:]), pictures.dtype)
         batch[: len(part)] = part
         found.append(np.asarray(model.predict_on_batch(batch), np.float32)[: len(part)])
     return np.concatenate(found)

@@ -44,7 +44,7 @@ def crossval(
     console.print(make_fold_table(answers, params.train.seed))
     console.print(make_class_table(answers))
     console.print(describe(answers), soft_wrap=True)
-    where = paths.out_of_fold.relative_to(paths.root)
+    where = paths.crossval.relative_to(paths.root)
     console.print(f"the answers are in {where}; in MLflow: {_name_experiment()}", soft_wrap=True)
 
 
@@ -91,8 +91,8 @@ def _train(
     sections = params.train.flatten("train.") | params.augment.flatten("augment.")
     with open_search_run(paths.root, f"crossval {params.train.model}", sections | asked) as run:
         answers = answer(question, params, paths, n_seeds=n_seeds, track=show)
-        write_table(answers.to_table(params.train.seed), paths.out_of_fold)
-        run.log_artifact(paths.out_of_fold)
+        write_table(answers.to_table(params.train.seed), paths.crossval)
+        run.log_artifact(paths.crossval)
         spread = answers.divide_spread()._asdict()
         numbers = answers.bound(_CONFIDENCE).flatten("accuracy") | {
             f"accuracy_sd_{name}": value for name, value in spread.items()

@@ -82,12 +82,12 @@ def _describe_accuracy(metrics: dict[str, Any]) -> str:
 
 
 def _describe_folds(metrics: dict[str, Any]) -> str:
-    """The accuracy over folds, which train measures where the test set is small; "" elsewhere."""
+    """The accuracy over folds; "" where train did not answer out of fold."""
     name = "cross_validated_accuracy"
     if name not in metrics:
         return ""
     low, high = (metrics.get(f"{name}_{end}", 0.0) for end in ("low", "high"))
-    return f"{metrics[name]:.1%} ({low:.1%} to {high:.1%}), over all pictures, as the test set is small"
+    return f"{metrics[name]:.1%} ({low:.1%} to {high:.1%}), over the pictures of train and val"
 
 
 def _describe_shortcuts(metrics: dict[str, Any]) -> str:

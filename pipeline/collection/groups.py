@@ -3,9 +3,11 @@
 import re
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from pipeline.collection.near_duplicates import find_components
+from pipeline.tables.split import NAMED
 
 
 def find_group_names(keys: "pd.Series[str]", pattern: str) -> list[str]:
@@ -27,9 +29,22 @@ def merge_groups(keys: "pd.Series[str]", groups: "pd.Series[str]", pattern: str)
     group_of, named = pd.factorize(groups)
     name_of, names = pd.factorize(pd.Series(find_group_names(keys, pattern), dtype="str"), sort=True)
     is_named = np.asarray(names[name_of] != "")
-    called = np.array([f"group_by:{name}" for name in names], dtype=object)
+    called = np.array([f"{NAMED}{name}" for name in names], dtype=object)
     # Names come first: a component is then known by its smallest name, if it has one.
     edges = name_of[is_named].astype(np.int64), len(names) + group_of[is_named].astype(np.int64)
     found = find_components(len(names) + len(named), *edges)[len(names) + group_of]
     label = np.concatenate([called, np.asarray(named, dtype=object)])
     return pd.Series(label[found], index=groups.index, dtype="str")
+
+
+def name_fold_groups(
+    keys: "pd.Series[str]", groups: "pd.Series[str]", classes: npt.NDArray[np.int32], pattern: str
+) -> "pd.Series[str]":
+    """What no fold divides: `groups`, merged where `pattern` finds the same name in their keys.
+
+    A class in which only one name is found keeps its groups apart: without them no picture of the class would
+    be left to learn from.
+    """
+    merged = merge_groups(keys, groups, pattern)
+    n_names = merged.groupby(classes).transform("nunique")
+    return merged.where(n_names > 1, groups)

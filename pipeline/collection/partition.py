@@ -7,6 +7,7 @@ would leave too few test pictures. So small classes get exact shares instead (`d
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,11 +18,8 @@ from pipeline.errors import DataError
 SPLITS = ("train", "val", "test")  # in order of rank: if members of one group differ, the highest wins
 
 
-def draw_numbers(groups: Iterable[str], seed: int) -> tuple[NDArray[np.float64], NDArray[np.uint64]]:
-    """For each group a number in [0, 1), and an independent whole number in [0, 2**64).
-
-    Both are bits of sha256("<seed>:<group>"), so they are the same everywhere.
-    """
+def draw_numbers(groups: Iterable[str], seed: int) -> NDArray[np.float64]:
+    """For each group a number in [0, 1): bits of sha256("<seed>:<group>"), the same everywhere."""
     base = hashlib.sha256(f"{seed}:".encode())
     digests = bytearray()
     for group in groups:
@@ -29,7 +27,7 @@ def draw_numbers(groups: Iterable[str], seed: int) -> tuple[NDArray[np.float64],
         state.update(group.encode())
         digests += state.digest()
     words = np.frombuffer(bytes(digests), dtype=">u8").astype(np.uint64).reshape(-1, 4)
-    return (words[:, 0] >> 11) / 2.0**53, words[:, 1]  # a float holds 53 bits exactly
+    return np.asarray((words[:, 0] >> 11) / 2.0**53)  # a float holds 53 bits exactly
 
 
 def compute_chances(given: str, brought: Collection[str], shares: Mapping[str, float]) -> dict[str, float]:
@@ -53,21 +51,17 @@ def deal(
     *,
     shares: Mapping[str, float],
     seed: int,
-    folds: int,
-) -> pd.DataFrame:
-    """One row per picture: its `split` (train, val, test) and `fold` (0..folds-1; -1 for test).
+) -> "pd.Series[str]":
+    """The split (train, val, test) of each picture.
 
     A group stays together. If the source puts members of one group into different splits, test wins over val,
     and val over train.
     """
     member_of, names = pd.factorize(groups)
-    u, word = draw_numbers(names.tolist(), seed)
+    u = draw_numbers(names.tolist(), seed)
     rank = np.zeros(len(names), dtype=np.int8)
     np.maximum.at(rank, member_of, _rank(u[member_of], source_splits, shares))
-    fold = np.where(rank == SPLITS.index("test"), -1, (word % np.uint64(folds)).astype(np.int8))
-    return pd.DataFrame(
-        {"split": np.array(SPLITS, dtype=object)[rank][member_of], "fold": fold[member_of].astype(np.int8)}
-    )
+    return _name_splits(rank[member_of])
 
 
 def divide(
@@ -78,31 +72,27 @@ def divide(
     exact_below: int,
     shares: Mapping[str, float],
     seed: int,
-    folds: int,
-) -> pd.DataFrame:
+) -> "pd.Series[str]":
     """As `deal`, with exact shares in every class of fewer than `exact_below` pictures.
 
     There, new pictures may move earlier ones: single pictures only near the edges of the shares, because both
     rules go by the same hash.
     """
-    parts = deal(groups, source_splits, shares=shares, seed=seed, folds=folds)
+    parts = deal(groups, source_splits, shares=shares, seed=seed)
     is_small = np.bincount(classes)[classes] < exact_below
     member_of, names = pd.factorize(groups)
     has_small = np.zeros(len(names), dtype=bool)
     np.logical_or.at(has_small, member_of, is_small)
     chosen = np.flatnonzero(has_small[member_of])
     if len(chosen):
-        exact = deal_exactly(
+        parts.iloc[chosen] = deal_exactly(
             groups.iloc[chosen],
             source_splits.iloc[chosen],
             classes=classes[chosen],
             brought=set(source_splits),
             shares=shares,
             seed=seed,
-            folds=folds,
-        )
-        for name in parts:
-            parts.iloc[chosen, parts.columns.get_loc(name)] = exact[name].to_numpy()
+        ).to_numpy()
     return parts
 
 
@@ -114,15 +104,14 @@ def deal_exactly(
     brought: Collection[str],
     shares: Mapping[str, float],
     seed: int,
-    folds: int,
-) -> pd.DataFrame:
+) -> "pd.Series[str]":
     """As `deal`, with the shares of each class as near as whole groups allow.
 
     Groups of several pictures are placed largest first, groups of one size by hash. Each goes where its
     classes are furthest below target. Single pictures then fill the gaps, in the order of their hashes.
     """
     member_of, names = pd.factorize(groups)
-    u, word = draw_numbers(names.tolist(), seed)
+    u = draw_numbers(names.tolist(), seed)
     given_of, given = pd.factorize(source_splits)
     chance = np.array([list(compute_chances(name, brought, shares).values()) for name in given])
     cell_of, cells = pd.factorize(classes.astype(np.int64) * len(given) + given_of)  # class and source split
@@ -148,10 +137,11 @@ def deal_exactly(
         mine = single[cell_of[single] == cell]
         quota = _round_to_whole(lacking[cell], len(mine))
         rank[member_of[mine]] = np.repeat([2, 1, 0], quota[::-1])
-    fold = np.where(rank == SPLITS.index("test"), -1, (word % np.uint64(folds)).astype(np.int8))
-    return pd.DataFrame(
-        {"split": np.array(SPLITS, dtype=object)[rank][member_of], "fold": fold[member_of].astype(np.int8)}
-    )
+    return _name_splits(rank[member_of])
+
+
+def _name_splits(rank: NDArray[np.int8]) -> "pd.Series[str]":
+    return pd.Series(np.array(SPLITS, dtype=object)[rank], dtype="str")
 
 
 def _round_to_whole(lacking: NDArray[np.float64], n: int) -> NDArray[np.int64]:
@@ -163,20 +153,19 @@ def _round_to_whole(lacking: NDArray[np.float64], n: int) -> NDArray[np.int64]:
     return np.asarray(quota)
 
 
-def check_no_leak(groups: "pd.Series[str]", parts: pd.DataFrame) -> None:
-    """Raise DataError if one group lies in two splits, or in two folds."""
+def check_no_leak(groups: "pd.Series[str]", part: "pd.Series[Any]", what: str) -> None:
+    """Raise DataError if one group lies in two parts; `what` names them: split or fold."""
     member_of, names = pd.factorize(groups)
-    for column in ("split", "fold"):
-        part, _ = pd.factorize(parts[column])
-        lowest, highest = np.full(len(names), part.max(initial=0)), np.zeros(len(names), dtype=part.dtype)
-        np.minimum.at(lowest, member_of, part)
-        np.maximum.at(highest, member_of, part)
-        leaks = np.flatnonzero(lowest != highest)
-        if leaks.size:
-            raise DataError(
-                f"{leaks.size} groups of pictures lie in more than one {column}, first {names[leaks[0]]!r}; "
-                "nothing was written; this is a fault of Darkroom: please report it"
-            )
+    number, _ = pd.factorize(part)
+    lowest, highest = np.full(len(names), number.max(initial=0)), np.zeros(len(names), dtype=number.dtype)
+    np.minimum.at(lowest, member_of, number)
+    np.maximum.at(highest, member_of, number)
+    leaks = np.flatnonzero(lowest != highest)
+    if leaks.size:
+        raise DataError(
+            f"{leaks.size} groups of pictures lie in more than one {what}, first {names[leaks[0]]!r}; "
+            "nothing was written; this is a fault of Darkroom: please report it"
+        )
 
 
 def find_unlikely_shares(

@@ -18,12 +18,13 @@ from pipeline.errors import DataError
 from pipeline.tables.clean_manifest import CLEAN_MANIFEST
 from pipeline.tables.extra import EXTRA
 from pipeline.tables.parquet import read_table
-from pipeline.tables.split import SPLIT
+from pipeline.tables.split import NAMED, SPLIT
 
 Ints = npt.NDArray[np.int64]
 Uint8 = npt.NDArray[np.uint8]
 Bools = npt.NDArray[np.bool_]
 
+_NAMES = ("group", "duplicate_group", "fold_group")  # fields of Part
 EXTRA_MANIFEST = "manifest.parquet"  # in the folder of extra pictures, beside its shards
 
 
@@ -38,6 +39,8 @@ class Part:
     copy: Ints | None = None  # the copy numbers of altered copies
     group: tuple[str, ...] | None = None  # kept together by the split; copies follow their originals
     duplicate_group: tuple[str, ...] | None = None  # near-duplicates; None for copies
+    fold_group: tuple[str, ...] | None = None  # what no fold divides; None for copies
+    fold: Ints | None = None  # the fold that answers each, from 0; None for copies
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -75,19 +78,31 @@ class Pictures:
 
     @cached_property
     def groups(self) -> Ints:
-        """The number of the group that the split kept together, for each picture: int64 [n].
+        """The number of the group that no fold divides, for each picture: int64 [n].
 
-        A copy has the number of its original. A picture without a group is one by itself.
+        A copy has the number of its original. Where groups have names, pictures without one are one group;
+        elsewhere they are groups by themselves.
         """
         parts = [part for _, part in self._sources]
-        group_of = {
-            id_: group
-            for part in parts
-            for id_, group in zip(part.ids, part.group or part.ids, strict=True)
-            if part.copy is None
-        }
-        names = np.array([group_of.get(id_, id_) for part in parts for id_ in part.ids])
+        names = np.array([self._group_of.get(id_, id_) for part in parts for id_ in part.ids], dtype=str)
+        if self.has_sources:
+            names[~np.char.startswith(names, NAMED)] = ""
         return np.unique(names, return_inverse=True)[1]
+
+    @cached_property
+    def has_sources(self) -> bool:
+        """Whether groups go by names, such as sources, and not only by what looks alike."""
+        return any(group.startswith(NAMED) for group in self._group_of.values())
+
+    @cached_property
+    def _group_of(self) -> dict[str, str]:
+        """The group of each original picture by its id."""
+        return {
+            id_: group
+            for _, part in self._sources
+            if part.copy is None
+            for id_, group in zip(part.ids, part.fold_group or part.group or part.ids, strict=True)
+        }
 
     def gather(self, index: Ints) -> Uint8:
         """Pictures by position: uint8 [n, height, width, channels].
@@ -139,18 +154,24 @@ def join_parts(parts: Sequence[Part]) -> Part:
     shard, row, y = (
         np.concatenate([getattr(part, name) for part in parts])[order] for name in ("shard", "row", "y")
     )
-    group, duplicate_group = (
-        [name for part in parts for name in (getattr(part, field) or part.ids)]
-        for field in ("group", "duplicate_group")
-    )
-    return Part(
-        tuple(ids[i] for i in order),
-        shard,
-        row,
-        y,
-        group=tuple(group[i] for i in order),
-        duplicate_group=tuple(duplicate_group[i] for i in order),
-    )
+    named: dict[str, Any] = {
+        field: [name for part in parts for name in (getattr(part, field) or part.ids)] for field in _NAMES
+    }
+    folds = [part.fold for part in parts if part.fold is not None]
+    fold = np.concatenate(folds)[order] if len(folds) == len(parts) else None
+    ordered: dict[str, Any] = {field: tuple(names[i] for i in order) for field, names in named.items()}
+    return Part(tuple(ids[i] for i in order), shard, row, y, fold=fold, **ordered)
+
+
+def choose_rows(part: Part, index: Ints) -> Part:
+    """Some pictures of a part, in the order of the part."""
+    chosen = np.sort(index)
+    names = {field: getattr(part, field) for field in _NAMES}
+    numbers = {field: getattr(part, field) for field in ("copy", "fold")}
+    kept: dict[str, Any] = {field: None if of is None else of[chosen] for field, of in numbers.items()}
+    kept |= {field: tuple(of[i] for i in chosen) if of else None for field, of in names.items()}
+    ids = tuple(part.ids[i] for i in chosen)
+    return Part(ids, part.shard[chosen], part.row[chosen], part.y[chosen], **kept)
 
 
 def read_keys(ids: Sequence[str], manifest_path: Path) -> list[str]:
@@ -178,7 +199,6 @@ def cut_into_runs(n: int, size: int) -> Iterator[Ints]:
 
 def _build_part(rows: Any) -> Part:
     shard, row, y = (rows[name].to_numpy(np.int64) for name in ("shard", "row", "class_index"))
-    group, duplicate_group = (
-        tuple(rows[name]) if name in rows else None for name in ("group", "duplicate_group")
-    )
-    return Part(tuple(rows["id"]), shard, row, y, group=group, duplicate_group=duplicate_group)
+    names: dict[str, Any] = {field: tuple(rows[field]) if field in rows else None for field in _NAMES}
+    fold = rows["fold"].to_numpy(np.int64) if "fold" in rows else None
+    return Part(tuple(rows["id"]), shard, row, y, fold=fold, **names)

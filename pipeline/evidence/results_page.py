@@ -125,7 +125,7 @@ def _render_cautions(results: Results) -> Iterator[str]:
     if name in known:
         ends = _show_ends(Interval(known[name], known[f"{name}_low"], known[f"{name}_high"]))
         yield (
-            f"<p>So few test pictures say little. Over all pictures, cross-validated, the accuracy is "
+            f"<p>Cross-validated, over the pictures of train and val, the accuracy is "
             f"<b>{known[name]:.1%}</b> ({ends}).</p>"
         )
     facts = results.split

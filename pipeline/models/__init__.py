@@ -9,6 +9,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 from pipeline.errors import ModelError, nearest
 from pipeline.models import (
     applications,
@@ -25,7 +28,7 @@ from pipeline.models.knobs import Knobs
 
 Head = Literal["softmax", "sigmoid", "one_vs_rest"]
 
-BACKBONE, HEAD, LOGITS = "backbone", "head", "logits"  # names of layers
+BACKBONE, HEAD, LOGITS, STANDARDISED = "backbone", "head", "logits", "standardised"  # names of layers
 _BACKBONE_DROPOUT = 0.2
 _AS_PUBLISHED = Knobs()
 
@@ -80,8 +83,9 @@ def build_model(
 
     pictures = keras.Input((*image_hw, channels), dtype="uint8", name="pictures")
     if is_pretrainable(name):
-        backbone = _build_backbone(name, image_hw=image_hw, channels=channels, weights=weights)
-        top = _build_head(backbone.output_shape[1], n_classes, head=head, knobs=knobs)
+        how: dict[str, Any] = {"weights": weights, "all_levels": knobs.all_levels}
+        backbone = _build_backbone(name, image_hw=image_hw, channels=channels, **how)
+        top = build_head(backbone.output_shape[1], n_classes, head=head, knobs=knobs)
         if weights is not None:
             _keep_statistics(backbone)
         logits = top(backbone(pictures))
@@ -147,6 +151,26 @@ def find_backbone(model: Any) -> Any:
     return model.get_layer(BACKBONE)
 
 
+def build_head(
+    n_features: int, n_classes: int, *, head: Head = "softmax", knobs: Knobs = _AS_PUBLISHED
+) -> Any:
+    """A head as `build_model` puts it on a backbone: float32 features to logits [batch, n_classes]."""
+    check_head(head, n_classes)
+    import keras
+
+    features = keras.Input((n_features,), dtype="float32")
+    even = _add_standardised(features) if knobs.all_levels else features
+    dropped = knobs.drop(even, _BACKBONE_DROPOUT)
+    return keras.Model(features, _add_logits(dropped, n_classes, head=head, knobs=knobs), name=HEAD)
+
+
+def complete_head(network: Any, head: Head) -> Any:
+    """The `keras.Model` from features to class probabilities that ends a head to logits."""
+    import keras
+
+    return keras.Model(network.input, _add_probabilities(network.output, head))
+
+
 def find_head(model: Any) -> Any:
     """The head of a network with a backbone: float32 features [batch, n] to logits [batch, n_classes]."""
     return model.get_layer(HEAD)
@@ -158,10 +182,10 @@ def _build_features(name: str, pictures: Any, *, knobs: Knobs) -> Any:
     return FAMILIES[name].features(keras.layers.Rescaling(1 / 255)(pictures), knobs)
 
 
-def _build_backbone(name: str, *, image_hw: tuple[int, int], channels: int, weights: str | None) -> Any:
+def _build_backbone(name: str, **how: Any) -> Any:
     if name == EFFICIENTNET_LITE0:
-        return efficientnet_lite0.build_backbone(image_hw=image_hw, channels=channels, weights=weights)
-    return applications.build_backbone(name, image_hw=image_hw, channels=channels, weights=weights)
+        return efficientnet_lite0.build_backbone(**how)
+    return applications.build_backbone(name, **how)
 
 
 def _keep_statistics(backbone: Any) -> None:
@@ -177,12 +201,19 @@ def _keep_statistics(backbone: Any) -> None:
             layer.trainable = False
 
 
-def _build_head(n_features: int, n_classes: int, *, head: Head, knobs: Knobs) -> Any:
+def _add_standardised(features: Any) -> Any:
+    """Each feature with mean 0 and variance 1, once `standardise` has said what they are."""
     import keras
 
-    features = keras.Input((n_features,), dtype="float32")
-    dropped = knobs.drop(features, _BACKBONE_DROPOUT)
-    return keras.Model(features, _add_logits(dropped, n_classes, head=head, knobs=knobs), name=HEAD)
+    how: dict[str, Any] = {"center": False, "scale": False, "epsilon": 1e-6, "dtype": "float32"}
+    return keras.layers.BatchNormalization(name=STANDARDISED, trainable=False, **how)(features)
+
+
+def standardise(head: Any, features: npt.NDArray[np.float32]) -> None:
+    """Set the mean and the variance by which a head standardises features [n, n_features], if it does."""
+    if any(layer.name == STANDARDISED for layer in head.layers):
+        mean, variance = features.mean(axis=0, dtype=np.float64), features.var(axis=0, dtype=np.float64)
+        head.get_layer(STANDARDISED).set_weights([mean, variance])
 
 
 def _add_logits(x: Any, n_classes: int, *, head: Head, knobs: Knobs) -> Any:

@@ -18,6 +18,7 @@ import numpy as np
 
 from pipeline.errors import ModelError, nearest, one_line
 from pipeline.models.keras_weights import load_keras_weights
+from pipeline.models.levels import add_levels, find_stages
 
 PREFIX = "keras.applications."
 
@@ -30,7 +31,9 @@ class Scaling(NamedTuple):
     offset: tuple[float, float, float]
 
 
-def build_backbone(name: str, *, image_hw: tuple[int, int], channels: int, weights: str | None) -> Any:
+def build_backbone(
+    name: str, *, image_hw: tuple[int, int], channels: int, weights: str | None, all_levels: bool = False
+) -> Any:
     """A `keras.Model` named "backbone": uint8 [batch, height, width, channels] to float32 [batch, n].
 
     Grey pictures become colour pictures of three equal channels.
@@ -39,6 +42,7 @@ def build_backbone(name: str, *, image_hw: tuple[int, int], channels: int, weigh
         name: such as "keras.applications.MobileNetV2".
         weights: "imagenet" (Keras downloads them), a path to .weights.h5 or .keras of this model or to an .h5
             of Keras' own without the top, or None (at random).
+        all_levels: more features in front: the means of the outputs of `levels.find_stages`.
 
     Raises:
         ModelError: no such network, pictures too small for it, or weights that cannot be loaded or do not
@@ -49,6 +53,8 @@ def build_backbone(name: str, *, image_hw: tuple[int, int], channels: int, weigh
     build, module = find(name)
     own_file = weights is not None and weights.endswith((".weights.h5", ".keras"))
     trunk = _build_trunk(name, build, image_hw=image_hw, weights=None if own_file else weights)
+    if all_levels:
+        trunk = add_levels(trunk, find_stages(trunk))
     pictures = keras.Input((*image_hw, channels), dtype="uint8")
     x = keras.layers.Concatenate()([pictures] * 3) if channels == 1 else pictures
     features = trunk(_add_scaling(x, find_scaling(module)))

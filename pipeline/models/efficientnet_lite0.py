@@ -14,6 +14,7 @@ import numpy as np
 
 from pipeline.errors import ModelError, one_line
 from pipeline.models.keras_weights import load_keras_weights
+from pipeline.models.levels import add_levels
 from pipeline.models.torch_weights import Array, read_state_dict
 
 MIN_SIDE_PX = 32
@@ -52,7 +53,9 @@ def check_network(image_hw: tuple[int, int]) -> None:
         )
 
 
-def build_backbone(*, image_hw: tuple[int, int], channels: int, weights: str | None) -> Any:
+def build_backbone(
+    *, image_hw: tuple[int, int], channels: int, weights: str | None, all_levels: bool = False
+) -> Any:
     """A `keras.Model` named "backbone": uint8 [batch, height, width, channels] to float32 [batch, 1280].
 
     Grey pictures become colour pictures of three equal channels.
@@ -60,6 +63,7 @@ def build_backbone(*, image_hw: tuple[int, int], channels: int, weights: str | N
     Args:
         weights: "imagenet" (of the installed package), a path to a .pth of this architecture or to
             .weights.h5 of this model, or None (at random).
+        all_levels: 784 more features in front: the means of the seven stages' outputs.
 
     Raises:
         ModelError: pictures below 32 pixels a side, or weights that cannot be loaded or do not fit.
@@ -68,10 +72,11 @@ def build_backbone(*, image_hw: tuple[int, int], channels: int, weights: str | N
     import keras
 
     pictures = keras.Input((*image_hw, channels), dtype="uint8")
-    model = keras.Model(pictures, _add_pooled(pictures), name="backbone")
+    pooled, stages = _add_pooled(pictures)
+    model = keras.Model(pictures, pooled, name="backbone")
     if weights is not None:
         load_weights(model, weights)
-    return model
+    return add_levels(model, stages) if all_levels else model
 
 
 def build_classifier(*, image_hw: tuple[int, int] = (224, 224), weights: str | None) -> Any:
@@ -132,19 +137,21 @@ def find_package_file() -> Path:
     return found[0]
 
 
-def _add_pooled(pictures: Any) -> Any:
+def _add_pooled(pictures: Any) -> tuple[Any, list[Any]]:
+    """The last features, and the output of each stage."""
     from keras import layers
 
     x = layers.Concatenate()([pictures] * 3) if pictures.shape[-1] == 1 else pictures
     x = layers.Rescaling(1 / 128, offset=-127 / 128)(x)
     x = _add_norm(layers.Conv2D(32, 3, strides=2, **_PLAIN, name="conv_stem")(x), "bn0")
-    number, n_in = 0, 32
+    number, n_in, outputs = 0, 32, []
     for stage in STAGES:
         for i in range(stage.n):
             x = _add_block(x, f"blocks_{number}", stage, n_in=n_in, stride=stage.stride if i == 0 else 1)
             number, n_in = number + 1, stage.n_filters
+        outputs.append(x)
     x = _add_norm(layers.Conv2D(N_FEATURES, 1, **_PLAIN, name="conv_head")(x), "bn1")
-    return layers.Activation("linear", dtype="float32")(layers.GlobalAveragePooling2D()(x))
+    return layers.Activation("linear", dtype="float32")(layers.GlobalAveragePooling2D()(x)), outputs
 
 
 _PLAIN: Mapping[str, Any] = {"padding": "same", "use_bias": False}

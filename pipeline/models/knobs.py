@@ -18,6 +18,7 @@ class Knobs:
     activation: str | None = None
     dropout: float | None = None
     kernel_l2: float = 0.0
+    all_levels: bool = False
 
     def n_filters(self, own: int, *, first: int) -> int:
         """The filters of a layer that was published with `own`, in a network whose first has `first`."""

@@ -28,10 +28,9 @@ from pipeline.search.questions import Question
 from pipeline.tracking.runs import Run
 from pipeline.tracking.search_runs import open_search_run
 from pipeline.training.assembly import Sets
-from pipeline.training.batches import weigh_pictures
 from pipeline.training.history import CURVES, Row
 from pipeline.training.policy import Policy, build_policy
-from pipeline.training.trainer import Places, fit, read_knobs
+from pipeline.training.trainer import Places, fit, read_knobs, weigh
 
 _BASE = "as it is"
 _ELSEWHERE = {"seed", "test_mirror", "tensorboard", "class_weights", "group_weights"}
@@ -222,7 +221,7 @@ def _sign(plan: Plan, sets: Sets) -> str:
     if train.optimizer not in ("adamw", "muon", "sgd"):
         del effective["weight_decay"]
     effective["precision"] = resolve_precision(train.precision)
-    weights = weigh_pictures(sets.train, by_class=train.class_weights, by_group=train.group_weights)
+    weights = weigh(sets.train, train)
     parts = [effective, [] if is_given and not n_tuned else plan.policy, _list_layers(train, sets)]
     text = json.dumps(parts, sort_keys=True, default=str).encode()
     return hashlib.sha256(text + weights.round(6).tobytes()).hexdigest()

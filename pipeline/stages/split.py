@@ -35,7 +35,7 @@ from pipeline.collection.class_counts import (
     warn_of_few,
 )
 from pipeline.collection.classes import index_classes
-from pipeline.collection.groups import find_group_names, merge_groups
+from pipeline.collection.groups import find_group_names, merge_groups, name_fold_groups
 from pipeline.collection.partition import SPLITS, check_no_leak, divide, find_unlikely_shares
 from pipeline.errors import DataError
 from pipeline.figures.class_shares import draw_class_shares
@@ -51,6 +51,7 @@ from pipeline.tables.parquet import read_table, write_table
 from pipeline.tables.raw_manifest import RAW_MANIFEST
 from pipeline.tables.split import SPLIT
 from pipeline.tracking.runs import Run
+from pipeline.training.folds import deal_folds
 
 _log = logging.getLogger(__name__)
 
@@ -84,20 +85,31 @@ def split_pictures(
     clean = clean.sort_values("id", ignore_index=True)
     class_index = np.array([index_of[label] for label in clean["label"]], dtype=np.int32)
     group = merge_groups(clean["key"], clean["duplicate_group"], split.group_by)
-    parts = divide(
+    part = divide(
         group,
         clean["source_split"],
         classes=class_index,
         exact_below=split.exact_below,
         shares=_list_shares(split),
         seed=split.seed,
-        folds=split.folds,
     )
     for held in (group, clean["duplicate_group"]):
-        check_no_leak(held, parts)
+        check_no_leak(held, part, "split")
     class_name = np.array(names, dtype=object)[class_index]
-    placed = clean.assign(class_name=class_name, class_index=class_index, group=group)
-    return placed.assign(split=parts["split"].to_numpy(), fold=parts["fold"].to_numpy())
+    placed = clean.assign(class_name=class_name, class_index=class_index, group=group, split=part.to_numpy())
+    return _deal_folds(placed, split)
+
+
+def _deal_folds(placed: pd.DataFrame, split: SplitParams) -> pd.DataFrame:
+    """The pictures with what no fold divides, and the fold of each that is not in test."""
+    classes = placed["class_index"].to_numpy()
+    fold_group = name_fold_groups(placed["key"], placed["group"], classes, split.fold_pattern)
+    fold, learnt = np.full(len(placed), -1, np.int8), (placed["split"] != "test").to_numpy()
+    if learnt.any():
+        groups = fold_group[learnt].to_numpy(str)
+        fold[learnt] = deal_folds(classes[learnt], groups, split.folds, seed=split.seed)
+    check_no_leak(fold_group[learnt], pd.Series(fold[learnt]), "fold")
+    return placed.assign(fold_group=fold_group, fold=fold)
 
 
 def main(params: Params, paths: Paths, run: Run) -> Metrics:
@@ -111,7 +123,8 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     names = list(placed.drop_duplicates("class_index").sort_values("class_index")["class_name"])
     counts = count_classes(placed, names)
     check_every_class_everywhere(counts, placed.groupby("class_index")["group"].nunique(), params.split)
-    n_unnamed = _count_unnamed(placed, params.split.group_by)
+    n_unnamed = _count_unnamed(placed, "group_by", params.split.group_by)
+    n_unnamed_folds = _count_unnamed(placed, "fold_by", params.split.fold_by or "")
     warn_of_few(counts, params.split)
     unlikely = find_unlikely_shares(placed, counts, _list_shares(params.split))
     if unlikely:
@@ -146,20 +159,27 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     run.log_artifact(paths.shortcuts)
     run.log_artifact(paths.figures("split"), "figures")
     measured = {**measure_counts(counts), **findings.to_metrics()}
-    return {**measured, "n_groups": placed["group"].nunique(), "n_without_group_by": n_unnamed}
+    return {
+        **measured,
+        "n_groups": placed["group"].nunique(),
+        "n_fold_groups": placed["fold_group"].nunique(),
+        "n_without_group_by": n_unnamed,
+        "n_without_fold_by": n_unnamed_folds,
+    }
 
 
-def _count_unnamed(placed: pd.DataFrame, group_by: str) -> int:
-    """How many keys `split.group_by` finds nothing in (0 if it is off); logs a warning about them."""
-    if not group_by:
+def _count_unnamed(placed: pd.DataFrame, name: str, pattern: str) -> int:
+    """How many keys a pattern of params.yaml finds nothing in (0 if it is off); logs a warning about them."""
+    if not pattern:
         return 0
-    is_unnamed = np.array([not name for name in find_group_names(placed["key"], group_by)])
+    is_unnamed = np.array([not found for found in find_group_names(placed["key"], pattern)])
     if is_unnamed.any():
         first = placed["key"][is_unnamed].min()
         _log.warning(
-            "split.group_by %r matches nothing in %d of %d keys, such as %r; these pictures are grouped by "
+            "split.%s %r matches nothing in %d of %d keys, such as %r; these pictures are grouped by "
             "near-duplicates alone",
-            group_by,
+            name,
+            pattern,
             is_unnamed.sum(),
             len(placed),
             first,

@@ -2,7 +2,8 @@
 
 Reads   data/clean/manifest.parquet, shards/ and scales.json, data/split/split.parquet and classes.json,
         data/augment/policy.json and extra/; checkpoints and features of an earlier run, in .darkroom/.
-Writes  data/train/classifier/ (model.keras, classifier.json), history.csv (one row per epoch);
+Writes  data/train/classifier/ (model.keras, classifier.json), history.csv (one row per epoch),
+        out_of_fold.parquet (each picture of train and val, answered by a network that has not seen it);
         live metrics `curve/...` and the packaged model in MLflow;
         .darkroom/ (checkpoints after each epoch, features of a frozen backbone, logs of TensorBoard).
 Run     python -m pipeline.stages.train; DARKROOM_DEVICE=auto|cpu|gpu, DARKROOM_CACHE
@@ -16,7 +17,8 @@ import numpy as np
 
 from pipeline.backend.device import set_up_device
 from pipeline.backend.precision import BITS
-from pipeline.collection.pictures import read_part, read_parts
+from pipeline.collection.pictures import read_keys, read_part, read_parts
+from pipeline.evidence.answers import build_answers
 from pipeline.evidence.intervals import bound_share
 from pipeline.images.recipe import Recipe
 from pipeline.labels import read_class_names
@@ -24,6 +26,8 @@ from pipeline.params import Params
 from pipeline.paths import Paths, read_json
 from pipeline.runner import Metrics, run_stage
 from pipeline.serving.settings import Settings, save_classifier
+from pipeline.tables.out_of_fold import OUT_OF_FOLD
+from pipeline.tables.parquet import write_table
 from pipeline.tracking.lineage import Lineage, compute_md5
 from pipeline.tracking.runs import Run
 from pipeline.training.history import CURVES, Row, find_best_row, write_history
@@ -80,33 +84,43 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
         "train_accuracy": float(best["accuracy"]),
         "val_loss": float(best["val_loss"]),
         "val_accuracy": float(best["val_accuracy"]),
-        **(cross_validate(params, paths) if has_few_tested(paths, params.split.min_test_images) else {}),
+        **answer_out_of_fold(params, paths),
     }
 
 
-def has_few_tested(paths: Paths, n: int) -> bool:
-    """Whether a class has fewer than `n` test pictures, so that the test set alone says little."""
+def wants_out_of_fold(params: Params, paths: Paths) -> bool:
+    """Whether each picture is to be answered by a network that has not seen it."""
+    from pipeline.training.trainer import is_frozen
+
+    if params.train.out_of_fold != "auto":
+        return params.train.out_of_fold
     test = read_part("test", split_path=paths.split, manifest_path=paths.clean_manifest)
     counts = np.bincount(test.y, minlength=len(read_class_names(paths.classes)))
-    return bool(counts.min() < n)
+    return is_frozen(params.train) or bool(counts.min() < params.split.min_test_images)
 
 
-def cross_validate(params: Params, paths: Paths) -> dict[str, float]:
-    """The accuracy over all pictures, each answered by a network that has not seen its group."""
+def answer_out_of_fold(params: Params, paths: Paths) -> dict[str, float]:
+    """Answer the pictures of train and val out of fold; write the answers, and give their accuracy."""
     from pipeline.training.cross_validation import answer_all
 
-    part = read_parts("train", "val", "test", split_path=paths.split, manifest_path=paths.clean_manifest)
-    _log.info("a class has fewer than %d test pictures: cross-validating", params.split.min_test_images)
+    if not wants_out_of_fold(params, paths):
+        write_table(OUT_OF_FOLD.empty_table(), paths.out_of_fold)
+        return {}
+    part = read_parts("train", "val", split_path=paths.split, manifest_path=paths.clean_manifest)
+    folds = np.zeros(len(part), np.int64) if part.fold is None else part.fold
     y_prob = answer_all(
-        paths.shards,
-        part,
-        n_folds=params.split.folds,
+        *(paths.shards, part, folds),
         policy=read_policy(paths.policy),
         params=params.train,
         features=paths.cache / "features",
     )
+    keys = read_keys(part.ids, paths.clean_manifest)
+    answers = build_answers(part.ids, keys, part.y, y_prob, read_class_names(paths.classes))
+    seed = np.full(len(part), params.train.seed)
+    answers = answers.append_column(OUT_OF_FOLD.field("seed"), [seed])
+    write_table(answers.append_column(OUT_OF_FOLD.field("fold"), [folds.astype(np.int32)]), paths.out_of_fold)
     right = (y_prob.argmax(axis=1) == part.y).astype(np.float64)
-    groups = np.unique(np.array(part.group), return_inverse=True)[1]
+    groups = np.unique(np.array(part.fold_group), return_inverse=True)[1]
     return bound_share(right, groups, confidence=_CONFIDENCE).flatten("cross_validated_accuracy")
 
 

@@ -1,4 +1,6 @@
-"""data/search/out_of_fold.parquet: one row per picture and seed, answered by a network that has not seen it.
+"""data/train/out_of_fold.parquet: one row per picture of train and val.
+
+A network that has not seen the picture answered it. The table is empty where train did not ask (train.out_of_fold). data/search/out_of_fold.parquet has a row per seed.
 
 It has the columns of PREDICTIONS. `fold` is the fold that tested the picture, `seed` that of the training.
 """

@@ -34,6 +34,10 @@ class Collection(Protocol):
     def groups(self) -> Ints:
         """The number of each item's group [n], for `weigh_pictures`."""
 
+    @property
+    def has_sources(self) -> bool:
+        """Whether the groups go by names, such as sources."""
+
     def __len__(self) -> int: ...
 
     def gather(self, index: Ints) -> npt.NDArray[Any]:

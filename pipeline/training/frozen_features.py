@@ -9,7 +9,7 @@ import hashlib
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -31,8 +31,8 @@ _log = logging.getLogger(__name__)
 class Features:
     """Features [n, n_features] float32 of a collection, with its classes and groups; for `Batches`."""
 
-    def __init__(self, values: Floats, y: Ints, groups: Ints) -> None:
-        self._values, self.y, self.groups = values, y, groups
+    def __init__(self, values: Floats, y: Ints, groups: Ints, *, has_sources: bool = False) -> None:
+        self.values, self.y, self.groups, self.has_sources = values, y, groups, has_sources
         self.picture_shape: tuple[int, ...] = values.shape[1:]
         self.parity = np.zeros(len(y), np.bool_)
 
@@ -41,8 +41,13 @@ class Features:
 
     def gather(self, index: Ints) -> Floats:
         """Features by position: float32 [len(index), n_features]."""
-        gathered: Floats = self._values[index]
+        gathered: Floats = self.values[index]
         return gathered
+
+    def choose(self, index: Ints) -> Self:
+        """The features at some positions, as a collection."""
+        how = {"has_sources": self.has_sources}
+        return type(self)(self.values[index], self.y[index], self.groups[index], **how)
 
 
 class FeatureCache:
@@ -79,7 +84,7 @@ class FeatureCache:
             known |= dict(zip(of_part, values, strict=True))
         n_features = self._backbone.output_shape[1]
         found = np.stack([known[key] for key in keys]) if keys else np.empty((0, n_features), np.float32)
-        return Features(found, pictures.y, pictures.groups)
+        return Features(found, pictures.y, pictures.groups, has_sources=pictures.has_sources)
 
     def _read(self, wanted: set[bytes]) -> dict[bytes, Floats]:
         known: dict[bytes, Floats] = {}
@@ -101,7 +106,9 @@ class FeatureCache:
 
 def hash_backbone(backbone: Any, name: str) -> str:
     """A hash of all that a feature depends on besides the picture."""
-    hashed = hashlib.sha256(repr((name, backbone.input_shape, sorted(describe_backend().items()))).encode())
+    hashed = hashlib.sha256(
+        repr((name, backbone.input_shape, backbone.output_shape, sorted(describe_backend().items()))).encode()
+    )
     hashed.update(repr(sorted({layer.compute_dtype for layer in backbone.layers})).encode())
     for weight in backbone.get_weights():
         hashed.update(np.ascontiguousarray(weight).tobytes())

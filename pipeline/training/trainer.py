@@ -18,14 +18,23 @@ from pipeline.backend.device import share_batches
 from pipeline.backend.logs import translate_log_errors
 from pipeline.backend.streaming import choose_jit, stream
 from pipeline.collection.pictures import Pictures
-from pipeline.models import build_model, cut_to_logits, find_backbone, find_head, is_pretrainable
+from pipeline.models import (
+    build_head,
+    build_model,
+    complete_head,
+    cut_to_logits,
+    find_backbone,
+    find_head,
+    is_pretrainable,
+    standardise,
+)
 from pipeline.models.knobs import Knobs
 from pipeline.params import TrainParams
 from pipeline.training.augmentations import build_augmenter, build_mixers
-from pipeline.training.batches import Batches, Collection, weigh_pictures
+from pipeline.training.batches import Batches, Collection, Floats, weigh_pictures
 from pipeline.training.callbacks import EpochKeeper, EpochOrder, EpochReporter
 from pipeline.training.checkpoints import Checkpoints
-from pipeline.training.frozen_features import FeatureCache
+from pipeline.training.frozen_features import FeatureCache, Features
 from pipeline.training.history import Row
 from pipeline.training.optimizers import build_optimizer
 from pipeline.training.policy import Policy, alternates
@@ -117,9 +126,45 @@ def fit(
     return kept, state.rows
 
 
+def fit_head(learnt: Features, val: Features, *, n_classes: int, params: TrainParams) -> Any:
+    """Train the head of a frozen backbone by itself, as `fit` does, and keep nothing on disk.
+
+    Returns:
+        The `keras.Model` from features [n, n_features] to class probabilities, of the best epoch.
+    """
+    keras.utils.set_random_seed(params.seed)
+    head = build_head(learnt.picture_shape[0], n_classes, head=params.head, knobs=read_knobs(params))
+    standardise(head, learnt.values)
+    state = TrainingState(params.monitor)
+    phase = Phase(head, learnt, val, (), params.epochs, params.learning_rate)
+    run_phase(phase, head, state, params=params, places=Places(), n_replicas=1)
+    head.set_weights(state.best_weights)
+    return complete_head(head, params.head)
+
+
+def read_features(pictures: Pictures, what: str, *, params: TrainParams, folder: Path | None) -> Features:
+    """What the frozen backbone of a network makes of pictures, in the precision that training has.
+
+    Args:
+        what: says in the log which pictures these are.
+        folder: keeps features; None: nothing is kept.
+    """
+    height, width, channels = pictures.picture_shape
+    how: dict[str, Any] = {"image_hw": (height, width), "channels": channels, "knobs": read_knobs(params)}
+    with precision.use_precision(precision.resolve_precision(params.precision)):
+        model = build_model(params.model, n_classes=2, weights=params.weights, **how)
+        return FeatureCache(find_backbone(model), name=params.model, folder=folder).read(pictures, what)
+
+
+def is_frozen(params: TrainParams) -> bool:
+    """Whether given weights stay as they are, so that only a head is trained."""
+    return is_pretrainable(params.model) and params.weights is not None and not params.fine_tune_epochs
+
+
 def read_knobs(params: TrainParams) -> Knobs:
     """The part of `train` that changes a network."""
-    return Knobs(params.filters, params.units, params.activation, params.dropout, params.kernel_l2)
+    of_layers = (params.filters, params.units, params.activation, params.dropout, params.kernel_l2)
+    return Knobs(*of_layers, all_levels=params.features == "all")
 
 
 def list_phases(
@@ -139,6 +184,7 @@ def list_phases(
     if policy:
         _log.info("the backbone is frozen and sees each picture as it is: `augment` acts in fine-tuning only")
     seen = (cache.read(pictures, "training"), cache.read(val, "validation"))
+    standardise(find_head(model), seen[0].values)
     head = Phase(find_head(model), *seen, (), params.epochs, params.learning_rate)
     rate, n_epochs = params.fine_tune_learning_rate, params.fine_tune_epochs
     tuned = Phase(whole.network, pictures, val, policy, n_epochs, rate)
@@ -187,12 +233,18 @@ def feed(phase: Phase, params: TrainParams, *, first_epoch: int, n_replicas: int
     fed = Batches(
         phase.pictures,
         **shared,
-        weights=weigh_pictures(phase.pictures, by_class=params.class_weights, by_group=params.group_weights),
+        weights=weigh(phase.pictures, params),
         shuffle_seed=params.seed,
         mirrored=alternates(phase.policy),
         first_epoch=first_epoch,
     )
     return fed, Batches(phase.val, **shared)
+
+
+def weigh(pictures: Collection, params: TrainParams) -> Floats:
+    """The weight of each picture [n]; sources weigh alike by themselves where they have names."""
+    by_group = pictures.has_sources if params.group_weights == "auto" else params.group_weights
+    return weigh_pictures(pictures, by_class=params.class_weights, by_group=by_group)
 
 
 def compile_phase(phase: Phase, params: TrainParams, *, n_steps_an_epoch: int) -> TrainingModel:

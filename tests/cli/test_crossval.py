@@ -38,7 +38,7 @@ def test_folds_classes_and_luck_are_shown_and_kept(darkroom: Darkroom, developed
     assert "seed 0" in said
     assert "over 3 folds" in said
     assert "points are fold" in said
-    assert len(read_table(developed.out_of_fold, OUT_OF_FOLD)) == 48
+    assert len(read_table(developed.crossval, OUT_OF_FOLD)) == 48
     client = connection.connect(developed.root)
     experiment = client.get_experiment_by_name("digits-search")
     assert experiment
