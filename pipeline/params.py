@@ -234,6 +234,7 @@ class EvaluateParams(Section):
     seed: Seed
     n_bootstrap: Annotated[int, Field(ge=100, le=1_000_000)]
     confidence: Annotated[float, Field(gt=0, lt=1)]
+    min_precision: Annotated[float, Field(gt=0, le=1)]
     n_sheet: Annotated[int, Field(ge=1, le=1000)]
 
 

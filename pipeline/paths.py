@@ -197,6 +197,11 @@ class Paths:
         return self.stage("evaluate") / "predictions.parquet"
 
     @property
+    def answers(self) -> Path:
+        """When the model answers, and when it asks for a person; written by evaluate."""
+        return self.stage("evaluate") / "answers.json"
+
+    @property
     def confusion(self) -> Path:
         """The actual and the predicted class of each test picture, for `dvc plots`; written by evaluate."""
         return self.stage("evaluate") / "confusion.csv"

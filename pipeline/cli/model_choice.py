@@ -23,10 +23,14 @@ _ACCURACY = ("accuracy", "accuracy_low", "accuracy_high")
 
 
 class Choice(NamedTuple):
-    """The folder of a classifier, and in one line what is known of it."""
+    """The folder of a classifier, in one line what is known of it, and where the rule of its answers lies.
+
+    `answers` is None where the folder holds that file, or there is none.
+    """
 
     folder: Path
     title: str
+    answers: Path | None = None
 
 
 def choose_model(paths: Paths, *, model: str | None, is_last: bool) -> Choice:
@@ -85,7 +89,8 @@ def _choose_last(paths: Paths) -> Choice:
         raise ModelError(
             f"there is no model of a last run: {paths.classifier} does not exist; `dvc repro` trains one"
         )
-    return Choice(paths.classifier, f"model of the last run: {_describe_last(paths)}")
+    title = f"model of the last run: {_describe_last(paths)}"
+    return Choice(paths.classifier, title, paths.answers)
 
 
 def _describe_last(paths: Paths) -> str:

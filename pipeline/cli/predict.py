@@ -13,6 +13,7 @@ from pipeline.errors import DarkroomError
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from pipeline.cli.model_choice import Choice
     from pipeline.serving.predictions import Files, Prediction
     from pipeline.serving.settings import Settings
 
@@ -50,7 +51,7 @@ def predict(
     settings = read_settings(chosen.folder)
     console = make_console(stderr=as_json)  # then standard output holds JSON alone
     console.print(chosen.title, soft_wrap=True)
-    predictions = _predict(found, chosen.folder, settings, top)
+    predictions = _predict(found, chosen, settings, top)
     if csv:
         write_csv(predictions, csv)
     elif as_json:
@@ -63,7 +64,9 @@ def predict(
         raise DarkroomError(f"no file of {len(predictions):,} could be read as an image")
 
 
-def _predict(found: "Sequence[Files]", folder: Path, settings: "Settings", top: int) -> "list[Prediction]":
+def _predict(
+    found: "Sequence[Files]", chosen: "Choice", settings: "Settings", top: int
+) -> "list[Prediction]":
     """The answers of a classifier; a first worker starts while Keras is imported, which takes longest."""
     from pipeline.backend.device import set_up_device
     from pipeline.serving.classifier import Classifier
@@ -73,22 +76,26 @@ def _predict(found: "Sequence[Files]", folder: Path, settings: "Settings", top: 
     with make_decoders(settings.recipe) as decoders:
         decoders.start()
         set_up_device()
-        return predict_files(found, Classifier.load(folder), decoders, top=top)
+        return predict_files(found, Classifier.load(chosen.folder, chosen.answers), decoders, top=top)
 
 
 def _make_table(predictions: "Sequence[Prediction]") -> "Table":
-    """A row a file; the column `reason` is there only where a file has one."""
+    """A row a file; the columns `answer` and `reason` are there only where a file needs one."""
     from rich.table import Table
 
     has_reasons = any(prediction.refusal for prediction in predictions)
-    table = Table("file", "class", "probability", *(["reason"] if has_reasons else []))
+    asks = any(
+        prediction.classes and prediction.answer != prediction.classes[0][0] for prediction in predictions
+    )
+    columns = [*(["answer"] if asks else []), "class", "probability", *(["reason"] if has_reasons else [])]
+    table = Table("file", *columns)
     for column in table.columns:
         column.overflow = "fold"
-    table.columns[2].no_wrap = True
+    table.columns[columns.index("probability") + 1].no_wrap = True
     for prediction in predictions:
         names = "\n".join(escape(name) for name, _ in prediction.classes)
         probabilities = "\n".join(f"{p:.4f}" for _, p in prediction.classes)
-        row = [prediction.file, names, probabilities]
+        row = [prediction.file, *([escape(prediction.answer)] if asks else []), names, probabilities]
         if has_reasons:
             row.append(str(prediction.refusal or ""))
         table.add_row(*row, style="red" if prediction.refusal else None)

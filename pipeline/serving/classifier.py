@@ -12,19 +12,22 @@ import numpy.typing as npt
 
 from pipeline.backend.inference import compute_outputs, switch_on_onednn
 from pipeline.errors import ModelError
+from pipeline.serving.answer_rule import ANSWERS_FILE, AnswerRule, name_review, read_rule
 from pipeline.serving.model_file import load_network
 from pipeline.serving.settings import MODEL_FILE, REPAIR, SETTINGS_FILE, Settings, read_settings
 
 Uint8 = npt.NDArray[np.uint8]
 Float32 = npt.NDArray[np.float32]
 
+_ALWAYS = AnswerRule()
+
 
 class Classifier:
-    """A network with its settings; made by `load`."""
+    """A network with its settings and the rule of its answers; made by `load`."""
 
-    def __init__(self, model: Any, settings: Settings) -> None:
+    def __init__(self, model: Any, settings: Settings, rule: AnswerRule = _ALWAYS) -> None:
         self._model = model
-        self.settings = settings
+        self.settings, self.rule = settings, rule
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -32,12 +35,16 @@ class Classifier:
         return self.settings.class_names
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
+    def load(cls, folder: Path, answers: Path | None = None) -> Self:
         """Read a classifier folder.
 
+        Args:
+            answers: the file with the rule of its answers; None: the one in the folder, if there is one.
+
         Raises:
-            ModelError: the folder is missing or damaged, or its two files do not belong together.
+            ModelError: the folder is missing or damaged, or its files do not belong together.
         """
+        rule = read_rule(answers or folder / ANSWERS_FILE)
         settings = read_settings(folder)
         switch_on_onednn()
         model = load_network(folder / MODEL_FILE)
@@ -47,15 +54,28 @@ class Classifier:
                 f"{folder}: {SETTINGS_FILE} wants {shapes}, {MODEL_FILE} has"
                 f" {(model.input_shape, model.output_shape)}; {REPAIR}"
             )
-        return cls(model, settings)
+        return cls(model, settings, rule)
 
     def without_mirror(self) -> Self:
         """The same network, answering each picture without its mirror image, whatever `test_mirror` says."""
-        return type(self)(self._model, replace(self.settings, test_mirror=False))
+        return type(self)(self._model, replace(self.settings, test_mirror=False), self.rule)
+
+    def with_rule(self, rule: AnswerRule) -> Self:
+        """The same network, answering by another rule."""
+        return type(self)(self._model, self.settings, rule)
+
+    def name_answers(self, y_prob: Float32) -> list[str]:
+        """The answer of each row of tempered probabilities [n, n_classes]: a class, or `review`."""
+        review = name_review(self.class_names)
+        best, is_answered = y_prob.argmax(axis=1), self.rule.is_answered(y_prob)
+        return [self.class_names[i] if ok else review for i, ok in zip(best, is_answered, strict=True)]
 
     def predict_pictures(self, pictures: Uint8) -> Float32:
-        """Class probabilities [n, n_classes] of developed pictures, uint8 [n, height, width, channels]."""
+        """Class probabilities [n, n_classes] of developed pictures, uint8 [n, height, width, channels].
+
+        They are at the temperature of the rule.
+        """
         y_prob = compute_outputs(self._model, pictures)
         if self.settings.test_mirror:
             y_prob = (y_prob + compute_outputs(self._model, pictures[:, :, ::-1])) / np.float32(2)
-        return y_prob
+        return self.rule.temper(y_prob)

@@ -25,10 +25,15 @@ NamedPicture = tuple[str, npt.NDArray[np.uint8]]
 
 @dataclass(frozen=True)
 class Prediction:
-    """One file: its most likely classes with their probabilities, in falling order; or why there are none."""
+    """One file: its most likely classes with their probabilities, in falling order; or why there are none.
+
+    Attributes:
+        answer: the most likely class; or that a person should look, where the model is not sure enough.
+    """
 
     file: str
     classes: tuple[tuple[str, float], ...] = ()
+    answer: str = ""
     refusal: Refusal | None = None
 
 
@@ -124,6 +129,7 @@ def _answer(pictures: Sequence[NamedPicture], classifier: Classifier, top: int) 
     if not pictures:
         return
     y_prob = classifier.predict_pictures(np.stack([picture for _, picture in pictures]))
-    for (name, _), row in zip(pictures, y_prob, strict=True):
+    answers = classifier.name_answers(y_prob)
+    for (name, _), row, answer in zip(pictures, y_prob, answers, strict=True):
         best = np.argsort(-row, kind="stable")[:top]
-        yield Prediction(name, tuple((classifier.class_names[i], float(row[i])) for i in best))
+        yield Prediction(name, tuple((classifier.class_names[i], float(row[i])) for i in best), answer)

@@ -6,10 +6,11 @@ uint8 arrays of any size (h, w, c). An array of pictures of one size, uint8 (n, 
 
 A text is base64 and nothing else. No request holds a `Path`, so no request can name a file of the machine.
 
-The output is a DataFrame with one row per picture, in the order given: `class`, `probability`, `reason` and
-one column of probabilities per class, under its name. A picture that cannot be used has a `reason`, and None
+The output is a DataFrame with one row per picture, in the order given: `answer`, `class`, `probability`,
+`reason` and one column of probabilities per class, under its name. `answer` is the class; or `review`, where
+the model is not sure enough and a person should look. A picture that cannot be used has a `reason`, and None
 in all other columns: MLflow would write a NaN into its JSON, which is none. The others have no reason (None).
-A class that is itself called `class`, `probability` or `reason` has the column `class (class)` and so on.
+A class that is itself called like one of these has the column `answer (class)` and so on.
 """
 
 import base64
@@ -33,7 +34,7 @@ from pipeline.refusals import Refusal
 from pipeline.serving.classifier import Classifier
 from pipeline.serving.decoding import make_decoders
 
-_COLUMNS = ("class", "probability", "reason")
+_COLUMNS = ("answer", "class", "probability", "reason")
 _IMAGE = "image"  # the column of pictures
 _URL_SAFE = re.compile(r"[A-Za-z0-9\s]*[-_][A-Za-z0-9_\s-]*={0,2}\s*")
 _MAX_FILE_BYTES = 640 << 20  # as of a file of the source
@@ -78,9 +79,12 @@ class ImageClassifier(PythonModel):
         table = pd.DataFrame(y_prob, columns=name_columns(names))
         classes = [names[row.argmax()] if ok else None for row, ok in zip(y_prob, is_read, strict=True)]
         reasons = [str(one) if isinstance(one, Refusal) else None for one in pictures]
-        table.insert(0, _COLUMNS[0], pd.Series(classes, dtype=object))
-        table.insert(1, _COLUMNS[1], y_prob.max(axis=1))
-        table.insert(2, _COLUMNS[2], pd.Series(reasons, dtype=object))
+        named = self.classifier.name_answers(y_prob)
+        answers = [answer if ok else None for answer, ok in zip(named, is_read, strict=True)]
+        front = (answers, classes, y_prob.max(axis=1), reasons)
+        for place, (column, values) in enumerate(zip(_COLUMNS, front, strict=True)):
+            kind = None if column == "probability" else object
+            table.insert(place, column, pd.Series(values, dtype=kind))
         return table if is_read.all() else table.astype(object).where(table.notna(), None)
 
     def _develop(self, items: Sequence[Any]) -> list[Any]:

@@ -1,9 +1,10 @@
 """evaluate: how good the classifier is on the test pictures, how sure that is, and where it errs.
 
-Reads   data/train/classifier/ and history.csv, data/clean/manifest.parquet and shards/,
+Reads   data/train/classifier/, out_of_fold.parquet and history.csv, data/clean/manifest.parquet and shards/,
         data/split/split.parquet and classes.json (the test part; the training part for the majority guess),
         data/augment/imperfect/; metrics.json of split and train (for the page).
-Writes  data/evaluate/index.html (the page of results), predictions.parquet (by image id), confusion.csv (one
+Writes  data/evaluate/index.html (the page of results), answers.json (when the model answers, and when it asks
+        for a person), predictions.parquet (by image id), confusion.csv (one
         row per test picture, for `dvc plots`), class_scores.csv, figures/
         (confusion.png, class_f1.png, curves.png, sheet_right.png, sheet_wrong.png).
 Run     python -m pipeline.stages.evaluate; DARKROOM_DEVICE=auto|cpu|gpu
@@ -19,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.backend.device import set_up_device
-from pipeline.collection.pictures import Pictures, read_keys, read_part
+from pipeline.collection.pictures import Pictures, read_keys, read_part, read_parts
 from pipeline.errors import ModelError
 from pipeline.evidence.answers import build_answers, list_mistakes, write_class_scores, write_confusion
 from pipeline.evidence.drawings import draw_f1, draw_sheets, draw_training
@@ -27,6 +28,7 @@ from pipeline.evidence.examination import Examination, Finding, examine
 from pipeline.evidence.flat_metrics import flatten_classes, flatten_overall
 from pipeline.evidence.metrics import Scores, count_confusions, log_loss, score_answers
 from pipeline.evidence.results_page import Mistakes, Results, write_results
+from pipeline.evidence.review import FIGURE, Unseen, choose_rule, judge_review, read_unseen
 from pipeline.evidence.variants import score_variants
 from pipeline.figures.confusion import draw_confusion
 from pipeline.images.picture import encode_png
@@ -34,6 +36,7 @@ from pipeline.labels import read_class_names
 from pipeline.params import EvaluateParams, Params
 from pipeline.paths import Paths, read_json
 from pipeline.runner import Metrics, run_stage
+from pipeline.serving.answer_rule import write_rule
 from pipeline.serving.classifier import Classifier
 from pipeline.tables.parquet import write_table
 from pipeline.tracking.runs import Run
@@ -49,7 +52,11 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
         read_part(name, split_path=paths.split, manifest_path=paths.clean_manifest)
         for name in ("test", "train")
     )
-    examined = examine(load(paths, class_names), test, paths.shards)
+    classifier = load(paths, class_names)
+    unseen = find_unseen(classifier, paths)
+    rule = choose_rule(unseen, params.evaluate.min_precision)
+    write_rule(rule, {"min_precision": params.evaluate.min_precision}, paths.answers)
+    examined = examine(classifier.with_rule(rule), test, paths.shards)
     run.log_dataset("split", paths.split, "test")
     run.log_dataset("clean", paths.clean_manifest, "test")
     scores = score(examined, params.evaluate)
@@ -62,12 +69,12 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     write_confusion(answers, paths.confusion)
     write_class_scores(scores, class_names, support, paths.class_scores)
     draw_figures(examined, scores, support, params, paths)
-    findings = gather_evidence(examined, params, paths)
+    findings = gather_evidence(examined, unseen, params.evaluate, paths)
     of_page = (params.data.name, describe_model(params), scores, class_names, support, baseline)
     results = Results(*of_page, *read_others(paths))
     mistakes = list_mistakes(answers)
     write_page(results, findings, mistakes, examined.pictures, params=params.evaluate, paths=paths)
-    for file in (paths.results, paths.predictions, paths.confusion, paths.class_scores):
+    for file in (paths.results, paths.answers, paths.predictions, paths.confusion, paths.class_scores):
         run.log_artifact(file)
     for file in [file for one in findings for file in one.files]:
         run.log_artifact(file)
@@ -82,9 +89,27 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     }
 
 
-def gather_evidence(examined: Examination, params: Params, paths: Paths) -> list[Finding]:
+def gather_evidence(
+    examined: Examination, unseen: Unseen, params: EvaluateParams, paths: Paths
+) -> list[Finding]:
     """All that stands beside the scores, in the order of the page."""
-    return [score_variants(examined, paths.imperfect, confidence=params.evaluate.confidence)]
+    confidence, figures = params.confidence, paths.figures("evaluate")
+    return [
+        score_variants(examined, paths.imperfect, confidence=confidence),
+        judge_review(
+            *(examined, unseen),
+            min_precision=params.min_precision,
+            confidence=confidence,
+            figures=figures,
+        ),
+    ]
+
+
+def find_unseen(classifier: Classifier, paths: Paths) -> Unseen:
+    """The answers that the rule is chosen on."""
+    where = {"split_path": paths.split, "manifest_path": paths.clean_manifest}
+    learnt, val = read_parts("train", "val", **where), read_part("val", **where)
+    return read_unseen(paths.out_of_fold, learnt, val, classifier, paths.shards)
 
 
 def draw_figures(examined: Examination, scores: Scores, support: Ints, params: Params, paths: Paths) -> None:
@@ -160,6 +185,7 @@ def write_page(
             "Which class is taken for which": figures / "confusion.png",
             "F1 of every class": figures / "class_f1.png",
             "Training": figures / "curves.png",
+            "Probabilities": figures / FIGURE,
         },
         links=list_pages(paths),
         verdict=paths.verdict,

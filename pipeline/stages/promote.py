@@ -213,8 +213,10 @@ def _log_model(client: "MlflowClient", row: Tracked, state: State) -> LoggedMode
     exam.mkdir()
     for file in (state.paths.predictions, state.paths.classes):
         shutil.copy(file, exam)
-    folder = str(state.paths.classifier.relative_to(state.paths.root))
-    md5 = state.lineage.list_outs("train")[folder]
+    shutil.copy(state.paths.answers, state.paths.classifier)  # the copy: the model answers by the rule
+    outs = state.lineage.list_outs("train") | state.lineage.list_outs("evaluate")
+    made = (state.paths.classifier, state.paths.answers)
+    md5 = " ".join(outs[str(path.relative_to(state.paths.root))] for path in made)
     return log_model(client, row.run_id, state.paths.classifier, md5=md5, exam=exam)
 
 

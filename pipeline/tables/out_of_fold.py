@@ -1,6 +1,7 @@
 """data/train/out_of_fold.parquet: one row per picture of train and val.
 
-A network that has not seen the picture answered it. The table is empty where train did not ask (train.out_of_fold). data/search/out_of_fold.parquet has a row per seed.
+A network that has not seen the picture answered it. The table is empty where train did not ask for it
+(train.out_of_fold). data/search/out_of_fold.parquet, of `darkroom crossval`, has a row per picture and seed.
 
 It has the columns of PREDICTIONS. `fold` is the fold that tested the picture, `seed` that of the training.
 """

@@ -83,7 +83,7 @@ def _describe_answers() -> "ModelSignature":
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
-    columns = (("string", "class"), ("double", "probability"), ("string", "reason"))
+    columns = (("string", "answer"), ("string", "class"), ("double", "probability"), ("string", "reason"))
     return ModelSignature(outputs=Schema([ColSpec(kind, name) for kind, name in columns]))
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 CHAMPION = "champion"
 _TOLD = ("accuracy", "accuracy_low", "accuracy_high", "balanced_accuracy", "macro_f1", "n_test")
-MODEL_TAG = "dvc.classifier"  # DVC's md5 of the classifier folder: the same model is one version
+MODEL_TAG = "dvc.classifier"  # DVC's md5 of the classifier and its answers: the same model is one version
 RUN_TAG = "pipeline.run_id"
 CLASSES_TAG = "classes.sha256"
 

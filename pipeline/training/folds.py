@@ -11,6 +11,7 @@ from pipeline.collection.partition import draw_numbers
 from pipeline.collection.pictures import Ints
 
 _MANY_GROUPS = 20_000
+_N_TRIES = 5  # seeds, before there are fewer folds
 _VAL_SHARE = 10  # one in so many pictures of the other folds chooses the weights
 
 
@@ -25,24 +26,35 @@ class Fold(NamedTuple):
 def deal_folds(y: Ints, groups: npt.NDArray[np.str_], n_folds: int, seed: int = 0) -> Ints:
     """The fold that answers each picture [n], from 0: whole groups, with classes as even as groups allow.
 
-    There are fewer folds where a class has fewer groups than that, and at least 2. Beyond 20,000 groups
-    chance makes classes even, and a draw by hash takes a second where stratifying takes minutes.
+    A class of few groups is not in every fold. But no fold holds all groups of a class, since nobody could
+    learn it then: there are fewer folds where that asks for it. Beyond 20,000 groups chance makes classes
+    even, and a draw by hash takes a second where stratifying takes minutes.
 
     Args:
         y: classes [n].
         groups: what a fold never divides, such as a source [n].
     """
-    from sklearn.model_selection import StratifiedGroupKFold
-
     names, group_of = np.unique(groups, return_inverse=True)
-    fewest = min((len(np.unique(group_of[y == c])) for c in np.unique(y)), default=0)
-    n_folds = max(2, min(n_folds, fewest))
     if len(names) > _MANY_GROUPS:
         drawn = draw_numbers((f"fold:{name}" for name in names), seed)
         return np.asarray((drawn * n_folds).astype(np.int64)[group_of])
+    for n in range(min(n_folds, len(names)), 1, -1):
+        for number in range(_N_TRIES):
+            fold = _stratify(y, groups, n, seed + number)
+            if is_learnable(y, fold):
+                return fold
+    return np.zeros(len(y), np.int64)
+
+
+def is_learnable(y: Ints, fold: Ints) -> bool:
+    """Whether every class has pictures outside every fold."""
+    return all(len(np.unique(fold[y == c])) > 1 for c in np.unique(y))
+
+
+def _stratify(y: Ints, groups: npt.NDArray[np.str_], n_folds: int, seed: int) -> Ints:
+    from sklearn.model_selection import StratifiedGroupKFold
+
     fold = np.zeros(len(y), np.int64)
-    if len(names) < 2:
-        return fold
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The least populated class", UserWarning)
         dealt = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed).split(y, y, groups)

@@ -1,0 +1,200 @@
+"""How sure the model is, and whom it asks: the rule of its answers, and what that rule is worth."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.collection.pictures import Part, Pictures
+from pipeline.errors import DataError
+from pipeline.evidence.abstention import (
+    Reach,
+    answer_nested,
+    average_over,
+    choose_limit,
+    measure_reach,
+)
+from pipeline.evidence.calibration import Bins, count_bins, fit_temperature
+from pipeline.evidence.examination import Examination, Finding, predict
+from pipeline.evidence.intervals import Interval
+from pipeline.figures.page import render_table
+from pipeline.figures.reliability import Reliability, draw_reliability
+from pipeline.serving.answer_rule import NEVER, AnswerRule
+from pipeline.serving.classifier import Classifier
+from pipeline.tables.out_of_fold import OUT_OF_FOLD
+from pipeline.tables.parquet import read_table
+from pipeline.tables.split import NAMED
+
+Float32 = npt.NDArray[np.float32]
+Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
+
+FIGURE = "reliability.png"
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """Answers to pictures that the network has not learned from, before any temperature.
+
+    Attributes:
+        y_true: classes [n].
+        y_prob: class probabilities [n, n_classes].
+        groups: the name of each picture's group that no fold divides [n], such as a source.
+        fold: the fold that answered each [n]; of validation pictures 0 and 1 in turn, by groups.
+        chosen_on: where they come from.
+    """
+
+    y_true: Ints
+    y_prob: Float32
+    groups: npt.NDArray[np.str_]
+    fold: Ints
+    chosen_on: Literal["out_of_fold", "val"]
+
+    @property
+    def has_sources(self) -> bool:
+        """Whether whole sources were left out, as far as names tell."""
+        return self.chosen_on == "out_of_fold" and bool(np.char.startswith(self.groups, NAMED).any())
+
+
+def read_unseen(out_of_fold: Path, learnt: Part, val: Part, classifier: Classifier, shards: Path) -> Unseen:
+    """The answers of train's folds; where it made none, those of the classifier to the validation pictures.
+
+    Args:
+        learnt: the pictures of train and val.
+        val: those of val.
+
+    Raises:
+        DataError: the answers are of other pictures than those of the split.
+    """
+    table = read_table(out_of_fold, OUT_OF_FOLD)
+    if not table.num_rows:
+        groups = np.array(val.fold_group or val.ids, dtype=str)
+        fold = np.unique(groups, return_inverse=True)[1] % 2
+        return Unseen(val.y, predict(classifier, Pictures((shards, val))), groups, fold, "val")
+    if tuple(table["id"].to_pylist()) != learnt.ids:
+        raise DataError(
+            f"{out_of_fold} answers other pictures than split.parquet names; run `dvc repro train`"
+        )
+    y_prob = np.array(table["y_prob"].to_pylist(), np.float32)
+    groups = np.array(learnt.fold_group or learnt.ids, dtype=str)
+    return Unseen(learnt.y, y_prob, groups, table["fold"].to_numpy().astype(np.int64), "out_of_fold")
+
+
+def choose_rule(unseen: Unseen, min_precision: float) -> AnswerRule:
+    """The temperature, and the least probability above which `min_precision` of the answers are right."""
+    temperature = fit_temperature(unseen.y_true, unseen.y_prob)
+    tempered = AnswerRule(temperature).temper(unseen.y_prob)
+    is_right = tempered.argmax(axis=1) == unseen.y_true
+    limit = choose_limit(is_right, tempered.max(axis=1), min_precision)
+    return AnswerRule(temperature, limit, unseen.chosen_on)
+
+
+def judge_review(
+    examined: Examination, unseen: Unseen, *, min_precision: float, confidence: float, figures: Path
+) -> Finding:
+    """What the rule of the answers is worth, on the test pictures and on what it was chosen on.
+
+    Args:
+        examined: by the classifier with its rule.
+        figures: the folder of figures.
+    """
+    rule = examined.classifier.rule
+    judged = _Judged(
+        rule,
+        measure_reach(
+            *(examined.is_right, rule.is_answered(examined.y_prob), examined.groups), confidence=confidence
+        ),
+        _measure_nested(unseen, rule, min_precision, confidence),
+        before=count_bins(examined.is_right, rule.untemper(examined.y_prob).max(axis=1)),
+        after=count_bins(examined.is_right, examined.y_prob.max(axis=1)),
+    )
+    judged.draw(figures / FIGURE)
+    lines = list(_render(judged, unseen, min_precision))
+    return Finding(judged.to_metrics(), "When it asks for a person", lines)
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """What a rule is worth: on the test pictures, on those it was chosen on, and its probabilities."""
+
+    rule: AnswerRule
+    tested: Reach
+    unseen: Reach
+    before: Bins
+    after: Bins
+
+    def to_metrics(self) -> dict[str, float]:
+        metrics = {
+            "calibration/error_before": self.before.error,
+            "calibration/error": self.after.error,
+            "calibration/temperature": self.rule.temperature,
+            "review/min_probability": min(self.rule.min_probability, 1.0),
+        }
+        for name, reach in (("test", self.tested), ("unseen", self.unseen)):
+            metrics[f"review/{name}_coverage"] = reach.coverage.value
+            if not np.isnan(reach.precision.value):
+                metrics |= reach.precision.flatten(f"review/{name}_precision")
+        return metrics
+
+    def draw(self, path: Path) -> None:
+        titles = ("As the network says", f"Temperature {self.rule.temperature:.2f}")
+        panels = [
+            Reliability(f"{title}: error {bins.error:.1%}", bins.n, bins.confidence, bins.accuracy)
+            for title, bins in zip(titles, (self.before, self.after), strict=True)
+        ]
+        draw_reliability(panels, self.rule.min_probability, path)
+
+
+def _measure_nested(unseen: Unseen, rule: AnswerRule, min_precision: float, confidence: float) -> Reach:
+    """What the rule is worth where each fold is judged by a limit that the other folds chose."""
+    tempered = rule.temper(unseen.y_prob)
+    is_right = np.asarray(tempered.argmax(axis=1) == unseen.y_true)
+    passes = answer_nested(is_right, tempered.max(axis=1), unseen.fold, min_precision)
+    groups = np.unique(unseen.groups, return_inverse=True)[1]
+    reach = measure_reach(is_right, passes, groups, confidence=confidence)
+    if not unseen.has_sources:
+        return reach
+    weighed = Interval(average_over(groups, passes), reach.coverage.low, reach.coverage.high)
+    return reach._replace(coverage=weighed)
+
+
+def _render(judged: _Judged, unseen: Unseen, min_precision: float) -> Iterator[str]:
+    where = {
+        ("out_of_fold", True): "pictures of sources that the network had not seen",
+        ("out_of_fold", False): "pictures that the network had not seen, by folds",
+        ("val", False): "validation pictures, which also chose the network: read it with care",
+    }[unseen.chosen_on, unseen.has_sources]
+    rule = judged.rule
+    if rule.min_probability >= NEVER:
+        yield (
+            f"<p>On {where}, no limit makes {min_precision:.0%} of the answers right. So every answer is "
+            "<code>review</code>. Lower <code>evaluate.min_precision</code>, or train a better model.</p>"
+        )
+    else:
+        yield (
+            f"<p>It answers from a probability of <b>{rule.min_probability:.2f}</b> on. Below, the answer is "
+            f"<code>review</code>: a person should look. The limit was chosen for {min_precision:.0%} right "
+            f"answers, on {where}.</p>"
+        )
+    theirs = "new sources, weighed alike" if unseen.has_sources else "folds that chose no limit"
+    rows = [("test pictures", judged.tested), (theirs, judged.unseen)]
+    yield from render_table(
+        ("asked about", "it answers", "right of those"),
+        ([name, *_list_cells(one)] for name, one in rows),
+    )
+    yield (
+        f"<p>Its probabilities are off by {judged.after.error:.1%} on average (expected calibration error on "
+        f"the test pictures). Before the temperature of {rule.temperature:.2f} it was "
+        f"{judged.before.error:.1%}.</p>"
+    )
+
+
+def _show(one: Interval) -> str:
+    return "&ndash;" if np.isnan(one.value) else f"{one.value:.1%} ({one.low:.1%} to {one.high:.1%})"
+
+
+def _list_cells(reach: Reach) -> list[str]:
+    return [f"<td>{reach.coverage.value:.1%}</td>", f"<td>{_show(reach.precision)}</td>"]
