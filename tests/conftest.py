@@ -117,13 +117,14 @@ def develop() -> Develop:
                 "key": f"{i}.png",
                 "label": names[class_index],
                 "group": f"id-{i:03d}",
+                "fold_group": f"id-{i:03d}",
                 "duplicate_group": f"id-{i:03d}",
                 "shard": 0,
                 "row": i,
                 "pdq": bytes(32),
                 "pdq_quality": 0,
             }
-            rows.append(common | place | {"source_split": "", "repairs": [], "split": split, "fold": 0})
+            rows.append(common | place | {"source_split": "", "repairs": [], "split": split, "fold": i % 5})
         write_table(build_table(rows, CLEAN_MANIFEST, sort_by="id"), paths.clean_manifest)
         write_table(build_table(rows, SPLIT, sort_by="id"), paths.split)
         paths.classes.write_text(json.dumps(names), encoding="utf-8")

@@ -113,6 +113,8 @@ def _propose_groups(groups: Groups | None, survey: Survey, preset: Preset) -> It
             else f"{groups.pattern!r} would keep each on one side of the split (preset new_sources)"
         )
         yield Change("split.group_by", "", f"{groups.meaning} looks like a source, {why}")
+        said = "every picture is also answered by a network that has seen nothing of its source"
+        yield Change("split.fold_by", groups.pattern, said)
 
 
 def _propose_compact(survey: Survey, side: int) -> Iterator[Change]:
@@ -145,8 +147,8 @@ def _propose_head(n_files: int, *, has_sources: bool) -> Iterator[Change]:
         n_train = max(1, round(n_files * _TRAIN_SHARE))
         batch_size = 64 if n_train >= _MANY_TRAINED else 16
         epochs = min(_MAX_EPOCHS, max(30, -(-_N_STEPS // -(-n_train // batch_size))))
-        yield Change("train.group_weights", True, "a large source then counts no more than a small one")
-        yield Change("train.kernel_l2", 8.0, "holds the head back, so that it fits sources less")
+        yield Change("train.features", "all", "what a picture is made of counts too, not only what it shows")
+        yield Change("train.kernel_l2", 3.0, "holds the head back, so that it fits sources less")
         yield Change("train.ema", 0.99, "averages the weights, which a few heavy pictures make noisy")
         yield Change("train.batch_size", batch_size, f"about {n_train:,} pictures to learn from")
         yield Change("train.epochs", epochs, f"enough steps for the average of weights: {_N_STEPS} or more")

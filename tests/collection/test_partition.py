@@ -1,6 +1,7 @@
 """Dealing by hash: fixed numbers, stability, what a source brings, groups held together."""
 
 import hashlib
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,52 +25,34 @@ def make_ids(n: int, start: int = 0) -> list[str]:
     return [hashlib.sha256(str(i).encode()).hexdigest() for i in range(start, start + n)]
 
 
-def deal_ids(groups: list[str], source_splits: list[str] | None = None, *, seed: int = 0) -> pd.DataFrame:
+def deal_ids(groups: list[str], source_splits: list[str] | None = None, *, seed: int = 0) -> "pd.Series[str]":
     given = pd.Series(source_splits or [""] * len(groups), dtype="str")
-    return deal(pd.Series(groups, dtype="str"), given, shares=SHARES, seed=seed, folds=5)
+    return deal(pd.Series(groups, dtype="str"), given, shares=SHARES, seed=seed)
 
 
 def test_the_draw_is_fixed_for_ever() -> None:
     digest = hashlib.sha256(b"0:abc").digest()
-    u, word = draw_numbers(["abc"], seed=0)
-    assert u[0] == (int.from_bytes(digest[:8], "big") >> 11) / 2**53
-    assert word[0] == int.from_bytes(digest[8:16], "big")
+    (u,) = draw_numbers(["abc"], seed=0)
+    assert u == (int.from_bytes(digest[:8], "big") >> 11) / 2**53
     parts = deal_ids(["a", "b", "f", "h", "m", "é"])
-    assert list(zip(parts["split"], parts["fold"], strict=True)) == [
-        ("train", 1),
-        ("train", 3),
-        ("val", 3),
-        ("test", -1),
-        ("train", 4),
-        ("train", 2),
-    ]
+    assert parts.tolist() == ["train", "train", "val", "test", "train", "train"]
 
 
 def test_shares_come_out_within_three_standard_errors() -> None:
     parts = deal_ids(make_ids(20_000))
     for name, share in SHARES.items():
         deviation = np.sqrt(share * (1 - share) / len(parts))
-        assert abs((parts["split"] == name).mean() - share) < 3 * deviation
-
-
-def test_folds_are_even_and_independent_of_the_split() -> None:
-    parts = deal_ids(make_ids(20_000))
-    assert set(parts["fold"][parts["split"] == "test"]) == {-1}
-    for split in ("train", "val"):
-        folds = parts["fold"][parts["split"] == split]
-        assert folds.value_counts(normalize=True).sort_index().to_numpy() == pytest.approx(
-            [0.2] * 5, abs=0.03
-        )
+        assert abs((parts == name).mean() - share) < 3 * deviation
 
 
 def test_adding_pictures_moves_none() -> None:
     before = deal_ids(make_ids(1_000))
     after = deal_ids(make_ids(100, start=5_000) + make_ids(1_000)).iloc[100:].reset_index(drop=True)
-    pd.testing.assert_frame_equal(after, before)
+    pd.testing.assert_series_equal(after, before)
 
 
 def test_another_seed_deals_anew() -> None:
-    same = (deal_ids(make_ids(1_000))["split"] == deal_ids(make_ids(1_000), seed=1)["split"]).mean()
+    same = (deal_ids(make_ids(1_000)) == deal_ids(make_ids(1_000), seed=1)).mean()
     assert same == pytest.approx(0.7**2 + 2 * 0.15**2, abs=0.06)
 
 
@@ -103,7 +86,7 @@ def test_what_the_source_brings_stays(given: str, brought: set[str], expected: d
     placed = sorted(brought - {given})
     parts = deal_ids(make_ids(4_000 + len(placed)), [given] * 4_000 + placed).iloc[:4_000]
     for name, share in expected.items():
-        assert (parts["split"] == name).mean() == pytest.approx(share, abs=0.025 if 0 < share < 1 else 0)
+        assert (parts == name).mean() == pytest.approx(share, abs=0.025 if 0 < share < 1 else 0)
 
 
 @pytest.mark.parametrize(
@@ -118,8 +101,7 @@ def test_what_the_source_brings_stays(given: str, brought: set[str], expected: d
 def test_a_group_stays_together(members: list[str], expected: str) -> None:
     lone, lone_splits = make_ids(3), ["train", "val", "test"]
     parts = deal_ids(["twins"] * len(members) + lone, members + lone_splits)
-    assert set(parts["split"][: len(members)]) == {expected}
-    assert parts["fold"][: len(members)].nunique() == 1
+    assert set(parts[: len(members)]) == {expected}
 
 
 def test_unlikely_shares_are_told() -> None:
@@ -127,7 +109,7 @@ def test_unlikely_shares_are_told() -> None:
     ids = make_ids(2_000)
     placed = pd.DataFrame({"id": ids, "group": ids, "class_index": np.arange(2_000) % 2, "source_split": ""})
     parts = deal_ids(ids)
-    counts = pd.crosstab(placed["class_index"], parts["split"])[["train", "val", "test"]]
+    counts = pd.crosstab(placed["class_index"], parts)[["train", "val", "test"]]
     counts = counts.set_axis(["a", "b"])
     assert find_unlikely_shares(placed, counts, SHARES) == []
     counts.loc["a"] += np.array([-80, 80, 0])
@@ -141,17 +123,19 @@ def test_unlikely_shares_are_told() -> None:
     assert find_unlikely_shares(grouped, counts, SHARES) == []
 
 
-@pytest.mark.parametrize("column", ["split", "fold"])
-def test_a_leak_is_refused(column: str) -> None:
+@pytest.mark.parametrize(
+    ("parts", "what"), [(["train", "test", "train"], "split"), ([0, 3, 1], "fold")], ids=["split", "fold"]
+)
+def test_a_leak_is_refused(parts: list[Any], what: str) -> None:
     groups = pd.Series(["a", "a", "b"], dtype="str")
-    parts = pd.DataFrame({"split": ["train"] * 3, "fold": [0, 0, 1]})
-    check_no_leak(groups, parts)
-    parts.loc[1, column] = {"split": "test", "fold": 3}[column]
-    with pytest.raises(DataError, match=f"1 groups of pictures lie in more than one {column}, first 'a'"):
-        check_no_leak(groups, parts)
+    check_no_leak(groups, pd.Series(parts[:1] * 2 + parts[2:]), what)
+    with pytest.raises(DataError, match=f"1 groups of pictures lie in more than one {what}, first 'a'"):
+        check_no_leak(groups, pd.Series(parts), what)
 
 
-def deal_ids_exactly(groups: list[str], classes: list[int], given: list[str] | None = None) -> pd.DataFrame:
+def deal_ids_exactly(
+    groups: list[str], classes: list[int], given: list[str] | None = None
+) -> "pd.Series[str]":
     return deal_exactly(
         pd.Series(groups, dtype="str"),
         pd.Series(given or [""] * len(groups), dtype="str"),
@@ -159,14 +143,13 @@ def deal_ids_exactly(groups: list[str], classes: list[int], given: list[str] | N
         brought=set(given or [""]),
         shares=SHARES,
         seed=0,
-        folds=5,
     )
 
 
 def test_exact_shares_are_within_one_picture_a_class() -> None:
     classes = [0] * 1_000 + [1] * 130 + [2] * 7
     parts = deal_ids_exactly(make_ids(len(classes)), classes)
-    counts = pd.crosstab(np.array(classes), parts["split"])
+    counts = pd.crosstab(np.array(classes), parts)
     for name, share in SHARES.items():
         assert (counts[name] - share * np.bincount(classes)).abs().max() < 1
 
@@ -176,22 +159,22 @@ def test_exact_shares_hold_groups_of_all_sizes_and_classes_whole() -> None:
     groups = [f"g{i}" for i in range(200) for _ in range(rng.integers(1, 12))] + make_ids(400)
     classes = rng.integers(0, 3, len(groups)).tolist()
     parts = deal_ids_exactly(groups, classes)
-    check_no_leak(pd.Series(groups, dtype="str"), parts)
-    counts = pd.crosstab(np.array(classes), parts["split"], normalize="index")
+    check_no_leak(pd.Series(groups, dtype="str"), parts, "split")
+    counts = pd.crosstab(np.array(classes), parts, normalize="index")
     for name, share in SHARES.items():
         assert (counts[name] - share).abs().max() < 0.01
     order = rng.permutation(len(groups))
     shuffled = deal_ids_exactly([groups[i] for i in order], [classes[i] for i in order])
-    assert (shuffled["split"].to_numpy() == parts["split"].to_numpy()[order]).all()
+    assert (shuffled.to_numpy() == parts.to_numpy()[order]).all()
 
 
 def test_exact_shares_leave_what_the_source_brings() -> None:
     groups, given = make_ids(300), ["test"] * 50 + ["train"] * 250
     groups[0] = groups[60] = "twins"
     parts = deal_ids_exactly(groups, [0] * 300, given)
-    assert set(parts["split"][:50]) == {"test"}
-    assert parts["split"][60] == "test"
-    assert (parts["split"] == "val").sum() == pytest.approx(250 * 0.15 / 0.85, abs=1)
+    assert set(parts[:50]) == {"test"}
+    assert parts[60] == "test"
+    assert (parts == "val").sum() == pytest.approx(250 * 0.15 / 0.85, abs=1)
 
 
 def test_only_groups_with_a_picture_of_a_small_class_are_dealt_exactly() -> None:
@@ -201,13 +184,13 @@ def test_only_groups_with_a_picture_of_a_small_class_are_dealt_exactly() -> None
     groups[0] = groups[600]  # a group of both classes
     given = pd.Series(["test"] * 50 + [""] * 650, dtype="str")
 
-    def place(exact_below: int) -> pd.DataFrame:
-        return divide(groups, given, classes=classes, exact_below=exact_below, shares=SHARES, seed=0, folds=5)
+    def place(exact_below: int) -> "pd.Series[str]":
+        return divide(groups, given, classes=classes, exact_below=exact_below, shares=SHARES, seed=0)
 
     by_hash, mixed = place(0), place(500)
-    pd.testing.assert_frame_equal(by_hash, deal(groups, given, shares=SHARES, seed=0, folds=5))
-    pd.testing.assert_frame_equal(mixed.iloc[1:600], by_hash.iloc[1:600])
-    check_no_leak(groups, mixed)
-    assert mixed["split"][600] == "test"
-    assert mixed["split"][600:].value_counts().to_dict() == {"train": 70, "val": 15, "test": 15}
-    pd.testing.assert_frame_equal(place(501), mixed)
+    pd.testing.assert_series_equal(by_hash, deal(groups, given, shares=SHARES, seed=0))
+    pd.testing.assert_series_equal(mixed.iloc[1:600], by_hash.iloc[1:600])
+    check_no_leak(groups, mixed, "split")
+    assert mixed[600] == "test"
+    assert mixed[600:].value_counts().to_dict() == {"train": 70, "val": 15, "test": 15}
+    pd.testing.assert_series_equal(place(501), mixed)

@@ -1,12 +1,14 @@
 """Parts of the split, read from tables and gathered from the shards of one or two folders."""
 
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.collection.pictures import Part, Pictures, cut_into_runs, read_extra
+from pipeline.collection.pictures import Part, Pictures, choose_rows, cut_into_runs, read_extra
 from pipeline.errors import DataError
 from pipeline.paths import Paths
 from pipeline.tables.clean_manifest import CLEAN_MANIFEST
@@ -87,3 +89,19 @@ def test_what_looks_alike_is_told_beside_what_the_split_held_together(project: P
 def test_cut_into_runs() -> None:
     assert [index.tolist() for index in cut_into_runs(5, 2)] == [[0, 1], [2, 3], [4]]
     assert list(cut_into_runs(0, 2)) == []
+
+
+def test_rows_are_chosen_whole() -> None:
+    """All that a part says of its pictures goes with them, in the order of the part."""
+    n = 24
+    ids, numbers = tuple(f"id-{i:02d}" for i in range(n)), np.arange(n)
+    names: dict[str, Any] = {
+        field: tuple(f"{field} {i // 3}" for i in range(n))
+        for field in ("group", "duplicate_group", "fold_group")
+    }
+    whole = Part(ids, numbers, numbers, numbers % 3, copy=numbers, fold=numbers % 5, **names)
+    chosen = choose_rows(whole, np.array([7, 2, 11]))
+    for field in fields(Part):
+        expected = [getattr(whole, field.name)[i] for i in (2, 7, 11)]
+        assert list(getattr(chosen, field.name)) == expected, field.name
+    assert choose_rows(Part(ids, numbers, numbers, numbers), np.array([3])).group is None

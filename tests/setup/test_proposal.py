@@ -56,10 +56,15 @@ def propose_values(survey: Survey, preset: Preset | None = None) -> dict[str, An
         pytest.param(
             make_survey(SOURCES, 300),
             "new_sources",
-            {"split.group_by": "([^/]+)__", "train.group_weights": True, "train.kernel_l2": 8.0},
+            {"split.group_by": "([^/]+)__", "train.features": "all", "train.kernel_l2": 3.0},
             id="new sources",
         ),
-        pytest.param(make_survey(SOURCES, 300), "good", {"split.group_by": ""}, id="good over sources"),
+        pytest.param(
+            make_survey(SOURCES, 300),
+            "good",
+            {"split.group_by": "", "split.fold_by": "([^/]+)__"},
+            id="good over sources",
+        ),
         pytest.param(
             make_survey(SOURCES, 300, has_own_split=True),
             "new_sources",

@@ -227,8 +227,8 @@ def test_an_impossible_split_says_why_and_writes_nothing(
 def test_a_leak_is_refused_by_the_stage(
     tmp_path: Path, params_of: ParamsOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def deal_carelessly(groups: "pd.Series[str]", *_: object, **__: object) -> pd.DataFrame:
-        return pd.DataFrame({"split": ["train", "test"] * (len(groups) // 2), "fold": np.int8(0)})
+    def deal_carelessly(groups: "pd.Series[str]", *_: object, **__: object) -> "pd.Series[str]":
+        return pd.Series(["train", "test"] * (len(groups) // 2), dtype="str")
 
     monkeypatch.setattr(split, "divide", deal_carelessly)
     with pytest.raises(DataError, match="more than one split"):

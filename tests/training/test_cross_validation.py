@@ -1,7 +1,6 @@
 """cross_validation: answers by networks that have not seen the picture."""
 
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,9 @@ from pipeline.collection.pictures import Part, Pictures
 from pipeline.collection.shards import ShardWriter
 from pipeline.params import Params, TrainParams
 from pipeline.training import cross_validation
-from pipeline.training.cross_validation import answer_fold, choose_rows
+from pipeline.training.cross_validation import FoldAnswerer, answer_all, answer_fold
 from pipeline.training.folds import Fold
-from pipeline.training.trainer import Places
+from pipeline.training.trainer import Places, read_features
 
 Ints = npt.NDArray[np.int64]
 N = 24
@@ -37,19 +36,6 @@ def part(tmp_path: Path) -> Part:
 def params(params_of: Callable[..., Params]) -> TrainParams:
     small = {"model": "conv1", "epochs": 1, "batch_size": 8, "precision": "float32"}
     return params_of(train=small).train
-
-
-def test_rows_are_chosen_whole(part: Part) -> None:
-    """All that a part says of its pictures goes with them, in the order of the part."""
-    whole = Part(
-        *(part.ids, part.shard, part.row, part.y, np.arange(N), part.group),
-        duplicate_group=tuple(f"twin {i // 3}" for i in range(N)),
-    )
-    chosen = choose_rows(whole, np.array([7, 2, 11]))
-    for field in fields(Part):
-        expected = [getattr(whole, field.name)[i] for i in (2, 7, 11)]
-        assert list(getattr(chosen, field.name)) == expected, field.name
-    assert choose_rows(Part(part.ids, part.shard, part.row, part.y), np.array([3])).group is None
 
 
 class Shade:
@@ -103,20 +89,43 @@ def test_a_fold_is_answered_by_a_trained_network(part: Part, params: TrainParams
     assert np.array_equal(answer_fold(tmp_path, part, backwards, **how), y_prob[::-1])
 
 
-def test_all_pictures_are_answered_in_as_many_folds_as_the_smallest_class_allows(
+def test_all_pictures_are_answered_each_in_its_fold(
     part: Part, params: TrainParams, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[int] = []
+    asked: list[list[int]] = []
 
-    def answer(shards: Path, part: Part, fold: Fold, **_: object) -> "npt.NDArray[np.float32]":
-        asked.append(len(fold.test))
-        return np.eye(int(part.y.max()) + 1, dtype=np.float32)[part.y[fold.test]]
+    def answer(self: FoldAnswerer, fold: Fold, params: TrainParams) -> "npt.NDArray[np.float32]":
+        asked.append(fold.test.tolist())
+        assert not set(fold.test) & {*fold.train, *fold.val}
+        return np.eye(3, dtype=np.float32)[part.y[fold.test]]
 
-    monkeypatch.setattr(cross_validation, "answer_fold", answer)
-    y_prob = cross_validation.answer_all(
-        tmp_path, part, n_folds=1000, policy=[], params=params, features=None
-    )
+    monkeypatch.setattr(FoldAnswerer, "answer", answer)
+    folds = np.arange(N) // 2 % 3
+    y_prob = answer_all(tmp_path, part, folds, policy=[], params=params, features=None)
     assert (y_prob.argmax(axis=1) == part.y).all()
-    groups = np.array(part.group or part.ids)
-    assert len(asked) == min(len(set(groups[part.y == c])) for c in set(part.y.tolist()))
-    assert sum(asked) == len(part)
+    assert asked == [np.flatnonzero(folds == number).tolist() for number in range(3)]
+
+
+def test_a_frozen_backbone_sees_each_picture_once(
+    params_of: Callable[..., Params], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its head alone is trained a fold; the answers are those of a network trained as a whole, nearly."""
+    with ShardWriter(tmp_path, N, (32, 32, 3), N) as writer:
+        for i in range(N):
+            writer.write(0, i, np.full((32, 32, 3), 80 * (i % 3), np.uint8))
+    part = Part(tuple(f"id-{i:02d}" for i in range(N)), np.zeros(N, np.int64), np.arange(N), np.arange(N) % 3)
+    frozen = {"model": "efficientnet_lite0", "features": "all", "epochs": 40, "precision": "float32"}
+    params = params_of(train=frozen | {"learning_rate": 0.01, "batch_size": 8, "patience": 40}).train
+    set_up_device()
+    seen: list[int] = []
+
+    def count(pictures: Pictures, *given: Any, **named: Any) -> Any:
+        seen.append(len(pictures))
+        return read_features(pictures, *given, **named)
+
+    monkeypatch.setattr(cross_validation, "read_features", count)
+    folds = np.arange(N) // 3 % 4
+    y_prob = answer_all(tmp_path, part, folds, policy=[], params=params, features=tmp_path / "features")
+    assert seen == [N]
+    assert (y_prob.argmax(axis=1) == part.y).all()
+    assert y_prob.sum(axis=1) == pytest.approx(1, abs=1e-5)

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from pipeline.training.folds import cut_folds
+from pipeline.training.folds import cut_folds, deal_folds, is_learnable
 
 Ints = npt.NDArray[np.int64]
 
@@ -38,3 +38,28 @@ def test_the_seed_chooses_who_validates_and_nothing_else() -> None:
         assert all(np.array_equal(a, b) for a, b in zip(one, same, strict=True))
         assert np.array_equal(one.test, another.test)
         assert set(one.val) != set(another.val)
+
+
+def test_a_class_of_two_sources_leaves_one_to_learn_from() -> None:
+    """Five folds all the same: the other classes keep most of their pictures."""
+    y = np.array([0] * 40 + [1] * 100)
+    groups = np.array([f"a{i // 20}" for i in range(40)] + [f"b{i // 10}" for i in range(100)])
+    fold = deal_folds(y, groups, 5)
+    assert len(set(fold)) == 5
+    assert is_learnable(y, fold)
+    assert len({fold[i] for i in range(40)}) == 2
+
+
+def test_there_are_fewer_folds_where_classes_ask_for_it() -> None:
+    y, groups = np.array([0, 0, 1, 1]), np.array(["a", "b", "a", "b"])
+    assert sorted(deal_folds(y, groups, 5).tolist()) == [0, 0, 1, 1]
+    assert set(deal_folds(np.array([0, 1]), np.array(["a", "a"]), 5)) == {0}, "nothing can be left out"
+    assert deal_folds(y[:0], groups[:0], 5).tolist() == []
+
+
+def test_very_many_groups_are_dealt_by_hash() -> None:
+    names = np.array([f"{i}" for i in range(20_001)])
+    fold = deal_folds(np.arange(20_001) % 3, names, 5)
+    assert np.bincount(fold) / len(fold) == pytest.approx([0.2] * 5, abs=0.02)
+    more = np.append(names, "another")
+    assert np.array_equal(deal_folds(np.arange(20_002) % 3, more, 5)[:-1], fold), "new pictures move none"
