@@ -7,6 +7,7 @@
   KerasTuner's Hyperband on the same space.
 - crossval: five folds of toum.zip with a frozen network, its features known.
 - animals: one animal against all others, five folds, a plain network and a frozen one.
+- ablation: what each part of the published augmentation of conv1 brings, on the same 10,000 pictures.
 - smaller: five kinds of scans, and photo against the rest, with one network.
 
 Run: make bench-search, or python -m benchmarks.search [part ...] [--source toum.zip] [--animals animals.zip]
@@ -189,6 +190,18 @@ def measure_asha(options: argparse.Namespace, folder: Path) -> None:
     print(done.stdout.splitlines()[-1] if done.returncode == 0 else done.stderr[-500:], flush=True)
 
 
+def measure_ablation(options: argparse.Namespace, folder: Path) -> None:
+    """The published augmentation, and each of its parts left out."""
+    make_fashion(folder / "fashion")
+    values = FASHION | {
+        "data": {"source": str(folder / "fashion")},
+        "augment": FASHION["augment"] | {"rotation": 8 / 360, "shift": 0.08, "shear": 0.005, "zoom": 0.08},
+    }
+    clone = prepare(folder / "clone", values)
+    said = clone.run("darkroom", "compare", "--ablate", "rotation,shift,shear,zoom", "--seeds", "3")
+    print(said, flush=True)
+
+
 def make_fashion(folder: Path, n: int = 16_000) -> None:
     """The first `n` training pictures of Fashion-MNIST as IDX files."""
     x, y, _, _ = load("fashion")
@@ -282,6 +295,7 @@ PARTS: dict[str, Callable[[argparse.Namespace, Path], None]] = {
     "processes": measure_processes,
     "kills": measure_kills,
     "asha": measure_asha,
+    "ablation": measure_ablation,
     "crossval": measure_crossval,
     "animals": measure_animals,
     "smaller": measure_smaller,

@@ -65,13 +65,24 @@ def test_no_extra_folder(project: Paths) -> None:
 def test_groups_are_those_of_the_split(project: Paths) -> None:
     """Copies are in the group of their original; pictures of no group stand alone."""
     rows = read_table(project.split, SPLIT).to_pandas()
-    rows["group"] = ["scans" if id_ in ("id-000", "id-004") else id_ for id_ in rows["id"]]
+    rows["fold_group"] = ["scans" if id_ in ("id-000", "id-004") else id_ for id_ in rows["id"]]
     write_table(pa.Table.from_pandas(rows, schema=SPLIT, preserve_index=False), project.split)
     groups = add_extra(project).groups
     assert groups[0] == groups[4] == groups[9] == groups[10]  # the last two are copies of the first
     assert len(set(groups)) == 8
     part = read_split(project, "train")
     assert len(set(Pictures((project.shards, Part(part.ids, part.shard, part.row, part.y))).groups)) == 9
+    assert not Pictures((project.shards, part)).has_sources
+
+
+def test_pictures_without_a_source_are_one_group_beside_those_with_one(project: Paths) -> None:
+    rows = read_table(project.split, SPLIT).to_pandas()
+    rows["fold_group"] = ["group_by:scans" if id_ in ("id-000", "id-004") else id_ for id_ in rows["id"]]
+    write_table(pa.Table.from_pandas(rows, schema=SPLIT, preserve_index=False), project.split)
+    pictures = Pictures((project.shards, read_split(project, "train")))
+    assert pictures.has_sources
+    assert pictures.groups[0] == pictures.groups[4]
+    assert len(set(pictures.groups)) == 2
 
 
 def test_what_looks_alike_is_told_beside_what_the_split_held_together(project: Paths) -> None:
