@@ -84,9 +84,7 @@ def _make_table(predictions: "Sequence[Prediction]") -> "Table":
     from rich.table import Table
 
     has_reasons = any(prediction.refusal for prediction in predictions)
-    asks = any(
-        prediction.classes and prediction.answer != prediction.classes[0][0] for prediction in predictions
-    )
+    asks = any(one.classes and one.answer != one.classes[0][0] for one in predictions)
     columns = [*(["answer"] if asks else []), "class", "probability", *(["reason"] if has_reasons else [])]
     table = Table("file", *columns)
     for column in table.columns:

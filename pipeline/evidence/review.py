@@ -75,9 +75,7 @@ def read_unseen(out_of_fold: Path, learnt: Part, val: Part, classifier: Classifi
         fold = np.unique(groups, return_inverse=True)[1] % 2
         return Unseen(val.y, predict(classifier, Pictures((shards, val))), groups, fold, "val")
     if tuple(table["id"].to_pylist()) != learnt.ids:
-        raise DataError(
-            f"{out_of_fold} answers other pictures than split.parquet names; run `dvc repro train`"
-        )
+        raise DataError(f"{out_of_fold} answers other pictures than split.parquet; run `dvc repro train`")
     y_prob = np.array(table["y_prob"].to_pylist(), np.float32)
     groups = np.array(learnt.fold_group or learnt.ids, dtype=str)
     return Unseen(learnt.y, y_prob, groups, table["fold"].to_numpy().astype(np.int64), "out_of_fold")

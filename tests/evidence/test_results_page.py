@@ -62,7 +62,7 @@ def test_it_says_what_the_test_set_alone_does_not(tmp_path: Path) -> None:
     }
     facts = {"metadata_accuracy": 0.75, "residual_accuracy": 0.6, "metadata_chance": 0.5}
     page = render(tmp_path, [0, 0, 1, 1], [0, 0, 1, 0], train=folds, split=facts)
-    assert "cross-validated, the accuracy is <b>90.0%</b> (80.0% to 95.0%)" in page
+    assert "Cross-validated, over the pictures of train and val, the accuracy is <b>90.0%</b>" in page
     assert (
         "give the class of <b>75.0%</b> away; those of the developed pictures 60.0%; chance is 50.0%" in page
     )
@@ -71,7 +71,7 @@ def test_it_says_what_the_test_set_alone_does_not(tmp_path: Path) -> None:
     assert "may come from a shortcut" in alone, "75 % are no more than the facts of the files give"
     better = render(tmp_path, [0, 0, 1, 1], [0, 0, 1, 1], split=facts)
     assert "may come from a shortcut" not in better
-    assert "cross-validated" not in better
+    assert "Cross-validated" not in better
 
 
 def test_it_needs_no_network_and_asks_promote_for_the_verdict(tmp_path: Path) -> None:
