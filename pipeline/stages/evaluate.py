@@ -23,10 +23,13 @@ from pipeline.collection.pictures import Pictures, read_keys, read_part
 from pipeline.errors import ModelError
 from pipeline.evidence.answers import build_answers, list_mistakes, write_class_scores, write_confusion
 from pipeline.evidence.drawings import draw_f1, draw_sheets, draw_training
-from pipeline.evidence.examination import Examination, Finding, examine
+from pipeline.evidence.examination import Examination, Finding, examine, log_seconds
 from pipeline.evidence.flat_metrics import flatten_classes, flatten_overall
-from pipeline.evidence.metrics import Scores, count_confusions, log_loss, score_answers
+from pipeline.evidence.metrics import Scores, count_confusions, score_answers
+from pipeline.evidence.probabilities import show_probabilities
+from pipeline.evidence.probability_scores import score_probabilities
 from pipeline.evidence.results_page import Mistakes, Results, write_results
+from pipeline.evidence.slice_section import show_slices
 from pipeline.evidence.variants import score_variants
 from pipeline.figures.confusion import draw_confusion
 from pipeline.images.picture import encode_png
@@ -62,7 +65,7 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     write_confusion(answers, paths.confusion)
     write_class_scores(scores, class_names, support, paths.class_scores)
     draw_figures(examined, scores, support, params, paths)
-    findings = gather_evidence(examined, params, paths)
+    findings = gather_evidence(examined, scores, params, paths)
     of_page = (params.data.name, describe_model(params), scores, class_names, support, baseline)
     results = Results(*of_page, *read_others(paths))
     mistakes = list_mistakes(answers)
@@ -74,7 +77,7 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     run.log_artifact(paths.figures("evaluate"), "figures")
     return {
         "n_test": len(test),
-        "log_loss": log_loss(test.y, examined.y_prob),
+        "log_loss": scores.overall["log_loss"].value,
         "majority_accuracy": baseline,
         **flatten_overall(scores),
         **{name: value for one in findings for name, value in one.metrics.items()},
@@ -82,9 +85,13 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     }
 
 
-def gather_evidence(examined: Examination, params: Params, paths: Paths) -> list[Finding]:
+def gather_evidence(examined: Examination, scores: Scores, params: Params, paths: Paths) -> list[Finding]:
     """All that stands beside the scores, in the order of the page."""
-    return [score_variants(examined, paths.imperfect, confidence=params.evaluate.confidence)]
+    return [
+        score_variants(examined, paths.imperfect, confidence=params.evaluate.confidence),
+        show_probabilities(examined, scores, paths, confidence=params.evaluate.confidence),
+        show_slices(examined, paths, params.split.group_by, params.evaluate),
+    ]
 
 
 def draw_figures(examined: Examination, scores: Scores, support: Ints, params: Params, paths: Paths) -> None:
@@ -121,17 +128,13 @@ def load(paths: Paths, class_names: Sequence[str]) -> Classifier:
     return classifier
 
 
+@log_seconds("scores and intervals")
 def score(examined: Examination, params: EvaluateParams) -> Scores:
     """All scores of the answers to the test pictures, with their intervals."""
-    return score_answers(
-        examined.y_true,
-        examined.y_pred,
-        examined.groups,
-        len(examined.class_names),
-        n_resamples=params.n_bootstrap,
-        confidence=params.confidence,
-        seed=params.seed,
-    )
+    how: Any = {"n_resamples": params.n_bootstrap, "confidence": params.confidence, "seed": params.seed}
+    y_true, groups = examined.y_true, examined.groups
+    answers = score_answers(y_true, examined.y_pred, groups, len(examined.class_names), **how)
+    return answers.join(score_probabilities(y_true, examined.y_prob, groups, **how))
 
 
 def describe_model(params: Params) -> str:
