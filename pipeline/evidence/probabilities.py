@@ -81,8 +81,11 @@ def _render_scores(scores: Scores, confidence: float) -> Iterator[str]:
         "Log loss": overall["log_loss"],
         "Brier score": overall["brier"],
     }
-    yield from render_facts((name, _show(one.value)) for name, one in shown.items())
-    ends = "; ".join(f"{name} {_show_ends(one)}" for name, one in shown.items())
+    known = {name: one for name, one in shown.items() if not np.isnan(one.value)}
+    yield from render_facts(
+        (name, f"{one.value:.3f}" if name in known else "none") for name, one in shown.items()
+    )
+    ends = "; ".join(f"{name} {_show_ends(one)}" for name, one in known.items())
     yield (
         "<p>The areas say how well a class's probability sorts its pictures before all others: 1 is perfect. "
         "0.5 is chance for ROC-AUC, the class's share of the pictures for PR-AUC. Log loss and Brier score "

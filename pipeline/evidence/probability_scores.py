@@ -25,6 +25,10 @@ Bools = npt.NDArray[np.bool_]
 Float64 = npt.NDArray[np.float64]
 
 LEAST_GIVEN = 1e-7  # the least probability that log loss reckons with
+# So many pairs of pictures say as much of a faultless order as one independent answer. Its interval is then
+# about that of an order with one pair wrong. (In a resample that pair comes w times, w a product of two
+# Poisson counts. The variance of w is 3, and `bound_score` takes four times as much for a single error.)
+_PAIRS = 12
 _DRAWN_CELLS = 1_000_000  # at a time: bounds memory to some tens of MB
 
 
@@ -49,18 +53,20 @@ def score_probabilities(
     n_true = count_groups_of(y_true, number, n_classes)
     n_other = np.array([len(np.unique(number[y_true != c])) for c in range(n_classes)])
     n_deciding = np.minimum(n_true, n_other)
+    n_pairs = {"roc_auc": n_true * n_other, "pr_auc": n_true * np.minimum(n_true + 1, n_other)}
     overall, of_classes = {}, {}
-    for name, value, runs in zip(("roc_auc", "pr_auc"), values, drawn, strict=True):
+    for (name, pairs), value, runs in zip(n_pairs.items(), values, drawn, strict=True):
+        n_of_class = np.maximum(n_deciding, pairs // _PAIRS)
         of_classes[name] = tuple(
             bound_score(
-                *(float(value[c]), _spread(runs[c]), value[c : c + 1], n_deciding[c : c + 1]),
+                *(float(value[c]), _spread(runs[c]), value[c : c + 1], n_of_class[c : c + 1]),
                 n_groups=int(n_deciding[c]),
                 confidence=confidence,
             )
             for c in range(n_classes)
         )
         overall[f"macro_{name}"] = bound_score(
-            *(float(_average(value)), _spread(_average(runs.T)), value, n_deciding),
+            *(float(_average(value)), _spread(_average(runs.T)), value, n_of_class),
             n_groups=n_groups,
             confidence=confidence,
         )

@@ -13,7 +13,7 @@ from pipeline.evidence.intervals import Interval
 from pipeline.evidence.slice_facts import read_facts
 from pipeline.evidence.slices import Judged, Slice, choose_worst, find_slices
 from pipeline.figures.drawing import BLUE, RED
-from pipeline.figures.page import embed_png, render_bar, render_table
+from pipeline.figures.page import embed_png, render_table
 from pipeline.figures.score_dots import draw_score_dots
 from pipeline.images.picture import encode_png
 from pipeline.params import EvaluateParams
@@ -48,7 +48,8 @@ def show_slices(examined: Examination, paths: Paths, group_by: str, params: Eval
             confidence=params.confidence,
         )
     write_slices(slices, params.confidence, paths.slices)
-    _draw(slices, examined, params, paths.figures("evaluate") / "slices.png")
+    figure = paths.figures("evaluate") / "slices.png"
+    _draw(slices, examined, params, figure)
     if not params.slices:
         return Finding(files=[paths.slices])
     worst = choose_worst(slices, confidence=params.confidence)
@@ -56,7 +57,10 @@ def show_slices(examined: Examination, paths: Paths, group_by: str, params: Eval
     return Finding(
         metrics={"slices/n_slices": len(slices), "slices/n_worse": n_worse},
         title="Slices",
-        lines=[*_render_worst(worst, n_worse, slices, examined), *_render_table(slices, params.confidence)],
+        lines=[
+            *_render_worst(worst, n_worse, slices, examined),
+            *(_render_all(slices, figure.read_bytes(), params.confidence) if slices else ()),
+        ],
         files=[paths.slices],
     )
 
@@ -139,10 +143,10 @@ def _render_mistakes(one: Slice, examined: Examination) -> Iterator[str]:
     yield "</div>"
 
 
-def _render_table(slices: Sequence[Slice], confidence: float) -> Iterator[str]:
-    if not slices:
-        return
-    yield "<h3>All slices</h3>"
+def _render_all(slices: Sequence[Slice], png: bytes, confidence: float) -> Iterator[str]:
+    """The figure, and behind it the numbers."""
+    yield f'<p></p><div class="scroll">{embed_png("accuracy by slice", png)}</div>'
+    yield "<details><summary>All slices as a table</summary>"
     yield from render_table(
         ("slice", "test pictures", "accuracy", f"{confidence:.0%} interval", "the rest", "p"),
         (
@@ -150,7 +154,7 @@ def _render_table(slices: Sequence[Slice], confidence: float) -> Iterator[str]:
                 escape(f"{one.fact}: {one.value}")
                 + (f" (all {escape(one.only_class)})" if one.only_class else ""),
                 f"<td>{one.n:,}</td>" if one.n else "<td>none</td>",
-                render_bar(float(np.nan_to_num(one.accuracy.value)), _show(one.accuracy.value)),
+                f"<td>{_show(one.accuracy.value)}</td>",
                 f"<td>{_show_ends(one.accuracy)}</td>",
                 f"<td>{_show(one.rest)}</td>",
                 f"<td>{_show_p(one.adjusted)}{' !' if _is_worse(one, confidence) else ''}</td>",
@@ -161,7 +165,7 @@ def _render_table(slices: Sequence[Slice], confidence: float) -> Iterator[str]:
     yield (
         "<p>The rest: the other test pictures, in the proportions of classes that the slice has. p: adjusted "
         "for all slices; ! marks what is worse by more than luck. Slices overlap, so one cause may show in "
-        "several.</p>"
+        "several.</p></details>"
     )
 
 

@@ -42,7 +42,13 @@ def draw_class_lines(
     axes.set_ylabel(axes_names[1])
     simplify_axes(axes)
     if len(lines):
-        legend = axes.legend(frameon=True, framealpha=0.9, edgecolor="none", fontsize=8, loc="best")
+        legend = axes.legend(
+            loc="lower right" if is_chance_diagonal else "lower left",
+            frameon=True,
+            framealpha=0.9,
+            edgecolor="none",
+            fontsize=8,
+        )
         for text, name in zip(legend.get_texts(), names, strict=False):
             text.set_parse_math(False)
             text.set_text(shorten(name, 40))
