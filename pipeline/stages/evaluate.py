@@ -2,10 +2,12 @@
 
 Reads   data/train/classifier/ and history.csv, data/clean/manifest.parquet and shards/,
         data/split/split.parquet and classes.json (the test part; the training part for the majority guess),
-        data/augment/imperfect/; metrics.json of split and train (for the page).
+        data/augment/imperfect/; data/validate/manifest.parquet (facts, for slices); metrics.json of split and
+        train (for the page).
 Writes  data/evaluate/index.html (the page of results), predictions.parquet (by image id), confusion.csv (one
-        row per test picture, for `dvc plots`), class_scores.csv, figures/
-        (confusion.png, class_f1.png, curves.png, sheet_right.png, sheet_wrong.png).
+        row per test picture, for `dvc plots`), class_scores.csv, threshold_curves.csv, slices.csv, figures/
+        (confusion.png, class_f1.png, curves.png, roc.png, precision_recall.png, slices.png, sheet_right.png,
+        sheet_wrong.png).
 Run     python -m pipeline.stages.evaluate; DARKROOM_DEVICE=auto|cpu|gpu
 Cost    importing Keras (about 8 s), then some 3,000 pictures a second at 32x32 on two CPU cores. With
         train.test_mirror it is half as many, and one pass more without it. Imperfect pictures: one pass more.
