@@ -38,7 +38,7 @@ def show_probabilities(examined: Examination, scores: Scores, paths: Paths, *, c
     folder = paths.figures("evaluate")
     draw_class_lines(
         [(one.false_positive_rate, one.recall) for one in shown],
-        [f"{one.name} ({value_of['roc_auc'][one.name]:.3f})" for one in shown],
+        [f"{one.name} ({_say(value_of['roc_auc'][one.name])})" for one in shown],
         is_chance_diagonal=True,
         title=_title("ROC: each class against the rest (area)", curves),
         axes_names=("share of other pictures that are called so", "share of its pictures found (recall)"),
@@ -46,7 +46,7 @@ def show_probabilities(examined: Examination, scores: Scores, paths: Paths, *, c
     )
     draw_class_lines(
         [(one.recall, one.precision) for one in shown],
-        [f"{one.name} ({value_of['pr_auc'][one.name]:.3f})" for one in shown],
+        [f"{one.name} ({_say(value_of['pr_auc'][one.name])})" for one in shown],
         is_chance_diagonal=False,
         title=_title("Precision and recall of each class (area)", curves),
         axes_names=("share of its pictures found (recall)", "share of what is called so that is right"),
@@ -83,13 +83,13 @@ def _render_scores(scores: Scores, confidence: float) -> Iterator[str]:
     }
     known = {name: one for name, one in shown.items() if not np.isnan(one.value)}
     yield from render_facts(
-        (name, f"{one.value:.3f}" if name in known else "none") for name, one in shown.items()
+        (name, _say(one.value) if name in known else "none") for name, one in shown.items()
     )
     ends = "; ".join(f"{name} {_show_ends(one)}" for name, one in known.items())
     yield (
         "<p>The areas say how well a class's probability sorts its pictures before all others: 1 is perfect. "
         "0.5 is chance for ROC-AUC, the class's share of the pictures for PR-AUC. Log loss and Brier score "
-        f"are better the lower they are. {confidence:.0%} intervals: {escape(ends)}.</p>"
+        f"are better the lower they are. {confidence:.0%} intervals: {ends}.</p>"
     )
 
 
@@ -159,8 +159,13 @@ def _count(n: int, n_all: int) -> str:
 
 
 def _show(value: float) -> str:
-    return "&ndash;" if np.isnan(value) else f"{value:.3f}"
+    return "&ndash;" if np.isnan(value) else escape(_say(value))
+
+
+def _say(value: float) -> str:
+    """Three decimals, that never call a score perfect that is not."""
+    return "> 0.999" if 0.9995 <= value < 1 else f"{value:.3f}"
 
 
 def _show_ends(one: Interval) -> str:
-    return "&ndash;" if np.isnan(one.value) else f"{one.low:.3f} to {one.high:.3f}"
+    return "&ndash;" if np.isnan(one.value) else escape(f"{_say(one.low)} to {_say(one.high)}")

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.evidence.intervals import Interval, bound_share
-from pipeline.evidence.paired import adjust_holm
+from pipeline.evidence.several_tests import adjust_holm
 
 Ints = npt.NDArray[np.integer[Any]]
 Bools = npt.NDArray[np.bool_]
