@@ -24,6 +24,7 @@ LEAST, MOST = 0.92, 0.98
 
 SINGLE = np.ones(1000, int)
 TRIPLES = np.full(300, 3)
+TENS = np.r_[np.ones(150, int), np.full(10, 10)]
 FEW_LARGE = np.r_[np.ones(900, int), np.full(20, 3), np.full(3, 20)]
 
 
@@ -50,6 +51,7 @@ def answer(rng: Rng, sizes: Ints, accuracy: float, agreement: float) -> tuple[An
         pytest.param(TRIPLES, 0.6, 0.95, 1.0, MOST, id="triples"),
         pytest.param(TRIPLES, 0.9, 0.99, 0.8, MOST, id="triples that agree mostly"),
         pytest.param(TRIPLES, 0.97, 0.999, 1.0, 1, id="triples, near 100 %"),
+        pytest.param(TENS, 0.9, 0.99, 1.0, 1, id="some groups of ten"),
         pytest.param(FEW_LARGE, 0.6, 0.9, 0.9, MOST, id="few large groups"),
         pytest.param(FEW_LARGE, 0.97, 0.999, 1.0, 1, id="few large groups, near 100 %"),
     ],
