@@ -63,7 +63,7 @@ def bound_score(
 
     The variance itself is an estimate from the errors that were seen. So it counts one error more than these.
     A part without any error, or with nothing else, adds what the rule of succession expects of it: resampling
-    shows no error that never occurred.
+    shows no error that never occurred. So n of n right answers have the interval of `bound_share`.
 
     Args:
         variance: over the resamples of groups.
@@ -79,14 +79,16 @@ def bound_score(
         return _bound_binomial(value, 1.0, confidence)
     is_known, is_edge = ~np.isnan(parts), (parts == 0) | (parts == 1)
     expected = (n_of_part * parts + 1) / (n_of_part + 2)
-    unseen = (expected * (1 - expected) / (n_of_part + 2))[is_edge].sum() / is_known.sum() ** 2
+    unseen = (expected * (1 - expected) / np.maximum(n_of_part, 1))[is_edge].sum() / is_known.sum() ** 2
     shifted = value + (expected - parts)[is_edge].sum() / is_known.sum()
     rarer = min(value, 1 - value)
     seen = variance + variance**2 / rarer**2 if rarer > 0 and variance > _NO_VARIANCE else 0.0
     if seen + unseen <= 0:
         return _bound_binomial(value, 1.0, confidence)  # the groups differ in nothing, so they say nothing
     tail = (1 - confidence) / 2
-    n = shifted * (1 - shifted) / (seen + unseen) * float(ndtri(tail) / stdtrit(n_groups - 1, tail)) ** 2
+    n = shifted * (1 - shifted) / (seen + unseen)
+    if seen:
+        n *= float(ndtri(tail) / stdtrit(n_groups - 1, tail)) ** 2  # the variance of few groups is a guess
     return _bound_binomial(value, max(1.0, n), confidence)
 
 

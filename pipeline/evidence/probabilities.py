@@ -122,18 +122,19 @@ def _render_thresholds(
     """Of two classes: what the answer is now, and from which probability it is precise."""
     if not curves:
         return
-    yield "<h3>Another threshold</h3>\n<ul>"
+    yield "<p><b>Another threshold</b></p>\n<ul>"
     for curve in curves:
         c = examined.class_names.index(curve.name)
         now = _say_point(examined, c, examined.y_pred == c, confidence)
         at = curve.find_precise(_PRECISE)
         if at is None:
-            then = f"No threshold makes {_PRECISE:.0%} of these answers right."
+            then = f"No threshold makes {_PRECISE:.0%} of ten answers or more right."
         else:
             least = float(curve.threshold[at])
             called = examined.y_prob[:, c] >= least
             found = _say_point(examined, c, called, confidence)
-            then = f"Answered from {least:.1%} only, {found}."
+            shown = "more than 99.9%" if 0.9995 <= least < 1 else f"{least:.1%}"
+            then = f"Answered from {shown} only, {found}."
         yield f"<li><b>{escape(curve.name)}</b>: answered from 50%, as now, {now}. {then}</li>"
     yield (
         f"</ul>\n<p>The second threshold is the lowest at which {_PRECISE:.0%} of the answers are right. "

@@ -29,6 +29,7 @@ class ThresholdCurve:
         false_positive_rate: the share of other pictures that are then called so.
         recall: the share of its own pictures that are.
         precision: the share of what is called so that is of the class; 1 where nothing is.
+        n_called: how many pictures are called so.
     """
 
     name: str
@@ -36,10 +37,15 @@ class ThresholdCurve:
     false_positive_rate: Float64
     recall: Float64
     precision: Float64
+    n_called: Ints
 
-    def find_precise(self, precision: float) -> int | None:
-        """The point with the lowest threshold that is as precise as that; None if there is none."""
-        reached = np.flatnonzero((self.precision >= precision) & (self.recall > 0))
+    def find_precise(self, precision: float, *, least: int = 10) -> int | None:
+        """The point with the lowest threshold that is as precise as that; None if there is none.
+
+        Args:
+            least: how many pictures must be called so; fewer say nothing.
+        """
+        reached = np.flatnonzero((self.precision >= precision) & (self.n_called >= least))
         return int(reached[-1]) if len(reached) else None
 
 
@@ -58,7 +64,7 @@ def _trace(name: str, is_class: Bools, score: Float64) -> ThresholdCurve:
     found, others = (np.r_[0, np.cumsum(mine[order])[ends]] for mine in (is_class, ~is_class))
     precision = np.where(found + others > 0, found / np.maximum(found + others, 1), 1.0)
     threshold = np.r_[np.nextafter(1, 2), score[order][ends]]
-    return ThresholdCurve(name, threshold, others / others[-1], found / found[-1], precision)
+    return ThresholdCurve(name, threshold, others / others[-1], found / found[-1], precision, found + others)
 
 
 def write_curves(curves: Sequence[ThresholdCurve], path: Path) -> None:

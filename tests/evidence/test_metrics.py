@@ -147,7 +147,7 @@ def test_all_right_is_not_sure() -> None:
     # The class of two may be answered badly, and counts as half of an average.
     assert {one.value for one in scores.overall.values()} == {1}
     assert scores.overall["macro_f1"] == scores.overall["balanced_accuracy"]
-    assert 0.58 < scores.overall["balanced_accuracy"].low < 0.75
+    assert 0.4 < scores.overall["balanced_accuracy"].low < 0.6
     even = score(np.arange(100) % 2, np.arange(100) % 2, 2).overall
     assert even["balanced_accuracy"].low == pytest.approx(even["accuracy"].low, abs=0.005)
     assert [one.low for one in scores.of_classes["recall"][:2]] == pytest.approx([0.963, 0.158], abs=1e-3)

@@ -46,7 +46,7 @@ def test_two_classes_say_what_another_threshold_would_bring(tmp_path: Path) -> N
 def test_no_threshold_is_precise_enough(tmp_path: Path) -> None:
     first = np.full(20, 0.75)
     page, _ = show(tmp_path, np.arange(20) % 2, np.stack([first, 1 - first], axis=1), ["a", "b"])
-    assert "No threshold makes 95% of these answers right." in page
+    assert "No threshold makes 95% of ten answers or more right." in page
     assert "<b>b</b>: answered from 50%, as now, it is never answered." in page
 
 

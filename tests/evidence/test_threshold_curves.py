@@ -34,11 +34,12 @@ def test_a_class_without_pictures_has_no_curve() -> None:
 
 def test_the_lowest_threshold_that_is_precise_enough() -> None:
     one, _ = trace_curves(Y, Y_PROB, ["a", "b"])
-    at = one.find_precise(0.75)
+    at = one.find_precise(0.75, least=1)
     assert at is not None
     assert (one.threshold[at], one.precision[at], one.recall[at]) == (0.6, 0.75, 0.75)
     (never, _) = trace_curves(Y, 1 - Y_PROB, ["a", "b"])
-    assert never.find_precise(0.95) is None
+    assert never.find_precise(0.95, least=1) is None
+    assert one.find_precise(0.75, least=5) is None, "only four are called so there"
 
 
 @pytest.mark.parametrize(("k", "names"), [(2, {"class 0"}), (3, {"class 0", "class 1", "class 2"})])
