@@ -229,13 +229,14 @@ class TrainParams(Section):
 
 
 class EvaluateParams(Section):
-    """The bootstrap behind the intervals, and the size of the sheets of answers."""
+    """The bootstrap behind the intervals, the size of the sheets of answers, and what else is looked at."""
 
     seed: Seed
     n_bootstrap: Annotated[int, Field(ge=100, le=1_000_000)]
     confidence: Annotated[float, Field(gt=0, lt=1)]
     min_precision: Annotated[float, Field(gt=0, le=1)]
     n_sheet: Annotated[int, Field(ge=1, le=1000)]
+    slices: bool
 
 
 class PromoteParams(Section):

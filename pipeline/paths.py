@@ -212,6 +212,16 @@ class Paths:
         return self.stage("evaluate") / "class_scores.csv"
 
     @property
+    def threshold_curves(self) -> Path:
+        """What each class gains and loses by its threshold, for `dvc plots`; written by evaluate."""
+        return self.stage("evaluate") / "threshold_curves.csv"
+
+    @property
+    def slices(self) -> Path:
+        """One row per slice of the test pictures, with its accuracy; written by evaluate."""
+        return self.stage("evaluate") / "slices.csv"
+
+    @property
     def crossval(self) -> Path:
         """One row per picture and seed, answered by a network that has not seen it."""
         return self.stage("search") / "out_of_fold.parquet"

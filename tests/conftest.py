@@ -97,12 +97,15 @@ def develop() -> Develop:
     """`develop(root, pictures, y, splits, names)`: a project as validate, clean and split leave it.
 
     Picture i, uint8 [h, w, c], has the id "id-<i>", class y[i] and lies in row i of shard 0.
+
+    No fact of the files is known.
     """
     import json
 
     from pipeline.collection.shards import ShardWriter
     from pipeline.tables.clean_manifest import CLEAN_MANIFEST
     from pipeline.tables.parquet import build_table, write_table
+    from pipeline.tables.raw_manifest import RAW_MANIFEST
     from pipeline.tables.split import SPLIT
 
     def develop(root: Path, pictures: Any, y: Any, splits: Any, names: list[str]) -> Paths:
@@ -127,6 +130,7 @@ def develop() -> Develop:
             rows.append(common | place | {"source_split": "", "repairs": [], "split": split, "fold": i % 5})
         write_table(build_table(rows, CLEAN_MANIFEST, sort_by="id"), paths.clean_manifest)
         write_table(build_table(rows, SPLIT, sort_by="id"), paths.split)
+        write_table(build_table(rows, RAW_MANIFEST, sort_by="key"), paths.raw_manifest)
         paths.classes.write_text(json.dumps(names), encoding="utf-8")
         paths.scales.write_text("[]", encoding="utf-8")
         return paths

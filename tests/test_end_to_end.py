@@ -140,7 +140,7 @@ TOUCHED = {
     "workers/__main__.py": {"validate", "clean"},
     "metrics_file.py": set(STAGES),
     "tables/raw_classes.py": {"validate"},
-    "tables/raw_manifest.py": {"validate", "clean", "split"},
+    "tables/raw_manifest.py": {"validate", "clean", "split", "evaluate"},
     "collection/contact_sheets.py": {"clean"},
     "expectations/ready.py": {"clean"},
     "expectations/wording.py": {"validate", "clean"},
@@ -159,6 +159,8 @@ TOUCHED = {
     "figures/curves.py": {"evaluate"},
     "figures/confusion.py": {"evaluate"},
     "figures/class_bars.py": {"evaluate"},
+    "figures/class_lines.py": {"evaluate"},
+    "evidence/slices.py": {"evaluate"},
     "tables/predictions.py": {"evaluate", "promote"},
 }
 

@@ -1,9 +1,12 @@
 """What a classifier answered on the test pictures, and what one part of the evidence makes of it."""
 
-from collections.abc import Mapping, Sequence
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, wraps
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +19,11 @@ from pipeline.serving.classifier import Classifier
 Float32 = npt.NDArray[np.float32]
 
 _CHUNK = 512
+
+_log = logging.getLogger(__name__)
+
+_Asked = ParamSpec("_Asked")
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True)
@@ -95,3 +103,19 @@ def predict(classifier: Classifier, pictures: Pictures) -> Float32:
             for index in track(runs, total=len(runs), what=f"predicting, {_CHUNK} pictures at a time")
         ]
     )
+
+
+def log_seconds(what: str) -> Callable[[Callable[_Asked, _Found]], Callable[_Asked, _Found]]:
+    """A decorator that logs how long a part of the evidence takes, so that people see what costs."""
+
+    def decorate(compute: Callable[_Asked, _Found]) -> Callable[_Asked, _Found]:
+        @wraps(compute)
+        def timed(*arguments: _Asked.args, **named: _Asked.kwargs) -> _Found:
+            start = time.monotonic()
+            found = compute(*arguments, **named)
+            _log.info("%s: %.1f s", what, time.monotonic() - start)
+            return found
+
+        return timed
+
+    return decorate

@@ -11,11 +11,14 @@ from pipeline.labels import metric_name
 
 
 def flatten_overall(scores: Scores) -> dict[str, float]:
-    """The scores that a promotion may go by, with their intervals; the others are details."""
+    """The scores that a promotion may go by, with their intervals; the others are details.
+
+    Undefined ones are left out.
+    """
     flat: dict[str, float] = {}
     for name, one in scores.overall.items():
         flat |= one.flatten(name if name in SCORES else f"overall/{name}")
-    return flat
+    return {name: value for name, value in flat.items() if not np.isnan(value)}
 
 
 def flatten_others(accuracies: Mapping[str, Interval]) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """The scores of a classifier's answers, overall and per class, with their intervals.
 
-Every score but log loss is a function of the confusion matrix: int [k, k], rows the true class, columns the
+Every score is a function of the confusion matrix: int [k, k], rows the true class, columns the
 predicted one. A score is nan where it is not defined (recall of a class without pictures), and averages over
 classes leave nan out. All is plain NumPy; the tests compare it with scikit-learn.
 """
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.evidence.intervals import Interval, bound_share, draw_kinds, find_ends
+from pipeline.evidence.intervals import Interval, bound_score, bound_share, count_groups_of, draw_kinds
 
 Ints = npt.NDArray[np.integer[Any]]
 Float64 = npt.NDArray[np.float64]
@@ -27,6 +27,10 @@ class Scores:
 
     overall: Mapping[str, Interval]
     of_classes: Mapping[str, tuple[Interval, ...]]
+
+    def join(self, other: "Scores") -> "Scores":
+        """These scores and others of the same pictures and classes."""
+        return Scores({**self.overall, **other.overall}, {**self.of_classes, **other.of_classes})
 
 
 def count_confusions(y_true: Ints, y_pred: Ints, n_classes: int) -> npt.NDArray[np.int64]:
@@ -56,7 +60,7 @@ def score_overall(right: Float64, n_true: Float64, n_pred: Float64) -> dict[str,
     They come from counts [..., k], as in `score_classes`, with one value for each of the leading axes.
     """
     a_class = score_classes(right, n_true, n_pred)
-    macro = {f"macro_{name}": _average_known(values) for name, values in a_class.items()}
+    macro = {f"macro_{name}": average_known(values) for name, values in a_class.items()}
     accuracy = right.sum(axis=-1) / n_true.sum(axis=-1)
     return {"accuracy": accuracy, "balanced_accuracy": macro["macro_recall"], **macro}
 
@@ -74,27 +78,36 @@ def score_answers(
     """All scores of a set of answers, with their intervals over groups of near-duplicates.
 
     Shares (accuracy, and precision, recall and F1 per class) have exact intervals. Averages over classes have
-    bootstrap intervals. If all answers are right, those take the interval of the accuracy: resampling cannot
-    show errors that never occurred.
+    intervals from the bootstrap (`intervals.bound_score`).
 
     Args:
         y_true, y_pred: the true and the predicted class of each picture [n].
         groups: the number of each picture's group of near-duplicates [n].
     """
     counts = _count_answers(count_confusions(y_true, y_pred, n_classes))
-    is_right = (y_true == y_pred).astype(np.float64)
-    share = bound_share(is_right, groups, confidence=confidence)
-    overall = {name: float(value) for name, value in score_overall(*counts).items()}
-    if is_right.all():
-        found = dict.fromkeys(overall, share)
-    else:
-        cells = y_true.astype(np.int64) * n_classes + y_pred
-        runs = [score_overall(*drawn) for drawn in _resample(cells, groups, n_classes, n_resamples, seed)]
-        found = {
-            name: Interval(value, *find_ends(np.concatenate([run[name] for run in runs]), confidence))
-            for name, value in overall.items()
-        }
-    return Scores(found | {"accuracy": share}, _bound_classes(y_true, y_pred, groups, n_classes, confidence))
+    share = bound_share((y_true == y_pred).astype(np.float64), groups, confidence=confidence)
+    cells = y_true.astype(np.int64) * n_classes + y_pred
+    runs = [score_overall(*drawn) for drawn in _resample(cells, groups, n_classes, n_resamples, seed)]
+    parts = score_classes(*counts)
+    n_true = count_groups_of(y_true, groups, n_classes)
+    both = np.concatenate([y_true, y_pred]), np.concatenate([groups, groups])
+    n_concerned = count_groups_of(*both, n_classes)
+    found = {}
+    for name, value in score_overall(*counts).items():
+        part = "recall" if name == "balanced_accuracy" else name.removeprefix("macro_")
+        found[name] = (
+            share
+            if name == "accuracy"
+            else bound_score(
+                float(value),
+                float(np.concatenate([run[name] for run in runs]).var(ddof=1)),
+                parts[part],
+                n_true if part == "recall" else n_concerned,
+                n_groups=len(np.unique(groups)),
+                confidence=confidence,
+            )
+        )
+    return Scores(found, _bound_classes(y_true, y_pred, groups, n_classes, confidence))
 
 
 def _bound_classes(
@@ -118,12 +131,6 @@ def _bound_classes(
                 low, high = (2 * end / (1 + end) for end in (low, high))
             found[name].append(Interval(value, *((np.nan, np.nan) if np.isnan(value) else (low, high))))
     return {name: tuple(of_classes) for name, of_classes in found.items()}
-
-
-def log_loss(y_true: Ints, y_prob: npt.NDArray[np.floating[Any]]) -> float:
-    """Mean negative natural logarithm of the probability given to the true class (at least 1e-7)."""
-    given = y_prob[np.arange(len(y_true)), y_true].astype(np.float64)
-    return float(-np.log(np.clip(given, 1e-7, 1)).mean())
 
 
 def accuracy(y_true: Ints, y_pred: Ints, n_classes: int) -> float:
@@ -159,7 +166,8 @@ def _count_answers(matrix: npt.NDArray[Any]) -> Counts:
     return right.astype(np.float64), true.astype(np.float64), pred.astype(np.float64)
 
 
-def _average_known(values: Float64) -> Float64:
+def average_known(values: Float64) -> Float64:
+    """The mean over the last axis of what is not nan; 0 where all is."""
     is_known = ~np.isnan(values)
     total = np.where(is_known, values, 0).sum(axis=-1)
     return np.asarray(total / np.maximum(is_known.sum(axis=-1), 1))

@@ -6,7 +6,6 @@ have a permutation test, which swaps the answers of the two models to single ima
 Images count one by one: the answers in MLflow do not say which of them are near-duplicates.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,16 +60,6 @@ def compare_answers(one: Exam, other: Exam, metric: str, *, confidence: float) -
         kinds = _Kinds.count(y_true, first, second, len(number), metric)
         interval, p = kinds.bound(confidence), kinds.test()
     return Difference(interval, p, len(mine), is_whole)
-
-
-def adjust_holm(p: Sequence[float]) -> list[float]:
-    """p values of several comparisons, adjusted by Holm (1979); nan stays nan, and is no comparison."""
-    values = np.array(p, np.float64)
-    known = np.flatnonzero(~np.isnan(values))
-    order = known[np.argsort(values[known], kind="stable")]
-    left = len(order) - np.arange(len(order))
-    values[order] = np.minimum(1, np.maximum.accumulate(left * values[order]))
-    return [float(value) for value in values]
 
 
 def _compare_shares(

@@ -13,7 +13,8 @@ from pipeline.evidence.diagnosis import judge_fit
 from pipeline.evidence.exams import Exam, read_exam
 from pipeline.evidence.intervals import Interval
 from pipeline.evidence.metrics import SCORES
-from pipeline.evidence.paired import Difference, adjust_holm, compare_answers
+from pipeline.evidence.paired import Difference, compare_answers
+from pipeline.evidence.several_tests import adjust_holm
 from pipeline.tracking.rows import CHAMPION_TAG, VERDICT_TAG
 from pipeline.tracking.views import find_differing
 

@@ -2,11 +2,13 @@
 
 Reads   data/train/classifier/, out_of_fold.parquet and history.csv, data/clean/manifest.parquet and shards/,
         data/split/split.parquet and classes.json (the test part; the training part for the majority guess),
-        data/augment/imperfect/; metrics.json of split and train (for the page).
+        data/augment/imperfect/; data/validate/manifest.parquet (facts, for slices); metrics.json of split and
+        train (for the page).
 Writes  data/evaluate/index.html (the page of results), answers.json (when the model answers, and when it asks
-        for a person), predictions.parquet (by image id), confusion.csv (one
-        row per test picture, for `dvc plots`), class_scores.csv, figures/
-        (confusion.png, class_f1.png, curves.png, sheet_right.png, sheet_wrong.png).
+        for a person), predictions.parquet (by image id), confusion.csv (one row per test picture, for `dvc
+        plots`), class_scores.csv, threshold_curves.csv, slices.csv, figures/ (confusion.png, class_f1.png,
+        curves.png, roc.png, precision_recall.png, reliability.png, slices.png, sheet_right.png,
+        sheet_wrong.png).
 Run     python -m pipeline.stages.evaluate; DARKROOM_DEVICE=auto|cpu|gpu
 Cost    importing Keras (about 8 s), then some 3,000 pictures a second at 32x32 on two CPU cores. With
         train.test_mirror it is half as many, and one pass more without it. Imperfect pictures: one pass more.
@@ -24,11 +26,14 @@ from pipeline.collection.pictures import Pictures, read_keys, read_part, read_pa
 from pipeline.errors import ModelError
 from pipeline.evidence.answers import build_answers, list_mistakes, write_class_scores, write_confusion
 from pipeline.evidence.drawings import draw_f1, draw_sheets, draw_training
-from pipeline.evidence.examination import Examination, Finding, examine
+from pipeline.evidence.examination import Examination, Finding, examine, log_seconds
 from pipeline.evidence.flat_metrics import flatten_classes, flatten_overall
-from pipeline.evidence.metrics import Scores, count_confusions, log_loss, score_answers
+from pipeline.evidence.metrics import Scores, count_confusions, score_answers
+from pipeline.evidence.probabilities import show_probabilities
+from pipeline.evidence.probability_scores import score_probabilities
 from pipeline.evidence.results_page import Mistakes, Results, write_results
 from pipeline.evidence.review import FIGURE, Unseen, choose_rule, judge_review, read_unseen
+from pipeline.evidence.slice_section import show_slices
 from pipeline.evidence.variants import score_variants
 from pipeline.figures.confusion import draw_confusion
 from pipeline.images.picture import encode_png
@@ -69,7 +74,7 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     write_confusion(answers, paths.confusion)
     write_class_scores(scores, class_names, support, paths.class_scores)
     draw_figures(examined, scores, support, params, paths)
-    findings = gather_evidence(examined, unseen, params.evaluate, paths)
+    findings = gather_evidence(examined, unseen, scores, params=params, paths=paths)
     of_page = (params.data.name, describe_model(params), scores, class_names, support, baseline)
     results = Results(*of_page, *read_others(paths))
     mistakes = list_mistakes(answers)
@@ -81,7 +86,7 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     run.log_artifact(paths.figures("evaluate"), "figures")
     return {
         "n_test": len(test),
-        "log_loss": log_loss(test.y, examined.y_prob),
+        "log_loss": scores.overall["log_loss"].value,
         "majority_accuracy": baseline,
         **flatten_overall(scores),
         **{name: value for one in findings for name, value in one.metrics.items()},
@@ -90,18 +95,16 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
 
 
 def gather_evidence(
-    examined: Examination, unseen: Unseen, params: EvaluateParams, paths: Paths
+    examined: Examination, unseen: Unseen, scores: Scores, *, params: Params, paths: Paths
 ) -> list[Finding]:
     """All that stands beside the scores, in the order of the page."""
-    confidence, figures = params.confidence, paths.figures("evaluate")
+    confidence, min_precision = params.evaluate.confidence, params.evaluate.min_precision
+    how = {"confidence": confidence, "figures": paths.figures("evaluate")}
     return [
+        judge_review(examined, unseen, min_precision=min_precision, **how),
         score_variants(examined, paths.imperfect, confidence=confidence),
-        judge_review(
-            *(examined, unseen),
-            min_precision=params.min_precision,
-            confidence=confidence,
-            figures=figures,
-        ),
+        show_probabilities(examined, scores, paths, confidence=confidence),
+        show_slices(examined, paths, params.split.fold_pattern, params.evaluate),
     ]
 
 
@@ -146,17 +149,13 @@ def load(paths: Paths, class_names: Sequence[str]) -> Classifier:
     return classifier
 
 
+@log_seconds("scores and intervals")
 def score(examined: Examination, params: EvaluateParams) -> Scores:
     """All scores of the answers to the test pictures, with their intervals."""
-    return score_answers(
-        examined.y_true,
-        examined.y_pred,
-        examined.groups,
-        len(examined.class_names),
-        n_resamples=params.n_bootstrap,
-        confidence=params.confidence,
-        seed=params.seed,
-    )
+    how: Any = {"n_resamples": params.n_bootstrap, "confidence": params.confidence, "seed": params.seed}
+    y_true, groups = examined.y_true, examined.groups
+    answers = score_answers(y_true, examined.y_pred, groups, len(examined.class_names), **how)
+    return answers.join(score_probabilities(y_true, examined.y_prob, groups, **how))
 
 
 def describe_model(params: Params) -> str:

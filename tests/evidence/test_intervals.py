@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from pipeline.evidence.intervals import Interval, bound_share, draw_kinds, find_ends
+from pipeline.evidence.intervals import (
+    Interval,
+    bound_score,
+    bound_share,
+    count_groups_of,
+    draw_kinds,
+    find_ends,
+)
 
 
 def bound(values: list[float], groups: list[int] | None = None, confidence: float = 0.95) -> Interval:
@@ -143,3 +150,42 @@ def test_two_that_look_alike_are_one_of_what_is_drawn() -> None:
         widths.append(found.high - found.low)
     assert widths[1] == pytest.approx(widths[2], rel=0.02)
     assert widths[1] == pytest.approx(2**0.5 * widths[0], abs=0.02)
+
+
+def bound_mean(parts: list[float], n_of_part: list[int], variance: float) -> Interval:
+    """The interval of the mean of parts, whose resamples vary so much."""
+    values, n = np.array(parts), np.array(n_of_part)
+    mean = float(np.nanmean(values)) if not np.isnan(values).all() else np.nan
+    return bound_score(mean, variance, values, n, n_groups=int(n.sum()), confidence=0.95)
+
+
+def test_a_score_has_the_interval_of_a_share_that_varies_as_much() -> None:
+    found = bound_mean([0.9], [1000], 0.9 * 0.1 / 1000)
+    assert found == pytest.approx(bound(answer(900, 1000)), abs=5e-4)
+    assert bound_mean([1.0], [40], 0.0) == pytest.approx(bound(answer(40, 40)))
+    assert bound_mean([0.0], [40], 0.0) == pytest.approx(bound(answer(0, 40)))
+
+
+def test_few_errors_are_less_sure_than_their_variance() -> None:
+    variance = 0.99 * 0.01 / 200  # two errors were seen
+    assert measure_width(bound_mean([0.99], [200], variance)) > 1.05 * measure_width(bound(answer(198, 200)))
+
+
+def test_a_part_without_an_error_counts_by_its_pictures() -> None:
+    seen = 1e-4
+    large, small = (bound_mean([0.9, 1.0], [100, n], seen) for n in (100, 3))
+    assert measure_width(small) > 2 * measure_width(large)
+    assert measure_width(large) > measure_width(bound_mean([0.9, 0.99], [100, 100], seen))
+
+
+def test_a_score_that_says_nothing() -> None:
+    assert np.isnan(bound_mean([np.nan], [3], 0.0)).all()
+    assert measure_width(bound_mean([0.5], [1], 0.0)) > 0.95, "one group"
+    assert measure_width(bound_mean([0.5], [9], 0.0)) > 0.95, "all alike"
+    assert bound_mean([0.9, np.nan], [50, 0], 1e-3) == bound_mean([0.9], [50], 1e-3), (
+        "a class that is missing"
+    )
+
+
+def test_groups_of_classes() -> None:
+    assert count_groups_of(np.array([0, 0, 2, 2, 0]), np.array([5, 5, 5, 6, 7]), 4).tolist() == [2, 0, 2, 0]

@@ -6,7 +6,7 @@ from scipy import stats
 
 from pipeline.evidence.exams import Exam
 from pipeline.evidence.metrics import SCORES
-from pipeline.evidence.paired import adjust_holm, compare_answers
+from pipeline.evidence.paired import compare_answers
 
 NAMES = ("a", "b", "c")
 
@@ -91,12 +91,3 @@ def test_classes_in_another_order_are_the_same_classes() -> None:
     found = compare_answers(make_exam(y, y), turned, "accuracy", confidence=0.95)
     assert found
     assert (found.n, found.interval.value) == (30, 0)
-
-
-def test_holm_as_in_its_paper() -> None:
-    adjusted = adjust_holm([0.01, 0.04, 0.03, float("nan"), 0.005])
-    assert adjusted[:3] == pytest.approx([0.03, 0.06, 0.06])
-    assert np.isnan(adjusted[3])
-    assert adjusted[4] == pytest.approx(0.02)
-    assert adjust_holm([]) == []
-    assert adjust_holm([0.6, 0.7]) == [1, 1]

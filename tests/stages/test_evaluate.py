@@ -203,10 +203,15 @@ def test_twice_the_same_bytes(project: Paths, params: Params) -> None:
         "figures/class_f1.png",
         "figures/confusion.png",
         "figures/curves.png",
+        "figures/precision_recall.png",
+        "figures/roc.png",
         "figures/sheet_right.png",
         "figures/sheet_wrong.png",
+        "figures/slices.png",
         "index.html",
         "predictions.parquet",
+        "slices.csv",
+        "threshold_curves.csv",
     ]
     assert evaluate.main(params, project, Untracked()) == first_metrics
     assert read_outputs(project) == first
