@@ -99,7 +99,7 @@ def gather_evidence(
 ) -> list[Finding]:
     """All that stands beside the scores, in the order of the page."""
     confidence, min_precision = params.evaluate.confidence, params.evaluate.min_precision
-    how = {"confidence": confidence, "figures": paths.figures("evaluate")}
+    how: dict[str, Any] = {"confidence": confidence, "figures": paths.figures("evaluate")}
     return [
         judge_review(examined, unseen, min_precision=min_precision, **how),
         score_variants(examined, paths.imperfect, confidence=confidence),
