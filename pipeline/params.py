@@ -221,12 +221,14 @@ class TrainParams(Section):
 
 
 class EvaluateParams(Section):
-    """The bootstrap behind the intervals, and the size of the sheets of answers."""
+    """The bootstrap behind the intervals, the sheets of answers, and what is looked at beside the scores."""
 
     seed: Seed
     n_bootstrap: Annotated[int, Field(ge=100, le=1_000_000)]
     confidence: Annotated[float, Field(gt=0, lt=1)]
     n_sheet: Annotated[int, Field(ge=1, le=1000)]
+    robustness: Annotated[Annotated[int, Field(ge=0, le=1_000_000)] | None, DEFAULT]
+    inside: bool
 
 
 class PromoteParams(Section):

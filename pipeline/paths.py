@@ -202,6 +202,11 @@ class Paths:
         return self.stage("evaluate") / "class_scores.csv"
 
     @property
+    def robustness(self) -> Path:
+        """The accuracy under each alteration at each severity; written by evaluate."""
+        return self.stage("evaluate") / "robustness.csv"
+
+    @property
     def out_of_fold(self) -> Path:
         """One row per picture and seed, answered by a network that has not seen it."""
         return self.stage("search") / "out_of_fold.parquet"

@@ -24,6 +24,14 @@ def track(items: Iterable[T], *, total: int | None, what: str | Callable[[], str
 
 
 @contextmanager
+def log_time(what: str) -> Iterator[None]:
+    """Say in the log how many seconds the block took."""
+    start = time.monotonic()
+    yield
+    _log.info("%s: %.1f s", what, time.monotonic() - start)
+
+
+@contextmanager
 def silence_log(name: str, *, up_to: int) -> Iterator[None]:
     """Drop what a logger says up to a level, such as `logging.INFO`, inside the block."""
     log = logging.getLogger(name)

@@ -202,11 +202,15 @@ def test_twice_the_same_bytes(project: Paths, params: Params) -> None:
         "confusion.csv",
         "figures/class_f1.png",
         "figures/confusion.png",
+        "figures/confusion_altered.png",
         "figures/curves.png",
+        "figures/robustness.png",
+        "figures/robustness_examples.png",
         "figures/sheet_right.png",
         "figures/sheet_wrong.png",
         "index.html",
         "predictions.parquet",
+        "robustness.csv",
     ]
     assert evaluate.main(params, project, Untracked()) == first_metrics
     assert read_outputs(project) == first
