@@ -41,8 +41,8 @@ def draw_confusions(
 ) -> None:
     """Draw confusion matrices [k, k] side by side, by their names; cells hold the percent of their row."""
     k = len(class_names)
-    side = min(9.0, 2.2 + 0.4 * k)
-    figure = new_figure(len(matrices) * side + 1.8, side + 1.0)
+    side = min(9.0, 1.6 + 0.32 * k)
+    figure = new_figure(len(matrices) * side + 1.6, side + 0.7)
     grid = figure.subplots(1, len(matrices), squeeze=False)[0]
     for number, (axes, (name, matrix)) in enumerate(zip(grid, matrices.items(), strict=True)):
         share = _share_rows(matrix)

@@ -27,7 +27,7 @@ def draw_robustness(curves: Sequence[Curve], *, chance: float, title: str, path:
     grid = figure.subplots(n_rows, _PANELS_A_ROW, squeeze=False, sharex=True, sharey=True)
     for axes in grid.flat[len(curves) :]:
         axes.set_axis_off()
-    for axes, curve in zip(grid.flat, curves, strict=False):
+    for number, (axes, curve) in enumerate(zip(grid.flat, curves, strict=False)):
         at = np.arange(len(curve.values))
         axes.fill_between(at, curve.lows, curve.highs, color=BLUE, alpha=0.2, linewidth=0)
         axes.plot(at, curve.values, color=BLUE, marker="o", markersize=3)
@@ -36,7 +36,7 @@ def draw_robustness(curves: Sequence[Curve], *, chance: float, title: str, path:
         axes.set_ylim(0, 1.02)
         axes.set_xticks(at)
         axes.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
-        axes.tick_params(labelsize=8)
+        axes.tick_params(labelsize=8, labelbottom=number + _PANELS_A_ROW >= len(curves))
         simplify_axes(axes)
     figure.supxlabel("severity (0: the picture as it is)", fontsize=9)
     figure.supylabel("accuracy", fontsize=9)

@@ -52,8 +52,10 @@ def is_grey(pictures: Uint8) -> bool:
 
 
 def _add_noise(picture: Uint8, deviation: float, digest: bytes) -> Uint8:
+    """Noise of each channel by itself; a grey picture stays grey."""
     rng = np.random.default_rng(int.from_bytes(digest[:16], "big"))
-    return _round(picture + 255 * deviation * rng.standard_normal(picture.shape, np.float32))
+    shape = (*picture.shape[:2], 1) if is_grey(picture) else picture.shape
+    return _round(picture + 255 * deviation * rng.standard_normal(shape, np.float32))
 
 
 def _blur(picture: Uint8, deviation_px: float, digest: bytes) -> Uint8:

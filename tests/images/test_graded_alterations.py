@@ -79,8 +79,16 @@ def test_what_the_alterations_are() -> None:
     assert (alter(picture, ids, "occlusion", 3) == 128).all(axis=-1).mean() == pytest.approx(0.2, abs=0.02)
     assert alter(picture, ids, "grayscale", 5)[0, 13, 13].tolist() == [59, 59, 59]
     assert (alter(picture, ids, "imperfect", 5)[0, :, :, 0] > 25).sum() == pytest.approx(2, abs=2)
-    noise = alter(np.full((1, 64, 64, 3), 128, np.uint8), ids, "noise", 2)
+
+
+def test_noise() -> None:
+    grey = np.full((1, 64, 64, 3), 128, np.uint8)
+    noise = alter(grey, ["one"], "noise", 2)
     assert noise.std() == pytest.approx(0.12 * 255, rel=0.03)
+    assert is_grey(noise)
+    assert np.array_equal(noise[..., :1], alter(grey[..., :1], ["one"], "noise", 2))
+    coloured = alter(np.full((1, 64, 64, 3), (128, 129, 130), np.uint8), ["one"], "noise", 2)[0]
+    assert abs(np.corrcoef(coloured[..., 0].ravel(), coloured[..., 1].ravel())[0, 1]) < 0.1
 
 
 def test_the_rest_of_the_frame_has_the_colour_of_the_border() -> None:
