@@ -6,11 +6,13 @@ Reads   data/train/classifier/ and history.csv, data/clean/manifest.parquet and 
 Writes  data/evaluate/index.html (the page of results), predictions.parquet (by image id), confusion.csv (one
         row per test picture, for `dvc plots`), class_scores.csv, robustness.csv (the accuracy on altered
         pictures), figures/ (confusion.png, class_f1.png, curves.png, sheet_right.png, sheet_wrong.png;
-        robustness.png, robustness_examples.png, confusion_altered.png).
+        robustness.png, robustness_examples.png, confusion_altered.png; gradcam.png, feature_maps.png,
+        filters.png, embedding.png, sheet_random.png).
 Run     python -m pipeline.stages.evaluate; DARKROOM_DEVICE=auto|cpu|gpu
 Cost    importing Keras (about 8 s), then some 3,000 pictures a second at 32x32 on two CPU cores. With
         train.test_mirror it is half as many, and one pass more without it. Imperfect pictures: one pass more.
         Altered pictures: at most 500 times 50, fewer where that were over 350 billion multiplications.
+        Looking inside: about 15 s, most of it t-SNE of 1,000 pictures.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,6 +29,7 @@ from pipeline.evidence.answers import build_answers, list_mistakes, write_class_
 from pipeline.evidence.drawings import draw_f1, draw_sheets, draw_training
 from pipeline.evidence.examination import Examination, Finding, examine
 from pipeline.evidence.flat_metrics import flatten_classes, flatten_overall
+from pipeline.evidence.inside import look_inside
 from pipeline.evidence.metrics import Scores, count_confusions, log_loss, score_answers
 from pipeline.evidence.results_page import Mistakes, Results, write_results
 from pipeline.evidence.robustness import probe_robustness
@@ -92,6 +95,7 @@ def gather_evidence(examined: Examination, params: Params, paths: Paths) -> list
     return [
         score_variants(examined, paths.imperfect, confidence=asked.confidence),
         probe_robustness(examined, n=asked.robustness, **named),
+        look_inside(examined, is_wanted=asked.inside, seed=asked.seed, folder=folder),
     ]
 
 
