@@ -71,7 +71,10 @@ def show_embedding(examined: Examination, steps: Sequence[Step], seed: int, path
     pictures = examined.pictures.gather(at)
     embedded = collect_inputs(examined.classifier.network, find_embedding(steps), pictures)
     layouts = []
-    for name, values in (("pixels, before any training", shrink_raw(pictures)), ("the network", embedded)):
+    for name, values in (
+        ("as pixels, before any training", shrink_raw(pictures)),
+        ("to the network", embedded),
+    ):
         principal, neighbours = lay_out(values, seed=seed)
         layouts += [(f"{name}: principal components", principal), (f"{name}: t-SNE", neighbours)]
     draw_embedding(

@@ -92,7 +92,7 @@ def show_layers(examined: Examination, steps: Sequence[Step], folder: Path) -> l
         return []
     chosen = sorted({0, len(traced) // 2, len(traced) - 1})
     title = f"What convolutions make of one picture ({shorten(examined.class_names[examined.y_true[at]])})"
-    maps = [_choose_maps(traced[i]) for i in chosen]
+    maps = [_choose_maps(traced[i], f"convolution {i + 1} of {len(traced)}") for i in chosen]
     draw_feature_maps(picture, maps, title=title, path=folder / MAPS)
     views = [
         View(
@@ -134,10 +134,11 @@ def _ask(examined: Examination, class_index: int, heat: Float32) -> str:
     return f"for {name}" if heat.any() else f"nothing for\n{name}"
 
 
-def _choose_maps(step: Step) -> LayerMaps:
+def _choose_maps(step: Step, name: str) -> LayerMaps:
+    """The busiest maps of a layer, under a name that does not depend on how Keras counts layers."""
     maps = np.moveaxis(step.left, -1, 0).astype(np.float32)
     busiest = np.argsort(-maps.std(axis=(1, 2)), kind="stable")[:N_COLUMNS]
-    return LayerMaps(step.layer.name, maps[busiest], len(maps))
+    return LayerMaps(name, maps[busiest], len(maps))
 
 
 def _draw_filters(filters: Float32, path: Path) -> None:
