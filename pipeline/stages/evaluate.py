@@ -11,7 +11,7 @@ Writes  data/evaluate/index.html (the page of results), predictions.parquet (by 
 Run     python -m pipeline.stages.evaluate; DARKROOM_DEVICE=auto|cpu|gpu
 Cost    importing Keras (about 8 s), then some 3,000 pictures a second at 32x32 on two CPU cores. With
         train.test_mirror it is half as many, and one pass more without it. Imperfect pictures: one pass more.
-        Altered pictures: at most 500 times 50, fewer where that were over 350 billion multiplications.
+        Altered pictures: at most 512 times 50, fewer where that were over 350 billion multiplications.
         Looking inside: about 15 s, most of it t-SNE of 1,000 pictures.
 """
 

@@ -39,12 +39,19 @@ def test_severity_0_is_the_answer_itself(examination_of: ExaminationOf) -> None:
     assert answers.find_right("rotation", 5).tolist() == [True, True, False]
 
 
+def test_the_least_severity_counts(examination_of: ExaminationOf) -> None:
+    """Brightness of 10 % makes a picture of 110 light."""
+    answers = answer_altered(examination_of([LIGHT, 110], [0, 1]), 2)
+    assert answers.find_right("brightness", 0).tolist() == [True, True]
+    assert answers.find_right("brightness", 1).tolist() == [True, False]
+
+
 def test_a_large_network_is_asked_about_fewer(examination_of: ExaminationOf) -> None:
     import keras
 
     examined = examination_of([LIGHT], [0])
     picture = examined.pictures.gather(np.array([0]))[0]
-    assert suggest_n(examined.classifier, picture) == 500
+    assert suggest_n(examined.classifier, picture) == 512
     settings = examined.classifier.settings
 
     def build(n_filters: int) -> Classifier:
@@ -56,4 +63,4 @@ def test_a_large_network_is_asked_about_fewer(examination_of: ExaminationOf) -> 
     assert suggest_n(build(10_000), picture) == 350_000_000_000 // (50 * (4096 * 10_000 + 30_000))
     mirrored = Classifier(build(10_000).network, replace(settings, test_mirror=True))
     assert suggest_n(mirrored, picture) == 350_000_000_000 // (100 * (4096 * 10_000 + 30_000))
-    assert suggest_n(build(200_000), picture) == 50
+    assert suggest_n(build(200_000), picture) == 64

@@ -82,8 +82,9 @@ def test_what_the_alterations_are() -> None:
 
 
 def test_noise() -> None:
-    grey = np.full((1, 64, 64, 3), 128, np.uint8)
+    grey = np.full((1, 256, 256, 3), 128, np.uint8)
     noise = alter(grey, ["one"], "noise", 2)
+    assert noise.mean() == pytest.approx(128, abs=0.25)  # rounded, not cut
     assert noise.std() == pytest.approx(0.12 * 255, rel=0.03)
     assert is_grey(noise)
     assert np.array_equal(noise[..., :1], alter(grey[..., :1], ["one"], "noise", 2))
