@@ -32,6 +32,7 @@ COLUMNS = ("alteration", "severity", "accuracy", "low", "high", "n")
 MIDDLE = 3  # the severity that words and examples are about
 UNALTERED = "none"
 _N_TOLD = 3
+_N_LOOKED_AT = 32  # pictures, for an example
 _WORDS = {
     "noise": "grain, as in the dark",
     "blur": "out of focus",
@@ -122,8 +123,7 @@ def _draw(answers: Answers, clean: Interval, found: Accuracies, folder: Path) ->
 def _draw_examples(answers: Answers, path: Path) -> None:
     """One picture, answered right if there is such a one, under each alteration."""
     examined = answers.examined
-    right = np.flatnonzero(answers.find_right(UNALTERED, 0))
-    first = int(right[0]) if len(right) else 0
+    first = _choose_example(answers)
     picture = examined.pictures.gather(answers.at[[first]])
     ids = [examined.pictures.ids[answers.at[first]]]
     tiles, captions = [picture[0]], [f"as it is\n{_name(examined, examined.y_pred[answers.at[first]])}"]
@@ -132,6 +132,14 @@ def _draw_examples(answers: Answers, path: Path) -> None:
         captions.append(f"{name}\n{_name(examined, answers.y_pred[name, MIDDLE][first])}")
     title = f"One picture under each alteration, at severity {MIDDLE} of {MAX_SEVERITY}, with its answers"
     draw_sheet(np.stack(tiles), captions, title=title, path=path, n_columns=6)
+
+
+def _choose_example(answers: Answers) -> int:
+    """Which of the sample: of the first that were answered right, the one with most to see."""
+    right = np.flatnonzero(answers.find_right(UNALTERED, 0))
+    shown = (right if len(right) else np.arange(len(answers.at)))[:_N_LOOKED_AT]
+    pictures = answers.examined.pictures.gather(answers.at[shown])
+    return int(shown[pictures.std(axis=(1, 2, 3)).argmax()])
 
 
 def _name(examined: Examination, class_index: int) -> str:
