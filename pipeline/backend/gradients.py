@@ -47,7 +47,7 @@ def differentiate_scores(
     """The maps of pictures, and the gradient of the score of each picture's class by them.
 
     A score is what the last layer makes a probability of. Where that is not to be had, it is the logarithm
-    of the probability.
+    of the probability. Of two classes it is the lead over the other: a single sigmoid scores one of them only.
 
     Args:
         maps: the step whose maps are asked about; last: the last step; as `anatomy.trace_steps` gives them.
@@ -74,7 +74,9 @@ def differentiate_scores(
 
         with watch([maps.layer, last.layer], see):
             model(pictures, training=False)
-        asked = keras.ops.one_hot(classes, seen["scores"].shape[-1], dtype="float32")
+        n_classes = seen["scores"].shape[-1]
+        asked = keras.ops.one_hot(classes, n_classes, dtype="float32")
+        asked = 2 * asked - 1 if n_classes == 2 else asked
         return keras.ops.sum(seen["scores"] * asked)
 
     gradient = differentiate(score, np.zeros((len(pictures), *maps.left.shape), np.float32))

@@ -19,18 +19,21 @@ def build_half_blind(*, ends_in: str) -> Any:
     halves = keras.layers.Concatenate()([x * position, x * (1 - position)])
     conv = keras.layers.Conv2D(2, 1, name="conv")
     x = keras.layers.GlobalAveragePooling2D()(conv(halves))
-    dense = keras.layers.Dense(2, activation="softmax" if ends_in == "dense" else None)
+    n_units = 1 if ends_in == "sigmoid" else 2
+    dense = keras.layers.Dense(n_units, activation="softmax" if ends_in == "dense" else None)
     y = dense(x)
+    if ends_in == "sigmoid":
+        y = keras.layers.Activation("softmax")(keras.ops.pad(y, ((0, 0), (1, 0))))
     if ends_in == "activation":
         y = keras.layers.Activation("softmax")(y)
     if ends_in == "other":
         y = keras.layers.Identity()(keras.ops.softmax(y))
     conv.set_weights([np.eye(2).reshape(1, 1, 2, 2), np.zeros(2)])
-    dense.set_weights([np.array([[4.0, -4.0], [-4.0, 4.0]]), np.zeros(2)])
+    dense.set_weights([np.array([[4.0, -4.0], [-4.0, 4.0]])[:, -n_units:], np.zeros(n_units)])
     return keras.Model(pictures, y)
 
 
-@pytest.mark.parametrize("ends_in", ["activation", "dense", "other"])
+@pytest.mark.parametrize("ends_in", ["activation", "dense", "other", "sigmoid"])
 def test_it_lights_up_where_the_network_looks(ends_in: str) -> None:
     model = build_half_blind(ends_in=ends_in)
     pictures = np.full((2, 8, 8, 1), 200, np.uint8)
