@@ -47,7 +47,7 @@ def differentiate_scores(
     """The maps of pictures, and the gradient of the score of each picture's class by them.
 
     A score is what the last layer makes a probability of. Where that is not to be had, it is the logarithm
-    of the probability. Of two classes it is the lead over the other: a single sigmoid scores one of them only.
+    of the probability. Of two classes it is the lead over the other: a sigmoid scores only one of them.
 
     Args:
         maps: the step whose maps are asked about; last: the last step; as `anatomy.trace_steps` gives them.
