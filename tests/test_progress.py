@@ -83,3 +83,9 @@ def test_the_time_of_a_part_is_a_line(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, logger="pipeline.progress"):
         assert boil() == boil() == "done"
     assert [record.message for record in caplog.records] == ["eggs: 4.0 s", "eggs: 4.0 s"]
+
+
+def test_what_took_no_time_is_not_told(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, logger="pipeline.progress"), log_time("eggs"):
+        pass
+    assert caplog.records == []
