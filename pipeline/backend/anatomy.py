@@ -43,12 +43,13 @@ def list_leaves(model: Any) -> list[Any]:
 @contextmanager
 def watch(layers: Sequence[Any], see: See) -> Iterator[None]:
     """Inside the block, what a layer gives is what `see(layer, entered, left)` makes of it."""
-    for layer in layers:
+    watched = list(dict.fromkeys(layers))  # a layer that two networks share is listed twice
+    for layer in watched:
         layer.call = _wrap(layer, see)
     try:
         yield
     finally:
-        for layer in layers:
+        for layer in watched:
             del layer.call
 
 

@@ -78,6 +78,19 @@ def test_a_network_is_left_as_it_was() -> None:
     assert np.array_equal(np.asarray(model(pictures)), np.asarray(model(pictures)))
 
 
+def test_a_layer_that_two_networks_share() -> None:
+    import keras
+
+    shared = keras.layers.Conv2D(3, 1, name="shared")
+    first, second = (keras.Sequential([keras.Input((8, 8, 3)), shared]) for _ in range(2))
+    pictures = keras.Input((8, 8, 3))
+    means = keras.layers.GlobalAveragePooling2D()(second(first(pictures)))
+    model = keras.Model(pictures, keras.layers.Dense(2)(means))
+    steps = trace_steps(model, make_pictures(1)[0])
+    assert [step.layer.name for step in steps].count("shared") == 2
+    assert "call" not in vars(shared)
+
+
 def test_no_convolution_and_no_dense_layer() -> None:
     import keras
 
