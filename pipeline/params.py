@@ -229,7 +229,7 @@ class TrainParams(Section):
 
 
 class EvaluateParams(Section):
-    """The bootstrap behind the intervals, the size of the sheets of answers, and what else is looked at."""
+    """The bootstrap behind the intervals, when the model answers, and what is looked at beside the scores."""
 
     seed: Seed
     n_bootstrap: Annotated[int, Field(ge=100, le=1_000_000)]
@@ -237,6 +237,8 @@ class EvaluateParams(Section):
     min_precision: Annotated[float, Field(gt=0, le=1)]
     n_sheet: Annotated[int, Field(ge=1, le=1000)]
     slices: bool
+    robustness: Annotated[Annotated[int, Field(ge=0, le=1_000_000)] | None, DEFAULT]
+    inside: bool
 
 
 class PromoteParams(Section):

@@ -212,6 +212,11 @@ class Paths:
         return self.stage("evaluate") / "class_scores.csv"
 
     @property
+    def robustness(self) -> Path:
+        """The accuracy under each alteration at each severity; written by evaluate."""
+        return self.stage("evaluate") / "robustness.csv"
+
+    @property
     def threshold_curves(self) -> Path:
         """What each class gains and loses by its threshold, for `dvc plots`; written by evaluate."""
         return self.stage("evaluate") / "threshold_curves.csv"

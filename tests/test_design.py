@@ -32,7 +32,13 @@ OWNERS = {
     "mlflow": {"serving/pyfunc", "tracking"},
     "pdqhash": {"images"},
     "pooch": {"collection/demos"},
-    "sklearn": {"collection/demos", "search/gaussian_process", "shortcuts", "training/folds"},
+    "sklearn": {
+        "collection/demos",
+        "evidence/embedding",
+        "search/gaussian_process",
+        "shortcuts",
+        "training/folds",
+    },
     "tensorflow": {"backend"},
     "optuna": {"search"},
 }

@@ -54,7 +54,7 @@ def draw_sheets(
     ):
         shown = found[:n]
         captions = [
-            f"{_write_caption(class_names, pictures.y[i], y_pred[i])}, {confidence[i]:.0%}" for i in shown
+            f"{write_caption(class_names, pictures.y[i], y_pred[i])}, {confidence[i]:.0%}" for i in shown
         ]
         draw_sheet(
             pictures.gather(shown),
@@ -66,7 +66,7 @@ def draw_sheets(
         )
 
 
-def _write_caption(class_names: Sequence[str], true: int, predicted: int) -> str:
+def write_caption(class_names: Sequence[str], true: int, predicted: int) -> str:
     """One class name, or two lines: the actual, then the predicted one."""
     if true == predicted:
         return shorten(class_names[true], 14)

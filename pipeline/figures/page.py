@@ -27,10 +27,15 @@ def render_facts(facts: Iterable[tuple[str, str]]) -> Iterator[str]:
 
 
 def render_picture(name: str, png: bytes) -> Iterator[str]:
-    """A figure, under its name. On a phone a wide one is scrolled, as its letters would be too small."""
+    """A figure, under its name as a heading."""
+    yield f"<h2>{escape(name)}</h2>\n{frame_picture(name, png)}"
+
+
+def frame_picture(name: str, png: bytes) -> str:
+    """A figure in a frame. On a phone a wide one is scrolled, as its letters would be too small."""
     width_px = int.from_bytes(png[16:20], "big")  # of the PNG's header
     classes = "scroll" if width_px > _NARROW_PX else "scroll narrow"
-    yield f'<h2>{escape(name)}</h2>\n<div class="{classes}">{embed_png(name, png)}</div>'
+    return f'<div class="{classes}">{embed_png(name, png)}</div>'
 
 
 def embed_png(name: str, png: bytes) -> str:

@@ -34,6 +34,11 @@ class Classifier:
         """In the order of the columns of the predictions."""
         return self.settings.class_names
 
+    @property
+    def network(self) -> Any:
+        """The `keras.Model`: uint8 pictures to class probabilities; for those who look inside."""
+        return self._model
+
     @classmethod
     def load(cls, folder: Path, answers: Path | None = None) -> Self:
         """Read a classifier folder.

@@ -6,12 +6,16 @@ Reads   data/train/classifier/, out_of_fold.parquet and history.csv, data/clean/
         train (for the page).
 Writes  data/evaluate/index.html (the page of results), answers.json (when the model answers, and when it asks
         for a person), predictions.parquet (by image id), confusion.csv (one row per test picture, for `dvc
-        plots`), class_scores.csv, threshold_curves.csv, slices.csv, figures/ (confusion.png, class_f1.png,
-        curves.png, roc.png, precision_recall.png, reliability.png, slices.png, sheet_right.png,
-        sheet_wrong.png).
+        plots`), class_scores.csv, threshold_curves.csv, slices.csv, robustness.csv (the accuracy on altered
+        pictures), figures/ (confusion.png, class_f1.png, curves.png, roc.png, precision_recall.png,
+        reliability.png, slices.png, sheet_right.png, sheet_wrong.png; robustness.png,
+        robustness_examples.png, confusion_altered.png; gradcam.png, feature_maps.png, filters.png,
+        embedding.png, sheet_random.png).
 Run     python -m pipeline.stages.evaluate; DARKROOM_DEVICE=auto|cpu|gpu
 Cost    importing Keras (about 8 s), then some 3,000 pictures a second at 32x32 on two CPU cores. With
         train.test_mirror it is half as many, and one pass more without it. Imperfect pictures: one pass more.
+        Altered pictures: at most 512 times 50, fewer where that were over 350 billion multiplications.
+        Looking inside: about 15 s, most of it t-SNE of 1,000 pictures.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,11 +32,13 @@ from pipeline.evidence.answers import build_answers, list_mistakes, write_class_
 from pipeline.evidence.drawings import draw_f1, draw_sheets, draw_training
 from pipeline.evidence.examination import Examination, Finding, examine, log_seconds
 from pipeline.evidence.flat_metrics import flatten_classes, flatten_overall
+from pipeline.evidence.inside import look_inside
 from pipeline.evidence.metrics import Scores, count_confusions, score_answers
 from pipeline.evidence.probabilities import show_probabilities
 from pipeline.evidence.probability_scores import score_probabilities
 from pipeline.evidence.results_page import Mistakes, Results, write_results
 from pipeline.evidence.review import FIGURE, Unseen, choose_rule, judge_review, read_unseen
+from pipeline.evidence.robustness import probe_robustness
 from pipeline.evidence.slice_section import show_slices
 from pipeline.evidence.variants import score_variants
 from pipeline.figures.confusion import draw_confusion
@@ -98,13 +104,15 @@ def gather_evidence(
     examined: Examination, unseen: Unseen, scores: Scores, *, params: Params, paths: Paths
 ) -> list[Finding]:
     """All that stands beside the scores, in the order of the page."""
-    confidence, min_precision = params.evaluate.confidence, params.evaluate.min_precision
-    how: dict[str, Any] = {"confidence": confidence, "figures": paths.figures("evaluate")}
+    asked, folder = params.evaluate, paths.figures("evaluate")
+    how: dict[str, Any] = {"confidence": asked.confidence}
     return [
-        judge_review(examined, unseen, min_precision=min_precision, **how),
-        score_variants(examined, paths.imperfect, confidence=confidence),
-        show_probabilities(examined, scores, paths, confidence=confidence),
-        show_slices(examined, paths, params.split.fold_pattern, params.evaluate),
+        judge_review(examined, unseen, min_precision=asked.min_precision, figures=folder, **how),
+        score_variants(examined, paths.imperfect, **how),
+        show_probabilities(examined, scores, paths, **how),
+        show_slices(examined, paths, params.split.fold_pattern, asked),
+        probe_robustness(examined, n=asked.robustness, table=paths.robustness, folder=folder, **how),
+        look_inside(examined, is_wanted=asked.inside, seed=asked.seed, folder=folder),
     ]
 
 

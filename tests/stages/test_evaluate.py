@@ -198,23 +198,48 @@ def test_twice_the_same_bytes(project: Paths, params: Params) -> None:
     first_metrics = evaluate.main(params, project, Untracked())
     first = read_outputs(project)
     assert sorted(first) == [
+        "answers.json",
         "class_scores.csv",
         "confusion.csv",
         "figures/class_f1.png",
         "figures/confusion.png",
+        "figures/confusion_altered.png",
         "figures/curves.png",
+        "figures/embedding.png",
         "figures/precision_recall.png",
+        "figures/reliability.png",
+        "figures/robustness.png",
+        "figures/robustness_examples.png",
         "figures/roc.png",
+        "figures/sheet_random.png",
         "figures/sheet_right.png",
         "figures/sheet_wrong.png",
         "figures/slices.png",
         "index.html",
         "predictions.parquet",
+        "robustness.csv",
         "slices.csv",
         "threshold_curves.csv",
     ]
     assert evaluate.main(params, project, Untracked()) == first_metrics
     assert read_outputs(project) == first
+
+
+def test_parts_that_are_switched_off(project: Paths, params_of: ParamsOf, params: Params) -> None:
+    """Their figures are gone, the table is there with its head alone, and the other numbers are the same."""
+    whole = evaluate.main(params, project, Untracked())
+    off = params_of(evaluate={"n_bootstrap": 400, "n_sheet": 4, "robustness": 0, "inside": False})
+    metrics = evaluate.main(off, project, Untracked())
+    assert {name: whole[name] for name in metrics} == metrics
+    assert {name.partition("/")[0] for name in set(whole) - set(metrics)} == {
+        *("robust_accuracy", "robustness", "overall"),
+    }
+    drawn = {path.stem for path in project.figures("evaluate").iterdir()}
+    assert drawn == {"class_f1", "confusion", "curves", "sheet_right", "sheet_wrong"}
+    assert project.robustness.read_text() == "alteration,severity,accuracy,low,high,n\n"
+    page = project.results.read_text(encoding="utf-8")
+    assert "Altered pictures" not in page
+    assert "Looking inside" not in page
 
 
 def test_no_history(project: Paths, params: Params) -> None:
