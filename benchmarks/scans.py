@@ -128,18 +128,23 @@ class Result(NamedTuple):
             return f"{self.accuracy:.2%}"
         of_sources, of_pictures = self.coverage
         return (
-            f"{self.accuracy:.2%} ({self.of_sources:.2%} over sources; answers {of_sources:.0%} over sources, "
-            f"{of_pictures:.0%} over pictures, {self.precision:.2%} of them right)"
+            f"{self.accuracy:.2%} ({self.of_sources:.2%} over sources; answers {of_sources:.0%} over sources "
+            f"and {of_pictures:.0%} over pictures, {self.precision:.2%} of them right)"
         )
 
 
 def same_sources(scans: Scans, params: Params, features: Path) -> Result:
     """Accuracy on the test part of the pipeline's own split."""
     train, val, test = (np.flatnonzero(scans.split == name) for name in ("train", "val", "test"))
+    return Result(float(find_right(scans, Fold(train, val, test), params, features).mean()))
+
+
+def find_right(scans: Scans, fold: Fold, params: Params, features: Path) -> npt.NDArray[np.bool_]:
+    """Which pictures of the test part of a fold a network trained on its others gets right."""
     policy = build_policy(params.augment, channels=params.clean.channels)
     how: dict[str, Any] = {"policy": policy, "params": params.train, "features": features}
-    y_prob = answer_fold(scans.shards, scans.part, Fold(train, val, test), **how)
-    return Result(float((y_prob.argmax(axis=1) == scans.part.y[test]).mean()))
+    y_prob = answer_fold(scans.shards, scans.part, fold, **how)
+    return np.asarray(y_prob.argmax(axis=1) == scans.part.y[fold.test])
 
 
 def sources_left_out(scans: Scans, params: Params, features: Path) -> Result:

@@ -1,7 +1,6 @@
 """Folds over whole groups: what to learn from, what to choose the weights on, what to answer."""
 
 import warnings
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -68,9 +67,3 @@ def choose_fold(fold: Ints, number: int, seed: int) -> Fold:
     order = np.random.default_rng(seed).permutation(np.flatnonzero(fold != number))
     n_val = len(order) // _VAL_SHARE
     return Fold(order[n_val:], order[:n_val], np.flatnonzero(fold == number))
-
-
-def cut_folds(y: Ints, groups: npt.NDArray[np.str_], *, n_folds: int, seed: int) -> Iterator[Fold]:
-    """All folds, as `deal_folds` and `choose_fold` say; each picture is tested once."""
-    fold = deal_folds(y, groups, n_folds)
-    yield from (choose_fold(fold, number, seed) for number in range(n_folds))

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from pipeline.training.folds import cut_folds, deal_folds, is_learnable
+from pipeline.training.folds import Fold, choose_fold, deal_folds, is_learnable
 
 Ints = npt.NDArray[np.int64]
 
@@ -16,10 +16,16 @@ def make_collection(n: int = 120, n_sources: int = 15) -> tuple[Ints, npt.NDArra
     return source % 3, np.array([f"source {i}" for i in source])
 
 
+def cut_folds(y: Ints, groups: npt.NDArray[np.str_], n_folds: int, seed: int) -> list[Fold]:
+    """All folds of a collection."""
+    dealt = deal_folds(y, groups, n_folds)
+    return [choose_fold(dealt, number, seed) for number in range(n_folds)]
+
+
 @pytest.mark.parametrize("n_folds", [2, 5])
 def test_each_picture_is_tested_once_and_no_group_is_divided(n_folds: int) -> None:
     y, groups = make_collection()
-    folds = list(cut_folds(y, groups, n_folds=n_folds, seed=0))
+    folds = cut_folds(y, groups, n_folds, 0)
     assert len(folds) == n_folds
     assert sorted(np.concatenate([fold.test for fold in folds])) == list(range(len(y)))
     for fold in folds:
@@ -33,7 +39,7 @@ def test_each_picture_is_tested_once_and_no_group_is_divided(n_folds: int) -> No
 
 def test_the_seed_chooses_who_validates_and_nothing_else() -> None:
     y, groups = make_collection()
-    first, again, other = (list(cut_folds(y, groups, n_folds=3, seed=seed)) for seed in (0, 0, 1))
+    first, again, other = (cut_folds(y, groups, 3, seed) for seed in (0, 0, 1))
     for one, same, another in zip(first, again, other, strict=True):
         assert all(np.array_equal(a, b) for a, b in zip(one, same, strict=True))
         assert np.array_equal(one.test, another.test)
