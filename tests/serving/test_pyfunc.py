@@ -99,7 +99,7 @@ def test_every_kind_of_input_gives_the_same_answer(
     path.write_bytes(data)
     answer = model.predict(given(data, path))
     expected = predict(classifier_folder, data)
-    assert list(answer.columns) == ["class", "probability", "reason", *NAMES]
+    assert list(answer.columns) == ["answer", "class", "probability", "reason", *NAMES]
     np.testing.assert_allclose(answer[NAMES].to_numpy(), expected, atol=1e-6)
     assert answer["class"].tolist() == [NAMES[expected[0].argmax()]]
     assert answer["reason"].tolist() == [None]
@@ -159,6 +159,7 @@ def test_a_text_opens_no_file(
 def test_a_batch_of_broken_pictures_has_reasons_only(served: Any) -> None:
     answer = served.predict(None, [b"", b"GIF"])
     assert answer["class"].tolist() == [None, None]
+    assert answer["answer"].tolist() == [None, None]
     assert answer["reason"].str.partition(":")[0].tolist() == ["empty", "not_an_image"]
 
 
@@ -174,7 +175,7 @@ def test_classes_may_be_called_as_the_columns_are(
     (folder / "classifier.json").write_text(json.dumps(settings))
     answer = mlflow.pyfunc.load_model(log_model(folder, tracking_root)).predict([PICTURE])
     columns = ["probability (class)", "class (class) (class)", "class (class)"]
-    assert list(answer.columns) == ["class", "probability", "reason", *columns]
+    assert list(answer.columns) == ["answer", "class", "probability", "reason", *columns]
     y_prob = answer[columns].to_numpy()[0]
     assert answer["probability"][0] == y_prob.max()
     assert answer["class"][0] == settings["class_names"][y_prob.argmax()]
@@ -186,10 +187,10 @@ def test_classes_may_be_called_as_the_columns_are(
 def test_every_column_has_its_own_name(names: tuple[str, ...]) -> None:
     from pipeline.serving.pyfunc import name_columns
 
-    columns = ["class", "probability", "reason", *name_columns(names)]
+    columns = ["answer", "class", "probability", "reason", *name_columns(names)]
     assert len(set(columns)) == len(columns)
     assert len(name_columns(names)) == len(names)
-    assert all(column.startswith(name) for column, name in zip(columns[3:], names, strict=True))
+    assert all(column.startswith(name) for column, name in zip(columns[4:], names, strict=True))
 
 
 @pytest.mark.parametrize(
@@ -284,7 +285,7 @@ def test_no_picture_has_no_row(served: Any) -> None:
     nothing: Any
     for nothing in ([], np.array([]), pd.DataFrame({"image": []}), np.zeros((0, 8, 8, 1), np.uint8)):
         answer = served.predict(None, nothing)
-        assert list(answer.columns) == ["class", "probability", "reason", *NAMES]
+        assert list(answer.columns) == ["answer", "class", "probability", "reason", *NAMES]
         assert len(answer) == 0
 
 
@@ -317,7 +318,7 @@ def test_it_brings_the_code_that_it_was_made_with(
     assert [file for file in found["files"] if not Path(file).is_relative_to(there / "code")] == []
     classifier = Classifier.load(classifier_folder)
     expected = predict(classifier_folder, encode_png(PICTURE))
-    assert found["columns"] == ["class", "probability", "reason", *classifier.class_names]
+    assert found["columns"] == ["answer", "class", "probability", "reason", *classifier.class_names]
     ((name, probability, reason, *y_prob),) = found["rows"]
     assert reason is None
     np.testing.assert_allclose([y_prob], expected, atol=1e-6)

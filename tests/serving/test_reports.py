@@ -13,22 +13,25 @@ from pipeline.serving.reports import describe_as_json, describe_counts, write_cs
 @pytest.mark.parametrize(
     ("predictions", "expected"),
     [
-        pytest.param([], "file,reason,class,probability\n", id="none"),
+        pytest.param([], "file,reason,answer,class,probability\n", id="none"),
         pytest.param(
             [
-                Prediction("a, b.png", (("x", 0.75), ("y", 0.25))),
+                Prediction("a, b.png", (("x", 0.75), ("y", 0.25)), "review"),
                 Prediction("c", refusal=Refusal("corrupt", "?")),
             ],
-            "file,reason,class,probability,class_2,probability_2\n"
-            '"a, b.png",,x,0.750000,y,0.250000\n'
-            "c,corrupt: ?,,,,\n",
+            "file,reason,answer,class,probability,class_2,probability_2\n"
+            '"a, b.png",,review,x,0.750000,y,0.250000\n'
+            "c,corrupt: ?,,,,,\n",
             id="two-classes-and-a-reason",
         ),
         pytest.param(
-            [Prediction("=HYPERLINK(0)", (("@x", 0.5), ("-y\x1b", 0.5))), Prediction("-1", (("+", 1e-7),))],
-            "file,reason,class,probability,class_2,probability_2\n"
-            "'=HYPERLINK(0),,'@x,0.500000,'-y\\x1b,0.500000\n"
-            "'-1,,'+,0.000000,,\n",
+            [
+                Prediction("=HYPERLINK(0)", (("@x", 0.5), ("-y\x1b", 0.5)), "@x"),
+                Prediction("-1", (("+", 1e-7),), "+"),
+            ],
+            "file,reason,answer,class,probability,class_2,probability_2\n"
+            "'=HYPERLINK(0),,'@x,'@x,0.500000,'-y\\x1b,0.500000\n"
+            "'-1,,'+,'+,0.000000,,\n",
             id="what-a-spreadsheet-would-run",
         ),
     ],
@@ -44,11 +47,12 @@ UNREAD = Prediction("c", refusal=Refusal("corrupt", "?"))
 def test_a_line_of_json_says_all_of_a_file() -> None:
     found = [
         json.loads(describe_as_json(one))
-        for one in (Prediction("a\nb", (("x", 2 / 3), ("y", 1 / 3))), UNREAD)
+        for one in (Prediction("a\nb", (("x", 2 / 3), ("y", 1 / 3)), "review"), UNREAD)
     ]
     top = [{"class": "x", "probability": 0.666667}, {"class": "y", "probability": 0.333333}]
-    assert found[0] == {"file": "a\nb", "class": "x", "probability": 0.666667, "top": top, "reason": None}
-    nothing: dict[str, object] = {"class": None, "probability": None, "top": []}
+    said = {"file": "a\nb", "answer": "review", "class": "x", "probability": 0.666667}
+    assert found[0] == said | {"top": top, "reason": None}
+    nothing: dict[str, object] = {"answer": None, "class": None, "probability": None, "top": []}
     assert found[1] == {"file": "c", "reason": "corrupt: ?"} | nothing
     assert found[0].keys() == found[1].keys()
 
@@ -76,7 +80,10 @@ def test_a_line_of_json_says_all_of_a_file() -> None:
     ],
 )
 def test_the_counts_in_words(names: list[str], n_unread: int, said: str) -> None:
-    assert describe_counts([Prediction("f", ((name, 1.0),)) for name in names] + [UNREAD] * n_unread) == said
+    assert (
+        describe_counts([Prediction("f", ((name, 1.0),), name) for name in names] + [UNREAD] * n_unread)
+        == said
+    )
 
 
 def test_the_counts_say_where_the_reasons_are() -> None:
