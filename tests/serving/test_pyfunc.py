@@ -135,7 +135,7 @@ def test_one_broken_picture_has_a_reason_and_the_others_an_answer(
     assert re.search(reason, answer["reason"][1])
     assert "\n" not in answer["reason"][1]
     assert len(answer["reason"][1]) < 400
-    assert answer.loc[1].drop("reason").tolist() == [None] * 5
+    assert answer.loc[1].drop("reason").tolist() == [None] * 6
     strict = json.loads(json.dumps(answer.to_dict(orient="records"), allow_nan=False))  # as MLflow writes it
     assert strict[1]["probability"] is None
     assert strict[2]["light"] == pytest.approx(expected[0])
