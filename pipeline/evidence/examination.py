@@ -97,12 +97,10 @@ def examine(classifier: Classifier, test: Part, shards: Path) -> Examination:
 def predict(classifier: Classifier, pictures: Pictures) -> Float32:
     """Class probabilities [n, n_classes] of all pictures, gathered in runs."""
     runs = list(cut_into_runs(len(pictures), _CHUNK))
-    return np.concatenate(
-        [
-            classifier.predict_pictures(pictures.gather(index))
-            for index in track(runs, total=len(runs), what=f"predicting, {_CHUNK} pictures at a time")
-        ]
-    )
+    found = [np.empty((0, len(classifier.class_names)), np.float32)]
+    for index in track(runs, total=len(runs), what=f"predicting, {_CHUNK} pictures at a time"):
+        found.append(classifier.predict_pictures(pictures.gather(index)))
+    return np.concatenate(found)
 
 
 def log_seconds(what: str) -> Callable[[Callable[_Asked, _Found]], Callable[_Asked, _Found]]:

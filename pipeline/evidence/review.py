@@ -82,7 +82,12 @@ def read_unseen(out_of_fold: Path, learnt: Part, val: Part, classifier: Classifi
 
 
 def choose_rule(unseen: Unseen, min_precision: float) -> AnswerRule:
-    """The temperature, and the least probability above which `min_precision` of the answers are right."""
+    """The temperature, and the least probability above which `min_precision` of the answers are right.
+
+    Without any answer to choose it on, the model always answers.
+    """
+    if not len(unseen.y_true):
+        return AnswerRule()
     temperature = fit_temperature(unseen.y_true, unseen.y_prob)
     tempered = AnswerRule(temperature).temper(unseen.y_prob)
     is_right = tempered.argmax(axis=1) == unseen.y_true
@@ -133,9 +138,11 @@ class _Judged:
         }
         for name, reach in (("test", self.tested), ("unseen", self.unseen)):
             metrics[f"review/{name}_coverage"] = reach.coverage.value
-            if not np.isnan(reach.precision.value):
-                metrics |= reach.precision.flatten(f"review/{name}_precision")
-        return metrics
+            metrics |= reach.precision.flatten(f"review/{name}_precision")
+        undefined = {
+            name for name in metrics if np.isnan(metrics[name.removesuffix("_low").removesuffix("_high")])
+        }
+        return {name: value for name, value in metrics.items() if name not in undefined}
 
     def draw(self, path: Path) -> None:
         titles = ("As the network says", f"Temperature {self.rule.temperature:.2f}")
@@ -166,7 +173,9 @@ def _render(judged: _Judged, unseen: Unseen, min_precision: float) -> Iterator[s
         ("val", False): "validation pictures, which also chose the network: read it with care",
     }[unseen.chosen_on, unseen.has_sources]
     rule = judged.rule
-    if rule.min_probability >= NEVER:
+    if rule.chosen_on == "none":
+        yield "<p>There was no answer to choose a limit on. So it always answers.</p>"
+    elif rule.min_probability >= NEVER:
         yield (
             f"<p>On {where}, no limit makes {min_precision:.0%} of the answers right. So every answer is "
             "<code>review</code>. Lower <code>evaluate.min_precision</code>, or train a better model.</p>"
@@ -195,4 +204,6 @@ def _show(one: Interval) -> str:
 
 
 def _list_cells(reach: Reach) -> list[str]:
-    return [f"<td>{reach.coverage.value:.1%}</td>", f"<td>{_show(reach.precision)}</td>"]
+    share = reach.coverage.value
+    covered = "&ndash;" if np.isnan(share) else f"{share:.1%}"
+    return [f"<td>{covered}</td>", f"<td>{_show(reach.precision)}</td>"]

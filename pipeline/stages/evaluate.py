@@ -110,7 +110,7 @@ def gather_evidence(
         judge_review(examined, unseen, min_precision=asked.min_precision, figures=folder, **how),
         score_variants(examined, paths.imperfect, **how),
         show_probabilities(examined, scores, paths, **how),
-        show_slices(examined, paths, params.split.fold_pattern, asked),
+        show_slices(examined, paths, params.split.fold_by or params.split.group_by, asked),
         probe_robustness(examined, n=asked.robustness, table=paths.robustness, folder=folder, **how),
         look_inside(examined, is_wanted=asked.inside, seed=asked.seed, folder=folder),
     ]

@@ -35,7 +35,7 @@ from pipeline.collection.class_counts import (
     warn_of_few,
 )
 from pipeline.collection.classes import index_classes
-from pipeline.collection.groups import find_group_names, merge_groups, name_fold_groups
+from pipeline.collection.groups import find_group_names, merge_groups
 from pipeline.collection.partition import SPLITS, check_no_leak, divide, find_unlikely_shares
 from pipeline.errors import DataError
 from pipeline.figures.class_shares import draw_class_shares
@@ -51,7 +51,7 @@ from pipeline.tables.parquet import read_table, write_table
 from pipeline.tables.raw_manifest import RAW_MANIFEST
 from pipeline.tables.split import SPLIT
 from pipeline.tracking.runs import Run
-from pipeline.training.folds import deal_folds
+from pipeline.training.folds import place_in_folds
 
 _log = logging.getLogger(__name__)
 
@@ -97,19 +97,7 @@ def split_pictures(
         check_no_leak(held, part, "split")
     class_name = np.array(names, dtype=object)[class_index]
     placed = clean.assign(class_name=class_name, class_index=class_index, group=group, split=part.to_numpy())
-    return _deal_folds(placed, split)
-
-
-def _deal_folds(placed: pd.DataFrame, split: SplitParams) -> pd.DataFrame:
-    """The pictures with what no fold divides, and the fold of each that is not in test."""
-    classes = placed["class_index"].to_numpy()
-    fold_group = name_fold_groups(placed["key"], placed["group"], classes, split.fold_pattern)
-    fold, learnt = np.full(len(placed), -1, np.int8), (placed["split"] != "test").to_numpy()
-    if learnt.any():
-        groups = fold_group[learnt].to_numpy(str)
-        fold[learnt] = deal_folds(classes[learnt], groups, split.folds, seed=split.seed)
-    check_no_leak(fold_group[learnt], pd.Series(fold[learnt]), "fold")
-    return placed.assign(fold_group=fold_group, fold=fold)
+    return place_in_folds(placed, split.fold_pattern, n_folds=split.folds, seed=split.seed)
 
 
 def main(params: Params, paths: Paths, run: Run) -> Metrics:
@@ -123,8 +111,10 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     names = list(placed.drop_duplicates("class_index").sort_values("class_index")["class_name"])
     counts = count_classes(placed, names)
     check_every_class_everywhere(counts, placed.groupby("class_index")["group"].nunique(), params.split)
-    n_unnamed = _count_unnamed(placed, "group_by", params.split.group_by)
-    n_unnamed_folds = _count_unnamed(placed, "fold_by", params.split.fold_by or "")
+    unnamed = {
+        f"n_without_{name}": _count_unnamed(placed, name, pattern)
+        for name, pattern in (("group_by", params.split.group_by), ("fold_by", params.split.fold_by or ""))
+    }
     warn_of_few(counts, params.split)
     unlikely = find_unlikely_shares(placed, counts, _list_shares(params.split))
     if unlikely:
@@ -159,13 +149,8 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     run.log_artifact(paths.shortcuts)
     run.log_artifact(paths.figures("split"), "figures")
     measured = {**measure_counts(counts), **findings.to_metrics()}
-    return {
-        **measured,
-        "n_groups": placed["group"].nunique(),
-        "n_fold_groups": placed["fold_group"].nunique(),
-        "n_without_group_by": n_unnamed,
-        "n_without_fold_by": n_unnamed_folds,
-    }
+    n_groups = {f"n_{name}s": placed[name].nunique() for name in ("group", "fold_group")}
+    return {**measured, **n_groups, **unnamed}
 
 
 def _count_unnamed(placed: pd.DataFrame, name: str, pattern: str) -> int:

@@ -1,13 +1,17 @@
 """Folds over whole groups: what to learn from, what to choose the weights on, what to answer."""
 
 import warnings
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.collection.partition import draw_numbers
+from pipeline.collection.groups import name_fold_groups
+from pipeline.collection.partition import check_no_leak, draw_numbers
 from pipeline.collection.pictures import Ints
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _MANY_GROUPS = 20_000
 _N_TRIES = 5  # seeds, before there are fewer folds
@@ -60,6 +64,26 @@ def _stratify(y: Ints, groups: npt.NDArray[np.str_], n_folds: int, seed: int) ->
         for number, (_, test) in enumerate(dealt):
             fold[test] = number
     return fold
+
+
+def place_in_folds(placed: "pd.DataFrame", pattern: str, *, n_folds: int, seed: int) -> "pd.DataFrame":
+    """Pictures with what no fold divides, and the fold of each; -1 for those of test.
+
+    Args:
+        placed: one row per picture, with the columns key, group, class_index and split.
+        pattern: of `split.fold_by`.
+
+    Raises:
+        DataError: a group lies in two folds.
+    """
+    classes = placed["class_index"].to_numpy()
+    fold_group = name_fold_groups(placed["key"], placed["group"], classes, pattern)
+    fold, learnt = np.full(len(placed), -1, np.int8), (placed["split"] != "test").to_numpy()
+    if learnt.any():
+        fold[learnt] = deal_folds(classes[learnt], fold_group[learnt].to_numpy(str), n_folds, seed)
+    placed = placed.assign(fold_group=fold_group, fold=fold)
+    check_no_leak(fold_group[learnt], placed["fold"][learnt], "fold")
+    return placed
 
 
 def choose_fold(fold: Ints, number: int, seed: int) -> Fold:

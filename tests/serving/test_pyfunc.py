@@ -319,8 +319,8 @@ def test_it_brings_the_code_that_it_was_made_with(
     classifier = Classifier.load(classifier_folder)
     expected = predict(classifier_folder, encode_png(PICTURE))
     assert found["columns"] == ["answer", "class", "probability", "reason", *classifier.class_names]
-    ((name, probability, reason, *y_prob),) = found["rows"]
+    ((answer, name, probability, reason, *y_prob),) = found["rows"]
     assert reason is None
     np.testing.assert_allclose([y_prob], expected, atol=1e-6)
-    assert name == classifier.class_names[expected[0].argmax()]
+    assert answer == name == classifier.class_names[expected[0].argmax()]
     assert probability == pytest.approx(expected.max())

@@ -19,6 +19,7 @@ from pipeline.serving.settings import Settings, save_classifier
 from pipeline.stages import evaluate
 from pipeline.tables.clean_manifest import CLEAN_MANIFEST
 from pipeline.tables.extra import EXTRA
+from pipeline.tables.out_of_fold import OUT_OF_FOLD
 from pipeline.tables.parquet import build_table, read_table, write_table
 from pipeline.tables.predictions import PREDICTIONS
 from pipeline.tracking.runs import Untracked
@@ -44,6 +45,7 @@ def make(
     paths = develop(root, pictures, y + train_y, ["test"] * len(shades) + ["train"] * 3, names)
     shutil.copytree(folder, paths.classifier)
     write_history(HISTORY, paths.history)
+    write_table(OUT_OF_FOLD.empty_table(), paths.out_of_fold)
     write_copies(paths, [], [])
     return paths
 
@@ -169,6 +171,7 @@ def test_a_classifier_that_mirrors(develop: Develop, params: Params, tmp_path: P
     paths = develop(tmp_path, pictures, [0] * 4, ["test"] * 3 + ["train"], NAMES)
     write_copies(paths, [], [])
     write_history(HISTORY, paths.history)
+    write_table(OUT_OF_FOLD.empty_table(), paths.out_of_fold)
     recipe = Recipe((8, 8), 1, "stretch", "bicubic", equalise=0, formats=("PNG",), max_pixels=1000)
     save_classifier(model, Settings(tuple(NAMES), recipe, test_mirror=True), paths.classifier)
     metrics = evaluate.main(params, paths, Untracked())
@@ -228,14 +231,17 @@ def test_twice_the_same_bytes(project: Paths, params: Params) -> None:
 def test_parts_that_are_switched_off(project: Paths, params_of: ParamsOf, params: Params) -> None:
     """Their figures are gone, the table is there with its head alone, and the other numbers are the same."""
     whole = evaluate.main(params, project, Untracked())
-    off = params_of(evaluate={"n_bootstrap": 400, "n_sheet": 4, "robustness": 0, "inside": False})
+    off = params_of(
+        evaluate={"n_bootstrap": 400, "n_sheet": 4, "robustness": 0, "inside": False, "slices": False}
+    )
     metrics = evaluate.main(off, project, Untracked())
     assert {name: whole[name] for name in metrics} == metrics
     assert {name.partition("/")[0] for name in set(whole) - set(metrics)} == {
-        *("robust_accuracy", "robustness", "overall"),
+        *("robust_accuracy", "robustness", "overall", "slices"),
     }
     drawn = {path.stem for path in project.figures("evaluate").iterdir()}
-    assert drawn == {"class_f1", "confusion", "curves", "sheet_right", "sheet_wrong"}
+    always = {"class_f1", "confusion", "curves", "precision_recall", "reliability", "roc"}
+    assert drawn == always | {"sheet_right", "sheet_wrong"}
     assert project.robustness.read_text() == "alteration,severity,accuracy,low,high,n\n"
     page = project.results.read_text(encoding="utf-8")
     assert "Altered pictures" not in page

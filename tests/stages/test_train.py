@@ -108,6 +108,7 @@ def test_outputs(project: Paths, trained: tuple[Mapping[str, float], Listener]) 
         "classifier/classifier.json",
         "classifier/model.keras",
         "history.csv",
+        "out_of_fold.parquet",
     ]
     assert metrics["n_train"] == 50
     assert metrics["n_val"] == 12

@@ -238,7 +238,8 @@ def test_weights_of_pictures_follow_the_params(params_of: ParamsOf) -> None:
 def test_knobs_are_those_of_the_params(params_of: ParamsOf) -> None:
     section = {"filters": 3, "units": 4, "activation": "tanh", "dropout": 0.1, "kernel_l2": 0.2}
     knobs = read_knobs(params_of(train=section).train)
-    assert vars(knobs) == section
+    assert vars(knobs) == section | {"all_levels": False}
+    assert read_knobs(params_of(train={"features": "all"}).train).all_levels
 
 
 # Trains on so many devices, for each number given; in one process, since importing a backend takes longer.
