@@ -9,6 +9,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 LINE_EVERY_S = 10.0
+_LEAST_TOLD_S = 0.05
 
 _log = logging.getLogger(__name__)
 
@@ -21,6 +22,15 @@ def track(items: Iterable[T], *, total: int | None, what: str | Callable[[], str
     """
     title = what if callable(what) else lambda: what
     return _bar(items, total, title) if sys.stderr.isatty() else _lines(items, total, title)
+
+
+@contextmanager
+def log_time(what: str) -> Iterator[None]:
+    """Say in the log how many seconds the block took; nothing where it took none."""
+    start = time.monotonic()
+    yield
+    if (took_s := time.monotonic() - start) >= _LEAST_TOLD_S:
+        _log.info("%s: %.1f s", what, took_s)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from pipeline.progress import silence_log, track
+from pipeline.progress import log_time, silence_log, track
 
 
 class Terminal(io.StringIO):
@@ -72,3 +72,20 @@ def test_a_logger_is_silent_up_to_a_level_and_speaks_again(caplog: pytest.LogCap
             log.warning("heard")
         log.info("again")
     assert caplog.messages == ["heard", "again"]
+
+
+@pytest.mark.usefixtures("ticking")
+def test_the_time_of_a_part_is_a_line(caplog: pytest.LogCaptureFixture) -> None:
+    @log_time("eggs")
+    def boil() -> str:
+        return "done"
+
+    with caplog.at_level(logging.INFO, logger="pipeline.progress"):
+        assert boil() == boil() == "done"
+    assert [record.message for record in caplog.records] == ["eggs: 4.0 s", "eggs: 4.0 s"]
+
+
+def test_what_took_no_time_is_not_told(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, logger="pipeline.progress"), log_time("eggs"):
+        pass
+    assert caplog.records == []
