@@ -1,12 +1,9 @@
 """What a classifier answered on the test pictures, and what one part of the evidence makes of it."""
 
-import logging
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, wraps
+from functools import cached_property
 from pathlib import Path
-from typing import ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,11 +16,6 @@ from pipeline.serving.classifier import Classifier
 Float32 = npt.NDArray[np.float32]
 
 _CHUNK = 512
-
-_log = logging.getLogger(__name__)
-
-_Asked = ParamSpec("_Asked")
-_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True)
@@ -101,19 +93,3 @@ def predict(classifier: Classifier, pictures: Pictures) -> Float32:
     for index in track(runs, total=len(runs), what=f"predicting, {_CHUNK} pictures at a time"):
         found.append(classifier.predict_pictures(pictures.gather(index)))
     return np.concatenate(found)
-
-
-def log_seconds(what: str) -> Callable[[Callable[_Asked, _Found]], Callable[_Asked, _Found]]:
-    """A decorator that logs how long a part of the evidence takes, so that people see what costs."""
-
-    def decorate(compute: Callable[_Asked, _Found]) -> Callable[_Asked, _Found]:
-        @wraps(compute)
-        def timed(*arguments: _Asked.args, **named: _Asked.kwargs) -> _Found:
-            start = time.monotonic()
-            found = compute(*arguments, **named)
-            _log.info("%s: %.1f s", what, time.monotonic() - start)
-            return found
-
-        return timed
-
-    return decorate

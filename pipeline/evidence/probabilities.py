@@ -6,13 +6,14 @@ from html import escape
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.evidence.examination import Examination, Finding, log_seconds
+from pipeline.evidence.examination import Examination, Finding
 from pipeline.evidence.intervals import Interval, bound_share
 from pipeline.evidence.metrics import Scores
 from pipeline.evidence.threshold_curves import ThresholdCurve, trace_curves, write_curves
 from pipeline.figures.class_lines import MAX_LINES, draw_class_lines
 from pipeline.figures.page import embed_png, render_facts, render_table
 from pipeline.paths import Paths
+from pipeline.progress import log_time
 
 _PRECISE = 0.95  # what a precise answer is
 _MAX_CLASSES = 200
@@ -20,7 +21,7 @@ _MAX_CLASSES = 200
 Bools = npt.NDArray[np.bool_]
 
 
-@log_seconds("curves of probabilities")
+@log_time("curves of probabilities")
 def show_probabilities(examined: Examination, scores: Scores, paths: Paths, *, confidence: float) -> Finding:
     """Tables, curves and thresholds of the probabilities; writes the curves as a table and two figures.
 

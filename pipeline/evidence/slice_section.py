@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.characters import quote_cell, say_count
-from pipeline.evidence.examination import Examination, Finding, log_seconds
+from pipeline.evidence.examination import Examination, Finding
 from pipeline.evidence.intervals import Interval
 from pipeline.evidence.slice_facts import read_facts
 from pipeline.evidence.slices import Judged, Slice, choose_worst, find_slices
@@ -18,6 +18,7 @@ from pipeline.figures.score_dots import draw_score_dots
 from pipeline.images.picture import encode_png
 from pipeline.params import EvaluateParams
 from pipeline.paths import Paths
+from pipeline.progress import log_time
 from pipeline.storage import write_whole
 
 _WORSE, _NOT_WORSE = "significantly worse than the rest", "not significantly worse"
@@ -27,7 +28,7 @@ _COLUMNS = (
 )
 
 
-@log_seconds("slices")
+@log_time("slices")
 def show_slices(examined: Examination, paths: Paths, group_by: str, params: EvaluateParams) -> Finding:
     """Slices with their scores: a table, a figure and a section; empty files without `evaluate.slices`.
 

@@ -215,12 +215,17 @@ def _measure(fact: str, value: str, chosen: Bools, judged: Judged, confidence: f
 
 
 def _score_rest(chosen: Bools, judged: Judged) -> float:
-    """The accuracy outside, weighted by class as inside; classes without pictures outside are left out."""
+    """The accuracy outside, weighted by class as inside.
+
+    Classes with few pictures outside say little, and are left out where there are others.
+    """
     y_true, k = judged.y_true, len(judged.class_names)
     inside = np.bincount(y_true[chosen], minlength=k)
     outside = np.bincount(y_true[~chosen], minlength=k)
     right = np.bincount(y_true[~chosen & judged.is_right], minlength=k)
-    weight = np.where(outside > 0, inside, 0)
+    weight = np.where(outside >= MIN_PICTURES, inside, 0)
+    if not weight.sum():
+        weight = np.where(outside > 0, inside, 0)
     if not weight.sum():
         return np.nan
     return float((weight * right / np.maximum(outside, 1)).sum() / weight.sum())

@@ -30,7 +30,7 @@ from pipeline.collection.pictures import Pictures, read_keys, read_part, read_pa
 from pipeline.errors import ModelError
 from pipeline.evidence.answers import build_answers, list_mistakes, write_class_scores, write_confusion
 from pipeline.evidence.drawings import draw_f1, draw_sheets, draw_training
-from pipeline.evidence.examination import Examination, Finding, examine, log_seconds
+from pipeline.evidence.examination import Examination, Finding, examine
 from pipeline.evidence.flat_metrics import flatten_classes, flatten_overall
 from pipeline.evidence.inside import look_inside
 from pipeline.evidence.metrics import Scores, count_confusions, score_answers
@@ -46,6 +46,7 @@ from pipeline.images.picture import encode_png
 from pipeline.labels import read_class_names
 from pipeline.params import EvaluateParams, Params
 from pipeline.paths import Paths, read_json
+from pipeline.progress import log_time
 from pipeline.runner import Metrics, run_stage
 from pipeline.serving.answer_rule import write_rule
 from pipeline.serving.classifier import Classifier
@@ -157,7 +158,7 @@ def load(paths: Paths, class_names: Sequence[str]) -> Classifier:
     return classifier
 
 
-@log_seconds("scores and intervals")
+@log_time("scores and intervals")
 def score(examined: Examination, params: EvaluateParams) -> Scores:
     """All scores of the answers to the test pictures, with their intervals."""
     how: Any = {"n_resamples": params.n_bootstrap, "confidence": params.confidence, "seed": params.seed}

@@ -138,6 +138,16 @@ def test_a_bad_slice_is_found_within_classes() -> None:
     assert 0 < len(worst.mistakes) <= 6
 
 
+def test_the_rest_is_weighted_as_the_slice_and_few_others_do_not_count() -> None:
+    """Inside 30 a, 10 b and 20 c. Outside 20 a (half right), 20 b (all right), and 2 c (wrong)."""
+    y = np.repeat([0, 1, 2, 0, 1, 2], [30, 10, 20, 20, 20, 2])
+    is_right = np.r_[np.ones(60, bool), np.arange(20) % 2 == 0, np.ones(20, bool), np.zeros(2, bool)]
+    found = find(Fact("format", words(*["PNG"] * 60, *["JPEG"] * 42)), y, is_right)
+    assert [one.rest for one in found if one.value == "PNG"] == [(30 * 0.5 + 10 * 1) / 40]
+    only = find(Fact("format", words(*["PNG"] * 20, *["JPEG"] * 2)), np.zeros(22, int), np.arange(22) < 21)
+    assert [one.rest for one in only if one.value == "PNG"] == [0.5], "there are no others"
+
+
 def test_luck_is_seldom_called_bad() -> None:
     """Of 200 models that know no slices, at most 5 % have a slice that is called worse."""
     rng, n_called = np.random.default_rng(0), 0

@@ -263,6 +263,29 @@ def test_nothing_wrong(develop: Develop, classifier_folder: Path, params: Params
     assert len(sheet.read_bytes()) < len((paths.figures("evaluate") / "sheet_right.png").read_bytes())
 
 
+@pytest.mark.parametrize(
+    ("shades", "y"),
+    [
+        pytest.param([LIGHT], [0], id="right"),
+        pytest.param([LIGHT], [1], id="wrong"),
+        pytest.param([LIGHT] * 4, [0, 1, 0, 1], id="always one class"),
+    ],
+)
+def test_little_is_asked_or_known(
+    shades: list[int], y: list[int], develop: Develop, classifier_folder: Path, params: Params, tmp_path: Path
+) -> None:
+    """Whatever is not defined is left out of the metrics and shown as missing."""
+    paths = make(develop, classifier_folder, tmp_path, shades, y)
+    metrics = evaluate.main(params, paths, Untracked())
+    assert not any(np.isnan(value) for value in metrics.values())
+    assert metrics["overall/brier_low"] <= metrics["overall/brier"] <= metrics["overall/brier_high"]
+    assert ("overall/macro_roc_auc" in metrics) == (len(set(y)) > 1)
+    page = paths.results.read_text(encoding="utf-8")
+    assert "<th>odd</th><td>none</td>" in page
+    assert "nan" not in page.split("base64")[0]
+    assert "the test pictures differ in no fact of their files" in page
+
+
 def test_no_test_picture(develop: Develop, classifier_folder: Path, params: Params, tmp_path: Path) -> None:
     paths = make(develop, classifier_folder, tmp_path, [], [])
     with pytest.raises(DataError, match=r"no test picture; raise split\.test"):
