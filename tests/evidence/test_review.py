@@ -58,7 +58,7 @@ def test_the_page_says_what_the_rule_is_worth(examination_of: ExaminationOf, tmp
     assert 0.8 < found.metrics["review/unseen_coverage"] < 1
     assert found.metrics["calibration/temperature"] == rule.temperature
     other = judge_review(
-        plain, make_unseen(sources=False), min_precision=0.95, confidence=0.95, figures=tmp_path
+        examined, make_unseen(sources=False), min_precision=0.95, confidence=0.95, figures=tmp_path
     )
     assert "on pictures that the network had not seen, by folds" in "\n".join(other.lines)
 

@@ -240,7 +240,7 @@ def test_parts_that_are_switched_off(project: Paths, params_of: ParamsOf, params
         *("robust_accuracy", "robustness", "overall", "slices"),
     }
     drawn = {path.stem for path in project.figures("evaluate").iterdir()}
-    always = {"class_f1", "confusion", "curves", "precision_recall", "reliability", "roc"}
+    always = {"class_f1", "confusion", "curves", "precision_recall", "reliability", "roc", "slices"}
     assert drawn == always | {"sheet_right", "sheet_wrong"}
     assert project.robustness.read_text() == "alteration,severity,accuracy,low,high,n\n"
     page = project.results.read_text(encoding="utf-8")
