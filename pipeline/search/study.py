@@ -105,24 +105,23 @@ def open_study(address: Address, *, metric: str, sampler: Any = None, pruner: An
 
 def agree(study: Study, terms: Terms, address: Address) -> None:
     """Write the terms into a new study; of an old one, raise StudyError if its terms are others."""
-    known = study.user_attrs.get(_TERMS)
-    if known is None:
+    if _TERMS not in study.user_attrs:
         study.set_user_attr(_TERMS, terms.to_json())
-    elif difference := _read_terms(known, address).find_difference(terms):
+    elif difference := read_terms(study, address).find_difference(terms):
         raise StudyError(
             f"the study {address.describe()} was begun with other settings: {difference}; take the change "
             "back, or begin another study with --study NAME"
         )
 
 
-def read_terms(study: Study) -> Terms:
-    """The terms that a study was begun with."""
-    return Terms(**study.user_attrs[_TERMS])
+def read_terms(study: Study, address: Address) -> Terms:
+    """The terms that a study was begun with.
 
-
-def _read_terms(known: Any, address: Address) -> Terms:
+    Raises:
+        StudyError: another version of Darkroom wrote them.
+    """
     try:
-        return Terms(**known)
+        return Terms(**study.user_attrs[_TERMS])
     except TypeError:
         raise StudyError(
             f"the study {address.describe()} is of another version of Darkroom; name another with --study"

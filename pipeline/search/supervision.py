@@ -122,7 +122,7 @@ class _Member:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
-                env=os.environ | {"PYTHONPATH": path},
+                env=_limit_threads(self._job) | os.environ | {"PYTHONPATH": path},
                 process_group=0,  # Ctrl+C is for this process, which then asks them to end
             )
         if self._process.stdin:
@@ -142,3 +142,10 @@ class _Member:
             if lines and lines[-1].startswith("ERROR "):
                 return lines[-1].removeprefix("ERROR ")
         return ""
+
+
+def _limit_threads(job: Job) -> dict[str, str]:
+    """What keeps the threads of NumPy and SciPy to the cores of a process: else two fight for all of them."""
+    if not job.cores:
+        return {}
+    return dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), str(len(job.cores)))

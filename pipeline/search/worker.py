@@ -81,7 +81,7 @@ def work(job: Job) -> None:
     """Run trials of a study until all are done."""
     paths = Paths(Path(job.root))
     study = studies.open_study(job.address, metric="accuracy")
-    terms = studies.read_terms(study)
+    terms = studies.read_terms(study, job.address)
     space = parse_space(terms.space)
     values = read_yaml(paths.params) | dict(terms.values)
     search = Search(

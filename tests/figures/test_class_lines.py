@@ -6,27 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from pipeline.figures.class_lines import draw_class_lines
 
 ODD_NAMES = ["Photo", r"costs $\bad{$", "中文", "a\nb"]
 X = np.array([0.0, 0.25, 1.0])
-
-
-@pytest.fixture
-def saved(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    """Every figure that is saved."""
-    figures: list[Figure] = []
-    plain = FigureCanvasAgg.__init__
-
-    def note(self: Any, figure: Any) -> None:
-        figures.append(figure)
-        plain(self, figure)
-
-    monkeypatch.setattr(FigureCanvasAgg, "__init__", note)
-    return figures
 
 
 def draw(names: list[str], path: Path, *, is_chance_diagonal: bool = True) -> bytes:

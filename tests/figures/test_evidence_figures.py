@@ -19,20 +19,6 @@ RNG = np.random.default_rng(0)
 PICTURE = RNG.integers(0, 256, (16, 12, 3), np.uint8)
 
 
-@pytest.fixture
-def saved(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    """The figures that became files, the latest last."""
-    kept: list[Figure] = []
-    write = Figure.savefig
-
-    def keep(figure: Figure, *args: Any, **settings: Any) -> None:
-        kept.append(figure)
-        write(figure, *args, **settings)
-
-    monkeypatch.setattr(Figure, "savefig", keep)
-    return kept
-
-
 def read_size(path: Path) -> tuple[int, int]:
     width, height = struct.unpack(">II", path.read_bytes()[16:24])
     return width, height

@@ -514,20 +514,6 @@ CASES = [
 ]
 
 
-@pytest.fixture
-def saved(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    """The figures that became files, the latest last."""
-    kept: list[Figure] = []
-    write = Figure.savefig
-
-    def keep(figure: Figure, *args: Any, **settings: Any) -> None:
-        kept.append(figure)
-        write(figure, *args, **settings)
-
-    monkeypatch.setattr(Figure, "savefig", keep)
-    return kept
-
-
 @pytest.mark.parametrize(("draw", "min_width_px", "check"), CASES)
 def test_png(
     draw: Callable[[Path], None], min_width_px: int, check: Check, saved: list[Figure], tmp_path: Path

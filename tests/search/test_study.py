@@ -30,7 +30,7 @@ def test_a_study_keeps_its_terms_and_refuses_others(address: Address) -> None:
     studies.agree(study, TERMS, address)
     again = studies.open_study(address, metric="accuracy")
     studies.agree(again, TERMS, address)
-    assert studies.read_terms(again).to_json() == TERMS.to_json()
+    assert studies.read_terms(again, address).to_json() == TERMS.to_json()
     other = Terms(TERMS.space, 5, TERMS.metric, TERMS.data, TERMS.values)
     with pytest.raises(StudyError, match=r"was begun with .* tune.folds is 5, and was 0; .* --study NAME"):
         studies.agree(again, other, address)
