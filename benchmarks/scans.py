@@ -71,7 +71,7 @@ class Scans(NamedTuple):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("recipes", nargs="*", choices=[*RECIPES, []], default=list(RECIPES))
+    parser.add_argument("recipes", nargs="*", choices=[*RECIPES, []], default=[])
     parser.add_argument("--tests", nargs="*", choices=list(TESTS), default=list(TESTS))
     parser.add_argument("--source", type=Path, default=TOUM)
     parser.add_argument("--seeds", type=int, default=3)
@@ -79,7 +79,7 @@ def main() -> None:
     logging.disable(logging.WARNING)
     set_up_device()
     print(f"{'recipe':<20}{'test':<20}each seed, mean, seconds", flush=True)
-    for recipe in options.recipes:
+    for recipe in options.recipes or RECIPES:
         with tempfile.TemporaryDirectory() as folder:
             params = params_for(options.source.resolve(), **RECIPES[recipe])
             scans = developed_scans(Paths(Path(folder)), options.source.resolve(), params)

@@ -73,11 +73,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=list(PARTS))
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=[])
     parser.add_argument("--source", type=Path, default=TOUM)
     parser.add_argument("--animals", type=Path, default=ANIMALS)
     options = parser.parse_args()
-    for part in options.parts:
+    for part in options.parts or PARTS:
         print(f"\n{part}", flush=True)
         with tempfile.TemporaryDirectory() as folder:
             PARTS[part](options, Path(folder))

@@ -49,14 +49,14 @@ _SPEED_EPOCHS = 3
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=list(PARTS))
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=[])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument(
         "--networks", nargs="*", choices=list(FAMILIES), default=list(FAMILIES), help="of speed"
     )
     parser.add_argument("--pictures", type=int, default=4_096, help="in an epoch of speed")
     options = parser.parse_args()
-    for part in options.parts:
+    for part in options.parts or PARTS:
         PARTS[part](options)
 
 

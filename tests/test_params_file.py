@@ -66,7 +66,7 @@ def test_params_are_frozen(repo: Path) -> None:
         ),
         pytest.param(
             {"split": {"xyz": 1}},
-            ["split.xyz is not a known key (allowed: seed, train, val, test, folds, group_by, exact"],
+            ["split.xyz is not a known key (allowed: seed, train, val, test, folds, group_by, fold_by"],
             id="unknown",
         ),
         pytest.param(

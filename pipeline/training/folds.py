@@ -8,10 +8,11 @@ import numpy.typing as npt
 
 from pipeline.collection.groups import name_fold_groups
 from pipeline.collection.partition import check_no_leak, draw_numbers
-from pipeline.collection.pictures import Ints
 
 if TYPE_CHECKING:
     import pandas as pd
+
+Ints = npt.NDArray[np.int64]
 
 _MANY_GROUPS = 20_000
 _N_TRIES = 5  # seeds, before there are fewer folds
