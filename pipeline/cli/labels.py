@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.console import make_console
+from pipeline.cli.console import check_target, make_console
 
 if TYPE_CHECKING:
     from pipeline.collection.label_review import Review
@@ -34,6 +34,7 @@ def list_suspects(
     from pipeline.collection.label_review import list_open
     from pipeline.collection.suspect_labels import write_suspects
 
+    check_target(csv)
     review = _read_review()
     n_pictures, found = _count_pictures(review), list_open(review)
     said = f"{len(found):,} of {say_count(n_pictures, 'label')} may be wrong"
@@ -48,8 +49,8 @@ def list_suspects(
     make_console().print(said, soft_wrap=True)
     if found and not csv:
         make_console().print(
-            "Look at them in data/evaluate/index.html; then `darkroom labels accept KEY...` gives a picture the "
-            "class that it seems, and `darkroom labels reject KEY...` keeps its label",
+            "Look at them in data/evaluate/index.html. Then `darkroom labels accept KEY...` gives pictures "
+            "the classes that they seem to be, `darkroom labels reject KEY...` keeps their labels",
             soft_wrap=True,
         )
 
@@ -98,7 +99,7 @@ def _count_pictures(review: "Review") -> int:
     details = read_json(review.state.paths.details("evaluate"), "evaluate")
     if "labels/n_pictures" not in details:
         raise DataError(
-            "the last run looked at no labels: evaluate.label_audit was false; set it to true in params.yaml, "
+            "the last run looked at no labels: evaluate.label_audit was false; set it to true in params.yaml "
             "and run `dvc repro`"
         )
     return int(details["labels/n_pictures"])
@@ -113,7 +114,6 @@ def _print_table(found: "Sequence[Suspect]") -> None:
     table.columns[0].overflow = "fold"
     for one in found:
         label = f"{escape(one.label)} ({one.label_probability:.0%})"
-        table.add_row(
-            escape(one.key), label, f"{escape(one.suggested)} ({one.suggested_probability:.0%})", one.id[:8]
-        )
+        seems = f"{escape(one.suggested)} ({one.suggested_probability:.0%})"
+        table.add_row(escape(one.key), label, seems, one.id[:8])
     make_console().print(table)

@@ -53,7 +53,7 @@ def read_suspects(path: Path) -> list[Suspect]:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             lines = csv.reader(file, strict=True)
-            next(lines, [])
+            _check_header(next(lines, []))
             return [_parse(cells) for cells in lines]
     except FileNotFoundError:
         raise DataError(f"{path} does not exist; run `dvc repro` to make it") from None
@@ -61,6 +61,11 @@ def read_suspects(path: Path) -> list[Suspect]:
         raise DataError(explain_unread(path, error)) from None
     except (csv.Error, ValueError) as error:
         raise DataError(f"{path} is damaged ({one_line(error)}); run `dvc repro -f evaluate`") from None
+
+
+def _check_header(cells: list[str]) -> None:
+    if tuple(cells) != COLUMNS:
+        raise ValueError("it has other columns")
 
 
 def _parse(cells: list[str]) -> Suspect:
