@@ -44,6 +44,7 @@ def show_label_audit(examined: Examination, unseen: Unseen, paths: Paths, params
     """
     if not params.label_audit:
         write_suspects([], paths.suspect_labels)
+        (paths.figures("evaluate") / FIGURE).unlink(missing_ok=True)
         return Finding(files=[paths.suspect_labels])
     found = _find_suspects(examined, unseen, paths)
     write_suspects(found.suspects, paths.suspect_labels)
