@@ -3,9 +3,9 @@
 Each picture is answered by networks that have seen neither it nor its near-duplicates (`pictures`), or
 nothing of its source (`sources`). They learned from the flipped labels. Printed are the share of the flips
 in the first tenth of the ranking; and of the suspects, how many there are, how many of the flips are among
-them, and how many of them are flips. The collection has errors of its own, which count as false alarms.
+them, and how many of them are flips. The collection may have errors of its own, which count as false alarms.
 
-Run: python -m benchmarks.label_audit [recipe ...] [--folds pictures sources] [--seeds 3]
+Run: python -m benchmarks.label_audit [--recipes efficientnet_lite0] [--folds pictures] [--seeds 3]
 """
 
 import argparse
@@ -36,6 +36,7 @@ from pipeline.training.folds import deal_folds
 from pipeline.training.policy import build_policy
 
 FLIPPED, FIRST = 0.05, 0.1
+KINDS = ("pictures", "sources")
 
 
 class Result(NamedTuple):
@@ -57,11 +58,9 @@ class Result(NamedTuple):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "recipes", nargs="*", choices=[*RECIPES, []], default=["efficientnet_lite0", "new_sources"]
+        "--recipes", nargs="+", choices=RECIPES, default=["efficientnet_lite0", "new_sources"]
     )
-    parser.add_argument(
-        "--folds", nargs="*", choices=["pictures", "sources"], default=["pictures", "sources"]
-    )
+    parser.add_argument("--folds", nargs="+", choices=KINDS, default=KINDS)
     parser.add_argument("--source", type=Path, default=TOUM)
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
