@@ -2,15 +2,13 @@
 
 import json
 from collections.abc import Callable
-from typing import Any
 
 from pipeline.collection.suspect_labels import Suspect, write_suspects
 from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.sources import open_source
 from pipeline.stages import validate
-from pipeline.tables.clean_manifest import CLEAN_MANIFEST
-from pipeline.tables.parquet import build_table, write_table
+from pipeline.tables.parquet import write_table
 
 PLANTED = ("line/1.png", "circle/2.png", "square/3.png")  # the likeliest first
 CLASS_OF = {"line": "line", "circle": "circle", "square": "square"}
@@ -19,7 +17,7 @@ CLASS_OF = {"line": "line", "circle": "circle", "square": "square"}
 def plant_suspects(
     paths: Paths, params_of: Callable[..., Params], class_of: dict[str, str] = CLASS_OF
 ) -> None:
-    """Write the tables of validate, clean and evaluate for the `project` of the tests.
+    """Write the tables of validate and evaluate for the `project` of the tests.
 
     Each planted picture seems to be of the next of its classes, in the order of `class_of`.
     """
@@ -29,19 +27,7 @@ def plant_suspects(
     manifest = validate.build_manifest(source, params.validate_)
     write_table(manifest, paths.raw_manifest)
     write_table(validate.count_classes(manifest, source.labels), paths.raw_classes)
-    place: dict[str, Any] = {
-        "source_split": "",
-        "shard": 0,
-        "row": 0,
-        "repairs": [],
-        "pdq": bytes(32),
-        "pdq_quality": 0,
-    }
-    rows: list[dict[str, Any]] = [
-        place | {name: row[name] for name in ("id", "key", "label")} | {"duplicate_group": row["id"]}
-        for row in manifest.to_pylist()
-    ]
-    write_table(build_table(rows, CLEAN_MANIFEST, sort_by="id"), paths.clean_manifest)
+    rows = manifest.to_pylist()
     id_of, names = {row["key"]: row["id"] for row in rows}, list(dict.fromkeys(class_of.values()))
     suspects = []
     for rank, key in enumerate(PLANTED, start=1):

@@ -6,6 +6,7 @@ is right is remembered in data/confirmed_labels.csv, so that it is not shown aga
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from shlex import quote
 
@@ -24,8 +25,6 @@ from pipeline.collection.suspect_labels import Suspect, read_suspects
 from pipeline.errors import DataError, nearest
 from pipeline.params_file import load_params
 from pipeline.paths import Paths
-from pipeline.tables.clean_manifest import CLEAN_MANIFEST
-from pipeline.tables.parquet import read_table
 
 
 @dataclass(frozen=True)
@@ -34,26 +33,35 @@ class Review:
 
     Attributes:
         state: the source, and the decisions about its files.
-        folder_of: the class folder under which a picture was evaluated, by id.
+        classes: `data.classes`.
     """
 
     state: State
     suspects: list[Suspect]
     confirmed: list[Confirmed]
-    folder_of: dict[str, str]
+    classes: Mapping[str, Sequence[str]]
 
     @classmethod
     def read(cls, paths: Paths) -> "Review":
         """The review on disk. Raises DataError if evaluate has not run yet, or a file is malformed."""
         suspects, confirmed = read_suspects(paths.suspect_labels), read_confirmed(paths.confirmed_labels)
-        clean = read_table(paths.clean_manifest, CLEAN_MANIFEST)
-        folders = dict(zip(clean["id"].to_pylist(), clean["label"].to_pylist(), strict=True))
-        return cls(State.read(paths), suspects, confirmed, folders)
+        return cls(State.read(paths), suspects, confirmed, load_params(paths.params).data.classes)
+
+    def list_folders(self, name: str) -> list[str]:
+        """The class folders of the class `name`."""
+        if not self.classes or name not in self.classes:
+            return [name]
+        return list_folders(name, classes=self.classes, folders=self.state.labels)
+
+    @cached_property
+    def class_of(self) -> dict[str, str]:
+        """The class of each folder that the class map names."""
+        return {folder: name for name in self.classes for folder in self.list_folders(name)}
 
     def is_decided(self, one: Suspect) -> bool:
-        """Whether the picture will have another label after `dvc repro`, or will be gone."""
+        """Whether the picture has another label by now, or will have one after `dvc repro`, or be gone."""
         file = self.state.files.get(one.key)
-        return file is None or bool(file.refusal) or file.label != self.folder_of.get(one.id)
+        return file is None or bool(file.refusal) or self.class_of.get(file.label, file.label) != one.label
 
 
 def list_open(review: Review) -> list[Suspect]:
@@ -75,8 +83,7 @@ def accept(review: Review, words: Sequence[str], note: str = "") -> list[str]:
         DataError: a word names no suspect label, or several folders belong to the suggested class.
     """
     found = _find_suspects(review, words)
-    classes = load_params(review.state.paths.params).data.classes
-    folders = {one.key: _choose_folder(one, classes, review.state.labels) for one in found}
+    folders = {one.key: _choose_folder(one, review) for one in found}
     lines = decide_each(review.state, folders, action="relabel", note=note)
     left = remove_confirmed(review.confirmed, [(one.id, one.key) for one in found])
     if left != review.confirmed:
@@ -128,21 +135,19 @@ def _find_suspects(review: Review, words: Sequence[str]) -> list[Suspect]:
     return list(found.values())
 
 
-def _choose_folder(one: Suspect, classes: Mapping[str, Sequence[str]], folders: Sequence[str]) -> str:
+def _choose_folder(one: Suspect, review: Review) -> str:
     """The class folder of the suggested class.
 
     Raises:
         DataError: the class has several folders, or does not exist any more.
     """
     by_hand = f"`darkroom quarantine relabel {quote(one.key)} --to FOLDER`"
-    if not classes:
-        return one.suggested
-    if one.suggested not in classes:
+    if review.classes and one.suggested not in review.classes:
         raise DataError(
             f"{one.key} seems {one.suggested}, which is no class of data.classes any more"
-            f"{nearest(one.suggested, classes)}; run `dvc repro`, or {by_hand}"
+            f"{nearest(one.suggested, review.classes)}; run `dvc repro`, or {by_hand}"
         )
-    found = list_folders(one.suggested, classes=classes, folders=folders)
+    found = review.list_folders(one.suggested)
     if len(found) != 1:
         raise DataError(
             f"{one.key} seems {one.suggested}, and data.classes gives that class {len(found)} folders "

@@ -140,3 +140,16 @@ def map_classes(classes: dict[str, list[str]], paths: Paths, params_of: ParamsOf
     write_values(paths.params, {"data.classes": classes})
     assert dict(load_params(paths.params).data.classes).keys() == classes.keys()
     assert read_yaml(paths.params)
+
+
+@pytest.mark.parametrize(
+    ("folder", "is_decided"),
+    [pytest.param("line", False, id="in the class"), pytest.param("circle", True, id="out of it")],
+)
+def test_a_label_is_decided_where_its_class_changes(
+    folder: str, is_decided: bool, project: Paths, params_of: ParamsOf
+) -> None:
+    """Under a class map another folder may be of the same class."""
+    map_classes({"round": ["circle"], "edged": ["line", "square"]}, project, params_of)
+    quarantine.decide(quarantine.State.read(project), [SQUARE], action="relabel", label=folder)
+    assert (SQUARE not in list_keys(project)) == is_decided
