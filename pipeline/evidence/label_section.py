@@ -105,31 +105,28 @@ def _render_words(found: _Found, unseen: Unseen, n_shown: int) -> Iterator[str]:
             "(<code>train.out_of_fold</code>), and no picture is for validation.</p>"
         )
         return
-    of_labels = "label is" if n == 1 else "labels are"
+    were = "1 label was" if n == 1 else f"{n:,} labels were"
     if unseen.chosen_on == "out_of_fold":
-        yield (
-            f"<p>{n:,} {of_labels} compared with the answers of networks that have not learned from the "
-            "picture (confident learning).</p>"
+        looked = (
+            f"{were} compared with the answers of networks that have not learned from the picture (confident "
+            "learning)."
         )
     else:
-        yield (
-            f"<p>Only the {say_count(n, 'validation picture')} are looked at, which also chose the network: "
+        looked = (
+            f"{were} looked at, those of the validation pictures alone, which also chose the network: "
             "<code>train</code> made no answers out of fold. <code>train.out_of_fold: true</code> looks at "
-            "the training pictures, too.</p>"
+            "the training pictures, too."
         )
-    confirmed = (
-        f" {say_count(found.n_confirmed, 'label')} more looked wrong, and a person found "
-        f"{'it' if found.n_confirmed == 1 else 'them'} right."
-        if found.n_confirmed
-        else ""
-    )
+    if found.n_confirmed:
+        were = "was" if found.n_confirmed == 1 else "were"
+        looked += f" {found.n_confirmed:,} that looked wrong {were} confirmed by a person, and left out."
     if not n_suspect:
-        yield f"<p>None looks wrong.{confirmed}</p>"
+        yield f"<p>{looked} None looks wrong.</p>"
         return
-    first = f" The {n_shown} most suspect:" if n_shown < n_suspect else ""
+    first = f" The first {n_shown}:" if n_shown < n_suspect else ""
     yield (
-        f"<p><b>{say_count(n_suspect, 'label')} may be wrong</b>, {n_suspect / n:.1%}.{confirmed} Look at "
-        "them: a hard picture with a right label looks the same to the network. <code>darkroom labels list"
+        f"<p>{looked}</p>\n<p><b>{say_count(n_suspect, 'label')} may be wrong</b>, {n_suspect / n:.1%}. Look "
+        "at them: a hard picture with a right label looks the same to the network. <code>darkroom labels list"
         "</code> lists all. <code>darkroom labels accept KEY</code> gives a picture the class that it seems "
         f"to be; <code>darkroom labels reject KEY</code> keeps its label.{first}</p>"
     )

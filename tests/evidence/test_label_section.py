@@ -60,7 +60,7 @@ def test_suspects_are_ranked_in_table_sheet_and_tiles(
         "labels/share_suspect": 0.2,
     }
     page = "\n".join(found.lines)
-    assert "10 labels are compared with the answers of networks that have not learned" in page
+    assert "10 labels were compared with the answers of networks that have not learned" in page
     assert "<b>2 labels may be wrong</b>, 20.0%." in page
     assert page.count("<figure>") == 2
     assert "<code>6.png</code>is called dark (20%), seems <b>light</b> (80%)" in page
@@ -75,7 +75,7 @@ def test_only_the_first_are_drawn(
     few = params.evaluate.model_copy(update={"n_sheet": 1})
     page = "\n".join(show_label_audit(examined, unseen, paths, few).lines)
     assert page.count("<figure>") == 1
-    assert "The 1 most suspect:" in page
+    assert "The first 1:" in page
     assert len(read_suspects(paths.suspect_labels)) == 2
 
 
@@ -88,7 +88,7 @@ def test_what_a_person_confirmed_is_left_out_and_counted(
     found = show_label_audit(examined, unseen, paths, params.evaluate)
     assert [one.key for one in read_suspects(paths.suspect_labels)] == ["3.png"]
     assert found.metrics["labels/n_confirmed"] == 1
-    assert "1 label more looked wrong, and a person found it right" in "\n".join(found.lines)
+    assert "1 that looked wrong was confirmed by a person, and left out." in "\n".join(found.lines)
 
 
 def test_probabilities_are_those_of_the_rule(
@@ -103,9 +103,11 @@ def test_probabilities_are_those_of_the_rule(
     ("n", "chosen_on", "said"),
     [
         pytest.param(0, "val", "There was no picture to look at", id="no picture"),
-        pytest.param(1, "out_of_fold", "1 label is compared", id="one picture"),
+        pytest.param(1, "out_of_fold", "1 label was compared", id="one picture"),
         pytest.param(2, "out_of_fold", "None looks wrong", id="nothing is wrong"),
-        pytest.param(10, "val", "Only the 10 validation pictures are looked at", id="validation"),
+        pytest.param(
+            10, "val", "10 labels were looked at, those of the validation pictures alone", id="validation"
+        ),
     ],
 )
 def test_few_pictures(
