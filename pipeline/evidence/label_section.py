@@ -111,6 +111,10 @@ def _render_words(found: _Found, unseen: Unseen, n_shown: int) -> Iterator[str]:
             f"{were} compared with the answers of networks that have not learned from the picture (confident "
             "learning)."
         )
+        if unseen.has_sources:
+            looked += (
+                " They have seen nothing of its source. So pictures of an unusual source look wrong, too."
+            )
     else:
         looked = (
             f"{were} looked at, those of the validation pictures alone, which also chose the network: "
