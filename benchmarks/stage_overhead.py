@@ -95,7 +95,8 @@ def make_project(root: Path) -> None:
         for number in range(N_A_CLASS):
             pixels = rng.integers(0, 256, (8, 8), dtype=np.uint8)
             Image.fromarray(pixels).save(root / "data" / "raw" / label / f"{number}.png")
-    shutil.copy(REPO / "data" / "overrides.csv", root / "data")  # clean depends on it
+    for name in ("overrides.csv", "confirmed_labels.csv"):  # clean and evaluate depend on them
+        shutil.copy(REPO / "data" / name, root / "data")
     subprocess.run(["dvc", "init", "-q", "--no-scm"], cwd=root, check=True)
 
 

@@ -8,13 +8,7 @@ that none fails only where it is used.
 import json
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from pipeline.param_types import (
     DEFAULT,
@@ -239,6 +233,7 @@ class EvaluateParams(Section):
     slices: bool
     robustness: Annotated[Annotated[int, Field(ge=0, le=1_000_000)] | None, DEFAULT]
     inside: bool
+    label_audit: bool
 
 
 class PromoteParams(Section):

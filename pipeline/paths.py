@@ -1,17 +1,15 @@
-"""Every path that the pipeline reads or writes, and how its JSON is read.
+"""Every path that the pipeline reads or writes, and what is said where its JSON cannot be read.
 
 All paths start at one root: the folder that holds `dvc.yaml`.
 """
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import DataError, explain_unread, one_line
-
-_MAX_JSON_BYTES = 64 << 20
+from pipeline.json_file import load_json
 
 STAGES = ("validate", "clean", "split", "augment", "train", "evaluate", "promote")
 
@@ -46,6 +44,11 @@ class Paths:
     def overrides(self) -> Path:
         """What people decided about single files; in git."""
         return self.root / "data" / "overrides.csv"
+
+    @property
+    def confirmed_labels(self) -> Path:
+        """Labels that looked wrong and that people found right; in git."""
+        return self.root / "data" / "confirmed_labels.csv"
 
     @property
     def shown(self) -> Path:
@@ -227,6 +230,11 @@ class Paths:
         return self.stage("evaluate") / "slices.csv"
 
     @property
+    def suspect_labels(self) -> Path:
+        """One row per label that may be wrong, the likeliest first; written by evaluate."""
+        return self.stage("evaluate") / "suspect_labels.csv"
+
+    @property
     def crossval(self) -> Path:
         """One row per picture and seed, answered by a network that has not seen it."""
         return self.stage("search") / "out_of_fold.parquet"
@@ -279,20 +287,3 @@ def read_json(path: Path, stage: str) -> Any:
         raise DataError(explain_unread(path, error)) from None
     except ValueError as error:
         raise DataError(f"{path} is not JSON ({one_line(error)}); run `dvc repro -f {stage}`") from None
-
-
-def load_json(path: Path) -> Any:
-    """The JSON in a file.
-
-    Raises:
-        OSError: the file cannot be read.
-        ValueError: it is not JSON, has more than 64 MiB, or holds lists too deep in each other.
-    """
-    with path.open("rb") as file:
-        data = file.read(_MAX_JSON_BYTES + 1)
-    if len(data) > _MAX_JSON_BYTES:
-        raise ValueError(f"more than {_MAX_JSON_BYTES:,} bytes")
-    try:
-        return json.loads(data)
-    except RecursionError:
-        raise ValueError("lists or mappings too deep in each other") from None

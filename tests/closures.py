@@ -11,7 +11,10 @@ PIPELINE = REPO / "pipeline"
 
 # What a stage imports and dvc.yaml leaves out: it cannot change a byte of data, nor can what only it imports.
 NO_DATA = {
-    *(f"pipeline/{name}.py" for name in ("__init__", "errors", "param_types", "params", "paths")),
+    *(
+        f"pipeline/{name}.py"
+        for name in ("__init__", "errors", "json_file", "param_types", "params", "paths")
+    ),
     *(f"pipeline/{name}.py" for name in ("params_file", "progress", "runner", "storage", "yaml_file")),
     *(
         f"pipeline/tracking/{name}.py"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from ruamel.yaml import YAML
 
+from pipeline.collection.confirmed_labels import write_confirmed
 from pipeline.collection.demos import encode_grey_png
 from pipeline.collection.overrides import write_overrides
 from pipeline.params import Params
@@ -89,6 +90,7 @@ def project(tmp_path: Path) -> Paths:
             picture.write_bytes(encode_grey_png([bytes([shade * 80 + number] * 8)] * 8))
     (paths.root / "dvc.yaml").write_text("stages: {}\n")
     write_overrides([], paths.overrides)
+    write_confirmed([], paths.confirmed_labels)
     return paths
 
 

@@ -165,7 +165,11 @@ def test_a_stage_writes_in_its_own_folder_and_reads_from_earlier_ones(stage: str
     assert all(name.startswith(f"data/{stage}/") for name in made), made
     earlier = STAGES[: STAGES.index(stage)]
     read = {dep for dep in entry["deps"] if dep.startswith("data/")}
-    by_people = {"clean": {"data/overrides.csv"}, "augment": {"data/synthetic/pictures"}}.get(stage, set())
+    by_people = {
+        "clean": {"data/overrides.csv"},
+        "augment": {"data/synthetic/pictures"},
+        "evaluate": {"data/confirmed_labels.csv"},
+    }.get(stage, set())
     assert {dep.split("/")[1] for dep in read - by_people} <= set(earlier)
     assert by_people <= read
 

@@ -54,7 +54,7 @@ def test_the_chain_ran_and_left_nothing_untracked(clone: Clone) -> None:
     tracked = clone.run("git", "ls-files", "data").split()
     assert sorted(tracked) == sorted(
         ["data/.gitignore", "data/overrides.csv", "data/raw.dvc", "data/promote/decision.json"]
-        + ["data/synthetic/pictures/README.md"]
+        + ["data/confirmed_labels.csv", "data/synthetic/pictures/README.md"]
         + [f"data/{stage}/metrics.json" for stage in STAGES]
     )
 
@@ -161,6 +161,9 @@ TOUCHED = {
     "figures/class_bars.py": {"evaluate"},
     "figures/class_lines.py": {"evaluate"},
     "evidence/slices.py": {"evaluate"},
+    "evidence/label_audit.py": {"evaluate"},
+    "collection/confirmed_labels.py": {"evaluate"},
+    "collection/decision_file.py": {"clean", "evaluate"},
     "tables/predictions.py": {"train", "evaluate", "promote"},
 }
 

@@ -19,6 +19,7 @@ def test_every_output_lies_in_the_folder_of_a_stage(tmp_path: Path) -> None:
     paths = Paths(tmp_path)
     not_of_a_stage = {"params", "dvc_yaml", "dvc_lock", "raw", "overrides", "shown", "home", "cache"}
     not_of_a_stage |= {
+        "confirmed_labels",
         "crossval",
         "studies",
         "synthetic",

@@ -6,7 +6,19 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli import check, compare, crossval, mistakes, predict, quarantine, setup, synthesize, tune, ui
+from pipeline.cli import (
+    check,
+    compare,
+    crossval,
+    labels,
+    mistakes,
+    predict,
+    quarantine,
+    setup,
+    synthesize,
+    tune,
+    ui,
+)
 from pipeline.cli.console import guard_output, make_console, make_grid
 from pipeline.errors import DarkroomError
 
@@ -24,6 +36,7 @@ app.command()(tune.tune)
 app.command()(synthesize.synthesize)
 app.command()(ui.ui)
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(labels.app, name="labels")
 
 
 def main() -> None:

@@ -71,7 +71,8 @@ def compare(
 
 def _check_file(kind: str, file: Path | None, paths: "Paths") -> None:
     """Raise ParamsError unless a file to be written is of its kind, and none of the project's own."""
-    if file and (file.suffix != f".{kind}" or file.resolve() == paths.overrides.resolve()):
+    own = (paths.overrides.resolve(), paths.confirmed_labels.resolve())
+    if file and (file.suffix != f".{kind}" or file.resolve() in own):
         raise ParamsError(f"--{kind} takes the name of a file that ends in .{kind}, got {str(file)!r}")
 
 

@@ -44,6 +44,16 @@ def guard_output() -> None:
         )
 
 
+def check_target(path: Path | None) -> None:
+    """Raise ParamsError where a file to be written is one of those in which people decide."""
+    from pipeline.errors import ParamsError
+    from pipeline.paths import Paths, project_root
+
+    paths = Paths(project_root())
+    if path and path.resolve() in (paths.overrides.resolve(), paths.confirmed_labels.resolve()):
+        raise ParamsError(f"{path} holds decisions of people, which would be lost; name another file")
+
+
 def make_console(*, stderr: bool = False) -> "Console":
     """A console that prints text unchanged, because file names may hold square brackets."""
     from rich.console import Console

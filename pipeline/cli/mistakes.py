@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline.cli.console import make_console
+from pipeline.cli.console import check_target, make_console
 
 
 def mistakes(
@@ -22,6 +22,7 @@ def mistakes(
     from pipeline.tables.parquet import read_table
     from pipeline.tables.predictions import PREDICTIONS
 
+    check_target(csv)
     answers = read_table(Paths(project_root()).predictions, PREDICTIONS)
     found, console = list_mistakes(answers), make_console()
     were = "was" if len(found) == 1 else "were"

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 from pipeline.cli.summary import describe_promotion, read_decision
 from pipeline.errors import DataError, ModelError, ParamsError
+from pipeline.json_file import load_json
 from pipeline.params_file import load_params
-from pipeline.paths import Paths, load_json
+from pipeline.paths import Paths
 from pipeline.tracking.lineage import Lineage
 from pipeline.tracking.stored_models import (
     Address,

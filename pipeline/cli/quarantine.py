@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.console import make_console, make_grid
+from pipeline.cli.console import check_target, make_console, make_grid
 
 if TYPE_CHECKING:
     from pipeline.collection.quarantine import State
@@ -34,6 +34,7 @@ def list_quarantined(
 
     from pipeline.collection import quarantine
 
+    check_target(csv)
     found = quarantine.list_files(_read_state(), reason=reason, label=label)
     if csv:
         quarantine.write_list(found, csv)

@@ -5,8 +5,9 @@ from typing import Any
 
 from pipeline.characters import say_count
 from pipeline.errors import DataError, explain_unread
+from pipeline.json_file import load_json
 from pipeline.params_file import load_params
-from pipeline.paths import STAGES, Paths, load_json
+from pipeline.paths import STAGES, Paths
 from pipeline.tracking.lineage import Lineage
 
 _N_SUGGESTED = 3

@@ -45,6 +45,17 @@ def index_classes(
     return names, index_of
 
 
+def list_folders(name: str, *, classes: Mapping[str, Sequence[str]], folders: Collection[str]) -> list[str]:
+    """The folders that a class map gives the class `name`, in natural order."""
+    as_held = {compose_label(folder): folder for folder in folders}
+    spelt = {
+        one: {_spell_as_held(member, folders, as_held) for member in members}
+        for one, members in classes.items()
+    }
+    rest = set(folders).difference(*spelt.values()) if REST in spelt[name] else set()
+    return sorted((spelt[name] - {REST}) | rest, key=sort_naturally)
+
+
 def _spell_as_held(name: str, folders: Collection[str], as_held: Mapping[str, str]) -> str:
     return name if name in folders else as_held.get(compose_label(name), name)
 

@@ -12,22 +12,17 @@ There is one line per picture, with these columns:
 A text that a spreadsheet would take for a formula is written with an apostrophe in front, and read without.
 """
 
-import csv
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
-from pipeline.characters import quote_cell, unquote_cell
-from pipeline.errors import DataError, explain_unread, nearest, one_line, quote_value
+from pipeline.collection.decision_file import ID, cut_cells, read_lines, write_lines
+from pipeline.errors import DataError, nearest, quote_value
 from pipeline.labels import compose_label
-from pipeline.storage import write_whole
 
 COLUMNS = ("id", "key", "action", "label", "note")
 ACTIONS = ("restore", "drop", "relabel")
 PAST = {"restore": "restored", "drop": "dropped", "relabel": "relabelled"}
-_MAX_BYTES = 64 << 20
-_ID = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +49,7 @@ def read_overrides(path: Path) -> list[Override]:
         DataError: a line is malformed, or two are about the same picture; the message names the line.
     """
     found: dict[str, Override] = {}  # by id, or by key where there is none
-    for number, cells in _read_lines(path):
+    for number, cells in read_lines(path, COLUMNS):
         override = _parse(cells, f"{path.name} line {number}")
         if earlier := found.get(override.id or override.key):
             raise DataError(
@@ -67,11 +62,8 @@ def read_overrides(path: Path) -> list[Override]:
 
 def write_overrides(overrides: Iterable[Override], path: Path) -> None:
     """Write the decisions whole: sorted by key, the same bytes for the same decisions."""
-    with write_whole(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for one in sorted(overrides, key=lambda one: (one.key, one.id)):
-            writer.writerow(map(quote_cell, astuple(one)))
+    ordered = sorted(overrides, key=lambda one: (one.key, one.id))
+    write_lines(map(astuple, ordered), COLUMNS, path)
 
 
 def add_decisions(overrides: Sequence[Override], new: Sequence[Override]) -> list[Override]:
@@ -84,38 +76,32 @@ def remove_decisions(overrides: Sequence[Override], gone: Sequence[Override]) ->
     return [one for one in overrides if not any(one.is_about(other) for other in gone)]
 
 
-def _read_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """The lines below the header, numbered; what spreadsheets add (a byte order mark, CRLF) is accepted."""
-    if not path.exists():
-        return
-    if path.stat().st_size > _MAX_BYTES:
-        raise DataError(f"{path.name} has more than {_MAX_BYTES:,} bytes; restore it from git")
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = csv.reader(file, strict=True)
-            header = next(lines, [])
-            if tuple(header) != COLUMNS:
-                raise DataError(
-                    f"{path.name} line 1: the columns must be {','.join(COLUMNS)} (with commas), got "
-                    f"{','.join(header)[:80] or 'nothing'}; correct that line"
-                )
-            yield from ((lines.line_num, cells) for cells in lines if cells)
-    except OSError as error:
-        raise DataError(explain_unread(path.name, error)) from None
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise DataError(
-            f"{path.name} is not a CSV file in UTF-8: {one_line(error)}; restore it from git"
-        ) from None
+def drop_repeats(wanted: Sequence[Override]) -> list[Override]:
+    """One decision per picture: the first of those about the same bytes.
+
+    Raises:
+        DataError: two files with the same bytes are both to be restored.
+    """
+    found: dict[str, Override] = {}
+    for one in wanted:
+        other = found.setdefault(one.id or one.key, one)
+        if other is not one and one.action == "restore":
+            raise DataError(
+                f"{other.key} and {one.key} have the same bytes; only one of them can be restored"
+            )
+    return list(found.values())
+
+
+def find_earlier(overrides: Sequence[Override], wanted: Override) -> Override | None:
+    """The same decision if it was made before. It stays with its note, unless there is a new one."""
+    same = (one for one in overrides if one.is_about(wanted) and one.action == wanted.action)
+    found = next((one for one in same if one.label == wanted.label), None)
+    renamed = found and wanted.action == "restore" and found.key != wanted.key
+    return None if wanted.note or renamed else found
 
 
 def _parse(cells: list[str], where: str) -> Override:
-    if len(cells) != len(COLUMNS):
-        raise DataError(
-            f"{where}: {len(COLUMNS)} columns are allowed ({','.join(COLUMNS)}), got {len(cells)}; put a "
-            "text with commas in quotes"
-        )
-    cells = [cells[0].strip().lower(), cells[1], *(cell.strip() for cell in cells[2:])]
-    override = Override(*map(unquote_cell, cells))
+    override = Override(*cut_cells(cells, COLUMNS, where))
     override = replace(override, label=compose_label(override.label))
     if fault := _find_fault(override):
         raise DataError(f"{where}, {fault}; correct the line or remove it")
@@ -124,7 +110,7 @@ def _parse(cells: list[str], where: str) -> Override:
 
 def _find_fault(override: Override) -> str:
     """What is wrong with a decision itself, or ""."""
-    if override.id and not _ID.fullmatch(override.id):
+    if override.id and not ID.fullmatch(override.id):
         return f"id: 64 hexadecimal digits or nothing are allowed, got {quote_value(override.id)}"
     if not override.id and not override.key:
         return "key: an id or a key must name the file, got neither"

@@ -25,6 +25,8 @@ from pipeline.collection.overrides import (
     PAST,
     Override,
     add_decisions,
+    drop_repeats,
+    find_earlier,
     read_overrides,
     remove_decisions,
     write_overrides,
@@ -168,26 +170,37 @@ def _suggest_key(word: str, keys: Mapping[str, File]) -> str:
 def decide(state: State, words: Sequence[str], *, action: str, label: str = "", note: str = "") -> list[str]:
     """Write one action for some files, in place of earlier ones; returns what that does, line by line.
 
+    Raises:
+        DataError: as `decide_each`.
+    """
+    return decide_each(state, dict.fromkeys(words, label), action=action, note=note)
+
+
+def decide_each(state: State, labels: Mapping[str, str], *, action: str, note: str = "") -> list[str]:
+    """As `decide`, with a label for each word, "" where the action takes none.
+
     Restoring a file that is kept without any decision removes its decision. Nothing is written if one file
     cannot be decided.
 
     Raises:
         DataError: a word names no file, there is no such class, or a file cannot be brought back.
     """
-    label = compose_label(label)
-    if action == "relabel" and label not in state.labels:
-        raise DataError(explain_label(label, state.labels))
-    named = {file.key: file for word in words for file in [_find_one(state, word, action)]}
+    labels = {word: compose_label(label) for word, label in labels.items()}
+    if action == "relabel" and (unknown := set(labels.values()) - set(state.labels)):
+        raise DataError(explain_label(min(unknown), state.labels))
+    found = ((_find_one(state, word, action), label) for word, label in labels.items())
+    named = {file.key: (file, label) for file, label in found}
     for key in named:
         if why := find_obstacle(state.files[key], action):
             raise DataError(f"{key} cannot be {PAST[action]}: {why}")
     note = escape(" ".join(note.split()))
-    wanted = [Override(file.id or "", file.key, action, label, note) for file in named.values()]
-    wanted = _drop_repeats(wanted)
+    wanted = drop_repeats(
+        [Override(file.id or "", file.key, action, label, note) for file, label in named.values()]
+    )
     others = remove_decisions(state.overrides, wanted)
     before = plan_files(state.manifest, others, state.labels)
     new = [one for one in wanted if not _is_so(before[one.key], one)]
-    kept = [_find_earlier(state.overrides, one) or one for one in new]
+    kept = [find_earlier(state.overrides, one) or one for one in new]
     overrides = add_decisions(others, kept)
     after = plan_files(state.manifest, overrides, state.labels)
     return [*(f"{key}: {_describe(after[key])}" for key in named), _write_changes(state, overrides)]
@@ -250,35 +263,11 @@ def _find_one(state: State, word: str, action: str) -> File:
     return min(found, key=lambda file: (state.files[file.key].refusal is not None, file.key))
 
 
-def _drop_repeats(wanted: Sequence[Override]) -> list[Override]:
-    """One decision per picture: the first of those about the same bytes.
-
-    Raises:
-        DataError: two files with the same bytes are both to be restored.
-    """
-    found: dict[str, Override] = {}
-    for one in wanted:
-        other = found.setdefault(one.id or one.key, one)
-        if other is not one and one.action == "restore":
-            raise DataError(
-                f"{other.key} and {one.key} have the same bytes; only one of them can be restored"
-            )
-    return list(found.values())
-
-
 def _is_so(file: File, wanted: Override) -> bool:
     """Whether a file is as the decision wants it, even without the decision."""
     if wanted.action == "drop" or file.refusal:
         return False
     return wanted.action == "restore" or file.label == wanted.label
-
-
-def _find_earlier(overrides: Sequence[Override], wanted: Override) -> Override | None:
-    """The same decision if it was made before. It stays with its note, unless there is a new one."""
-    same = (one for one in overrides if one.is_about(wanted) and one.action == wanted.action)
-    found = next((one for one in same if one.label == wanted.label), None)
-    renamed = found and wanted.action == "restore" and found.key != wanted.key
-    return None if wanted.note or renamed else found
 
 
 def _write_changes(state: State, overrides: list[Override]) -> str:

@@ -40,18 +40,23 @@ class Unseen:
     """Answers to pictures that the network has not learned from, before any temperature.
 
     Attributes:
-        y_true: classes [n].
+        part: the pictures [n].
         y_prob: class probabilities [n, n_classes].
         groups: the name of each picture's group that no fold divides [n], such as a source.
         fold: the fold that answered each [n]; of validation pictures 0 and 1 in turn, by groups.
         chosen_on: where they come from.
     """
 
-    y_true: Ints
+    part: Part
     y_prob: Float32
     groups: npt.NDArray[np.str_]
     fold: Ints
     chosen_on: Literal["out_of_fold", "val"]
+
+    @property
+    def y_true(self) -> Ints:
+        """Their classes [n]."""
+        return self.part.y
 
     @property
     def has_sources(self) -> bool:
@@ -73,12 +78,12 @@ def read_unseen(out_of_fold: Path, learnt: Part, val: Part, classifier: Classifi
     if not table.num_rows:
         groups = np.array(val.fold_group or val.ids, dtype=str)
         fold = np.unique(groups, return_inverse=True)[1] % 2
-        return Unseen(val.y, predict(classifier, Pictures((shards, val))), groups, fold, "val")
+        return Unseen(val, predict(classifier, Pictures((shards, val))), groups, fold, "val")
     if tuple(table["id"].to_pylist()) != learnt.ids:
         raise DataError(f"{out_of_fold} answers other pictures than split.parquet; run `dvc repro train`")
     y_prob = np.array(table["y_prob"].to_pylist(), np.float32)
     groups = np.array(learnt.fold_group or learnt.ids, dtype=str)
-    return Unseen(learnt.y, y_prob, groups, table["fold"].to_numpy().astype(np.int64), "out_of_fold")
+    return Unseen(learnt, y_prob, groups, table["fold"].to_numpy().astype(np.int64), "out_of_fold")
 
 
 def choose_rule(unseen: Unseen, min_precision: float) -> AnswerRule:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import ModelError, one_line
-from pipeline.paths import load_json
+from pipeline.json_file import load_json
 from pipeline.storage import write_whole
 
 Float32 = npt.NDArray[np.float32]

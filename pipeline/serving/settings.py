@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from pipeline.errors import ModelError, one_line
 from pipeline.images.recipe import Recipe
-from pipeline.paths import load_json
+from pipeline.json_file import load_json
 from pipeline.storage import write_whole
 
 MODEL_FILE, SETTINGS_FILE = "model.keras", "classifier.json"

@@ -8,13 +8,14 @@ import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from pipeline.characters import say_count
+from pipeline.collection import confirmed_labels
 from pipeline.collection.classes import index_classes
 from pipeline.collection.overrides import COLUMNS, read_overrides
 from pipeline.errors import DarkroomError, ParamsError, nearest
@@ -237,14 +238,25 @@ def _check_state(paths: Paths) -> list[str]:
             read_yaml(paths.dvc_lock)
         except ParamsError as error:
             problems.append(f"{error}; restore it from git, or delete it, and `dvc repro` writes it anew")
-    if not paths.overrides.exists():
-        problems.append(
-            f"{paths.overrides} does not exist, and clean depends on it; `git checkout data/overrides.csv`, "
-            f"or write a file with the line {','.join(COLUMNS)}"
-        )
-        return problems
-    try:
-        read_overrides(paths.overrides)
-    except DarkroomError as error:
-        problems.append(str(error))
+    for path, stage, columns, read in (
+        (paths.overrides, "clean", COLUMNS, read_overrides),
+        (paths.confirmed_labels, "evaluate", confirmed_labels.COLUMNS, confirmed_labels.read_confirmed),
+    ):
+        problems += _check_decisions(path, stage, columns, read)
     return problems
+
+
+def _check_decisions(
+    path: Path, stage: str, columns: Sequence[str], read: Callable[[Path], object]
+) -> list[str]:
+    """What is wrong with a file that people decide in, and that a stage depends on."""
+    if not path.exists():
+        return [
+            f"{path} does not exist, and {stage} depends on it; `git checkout data/{path.name}`, "
+            f"or write a file with the line {','.join(columns)}"
+        ]
+    try:
+        read(path)
+    except DarkroomError as error:
+        return [str(error)]
+    return []

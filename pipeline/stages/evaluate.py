@@ -3,14 +3,14 @@
 Reads   data/train/classifier/, out_of_fold.parquet and history.csv, data/clean/manifest.parquet and shards/,
         data/split/split.parquet and classes.json (the test part; the training part for the majority guess),
         data/augment/imperfect/; data/validate/manifest.parquet (facts, for slices); metrics.json of split and
-        train (for the page).
+        train (for the page); data/confirmed_labels.csv (labels that people found right).
 Writes  data/evaluate/index.html (the page of results), answers.json (when the model answers, and when it asks
         for a person), predictions.parquet (by image id), confusion.csv (one row per test picture, for `dvc
         plots`), class_scores.csv, threshold_curves.csv, slices.csv, robustness.csv (the accuracy on altered
-        pictures), figures/ (confusion.png, class_f1.png, curves.png, roc.png, precision_recall.png,
-        reliability.png, slices.png, sheet_right.png, sheet_wrong.png; robustness.png,
-        robustness_examples.png, confusion_altered.png; gradcam.png, feature_maps.png, filters.png,
-        embedding.png, sheet_random.png).
+        pictures), suspect_labels.csv, figures/ (confusion.png, class_f1.png, curves.png, roc.png,
+        precision_recall.png, reliability.png, slices.png, sheet_right.png, sheet_wrong.png, sheet_labels.png;
+        robustness.png, robustness_examples.png, confusion_altered.png; gradcam.png, feature_maps.png,
+        filters.png, embedding.png, sheet_random.png).
 Run     python -m pipeline.stages.evaluate; DARKROOM_DEVICE=auto|cpu|gpu
 Cost    importing Keras (about 8 s), then some 3,000 pictures a second at 32x32 on two CPU cores. With
         train.test_mirror it is half as many, and one pass more without it. Imperfect pictures: one pass more.
@@ -33,6 +33,7 @@ from pipeline.evidence.drawings import draw_f1, draw_sheets, draw_training
 from pipeline.evidence.examination import Examination, Finding, examine
 from pipeline.evidence.flat_metrics import flatten_classes, flatten_overall
 from pipeline.evidence.inside import look_inside
+from pipeline.evidence.label_section import show_label_audit
 from pipeline.evidence.metrics import Scores, count_confusions, score_answers
 from pipeline.evidence.probabilities import show_probabilities
 from pipeline.evidence.probability_scores import score_probabilities
@@ -112,6 +113,7 @@ def gather_evidence(
         score_variants(examined, paths.imperfect, **how),
         show_probabilities(examined, scores, paths, **how),
         show_slices(examined, paths, params.split.fold_by or params.split.group_by, asked),
+        show_label_audit(examined, unseen, paths, asked),
         probe_robustness(examined, n=asked.robustness, table=paths.robustness, folder=folder, **how),
         look_inside(examined, is_wanted=asked.inside, seed=asked.seed, folder=folder),
     ]

@@ -140,6 +140,9 @@ def test_files_are_written_and_named(darkroom: Darkroom, ids: list[str], tmp_pat
         pytest.param(["--html", "params.yaml/a.html"], "params.yaml/a.html cannot be written", id="html"),
         pytest.param(["--csv", "params.yaml"], "--csv takes the name of a file that ends in .csv", id="kind"),
         pytest.param(["--csv", "data/overrides.csv"], "--csv takes the name of a file", id="own file"),
+        pytest.param(
+            ["--csv", "data/confirmed_labels.csv"], "--csv takes the name of", id="another own file"
+        ),
     ],
 )
 def test_what_cannot_be_is_one_line(words: list[str], said: str, darkroom: Darkroom, ids: list[str]) -> None:

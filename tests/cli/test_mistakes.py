@@ -72,6 +72,16 @@ def test_none(darkroom: Darkroom, project: Paths) -> None:
     assert darkroom("mistakes")[1] == "0 of 3 test pictures were answered wrongly\n"
 
 
+@pytest.mark.parametrize("name", ["overrides", "confirmed_labels"])
+def test_decisions_of_people_are_not_written_over(name: str, darkroom: Darkroom, project: Paths) -> None:
+    write(project, [0, 1, 0])
+    before = (project.root / "data" / f"{name}.csv").read_bytes()
+    code, _, error = darkroom("mistakes", "--csv", f"data/{name}.csv")
+    assert (code, error.count("\n")) == (1, 1)
+    assert "holds decisions of people, which would be lost; name another file" in error
+    assert (project.root / "data" / f"{name}.csv").read_bytes() == before
+
+
 @pytest.mark.parametrize("words", [[], ["--csv", "m.csv"]])
 def test_before_a_run(words: list[str], darkroom: Darkroom, project: Paths) -> None:
     code, _, error = darkroom("mistakes", *words)

@@ -81,6 +81,7 @@ def test_quarantine_show_draws_and_prints(darkroom: Darkroom, looked_at: Paths) 
         ),
         pytest.param(["drop", "line/bat.png"], "did you mean line/bad.png", id="no such file"),
         pytest.param(["relabel", "line/1.png", "--to", "cirle"], "did you mean circle?", id="no such class"),
+        pytest.param(["list", "--csv", "data/overrides.csv"], "holds decisions of people", id="its own file"),
         pytest.param(
             ["list", "--reason", "small"], "there is no reason 'small' (did you mean", id="no such reason"
         ),

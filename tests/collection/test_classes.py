@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from pipeline.collection.classes import index_classes
+from pipeline.collection.classes import index_classes, list_folders
 from pipeline.errors import DarkroomError, DataError, ParamsError
 
 FOLDERS = ("Painting", "Photo", "Schematics", "Sketch", "Text")
@@ -113,3 +113,30 @@ def test_a_wrong_class_map_is_one_clear_line(
     with pytest.raises(kind, match=re.escape(message)) as caught:
         index_classes(folders, classes=classes, class_names=())
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "classes", "expected"),
+    [
+        pytest.param("photo", {"photo": ["Photo"], "other": ["*"]}, ["Photo"], id="one"),
+        pytest.param(
+            "other",
+            {"photo": ["Photo"], "other": ["*"]},
+            ["Painting", "Schematics", "Sketch", "Text"],
+            id="rest",
+        ),
+        pytest.param(
+            "drawn", {"drawn": ["Sketch", "Painting"], "x": ["*"]}, ["Painting", "Sketch"], id="two"
+        ),
+        pytest.param(
+            "last",
+            {"all": ["Painting", "Photo", "Sketch", "Text"], "last": ["*"]},
+            ["Schematics"],
+            id="rest of one",
+        ),
+    ],
+)
+def test_the_folders_of_a_class(name: str, classes: dict[str, list[str]], expected: list[str]) -> None:
+    assert list_folders(name, classes=classes, folders=FOLDERS) == expected
+    names, index_of = index_classes(FOLDERS, classes=classes, class_names=())
+    assert sorted(folder for folder, i in index_of.items() if names[i] == name) == expected

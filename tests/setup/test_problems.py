@@ -170,6 +170,16 @@ def test_a_project_that_can_run(good: Paths) -> None:
             id="decisions in another encoding",
         ),
         pytest.param(
+            lambda paths: paths.confirmed_labels.unlink(),
+            ["confirmed_labels.csv does not exist, and evaluate depends on it; `git checkout"],
+            id="no confirmed labels",
+        ),
+        pytest.param(
+            lambda paths: paths.confirmed_labels.write_text("id,key,label,note\n,,x,\n"),
+            ["confirmed_labels.csv line 2, key: an id or a key must name the picture"],
+            id="a confirmed label of nothing",
+        ),
+        pytest.param(
             make_folder_of("overrides"),
             ["overrides.csv cannot be read: a folder lies where the file should be"],
             id="a folder",

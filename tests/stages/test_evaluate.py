@@ -214,6 +214,7 @@ def test_twice_the_same_bytes(project: Paths, params: Params) -> None:
         "figures/robustness.png",
         "figures/robustness_examples.png",
         "figures/roc.png",
+        "figures/sheet_labels.png",
         "figures/sheet_random.png",
         "figures/sheet_right.png",
         "figures/sheet_wrong.png",
@@ -222,6 +223,7 @@ def test_twice_the_same_bytes(project: Paths, params: Params) -> None:
         "predictions.parquet",
         "robustness.csv",
         "slices.csv",
+        "suspect_labels.csv",
         "threshold_curves.csv",
     ]
     assert evaluate.main(params, project, Untracked()) == first_metrics
@@ -233,11 +235,12 @@ def test_parts_that_are_switched_off(project: Paths, params_of: ParamsOf, params
     whole = evaluate.main(params, project, Untracked())
     off = params_of(
         evaluate={"n_bootstrap": 400, "n_sheet": 4, "robustness": 0, "inside": False, "slices": False}
+        | {"label_audit": False}
     )
     metrics = evaluate.main(off, project, Untracked())
     assert {name: whole[name] for name in metrics} == metrics
     assert {name.partition("/")[0] for name in set(whole) - set(metrics)} == {
-        *("robust_accuracy", "robustness", "overall", "slices"),
+        *("robust_accuracy", "robustness", "overall", "slices", "labels"),
     }
     drawn = {path.stem for path in project.figures("evaluate").iterdir()}
     always = {"class_f1", "confusion", "curves", "precision_recall", "reliability", "roc", "slices"}
@@ -246,6 +249,8 @@ def test_parts_that_are_switched_off(project: Paths, params_of: ParamsOf, params
     page = project.results.read_text(encoding="utf-8")
     assert "Altered pictures" not in page
     assert "Looking inside" not in page
+    assert "Labels that may be wrong" not in page
+    assert len(project.suspect_labels.read_text().splitlines()) == 1
 
 
 def test_no_history(project: Paths, params: Params) -> None:
