@@ -77,7 +77,7 @@ def test_interrupted(clone: Clone) -> None:
         assert process.stderr is not None
         said = ""
         while last_epoch(said) < 3:
-            said += process.stderr.readline()
+            said += read_line(process)
         process.send_signal(signal.SIGINT)
         start = time.monotonic()
         rest = process.stderr.read()
@@ -99,7 +99,7 @@ def test_an_edit_while_it_trains_is_not_recorded_as_what_it_trained_with(clone: 
         assert process.stderr is not None
         said = ""
         while last_epoch(said) < 2:
-            said += process.stderr.readline()
+            said += read_line(process)
         clone.set_params({"train": {"learning_rate": 0.0007}})
         said += process.stderr.read()
         code = process.wait()
@@ -110,6 +110,13 @@ def test_an_edit_while_it_trains_is_not_recorded_as_what_it_trained_with(clone: 
     clone.set_params({"train": {"learning_rate": 0.003}})
     clone.run(*COMMAND, env={"DARKROOM_CACHE": "edited"})
     assert "Data and pipelines are up to date" in clone.run("dvc", "status", "train")
+
+
+def read_line(process: "subprocess.Popen[str]") -> str:
+    """The next line of what a process says; a failure where it says no more."""
+    line = process.stderr.readline() if process.stderr else ""
+    assert line, "it ended, or says nothing more"
+    return line
 
 
 def killed_after(clone: Clone, moment_s: float | None) -> tuple[str, bool]:
