@@ -117,7 +117,8 @@ print("ANSWERS" + answers.to_json(orient="values", double_precision=15))
     answers = json.loads(done.stdout.split("ANSWERS")[1])
     served = np.array([row[4:] for row in answers])
     assert np.abs(served - np.array(table["y_prob"].to_pylist())).max() < 1e-5
-    assert {row[0] for row in answers} <= set(SHAPES)
+    assert {row[1] for row in answers} <= set(SHAPES)
+    assert {row[0] for row in answers} <= {*SHAPES, "review"}
 
 
 def test_nothing_to_do_adds_nothing(clone: Clone) -> None:
