@@ -90,8 +90,8 @@ def test_predict_writes_csv(darkroom: Darkroom, project: Paths, classifier_folde
     )
     assert (code, said) == (0, f"model: {classifier_folder}\n10 files in answers.csv: 10 as dark\n")
     lines = (project.root / "answers.csv").read_text().splitlines()
-    assert lines[0] == "file,reason,class,probability"
-    assert lines[1].startswith("data/raw/circle/0.png,,dark,0.99")
+    assert lines[0] == "file,reason,answer,class,probability"
+    assert lines[1].startswith("data/raw/circle/0.png,,dark,dark,0.99")
     assert len(lines) == 11
 
 

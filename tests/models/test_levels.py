@@ -53,7 +53,7 @@ def test_the_means_stand_in_front() -> None:
 
 @pytest.mark.parametrize(
     ("name", "n_features"),
-    [("efficientnet_lite0", 784 + 1280), (f"{PREFIX}VGG16", 512 + 512 + 256 + 128 + 512)],
+    [("efficientnet_lite0", 784 + 1280), (f"{PREFIX}VGG16", 128 + 256 + 512 + 512 + 512 + 512)],
 )
 def test_networks_with_a_backbone_have_levels(name: str, n_features: int) -> None:
     model = build_model(name, image_hw=(32, 32), channels=3, n_classes=3, knobs=Knobs(all_levels=True))
