@@ -105,7 +105,12 @@ def test_the_registry_shows_how_to_ask_and_what_is_answered(logged: Path, classi
 
     meta = mlflow.models.Model.load(logged)
     assert meta.signature.inputs is None
-    assert [column.name for column in meta.signature.outputs.inputs] == ["class", "probability", "reason"]
+    assert [column.name for column in meta.signature.outputs.inputs] == [
+        "answer",
+        "class",
+        "probability",
+        "reason",
+    ]
     model: Any = ImageClassifier()
     model.load(classifier_folder)
     answer = model.predict(None, meta.load_input_example(str(logged)))
