@@ -35,7 +35,7 @@ from pipeline.serving.answer_rule import AnswerRule
 from pipeline.tables.clean_manifest import CLEAN_MANIFEST
 from pipeline.tables.parquet import read_table
 from pipeline.tables.split import NAMED, SPLIT
-from pipeline.training.cross_validation import answer_all, answer_fold
+from pipeline.training.cross_validation import FoldAnswerer, answer_all
 from pipeline.training.folds import Fold, deal_folds
 from pipeline.training.policy import build_policy
 
@@ -143,7 +143,7 @@ def find_right(scans: Scans, fold: Fold, params: Params, features: Path) -> npt.
     """Which pictures of the test part of a fold a network trained on its others gets right."""
     policy = build_policy(params.augment, channels=params.clean.channels)
     how: dict[str, Any] = {"policy": policy, "params": params.train, "features": features}
-    y_prob = answer_fold(scans.shards, scans.part, fold, **how)
+    y_prob = FoldAnswerer(scans.shards, scans.part, **how).answer(fold, params.train)
     return np.asarray(y_prob.argmax(axis=1) == scans.part.y[fold.test])
 
 

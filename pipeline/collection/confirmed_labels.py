@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
-from pipeline.collection.decision_file import ID, cut_cells, read_lines, write_lines
+from pipeline.collection.decision_file import ID, cut_cells, read_decisions, write_lines
 from pipeline.errors import DataError, quote_value
 from pipeline.labels import compose_label
 
@@ -50,16 +50,7 @@ def read_confirmed(path: Path) -> list[Confirmed]:
     Raises:
         DataError: a line is malformed, or two are about the same picture; the message names the line.
     """
-    found: dict[str, Confirmed] = {}  # by id, or by key where there is none
-    for number, cells in read_lines(path, COLUMNS):
-        one = _parse(cells, f"{path.name} line {number}")
-        if (name := one.id or one.key) in found:
-            raise DataError(
-                f"{path.name} line {number}: {one.key or one.id} is confirmed on an earlier line; one line "
-                "per picture is allowed, so remove one of the two"
-            )
-        found[name] = one
-    return list(found.values())
+    return read_decisions(path, COLUMNS, _parse, lambda _: "is confirmed on an earlier line")
 
 
 def write_confirmed(confirmed: Iterable[Confirmed], path: Path) -> None:

@@ -7,12 +7,28 @@ and read without.
 
 import csv
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from pipeline.characters import quote_cell, unquote_cell
 from pipeline.errors import DataError, explain_unread, one_line
 from pipeline.storage import write_whole
+
+
+class Decision(Protocol):
+    """What one line is about."""
+
+    @property
+    def id(self) -> str:
+        """The sha256 of the bytes of a picture, or ""."""
+
+    @property
+    def key(self) -> str:
+        """Its path in the source, or ""."""
+
+
+_Decision = TypeVar("_Decision", bound=Decision)
 
 ID = re.compile(r"[0-9a-f]{64}")
 _MAX_BYTES = 64 << 20
@@ -46,6 +62,34 @@ def read_lines(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[s
         raise DataError(
             f"{path.name} is not a CSV file in UTF-8: {one_line(error)}; restore it from git"
         ) from None
+
+
+def read_decisions(
+    path: Path,
+    columns: Sequence[str],
+    parse: Callable[[list[str], str], _Decision],
+    describe: Callable[[_Decision], str],
+) -> list[_Decision]:
+    """The decisions in a file, in the order of its lines; none if there is no file.
+
+    Args:
+        parse: makes a decision of the cells of a line; its second argument names the line in errors.
+        describe: what an earlier decision about the same picture says: "is dropped on an earlier line".
+
+    Raises:
+        DataError: a line is malformed, or two are about the same picture; the message names the line.
+    """
+    found: dict[str, _Decision] = {}  # by id, or by key where there is none
+    for number, cells in read_lines(path, columns):
+        where = f"{path.name} line {number}"
+        one = parse(cells, where)
+        if earlier := found.get(one.id or one.key):
+            raise DataError(
+                f"{where}: {one.key or one.id} {describe(earlier)}; one line per picture is allowed, so "
+                "remove one of the two"
+            )
+        found[one.id or one.key] = one
+    return list(found.values())
 
 
 def cut_cells(cells: Sequence[str], columns: Sequence[str], where: str) -> list[str]:

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
-from pipeline.collection.decision_file import ID, cut_cells, read_lines, write_lines
+from pipeline.collection.decision_file import ID, cut_cells, read_decisions, write_lines
 from pipeline.errors import DataError, nearest, quote_value
 from pipeline.labels import compose_label
 
@@ -48,16 +48,9 @@ def read_overrides(path: Path) -> list[Override]:
     Raises:
         DataError: a line is malformed, or two are about the same picture; the message names the line.
     """
-    found: dict[str, Override] = {}  # by id, or by key where there is none
-    for number, cells in read_lines(path, COLUMNS):
-        override = _parse(cells, f"{path.name} line {number}")
-        if earlier := found.get(override.id or override.key):
-            raise DataError(
-                f"{path.name} line {number}: {override.key or override.id} is decided on an earlier "
-                f"line ({earlier.action}); one line per picture is allowed, so remove one of the two"
-            )
-        found[override.id or override.key] = override
-    return list(found.values())
+    return read_decisions(
+        path, COLUMNS, _parse, lambda earlier: f"is decided on an earlier line ({earlier.action})"
+    )
 
 
 def write_overrides(overrides: Iterable[Override], path: Path) -> None:

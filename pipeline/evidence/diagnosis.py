@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from pipeline.characters import say_count
-from pipeline.models import is_pretrainable
+from pipeline.models import is_frozen, is_pretrainable
 from pipeline.params import Params
 
 _FEW_A_CLASS, _FEW_TESTED = 200, 100  # pictures
@@ -54,7 +54,8 @@ def _judge_training(params: Params, metrics: Metrics) -> Iterator[str]:
     fit = judge_fit(learnt, validated)
     if fit == "overfits":
         remedy = "hold the head back (train.kernel_l2), fine-tune (train.fine_tune_epochs)"
-        if not _is_frozen(params):
+        asked = params.train
+        if not is_frozen(asked.model, weights=asked.weights, fine_tune_epochs=asked.fine_tune_epochs):
             remedy = "alter them more (augment.rotation, zoom, rand_augment), set train.dropout"
         yield (
             f"it knows its training pictures ({learnt:.0%}) better than others ({validated:.0%}): {remedy}, "
@@ -85,12 +86,6 @@ def _judge_data(params: Params, metrics: Metrics) -> Iterator[str]:
         leave = "leaves" if n_test == 1 else "leave"
         said = f"{say_count(round(n_test), 'test picture')} {leave} much to luck"
         yield f"{said}: add pictures, above all of small classes"
-
-
-def _is_frozen(params: Params) -> bool:
-    """Whether given weights stay as they are, so that altered pictures are never seen."""
-    is_given = is_pretrainable(params.train.model) and params.train.weights is not None
-    return is_given and not params.train.fine_tune_epochs
 
 
 def _are_scans(params: Params) -> bool:

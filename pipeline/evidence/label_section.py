@@ -16,7 +16,7 @@ from pipeline.evidence.drawings import write_caption
 from pipeline.evidence.examination import Examination, Finding
 from pipeline.evidence.label_audit import audit_labels
 from pipeline.evidence.review import Unseen
-from pipeline.figures.page import embed_png
+from pipeline.figures.page import render_tiles
 from pipeline.figures.sheets import draw_sheet
 from pipeline.images.picture import encode_png
 from pipeline.params import EvaluateParams
@@ -139,11 +139,9 @@ def _render_words(found: _Found, unseen: Unseen, n_shown: int) -> Iterator[str]:
 def _render_tiles(suspects: Sequence[Suspect], pngs: Sequence[bytes]) -> Iterator[str]:
     if not pngs:
         return
-    yield '<div class="tiles">'
-    for one, png in zip(suspects, pngs, strict=False):
-        yield (
-            f"<figure>{embed_png(one.key, png)}<figcaption><code>{escape(one.key)}</code>"
-            f"is called {escape(one.label)} ({one.label_probability:.0%}), seems <b>{escape(one.suggested)}"
-            f"</b> ({one.suggested_probability:.0%})</figcaption></figure>"
-        )
-    yield "</div>"
+    captions = (
+        f"<code>{escape(one.key)}</code>is called {escape(one.label)} ({one.label_probability:.0%}), seems "
+        f"<b>{escape(one.suggested)}</b> ({one.suggested_probability:.0%})"
+        for one in suspects
+    )
+    yield from render_tiles(zip((one.key for one in suspects), pngs, captions, strict=False))

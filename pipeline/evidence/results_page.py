@@ -13,12 +13,12 @@ import numpy.typing as npt
 from pipeline.evidence.intervals import Interval
 from pipeline.evidence.metrics import Scores
 from pipeline.figures.page import (
-    embed_png,
     frame_page,
     render_bar,
     render_facts,
     render_picture,
     render_table,
+    render_tiles,
 )
 from pipeline.storage import write_whole
 
@@ -170,14 +170,13 @@ def _render_mistakes(mistakes: Mistakes) -> Iterator[str]:
         return
     first = f"The {n_shown} most confident of {n:,}" if n_shown < n else "The most confident first"
     yield f"<p>{first}. <code>darkroom mistakes</code> lists all, and how to correct a wrong label.</p>"
-    yield '<div class="tiles">'
-    for row, png in zip(mistakes.rows, mistakes.thumbnails, strict=False):
-        yield (
-            f"<figure>{embed_png(row['key'], png)}<figcaption><code>{escape(row['key'])}</code>"
-            f"is {escape(row['class_name'])}, answered <b>{escape(row['predicted'])}</b> "
-            f"({row['probability']:.0%})</figcaption></figure>"
-        )
-    yield "</div>"
+    captions = (
+        f"<code>{escape(row['key'])}</code>is {escape(row['class_name'])}, answered "
+        f"<b>{escape(row['predicted'])}</b> ({row['probability']:.0%})"
+        for row in mistakes.rows
+    )
+    keys = (row["key"] for row in mistakes.rows)
+    yield from render_tiles(zip(keys, mistakes.thumbnails, captions, strict=False))
 
 
 def _show(share: float) -> str:

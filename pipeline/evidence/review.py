@@ -29,7 +29,6 @@ from pipeline.tables.parquet import read_table
 from pipeline.tables.split import NAMED
 
 Float32 = npt.NDArray[np.float32]
-Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 
 FIGURE = "reliability.png"
@@ -57,6 +56,11 @@ class Unseen:
     def y_true(self) -> Ints:
         """Their classes [n]."""
         return self.part.y
+
+    def judge(self, rule: AnswerRule) -> tuple[npt.NDArray[np.bool_], Float32]:
+        """Whether each answer is right [n], and the probability that it is given by a rule [n]."""
+        tempered = rule.temper(self.y_prob)
+        return np.asarray(tempered.argmax(axis=1) == self.y_true), tempered.max(axis=1)
 
     @property
     def has_sources(self) -> bool:
@@ -94,9 +98,7 @@ def choose_rule(unseen: Unseen, min_precision: float) -> AnswerRule:
     if not len(unseen.y_true):
         return AnswerRule()
     temperature = fit_temperature(unseen.y_true, unseen.y_prob)
-    tempered = AnswerRule(temperature).temper(unseen.y_prob)
-    is_right = tempered.argmax(axis=1) == unseen.y_true
-    limit = choose_limit(is_right, tempered.max(axis=1), min_precision)
+    limit = choose_limit(*unseen.judge(AnswerRule(temperature)), min_precision)
     return AnswerRule(temperature, limit, unseen.chosen_on)
 
 
@@ -142,12 +144,11 @@ class _Judged:
             "review/min_probability": min(self.rule.min_probability, 1.0),
         }
         for name, reach in (("test", self.tested), ("unseen", self.unseen)):
-            metrics[f"review/{name}_coverage"] = reach.coverage.value
-            metrics |= reach.precision.flatten(f"review/{name}_precision")
-        undefined = {
-            name for name in metrics if np.isnan(metrics[name.removesuffix("_low").removesuffix("_high")])
-        }
-        return {name: value for name, value in metrics.items() if name not in undefined}
+            if not np.isnan(reach.coverage.value):
+                metrics[f"review/{name}_coverage"] = reach.coverage.value
+            if not np.isnan(reach.precision.value):
+                metrics |= reach.precision.flatten(f"review/{name}_precision")
+        return metrics
 
     def draw(self, path: Path) -> None:
         titles = ("As the network says", f"Temperature {self.rule.temperature:.2f}")
@@ -160,9 +161,8 @@ class _Judged:
 
 def _measure_nested(unseen: Unseen, rule: AnswerRule, min_precision: float, confidence: float) -> Reach:
     """What the rule is worth where each fold is judged by a limit that the other folds chose."""
-    tempered = rule.temper(unseen.y_prob)
-    is_right = np.asarray(tempered.argmax(axis=1) == unseen.y_true)
-    passes = answer_nested(is_right, tempered.max(axis=1), unseen.fold, min_precision)
+    is_right, given = unseen.judge(rule)
+    passes = answer_nested(is_right, given, unseen.fold, min_precision)
     groups = np.unique(unseen.groups, return_inverse=True)[1]
     reach = measure_reach(is_right, passes, groups, confidence=confidence)
     if not unseen.has_sources:

@@ -13,7 +13,7 @@ from pipeline.evidence.intervals import Interval
 from pipeline.evidence.slice_facts import read_facts
 from pipeline.evidence.slices import Judged, Slice, choose_worst, find_slices
 from pipeline.figures.drawing import BLUE, RED
-from pipeline.figures.page import embed_png, render_table
+from pipeline.figures.page import embed_png, render_table, render_tiles
 from pipeline.figures.score_dots import draw_score_dots
 from pipeline.images.picture import encode_png
 from pipeline.params import EvaluateParams
@@ -133,15 +133,15 @@ def _render_worst(
 def _render_mistakes(one: Slice, examined: Examination) -> Iterator[str]:
     """Tiles of wrong answers in a slice."""
     names, index = examined.class_names, np.array(one.mistakes, np.int64)
-    yield '<div class="tiles">'
-    for i, picture in zip(one.mistakes, examined.pictures.gather(index), strict=True):
-        true, answered = names[examined.y_true[i]], names[examined.y_pred[i]]
-        yield (
-            f"<figure>{embed_png(f'a mistake in {one.value}', encode_png(picture))}<figcaption>"
-            f"is {escape(true)}, answered <b>{escape(answered)}</b> ({examined.y_prob[i].max():.0%})"
-            "</figcaption></figure>"
-        )
-    yield "</div>"
+    captions = (
+        f"is {escape(names[examined.y_true[i]])}, answered <b>{escape(names[examined.y_pred[i]])}</b> "
+        f"({examined.y_prob[i].max():.0%})"
+        for i in one.mistakes
+    )
+    pictures = map(encode_png, examined.pictures.gather(index))
+    yield from render_tiles(
+        (f"a mistake in {one.value}", png, caption) for png, caption in zip(pictures, captions, strict=True)
+    )
 
 
 def _render_all(slices: Sequence[Slice], png: bytes, confidence: float) -> Iterator[str]:

@@ -53,6 +53,14 @@ def render_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Itera
     yield "</tbody></table></div>"
 
 
+def render_tiles(tiles: Iterable[tuple[str, bytes, str]]) -> Iterator[str]:
+    """Pictures beside each other: a name, the bytes of a PNG, and a caption that is HTML already."""
+    yield '<div class="tiles">'
+    for name, png, caption in tiles:
+        yield f"<figure>{embed_png(name, png)}<figcaption>{caption}</figcaption></figure>"
+    yield "</div>"
+
+
 def render_bar(share: float, text: str) -> str:
     """A cell with a bar of a share (0..1)."""
     return f'<td class="bar"><i style="--share:{share:.3f}"></i><span>{escape(text)}</span></td>'

@@ -139,6 +139,11 @@ def is_pretrainable(name: str) -> bool:
     return name == EFFICIENTNET_LITE0 or name.startswith(applications.PREFIX)
 
 
+def is_frozen(name: str, *, weights: str | None, fine_tune_epochs: int) -> bool:
+    """Whether given weights stay as they are: a head alone is trained, and sees no altered picture."""
+    return is_pretrainable(name) and weights is not None and not fine_tune_epochs
+
+
 def cut_to_logits(model: Any) -> Any:
     """The part of a model of `build_model` that ends before its probabilities: logits [batch, n_classes]."""
     import keras

@@ -20,7 +20,7 @@ from pipeline.paths import Paths
 from pipeline.search.luck import Spread, bound_resampled, divide_spread
 from pipeline.search.questions import Question
 from pipeline.tables.out_of_fold import OUT_OF_FOLD
-from pipeline.training.cross_validation import answer_fold
+from pipeline.training.cross_validation import FoldAnswerer
 from pipeline.training.folds import choose_fold
 from pipeline.training.policy import Policy, read_policy
 
@@ -97,14 +97,17 @@ def answer(
     part = question.part
     y_prob = np.zeros((n_seeds, len(part), len(question.class_names)), np.float32)
     n_train = np.zeros(question.n_folds, np.int64)
-    policy, features = read_policy(paths.policy) if policy is None else policy, paths.cache / "features"
+    answerer = FoldAnswerer(
+        *(paths.shards, part),
+        policy=read_policy(paths.policy) if policy is None else policy,
+        params=params.train,
+        features=paths.cache / "features",
+    )
 
     trainings = itertools.product(range(n_seeds), range(question.n_folds))
     for number, k in track(trainings, n_seeds * question.n_folds):
         train = params.train.model_copy(update={"seed": params.train.seed + number})
         fold = choose_fold(question.fold, k, train.seed)
         n_train[k] = len(fold.train)
-        y_prob[number, fold.test] = answer_fold(
-            paths.shards, part, fold, policy=policy, params=train, features=features
-        )
+        y_prob[number, fold.test] = answerer.answer(fold, train)
     return Answers(question, y_prob, n_train)

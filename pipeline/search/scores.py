@@ -19,7 +19,7 @@ from pipeline.search.terms import Terms, hash_data
 from pipeline.search.trials import Report
 from pipeline.training.assembly import describe_computation, read_sets
 from pipeline.training.checkpoints import Checkpoints, hash_training
-from pipeline.training.cross_validation import answer_fold
+from pipeline.training.cross_validation import FoldAnswerer
 from pipeline.training.folds import choose_fold
 from pipeline.training.history import Row, find_best_row
 from pipeline.training.policy import Policy, build_policy
@@ -86,17 +86,15 @@ class Scorer:
 
     def _score_folds(self, params: Params, report: Report) -> float:
         asked, scores = self._question, list[float]()
-        channels = params.clean.channels
+        answerer = FoldAnswerer(
+            *(self._paths.shards, asked.part),
+            policy=build_policy(params.augment, channels=params.clean.channels),
+            params=params.train,
+            features=self._paths.cache / "features",
+        )
         for k in range(asked.n_folds):
             fold = choose_fold(asked.fold, k, params.train.seed)
-            y_prob = answer_fold(
-                self._paths.shards,
-                asked.part,
-                fold,
-                policy=build_policy(params.augment, channels=channels),
-                params=params.train,
-                features=self._paths.cache / "features",
-            )
+            y_prob = answerer.answer(fold, params.train)
             scores.append(score(asked.part.y[fold.test], y_prob, self._terms.metric))
             report(k + 1, float(np.mean(scores)))
         return float(np.mean(scores))

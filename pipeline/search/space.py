@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pipeline.errors import ParamsError, nearest, quote_value
-from pipeline.models import is_pretrainable
+from pipeline.models import is_frozen
 from pipeline.params import Params
 from pipeline.params_file import read_params
 from pipeline.search.settings import Settings, apply, explain_untried, list_keys, round_value
@@ -165,9 +165,9 @@ def _leave_out_idle(space: Space, params: Params) -> Space:
     """A space without what changes nothing: the alterations, while the network is frozen."""
     train = params.train
     decided = {"train.model", "train.weights", "train.fine_tune_epochs"} & set(space.keys)
-    is_frozen = is_pretrainable(train.model) and train.weights and not train.fine_tune_epochs
+    frozen = is_frozen(train.model, weights=train.weights, fine_tune_epochs=train.fine_tune_epochs)
     idle = [key for key in space.keys if key.startswith("augment.")]
-    if decided or not is_frozen or not idle:
+    if decided or not frozen or not idle:
         return space
     left = tuple(dimension for dimension in space.dimensions if dimension.key not in idle)
     why = "a frozen network sees each picture as it is (train.fine_tune_epochs: 0)"

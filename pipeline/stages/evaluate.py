@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.backend.device import set_up_device
-from pipeline.collection.pictures import Pictures, read_keys, read_part, read_parts
+from pipeline.collection.pictures import Pictures, join_parts, read_keys, read_part
 from pipeline.errors import ModelError
 from pipeline.evidence.answers import build_answers, list_mistakes, write_class_scores, write_confusion
 from pipeline.evidence.drawings import draw_f1, draw_sheets, draw_training
@@ -61,12 +61,12 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     """Answer every test picture, score the answers, and draw them."""
     set_up_device()
     class_names = read_class_names(paths.classes)
-    test, train = (
+    test, train, val = (
         read_part(name, split_path=paths.split, manifest_path=paths.clean_manifest)
-        for name in ("test", "train")
+        for name in ("test", "train", "val")
     )
     classifier = load(paths, class_names)
-    unseen = find_unseen(classifier, paths)
+    unseen = read_unseen(paths.out_of_fold, join_parts([train, val]), val, classifier, paths.shards)
     rule = choose_rule(unseen, params.evaluate.min_precision)
     write_rule(rule, {"min_precision": params.evaluate.min_precision}, paths.answers)
     examined = examine(classifier.with_rule(rule), test, paths.shards)
@@ -117,13 +117,6 @@ def gather_evidence(
         probe_robustness(examined, n=asked.robustness, table=paths.robustness, folder=folder, **how),
         look_inside(examined, is_wanted=asked.inside, seed=asked.seed, folder=folder),
     ]
-
-
-def find_unseen(classifier: Classifier, paths: Paths) -> Unseen:
-    """The answers that the rule is chosen on."""
-    where = {"split_path": paths.split, "manifest_path": paths.clean_manifest}
-    learnt, val = read_parts("train", "val", **where), read_part("val", **where)
-    return read_unseen(paths.out_of_fold, learnt, val, classifier, paths.shards)
 
 
 def draw_figures(examined: Examination, scores: Scores, support: Ints, params: Params, paths: Paths) -> None:

@@ -22,6 +22,7 @@ from pipeline.evidence.answers import build_answers
 from pipeline.evidence.intervals import bound_share
 from pipeline.images.recipe import Recipe
 from pipeline.labels import read_class_names
+from pipeline.models import is_frozen
 from pipeline.params import Params
 from pipeline.paths import Paths, read_json
 from pipeline.runner import Metrics, run_stage
@@ -90,13 +91,14 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
 
 def wants_out_of_fold(params: Params, paths: Paths) -> bool:
     """Whether each picture is to be answered by a network that has not seen it."""
-    from pipeline.training.trainer import is_frozen
-
-    if params.train.out_of_fold != "auto":
-        return params.train.out_of_fold
+    train = params.train
+    if train.out_of_fold != "auto":
+        return train.out_of_fold
+    if is_frozen(train.model, weights=train.weights, fine_tune_epochs=train.fine_tune_epochs):
+        return True
     test = read_part("test", split_path=paths.split, manifest_path=paths.clean_manifest)
     counts = np.bincount(test.y, minlength=len(read_class_names(paths.classes)))
-    return is_frozen(params.train) or bool(counts.min() < params.split.min_test_images)
+    return bool(counts.min() < params.split.min_test_images)
 
 
 def answer_out_of_fold(params: Params, paths: Paths) -> dict[str, float]:

@@ -8,11 +8,12 @@ import numpy.typing as npt
 
 from pipeline.backend.inference import compute_outputs
 from pipeline.collection.pictures import Ints, Part, Pictures, choose_rows
+from pipeline.models import is_frozen
 from pipeline.params import TrainParams
 from pipeline.progress import silence_log
 from pipeline.training.folds import Fold, choose_fold
 from pipeline.training.policy import Policy
-from pipeline.training.trainer import Places, fit, fit_head, is_frozen, read_features
+from pipeline.training.trainer import Places, fit, fit_head, read_features
 
 Float32 = npt.NDArray[np.float32]
 
@@ -36,7 +37,7 @@ class FoldAnswerer:
         self._n_classes = int(part.y.max()) + 1
         pictures = Pictures((shards, part))
         self._seen = None
-        if is_frozen(params):
+        if is_frozen(params.model, weights=params.weights, fine_tune_epochs=params.fine_tune_epochs):
             self._seen = read_features(pictures, "all", params=params, folder=features)
 
     def answer(self, fold: Fold, params: TrainParams) -> Float32:
@@ -68,13 +69,6 @@ class FoldAnswerer:
         y_prob = compute_outputs(model, tested.gather(np.arange(len(tested))))
         in_order: Float32 = y_prob[np.argsort(np.argsort(fold.test, kind="stable"), kind="stable")]
         return in_order
-
-
-def answer_fold(
-    shards: Path, part: Part, fold: Fold, *, policy: Policy, params: TrainParams, features: Path | None
-) -> Float32:
-    """The answers to one fold, as `FoldAnswerer` gives them."""
-    return FoldAnswerer(shards, part, policy=policy, params=params, features=features).answer(fold, params)
 
 
 def answer_all(

@@ -46,8 +46,8 @@ class Features:
 
     def choose(self, index: Ints) -> Self:
         """The features at some positions, as a collection."""
-        how = {"has_sources": self.has_sources}
-        return type(self)(self.values[index], self.y[index], self.groups[index], **how)
+        chosen = (self.values[index], self.y[index], self.groups[index])
+        return type(self)(*chosen, has_sources=self.has_sources)
 
 
 class FeatureCache:

@@ -156,11 +156,6 @@ def read_features(pictures: Pictures, what: str, *, params: TrainParams, folder:
         return FeatureCache(find_backbone(model), name=params.model, folder=folder).read(pictures, what)
 
 
-def is_frozen(params: TrainParams) -> bool:
-    """Whether given weights stay as they are, so that only a head is trained."""
-    return is_pretrainable(params.model) and params.weights is not None and not params.fine_tune_epochs
-
-
 def read_knobs(params: TrainParams) -> Knobs:
     """The part of `train` that changes a network."""
     of_layers = (params.filters, params.units, params.activation, params.dropout, params.kernel_l2)

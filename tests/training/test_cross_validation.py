@@ -13,7 +13,7 @@ from pipeline.collection.pictures import Part, Pictures
 from pipeline.collection.shards import ShardWriter
 from pipeline.params import Params, TrainParams
 from pipeline.training import cross_validation
-from pipeline.training.cross_validation import FoldAnswerer, answer_all, answer_fold
+from pipeline.training.cross_validation import FoldAnswerer, answer_all
 from pipeline.training.folds import Fold
 from pipeline.training.trainer import Places, read_features
 
@@ -36,6 +36,13 @@ def part(tmp_path: Path) -> Part:
 def params(params_of: Callable[..., Params]) -> TrainParams:
     small = {"model": "conv1", "epochs": 1, "batch_size": 8, "precision": "float32"}
     return params_of(train=small).train
+
+
+def answer_once(
+    shards: Path, part: Part, fold: Fold, *, params: TrainParams, **how: Any
+) -> npt.NDArray[np.float32]:
+    """The answers to one fold."""
+    return FoldAnswerer(shards, part, params=params, **how).answer(fold, params)
 
 
 class Shade:
@@ -63,7 +70,7 @@ def test_answers_come_in_the_order_of_the_fold(
     fold = Fold(order[:14], order[14:17], order[17:])
     policy = [{"class_name": "RandomFlip", "config": {}}]
     how: dict[str, Any] = {"policy": policy, "params": params, "features": tmp_path / "features"}
-    y_prob = answer_fold(tmp_path, part, fold, **how)
+    y_prob = answer_once(tmp_path, part, fold, **how)
     assert y_prob[:, 0] == pytest.approx(10 * fold.test / 255)
     assert (y_prob.dtype.name, y_prob.shape) == ("float32", (7, 2))
     assert heard["shown"] == [sorted(10 * fold.train), sorted(10 * fold.val)]
@@ -81,12 +88,12 @@ def test_a_fold_is_answered_by_a_trained_network(part: Part, params: TrainParams
     set_up_device()  # the same bits each time need it
     fold = Fold(np.arange(0, 12), np.arange(12, 18), np.arange(18, N))
     how: dict[str, Any] = {"policy": (), "params": params, "features": None}
-    y_prob = answer_fold(tmp_path, part, fold, **how)
+    y_prob = answer_once(tmp_path, part, fold, **how)
     assert (y_prob.dtype.name, y_prob.shape) == ("float32", (6, 3))
     assert y_prob.sum(axis=1) == pytest.approx(1, abs=1e-5)
-    assert np.array_equal(answer_fold(tmp_path, part, fold, **how), y_prob)
+    assert np.array_equal(answer_once(tmp_path, part, fold, **how), y_prob)
     backwards = fold._replace(test=fold.test[::-1])
-    assert np.array_equal(answer_fold(tmp_path, part, backwards, **how), y_prob[::-1])
+    assert np.array_equal(answer_once(tmp_path, part, backwards, **how), y_prob[::-1])
 
 
 def test_all_pictures_are_answered_each_in_its_fold(
