@@ -7,6 +7,7 @@ of any size, so the network is first built without its weights, and their number
 import json
 import math
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -68,10 +69,20 @@ def _check_arrays(weights: Any, n_bytes: int) -> None:
 
 def _check_weights(config: Any, n_bytes: int) -> None:
     """Raise ValueError if a network of this configuration has more weights than there are bytes."""
-    import keras
-
-    with keras.StatelessScope(initialize_variables=False):  # shapes only: no memory is taken
-        network = keras.saving.deserialize_keras_object(config)
-    n_weights = sum(math.prod(variable.shape) for variable in network.variables)
+    with ThreadPoolExecutor(1) as thread:  # Keras lists the variables it did not fill, per thread
+        n_weights = thread.submit(_count_weights, config).result()
     if n_weights > n_bytes:
         raise ValueError(f"its layers ask for {n_weights:,} weights and it holds {n_bytes:,} bytes of them")
+
+
+def _count_weights(config: Any) -> int:
+    """How many weights a network has, of which none is filled: no memory is taken.
+
+    Keras fills what was left empty when the next such scope of the same thread ends, whoever opens it. So
+    call it in a thread that ends.
+    """
+    import keras
+
+    with keras.StatelessScope(initialize_variables=False):
+        network = keras.saving.deserialize_keras_object(config)
+    return sum(math.prod(variable.shape) for variable in network.variables)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
@@ -110,6 +111,15 @@ def test_it_is_refused_before_keras_builds_it(edit: Edit, message: str, archive:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb < 300_000
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 600
+
+
+def test_what_a_refused_one_asked_for_is_never_filled(archive: Path) -> None:
+    """Keras fills what an earlier scope left empty: a network built later would pay for it, or fail."""
+    rewrite(archive, change_last(units=10**15))
+    with pytest.raises(ModelError):
+        load_network(archive)
+    with keras.StatelessScope():
+        pass
 
 
 def test_an_archive_that_unpacks_to_much_more_is_refused(archive: Path) -> None:
