@@ -245,13 +245,23 @@ class Paths:
         return self.stage("search") / "studies.db"
 
     @property
-    def results(self) -> Path:
-        """The page of results, for people; written by evaluate."""
-        return self.stage("evaluate") / "index.html"
+    def report(self) -> Path:
+        """The page for people: may one rely on the model? Written by evaluate."""
+        return self.stage("evaluate") / "report.html"
+
+    @property
+    def model_card(self) -> Path:
+        """What the model is for, made of and good for, as JSON; written by evaluate."""
+        return self.stage("evaluate") / "model_card.json"
+
+    @property
+    def model_card_text(self) -> Path:
+        """The same for people, as Markdown; written by evaluate."""
+        return self.stage("evaluate") / "model_card.md"
 
     @property
     def verdict(self) -> Path:
-        """A script that shows the verdict on the page of results; written by promote."""
+        """A script that shows the verdict in the report; written by promote."""
         return self.stage("promote") / "verdict.js"
 
     @property

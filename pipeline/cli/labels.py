@@ -49,7 +49,7 @@ def list_suspects(
     make_console().print(said, soft_wrap=True)
     if found and not csv:
         make_console().print(
-            "Look at them in data/evaluate/index.html. Then `darkroom labels accept KEY...` gives pictures "
+            "Look at them in data/evaluate/report.html. Then `darkroom labels accept KEY...` gives pictures "
             "the classes that they seem to be, `darkroom labels reject KEY...` keeps their labels",
             soft_wrap=True,
         )

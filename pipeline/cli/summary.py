@@ -31,7 +31,7 @@ def summarise(paths: Paths) -> dict[str, str]:
         "Cross-validated": _describe_folds(metrics["train"]),
         "Shortcuts": _describe_shortcuts(metrics["split"]),
         "Promotion": describe_promotion(decision) if _is_decided(paths) else "not yet; run `dvc repro`",
-        "Open": _join_existing(paths, [paths.results]),
+        "Open": _join_existing(paths, [paths.report]),
         "Also": _join_existing(paths, [docs / "index.html" for docs in (paths.data_docs, paths.ready_docs)]),
         "Mistakes": "darkroom mistakes",
         "Compare": "darkroom compare, or darkroom ui",

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ from pipeline.progress import track
 from pipeline.serving.classifier import Classifier
 
 Float32 = npt.NDArray[np.float32]
+State = Literal["good", "unknown", "warning", "bad"]
 
 _CHUNK = 512
 
@@ -59,19 +61,36 @@ class Examination:
 
 
 @dataclass(frozen=True)
+class Judgement:
+    """One line of the report's first page.
+
+    Attributes:
+        question: what a person asks.
+        words: the answer, as HTML, in a sentence or two.
+        state: whether one may rely on the model, as far as this goes.
+    """
+
+    question: str
+    words: str
+    state: State
+
+
+@dataclass(frozen=True)
 class Finding:
     """What one part of the evidence says.
 
     Attributes:
         metrics: by name; a name with "/" is a detail, the others are what people compare.
-        title, lines: a section of the page of results, as HTML; no section without a title.
+        title, lines: a chapter of the report, as HTML; no chapter without a title.
         files: what the part wrote, for MLflow.
+        judgements: its lines on the first page.
     """
 
     metrics: Mapping[str, float] = field(default_factory=dict)
     title: str = ""
     lines: Sequence[str] = ()
     files: Sequence[Path] = ()
+    judgements: Sequence[Judgement] = ()
 
 
 def examine(classifier: Classifier, test: Part, shards: Path) -> Examination:

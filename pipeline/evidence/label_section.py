@@ -13,7 +13,7 @@ from pipeline.collection.confirmed_labels import ConfirmedLabels, read_confirmed
 from pipeline.collection.pictures import Pictures, read_keys
 from pipeline.collection.suspect_labels import Suspect, write_suspects
 from pipeline.evidence.drawings import write_caption
-from pipeline.evidence.examination import Examination, Finding
+from pipeline.evidence.examination import Examination, Finding, Judgement
 from pipeline.evidence.label_audit import audit_labels
 from pipeline.evidence.review import Unseen
 from pipeline.figures.page import render_tiles
@@ -24,6 +24,7 @@ from pipeline.paths import Paths
 from pipeline.progress import log_time
 
 FIGURE = "sheet_labels.png"
+_MANY_SUSPECTS = 0.02  # of the labels
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,21 @@ def show_label_audit(examined: Examination, unseen: Unseen, paths: Paths, params
             *_render_tiles(found.suspects, [encode_png(picture) for picture in pictures]),
         ],
         files=[paths.suspect_labels],
+        judgements=[_judge(n, n_suspect)],
     )
+
+
+def _judge(n: int, n_suspect: int) -> Judgement:
+    question = "Are the labels right?"
+    if not n:
+        return Judgement(question, "Not known: there was no answer to compare them with.", "unknown")
+    if not n_suspect:
+        return Judgement(question, f"None of {say_count(n, 'label')} looks wrong.", "good")
+    words = (
+        f"<b>{n_suspect:,}</b> of {n:,} may be wrong ({n_suspect / n:.1%}). <code>darkroom labels</code> "
+        "corrects or confirms them."
+    )
+    return Judgement(question, words, "warning" if n_suspect > _MANY_SUSPECTS * n else "good")
 
 
 def draw_suspects(

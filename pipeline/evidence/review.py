@@ -18,9 +18,10 @@ from pipeline.evidence.abstention import (
     measure_reach,
 )
 from pipeline.evidence.calibration import Bins, count_bins, fit_temperature
-from pipeline.evidence.examination import Examination, Finding, predict
+from pipeline.evidence.examination import Examination, Finding, Judgement, predict
 from pipeline.evidence.intervals import Interval
-from pipeline.figures.page import render_table
+from pipeline.evidence.wording import MISSING, show_ends, show_share
+from pipeline.figures.page import frame_picture, render_table
 from pipeline.figures.reliability import Reliability, draw_reliability
 from pipeline.serving.answer_rule import NEVER, AnswerRule
 from pipeline.serving.classifier import Classifier
@@ -123,7 +124,9 @@ def judge_review(
     )
     judged.draw(figures / FIGURE)
     lines = list(_render(judged, unseen, min_precision))
-    return Finding(judged.to_metrics(), "When it asks for a person", lines)
+    lines.append(frame_picture("How sure it is, and how often right", (figures / FIGURE).read_bytes()))
+    judgement = _judge(judged, unseen, min_precision)
+    return Finding(judged.to_metrics(), "When it asks for a person", lines, judgements=[judgement])
 
 
 @dataclass(frozen=True)
@@ -171,6 +174,27 @@ def _measure_nested(unseen: Unseen, rule: AnswerRule, min_precision: float, conf
     return reach._replace(coverage=weighed)
 
 
+def _judge(judged: _Judged, unseen: Unseen, min_precision: float) -> Judgement:
+    """Good where folds that chose no limit kept the promise; bad where it never answers."""
+    question, rule, reach = "When does it answer by itself?", judged.rule, judged.unseen
+    if rule.chosen_on == "none" or np.isnan(reach.coverage.value):
+        return Judgement(question, "Always: there was no answer to choose a limit on.", "unknown")
+    if rule.min_probability >= NEVER:
+        words = f"Never: no limit makes {min_precision:.0%} of its answers right."
+        return Judgement(question, words, "bad")
+    whom = "pictures of new sources" if unseen.has_sources else "pictures that it has not seen"
+    answers = f"It answers <b>{reach.coverage.value:.0%}</b> of {whom}"
+    if np.isnan(reach.precision.value):
+        return Judgement(question, f"{answers}: too few to judge.", "warning")
+    words = (
+        f"{answers}, and {reach.precision.value:.1%} of these answers are right "
+        f"({show_ends(reach.precision)}; asked: {min_precision:.0%}). The others are <code>review</code>."
+    )
+    if unseen.chosen_on == "val":
+        return Judgement(question, f"{words} These pictures also chose the network: expect less.", "warning")
+    return Judgement(question, words, "good" if reach.precision.value >= min_precision else "warning")
+
+
 def _render(judged: _Judged, unseen: Unseen, min_precision: float) -> Iterator[str]:
     where = {
         ("out_of_fold", True): "pictures of sources that the network had not seen",
@@ -205,10 +229,8 @@ def _render(judged: _Judged, unseen: Unseen, min_precision: float) -> Iterator[s
 
 
 def _show(one: Interval) -> str:
-    return "&ndash;" if np.isnan(one.value) else f"{one.value:.1%} ({one.low:.1%} to {one.high:.1%})"
+    return MISSING if np.isnan(one.value) else f"{one.value:.1%} ({show_ends(one)})"
 
 
 def _list_cells(reach: Reach) -> list[str]:
-    share = reach.coverage.value
-    covered = "&ndash;" if np.isnan(share) else f"{share:.1%}"
-    return [f"<td>{covered}</td>", f"<td>{_show(reach.precision)}</td>"]
+    return [f"<td>{show_share(reach.coverage.value)}</td>", f"<td>{_show(reach.precision)}</td>"]

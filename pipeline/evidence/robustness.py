@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.evidence.altered_answers import Answers, answer_altered, suggest_n
-from pipeline.evidence.examination import Examination, Finding
+from pipeline.evidence.examination import Examination, Finding, Judgement
 from pipeline.evidence.flat_metrics import flatten_others
 from pipeline.evidence.intervals import Interval
 from pipeline.evidence.metrics import count_confusions
@@ -32,6 +32,7 @@ COLUMNS = ("alteration", "severity", "accuracy", "low", "high", "n")
 MIDDLE = 3  # the severity that words and examples are about
 UNALTERED = "none"
 _N_TOLD = 3
+_QUESTION = "What happens to altered pictures?"
 _N_LOOKED_AT = 32  # pictures, for an example
 _WORDS = {
     "noise": "grain, as in the dark",
@@ -84,7 +85,17 @@ def probe_robustness(
         title="Altered pictures",
         lines=list(_say(answers, clean, found, mean, folder)),
         files=[table],
+        judgements=[_judge(clean, found, mean)],
     )
+
+
+def _judge(clean: Interval, found: Accuracies, mean: Interval) -> Judgement:
+    hurting = _list_hurting(clean, found)
+    words = f"<b>{mean.value:.1%}</b> are right, of the same pictures as they are {clean.value:.1%}."
+    if not hurting:
+        return Judgement(_QUESTION, f"{words} At severity {MIDDLE} nothing hurts by more than luck.", "good")
+    told = ", ".join(f"{name} ({found[name, MIDDLE].value:.0%})" for name in hurting)
+    return Judgement(_QUESTION, f"{words} What hurts most, at severity {MIDDLE}: {told}.", "warning")
 
 
 def _list_rows(found: Accuracies, n: int) -> Iterator[Sequence[str | float]]:
@@ -187,16 +198,25 @@ def _say(
         yield frame_picture(heading, (folder / file).read_bytes())
 
 
+def _list_hurting(clean: Interval, found: Accuracies) -> list[str]:
+    """What hurts most at the middle severity, by more than luck."""
+    return [name for name in _sort_middle(found) if found[name, MIDDLE].high < clean.value][:_N_TOLD]
+
+
+def _sort_middle(found: Accuracies) -> list[str]:
+    """The alterations, the worst at the middle severity first."""
+    names = [name for name, severity in found if severity == MIDDLE]
+    return sorted(names, key=lambda name: found[name, MIDDLE].value)
+
+
 def _say_worst(clean: Interval, found: Accuracies) -> str:
     """What hurts most at the middle severity, if it is more than luck."""
-    middle = {name: one for (name, severity), one in found.items() if severity == MIDDLE}
-    names = sorted(middle, key=lambda name: middle[name].value)
-    hurting = [name for name in names if middle[name].high < clean.value][:_N_TOLD]
+    hurting = _list_hurting(clean, found)
     if not hurting:
-        worst = names[0]
+        worst = _sort_middle(found)[0]
         return (
             f"At severity {MIDDLE} no alteration costs more than luck may: the most, {worst}, "
-            f"{clean.value:.0%} &rarr; {middle[worst].value:.0%}."
+            f"{clean.value:.0%} &rarr; {found[worst, MIDDLE].value:.0%}."
         )
-    told = [f"{name}: {clean.value:.0%} &rarr; {middle[name].value:.0%}" for name in hurting]
+    told = [f"{name}: {clean.value:.0%} &rarr; {found[name, MIDDLE].value:.0%}" for name in hurting]
     return f"What hurts most, at severity {MIDDLE}: <b>{'; '.join(told)}</b>."

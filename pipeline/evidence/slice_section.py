@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.characters import quote_cell, say_count
-from pipeline.evidence.examination import Examination, Finding
-from pipeline.evidence.intervals import Interval
+from pipeline.evidence.examination import Examination, Finding, Judgement
 from pipeline.evidence.slice_facts import read_facts
 from pipeline.evidence.slices import Judged, Slice, choose_worst, find_slices
+from pipeline.evidence.wording import MISSING, show_ends, show_share
 from pipeline.figures.drawing import BLUE, RED
 from pipeline.figures.page import embed_png, render_table, render_tiles
 from pipeline.figures.score_dots import draw_score_dots
@@ -63,7 +63,21 @@ def show_slices(examined: Examination, paths: Paths, group_by: str, params: Eval
             *(_render_all(slices, figure.read_bytes(), params.confidence) if slices else ()),
         ],
         files=[paths.slices],
+        judgements=[_judge(worst, n_worse)],
     )
+
+
+def _judge(worst: Sequence[Slice], n_worse: int) -> Judgement:
+    question = "Which pictures does it get wrong more often?"
+    if not worst:
+        return Judgement(question, "No kind of picture stands out, by the facts of the files.", "good")
+    told = (
+        f"<b>{escape(one.fact)}: {escape(one.value)}</b> ({one.accuracy.value:.0%} right, others of its "
+        f"classes {one.rest:.0%})"
+        for one in worst
+    )
+    more = f" and {n_worse - len(worst)} more" if n_worse > len(worst) else ""
+    return Judgement(question, f"{'; '.join(told)}{more}.", "warning")
 
 
 def write_slices(slices: Sequence[Slice], confidence: float, path: Path) -> None:
@@ -123,7 +137,7 @@ def _render_worst(
     for one in worst:
         yield (
             f"<h3>{escape(one.fact)}: {escape(one.value)}</h3>\n<p>{one.accuracy.value:.1%} of "
-            f"{say_count(one.n, 'picture')} are right ({_show_ends(one.accuracy)}), of others of its "
+            f"{say_count(one.n, 'picture')} are right ({show_ends(one.accuracy)}), of others of its "
             f"classes {one.rest:.1%}. Luck alone brings that, in any slice, with a probability of "
             f"{_show_p(one.adjusted)}.</p>"
         )
@@ -155,9 +169,9 @@ def _render_all(slices: Sequence[Slice], png: bytes, confidence: float) -> Itera
                 escape(f"{one.fact}: {one.value}")
                 + (f" (all {escape(one.only_class)})" if one.only_class else ""),
                 f"<td>{one.n:,}</td>" if one.n else "<td>none</td>",
-                f"<td>{_show(one.accuracy.value)}</td>",
-                f"<td>{_show_ends(one.accuracy)}</td>",
-                f"<td>{_show(one.rest)}</td>",
+                f"<td>{show_share(one.accuracy.value)}</td>",
+                f"<td>{show_ends(one.accuracy)}</td>",
+                f"<td>{show_share(one.rest)}</td>",
                 f"<td>{_show_p(one.adjusted)}{' !' if _is_worse(one, confidence) else ''}</td>",
             ]
             for one in slices
@@ -170,13 +184,5 @@ def _render_all(slices: Sequence[Slice], png: bytes, confidence: float) -> Itera
     )
 
 
-def _show(share: float) -> str:
-    return "&ndash;" if np.isnan(share) else f"{share:.1%}"
-
-
-def _show_ends(one: Interval) -> str:
-    return "&ndash;" if np.isnan(one.value) else f"{one.low:.1%} to {one.high:.1%}"
-
-
 def _show_p(p: float) -> str:
-    return "&ndash;" if np.isnan(p) else "below 0.001" if p < 0.001 else f"{p:.3f}"
+    return MISSING if np.isnan(p) else "below 0.001" if p < 0.001 else f"{p:.3f}"

@@ -73,7 +73,7 @@ def describe_intake(
         pictures=pictures,
         links={
             "After the run: what clean made of these images": paths.ready_docs / "index.html",
-            "After the run: how good the model is": paths.results,
+            "After the run: how good the model is": paths.report,
             "All figures of validate": paths.figures("validate"),
         },
     )

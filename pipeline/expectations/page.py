@@ -20,8 +20,10 @@ from pipeline.expectations.report import Finding, Report, State
 from pipeline.figures.page import (
     embed_png,
     frame_page,
+    mark_item,
     render_bar,
     render_facts,
+    render_items,
     render_picture,
     render_table,
 )
@@ -158,9 +160,7 @@ def _render_findings(report: Report) -> Iterator[str]:
 
 
 def _render_list(findings: Iterable[Finding]) -> Iterator[str]:
-    yield '<ul class="findings">'
-    yield from (_render_finding(one) for one in findings)
-    yield "</ul>"
+    yield from render_items(_render_finding(one) for one in findings)
 
 
 def _render_finding(finding: Finding) -> str:
@@ -173,16 +173,16 @@ def _render_finding(finding: Finding) -> str:
         "met": f" &middot; {escape(finding.found)}",
     }.get(finding.state, "")
     expected = [] if finding.is_met else [f"<p>Expected: {escape(finding.text)}</p>"]
-    return "\n".join(
+    return mark_item(
+        finding.state,
+        mark,
         [
-            f'<li class="{finding.state}"><span class="mark" aria-hidden="true">{mark}</span><div>',
             f"<h3>{escape(finding.text if finding.is_met else finding.happened)}</h3>",
             *expected,
             f'<p><b class="state">{words}</b>{said}</p>',
             *([f'<p class="knobs">Set by {knobs}</p>'] if knobs else []),
             *_render_offenders(finding),
-            "</div></li>",
-        ]
+        ],
     )
 
 

@@ -123,7 +123,7 @@ def describe_ready(
         links={
             "The images as they came": paths.data_docs / "index.html",
             "Contact sheets and all other figures of clean": folder,
-            "After the run: how good the model is": paths.results,
+            "After the run: how good the model is": paths.report,
         },
         command="darkroom quarantine list" if len(away) else "",
     )

@@ -1,10 +1,22 @@
 """Pages for people: one HTML file, whole in itself, that needs no network."""
 
 import base64
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from importlib.resources import files
 
+# A link to a chapter unfolds it, and paper shows everything.
+_SCRIPT = """const unfold = () => {
+  const target = location.hash && document.getElementById(location.hash.slice(1));
+  if (target && target.tagName === "DETAILS") target.open = true;
+};
+addEventListener("hashchange", unfold);
+addEventListener("beforeprint", () => {
+  for (const one of document.querySelectorAll("details")) one.open = true;
+});
+unfold();
+"""
 _NARROW_PX = 720  # a figure of up to this width fits on a phone
 
 
@@ -16,7 +28,32 @@ def frame_page(title: str, question: str, body: Iterable[str]) -> Iterator[str]:
     yield f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>"
     yield f"<h1>{escape(title)}</h1>\n<p>{escape(question)}</p>"
     yield from body
-    yield "</main>\n</body>\n</html>"
+    yield f"</main>\n<script>\n{_SCRIPT}</script>\n</body>\n</html>"
+
+
+def render_chapter(title: str, lines: Iterable[str]) -> Iterator[str]:
+    """A part of the page that is folded until somebody asks for it, or prints."""
+    yield f'<details class="chapter" id="{name_anchor(title)}"><summary><h2>{escape(title)}</h2></summary>'
+    yield from lines
+    yield "</details>"
+
+
+def name_anchor(title: str) -> str:
+    """What a link to a chapter names."""
+    return "-".join(re.findall(r"[a-z0-9]+", title.lower()))
+
+
+def render_items(items: Iterable[str]) -> Iterator[str]:
+    """A list of what `mark_item` made."""
+    yield '<ul class="findings">'
+    yield from items
+    yield "</ul>"
+
+
+def mark_item(state: str, mark: str, lines: Iterable[str]) -> str:
+    """An item of a list with a mark before it; `state` is critical, warning, unseen or met."""
+    head = f'<li class="{state}"><span class="mark" aria-hidden="true">{mark}</span><div>'
+    return "\n".join([head, *lines, "</div></li>"])
 
 
 def render_facts(facts: Iterable[tuple[str, str]]) -> Iterator[str]:
@@ -63,4 +100,4 @@ def render_tiles(tiles: Iterable[tuple[str, bytes, str]]) -> Iterator[str]:
 
 def render_bar(share: float, text: str) -> str:
     """A cell with a bar of a share (0..1)."""
-    return f'<td class="bar"><i style="--share:{share:.3f}"></i><span>{escape(text)}</span></td>'
+    return f'<td class="bar"><i style="--part:{share:.3f}"></i><span>{escape(text)}</span></td>'

@@ -4,13 +4,13 @@ Reads   data/train/classifier/, out_of_fold.parquet and history.csv, data/clean/
         data/split/split.parquet and classes.json (the test part; the training part for the majority guess),
         data/augment/imperfect/; data/validate/manifest.parquet (facts, for slices); metrics.json of split and
         train (for the page); data/confirmed_labels.csv (labels that people found right).
-Writes  data/evaluate/index.html (the page of results), answers.json (when the model answers, and when it asks
-        for a person), predictions.parquet (by image id), confusion.csv (one row per test picture, for `dvc
-        plots`), class_scores.csv, threshold_curves.csv, slices.csv, robustness.csv (the accuracy on altered
-        pictures), suspect_labels.csv, figures/ (confusion.png, class_f1.png, curves.png, roc.png,
-        precision_recall.png, reliability.png, slices.png, sheet_right.png, sheet_wrong.png, sheet_labels.png;
-        robustness.png, robustness_examples.png, confusion_altered.png; gradcam.png, feature_maps.png,
-        filters.png, embedding.png, sheet_random.png).
+Writes  data/evaluate/report.html (for people; index of the rest), model_card.json and model_card.md,
+        answers.json (when the model answers, and when it asks for a person), predictions.parquet (by image
+        id), confusion.csv (one row per test picture, for `dvc plots`), class_scores.csv, slices.csv,
+        threshold_curves.csv, robustness.csv (the accuracy on altered pictures), suspect_labels.csv, figures/
+        (confusion.png, class_f1.png, curves.png, roc.png, precision_recall.png, reliability.png, slices.png,
+        sheet_right.png, sheet_wrong.png, sheet_labels.png; robustness.png, robustness_examples.png,
+        confusion_altered.png; gradcam.png, feature_maps.png, filters.png, embedding.png, sheet_random.png).
 Run     python -m pipeline.stages.evaluate; DARKROOM_DEVICE=auto|cpu|gpu
 Cost    importing Keras (about 8 s), then some 3,000 pictures a second at 32x32 on two CPU cores. With
         train.test_mirror it is half as many, and one pass more without it. Imperfect pictures: one pass more.
@@ -26,7 +26,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.backend.device import set_up_device
-from pipeline.collection.pictures import Pictures, join_parts, read_keys, read_part
+from pipeline.characters import say_count
+from pipeline.collection.pictures import join_parts, read_keys, read_part
 from pipeline.errors import ModelError
 from pipeline.evidence.answers import build_answers, list_mistakes, write_class_scores, write_confusion
 from pipeline.evidence.drawings import draw_f1, draw_sheets, draw_training
@@ -35,15 +36,17 @@ from pipeline.evidence.flat_metrics import flatten_classes, flatten_overall
 from pipeline.evidence.inside import look_inside
 from pipeline.evidence.label_section import show_label_audit
 from pipeline.evidence.metrics import Scores, count_confusions, score_answers
+from pipeline.evidence.model_card import Described, build_card, write_card
 from pipeline.evidence.probabilities import show_probabilities
 from pipeline.evidence.probability_scores import score_probabilities
-from pipeline.evidence.results_page import Mistakes, Results, write_results
-from pipeline.evidence.review import FIGURE, Unseen, choose_rule, judge_review, read_unseen
+from pipeline.evidence.report import write_report
+from pipeline.evidence.review import Unseen, choose_rule, judge_review, read_unseen
 from pipeline.evidence.robustness import probe_robustness
+from pipeline.evidence.score_section import show_mistakes, show_scores
 from pipeline.evidence.slice_section import show_slices
+from pipeline.evidence.source_section import Known, show_sources
 from pipeline.evidence.variants import score_variants
 from pipeline.figures.confusion import draw_confusion
-from pipeline.images.picture import encode_png
 from pipeline.labels import read_class_names
 from pipeline.params import EvaluateParams, Params
 from pipeline.paths import Paths, read_json
@@ -56,22 +59,25 @@ from pipeline.tracking.runs import Run
 
 Ints = npt.NDArray[np.int64]
 
+_OF_TRAINING = ("epochs", "best_epoch", "n_parameters", "train_accuracy", "val_accuracy")  # for the card
+
 
 def main(params: Params, paths: Paths, run: Run) -> Metrics:
     """Answer every test picture, score the answers, and draw them."""
     set_up_device()
     class_names = read_class_names(paths.classes)
-    test, train, val = (
-        read_part(name, split_path=paths.split, manifest_path=paths.clean_manifest)
-        for name in ("test", "train", "val")
-    )
+    parts = {
+        name: read_part(name, split_path=paths.split, manifest_path=paths.clean_manifest)
+        for name in ("train", "val", "test")
+    }
+    train, val, test = parts.values()
     classifier = load(paths, class_names)
     unseen = read_unseen(paths.out_of_fold, join_parts([train, val]), val, classifier, paths.shards)
     rule = choose_rule(unseen, params.evaluate.min_precision)
     write_rule(rule, {"min_precision": params.evaluate.min_precision}, paths.answers)
     examined = examine(classifier.with_rule(rule), test, paths.shards)
-    run.log_dataset("split", paths.split, "test")
-    run.log_dataset("clean", paths.clean_manifest, "test")
+    for name, file in (("split", paths.split), ("clean", paths.clean_manifest)):
+        run.log_dataset(name, file, "test")
     scores = score(examined, params.evaluate)
     keys = read_keys(test.ids, paths.clean_manifest)
     answers = build_answers(test.ids, keys, test.y, examined.y_prob, class_names)
@@ -82,16 +88,16 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     write_confusion(answers, paths.confusion)
     write_class_scores(scores, class_names, support, paths.class_scores)
     draw_figures(examined, scores, support, params, paths)
-    findings = gather_evidence(examined, unseen, scores, params=params, paths=paths)
-    of_page = (params.data.name, describe_model(params), scores, class_names, support, baseline)
-    results = Results(*of_page, *read_others(paths))
-    mistakes = list_mistakes(answers)
-    write_page(results, findings, mistakes, examined.pictures, params=params.evaluate, paths=paths)
-    for file in (paths.results, paths.answers, paths.predictions, paths.confusion, paths.class_scores):
-        run.log_artifact(file)
-    for file in [file for one in findings for file in one.files]:
-        run.log_artifact(file)
-    run.log_artifact(paths.figures("evaluate"), "figures")
+    known = read_known(params, paths)
+    of_scores: Any = {"baseline": baseline, "confidence": params.evaluate.confidence}
+    findings = [
+        show_scores(examined, scores, folder=paths.figures("evaluate"), **of_scores),
+        show_mistakes(list_mistakes(answers), examined, params.evaluate.n_sheet),
+        *gather_evidence(examined, unseen, scores, known, params=params, paths=paths),
+    ]
+    counts = {name: count_classes(part.y, class_names) for name, part in parts.items()}
+    write_pages(findings, counts, flatten_overall(scores), known, params=params, paths=paths)
+    log_files([file for one in findings for file in one.files], run, paths)
     return {
         "n_test": len(test),
         "log_loss": scores.overall["log_loss"].value,
@@ -103,12 +109,13 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
 
 
 def gather_evidence(
-    examined: Examination, unseen: Unseen, scores: Scores, *, params: Params, paths: Paths
+    examined: Examination, unseen: Unseen, scores: Scores, known: Known, *, params: Params, paths: Paths
 ) -> list[Finding]:
     """All that stands beside the scores, in the order of the page."""
     asked, folder = params.evaluate, paths.figures("evaluate")
     how: dict[str, Any] = {"confidence": asked.confidence}
     return [
+        show_sources(examined, unseen, known, confidence=asked.confidence),
         judge_review(examined, unseen, min_precision=asked.min_precision, figures=folder, **how),
         score_variants(examined, paths.imperfect, **how),
         show_probabilities(examined, scores, paths, **how),
@@ -129,13 +136,13 @@ def draw_figures(examined: Examination, scores: Scores, support: Ints, params: P
     draw_sheets(examined.pictures, examined.y_prob, names, n=params.evaluate.n_sheet, folder=folder)
 
 
-def read_others(paths: Paths) -> tuple[Mapping[str, float], Mapping[str, float]]:
-    """The metrics of train and split, which say what the test set alone does not; {} of one that is gone."""
-    train, split = (
+def read_known(params: Params, paths: Paths) -> Known:
+    """The metrics of split and train, which say what the test set alone does not; {} of one that is gone."""
+    split, train = (
         read_json(paths.metrics(stage), stage) if paths.metrics(stage).exists() else {}
-        for stage in ("train", "split")
+        for stage in ("split", "train")
     )
-    return train, split
+    return Known(split, train, params.split.max_metadata_accuracy)
 
 
 def load(paths: Paths, class_names: Sequence[str]) -> Classifier:
@@ -162,51 +169,54 @@ def score(examined: Examination, params: EvaluateParams) -> Scores:
     return answers.join(score_probabilities(y_true, examined.y_prob, groups, **how))
 
 
-def describe_model(params: Params) -> str:
-    """The network and the size of its pictures, in words."""
-    height, width = params.clean.image_hw
-    return f"{params.train.model} at {height} x {width}"
+def count_classes(y: Ints, class_names: Sequence[str]) -> dict[str, int]:
+    """How many pictures there are of each class."""
+    return dict(zip(class_names, np.bincount(y, minlength=len(class_names)).tolist(), strict=True))
 
 
-def write_page(
-    results: Results,
+def write_pages(
     findings: Sequence[Finding],
-    mistakes: Sequence[Mapping[str, Any]],
-    pictures: Pictures,
+    counts: Mapping[str, Mapping[str, int]],
+    scores: Mapping[str, float],
+    known: Known,
     *,
-    params: EvaluateParams,
+    params: Params,
     paths: Paths,
 ) -> None:
-    """Write the page of results, with the first `n_sheet` mistakes as pictures."""
-    figures = paths.figures("evaluate")
-    write_results(
-        results,
-        Mistakes(mistakes, encode_pictures(pictures, [row["id"] for row in mistakes[: params.n_sheet]])),
-        confidence=params.confidence,
-        sections={one.title: one.lines for one in findings if one.title},
-        figures={
-            "Which class is taken for which": figures / "confusion.png",
-            "F1 of every class": figures / "class_f1.png",
-            "Training": figures / "curves.png",
-            "Probabilities": figures / FIGURE,
-        },
-        links=list_pages(paths),
-        verdict=paths.verdict,
-        path=paths.results,
+    """Write the report and the model card.
+
+    Args:
+        counts: of pictures, by part and class.
+        scores: the headline metrics.
+    """
+    name, (height, width) = params.data.name, params.clean.image_hw
+    network = params.train.model
+    tested = say_count(sum(counts["test"].values()), "test picture")
+    question = f"{network} at {height} x {width}, asked about {tested} that it has never seen"
+    trained = {key: known.train[key] for key in _OF_TRAINING if key in known.train}
+    described = Described(name, network, (height, width), counts, trained)
+    card = build_card(described, scores, [judgement for one in findings for judgement in one.judgements])
+    write_card(card, data=paths.model_card, text=paths.model_card_text)
+    links = list_pages(paths)
+    write_report(name, question, findings, links=links, verdict=paths.verdict, path=paths.report)
+
+
+def log_files(found: Sequence[Path], run: Run, paths: Paths) -> None:
+    """Log what was written: the pages, the tables, what each part of the evidence found, the figures."""
+    pages, tables = (
+        (paths.report, paths.model_card, paths.model_card_text),
+        (paths.answers, paths.predictions),
     )
-
-
-def encode_pictures(pictures: Pictures, ids: Sequence[str]) -> list[bytes]:
-    """Test pictures as PNG files, in the order of `ids`."""
-    place = {id_: i for i, id_ in enumerate(pictures.ids)}
-    index = np.array([place[id_] for id_ in ids], np.int64)
-    return [encode_png(picture) for picture in pictures.gather(index)]
+    for file in (*pages, *tables, paths.confusion, paths.class_scores, *found):
+        run.log_artifact(file)
+    run.log_artifact(paths.figures("evaluate"), "figures")
 
 
 def list_pages(paths: Paths) -> dict[str, Path]:
     """What the page of results links to, by what it shows."""
     figures = [(stage, paths.figures(stage)) for stage in ("clean", "split", "augment", "evaluate")]
     return {
+        "Model card": paths.model_card_text,
         "The source as it was found": paths.data_docs / "index.html",
         "What was made of it, and the quarantine": paths.ready_docs / "index.html",
     } | {f"Figures of {stage}": folder for stage, folder in figures}

@@ -54,7 +54,7 @@ def write_run(root: Path, metrics: Any = METRICS, decision: Any = DECISION) -> P
 
 def test_a_run_in_a_few_lines(root: Path) -> None:
     paths = write_run(root)
-    for page in (paths.results, paths.data_docs / "index.html", paths.ready_docs / "index.html"):
+    for page in (paths.report, paths.data_docs / "index.html", paths.ready_docs / "index.html"):
         page.parent.mkdir(parents=True, exist_ok=True)
         page.touch()
     summary = summarise(paths)
@@ -62,7 +62,7 @@ def test_a_run_in_a_few_lines(root: Path) -> None:
     assert summary == {
         "Test accuracy": "97.2% (95.0% to 98.9%), on 1,270 pictures",
         "Promotion": "PROMOTE darkroom version 3: accuracy 0.9724 beats 0.9; floors passed",
-        "Open": "data/evaluate/index.html",
+        "Open": "data/evaluate/report.html",
         "Also": "data/validate/docs/index.html, data/clean/docs/index.html",
         "Mistakes": "darkroom mistakes",
         "Compare": "darkroom compare, or darkroom ui",

@@ -27,7 +27,7 @@ def make_unseen(n: int = 200, n_wrong: int = 20, *, sources: bool = True) -> Uns
     y_prob = np.stack([confidence, 1 - confidence, 0 * confidence], axis=1)
     y_true = np.zeros(n, np.int64)
     y_true[n - n_wrong :] = 1
-    groups = np.array([f"{'group_by:' if sources else ''}{i % 10}" for i in range(n)])
+    groups = np.array([f"{'group_by:' if sources else ''}{i % 10}" for i in range(n)], dtype=str)
     nowhere = np.zeros(n, np.int64)
     part = Part(tuple(map(str, range(n))), nowhere, nowhere, y_true)
     return Unseen(part, y_prob, groups, np.arange(n) % 5, "out_of_fold")

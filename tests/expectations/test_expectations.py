@@ -439,7 +439,7 @@ def test_a_page_is_whole_in_itself_and_the_same_each_time(params_of: ParamsOf, t
     page = render_page(params_of, make_rows(), tmp_path)
     assert [path.name for path in docs.iterdir()] == ["index.html"]
     assert render_page(params_of, make_rows(), tmp_path) == page
-    assert not re.findall(r"https?://|@import|<script|<link|src=\"(?!data:)|url\(", page)
+    assert not re.findall(r"https?://|@import|<script src|<link|src=\"(?!data:)|url\(", page)
     assert '<a href="../../clean/docs/index.html">After the run: what clean made of these images</a>' in page
     assert "<h2>Measures</h2>\n<p>There is none.</p>" in page
     assert page.count('src="data:image/png;base64,') == 1

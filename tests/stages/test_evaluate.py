@@ -219,8 +219,10 @@ def test_twice_the_same_bytes(project: Paths, params: Params) -> None:
         "figures/sheet_right.png",
         "figures/sheet_wrong.png",
         "figures/slices.png",
-        "index.html",
+        "model_card.json",
+        "model_card.md",
         "predictions.parquet",
+        "report.html",
         "robustness.csv",
         "slices.csv",
         "suspect_labels.csv",
@@ -246,7 +248,7 @@ def test_parts_that_are_switched_off(project: Paths, params_of: ParamsOf, params
     always = {"class_f1", "confusion", "curves", "precision_recall", "reliability", "roc", "slices"}
     assert drawn == always | {"sheet_right", "sheet_wrong"}
     assert project.robustness.read_text() == "alteration,severity,accuracy,low,high,n\n"
-    page = project.results.read_text(encoding="utf-8")
+    page = project.report.read_text(encoding="utf-8")
     assert "Altered pictures" not in page
     assert "Looking inside" not in page
     assert "Labels that may be wrong" not in page
@@ -285,7 +287,7 @@ def test_little_is_asked_or_known(
     assert not any(np.isnan(value) for value in metrics.values())
     assert metrics["overall/brier_low"] <= metrics["overall/brier"] <= metrics["overall/brier_high"]
     assert ("overall/macro_roc_auc" in metrics) == (len(set(y)) > 1)
-    page = paths.results.read_text(encoding="utf-8")
+    page = paths.report.read_text(encoding="utf-8")
     assert "<th>odd</th><td>none</td>" in page
     assert "nan" not in page.split("base64")[0]
     assert "the test pictures differ in no fact of their files" in page

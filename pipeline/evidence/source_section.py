@@ -1,0 +1,244 @@
+"""The section about sources: how good answers about new sources are, and whether a shortcut explains them."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from html import escape
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.characters import say_count
+from pipeline.evidence.abstention import average_over
+from pipeline.evidence.examination import Examination, Finding, Judgement
+from pipeline.evidence.intervals import Interval, bound_share
+from pipeline.evidence.review import Unseen
+from pipeline.evidence.wording import show_ends, show_share
+from pipeline.figures.page import render_bar, render_table
+from pipeline.tables.split import NAMED
+
+Bools = npt.NDArray[np.bool_]
+
+_FOLDED = "cross_validated_accuracy"
+_MAX_ROWS = 200
+_GAP = 0.05  # between known and new sources, from which the page warns
+
+
+class _Source(NamedTuple):
+    """Answers about one source: by networks that have not seen it, and about its test pictures."""
+
+    name: str
+    classes: str
+    n: int
+    left_out: Interval
+    n_tested: int
+    tested: float
+
+
+@dataclass(frozen=True)
+class Known:
+    """What other stages say of the same collection: the metrics of split and of train, and a limit.
+
+    Attributes:
+        most_metadata: `split.max_metadata_accuracy`, above which facts of files give too much away.
+    """
+
+    split: Mapping[str, float]
+    train: Mapping[str, float]
+    most_metadata: float
+
+
+def show_sources(examined: Examination, unseen: Unseen, known: Known, *, confidence: float) -> Finding:
+    """The accuracy on sources that were left out beside that on known ones, and what file facts alone give.
+
+    Args:
+        confidence: the level of the intervals.
+    """
+    reached = _measure_reached(examined, unseen, confidence)
+    sources = _list_sources(examined, unseen, confidence) if unseen.has_sources else []
+    n_sources = len(_list_named(unseen))
+    metrics = {}
+    if sources:
+        metrics = {
+            "sources/n_sources": float(n_sources),
+            "sources/left_out_accuracy": reached.left_out.value,
+            "sources/left_out_mean": reached.mean,
+        }
+    if not np.isnan(reached.gap):
+        metrics |= {"sources/known_accuracy": reached.known.value, "sources/gap": reached.gap}
+    return Finding(
+        metrics,
+        title="New sources and shortcuts",
+        lines=list(_render(sources, n_sources, reached, known)),
+        judgements=[
+            _judge_sources(reached, unseen, confidence),
+            _judge_shortcut(examined, unseen, known),
+        ],
+    )
+
+
+class _Reached(NamedTuple):
+    """The accuracy on left-out sources, its mean over sources, and that on test pictures of known sources."""
+
+    left_out: Interval
+    mean: float
+    known: Interval
+
+    @property
+    def gap(self) -> float:
+        """How much better it is on known sources."""
+        return self.known.value - self.left_out.value
+
+
+def _measure_reached(examined: Examination, unseen: Unseen, confidence: float) -> _Reached:
+    is_right = _find_right(unseen)
+    _, groups = np.unique(unseen.groups, return_inverse=True)
+    left_out = bound_share(is_right.astype(np.float64), groups, confidence=confidence)
+    is_known = np.isin(_name_tested(examined), _list_named(unseen))
+    known = bound_share(
+        examined.is_right[is_known].astype(np.float64), examined.groups[is_known], confidence=confidence
+    )
+    return _Reached(left_out, average_over(groups, is_right), known)
+
+
+def _find_right(unseen: Unseen) -> Bools:
+    return np.asarray(unseen.y_prob.argmax(axis=1) == unseen.y_true)
+
+
+def _name_tested(examined: Examination) -> npt.NDArray[np.str_]:
+    """The group of each test picture [n] that no fold divides."""
+    return np.array(examined.test.fold_group or examined.test.ids, dtype=str)
+
+
+def _list_named(unseen: Unseen) -> npt.NDArray[np.str_]:
+    names = np.unique(unseen.groups)
+    return names[np.char.startswith(names, NAMED)]
+
+
+def _list_sources(examined: Examination, unseen: Unseen, confidence: float) -> list[_Source]:
+    """The sources with a name that are answered worst, at most as many as the page shows."""
+    is_right, tested_group = _find_right(unseen), _name_tested(examined)
+    names, duplicates = examined.class_names, np.array(unseen.part.duplicate_group or unseen.part.ids)
+    found = []
+    for name in _choose_worst(unseen, is_right):
+        own, tested = unseen.groups == name, tested_group == name
+        groups = np.unique(duplicates[own], return_inverse=True)[1]
+        left_out = bound_share(is_right[own].astype(np.float64), groups, confidence=confidence)
+        classes = ", ".join(names[c] for c in np.unique(unseen.y_true[own]))
+        right = float(examined.is_right[tested].mean()) if tested.any() else np.nan
+        called = name.removeprefix(NAMED) or "without a name"
+        found.append(_Source(called, classes, int(own.sum()), left_out, int(tested.sum()), right))
+    return found
+
+
+def _choose_worst(unseen: Unseen, is_right: Bools) -> list[str]:
+    names, group_of = np.unique(unseen.groups, return_inverse=True)
+    share = np.bincount(group_of, weights=is_right) / np.bincount(group_of)
+    named = np.flatnonzero(np.char.startswith(names, NAMED))
+    order = named[np.argsort(share[named], kind="stable")]
+    return [str(names[i]) for i in order[:_MAX_ROWS]]
+
+
+def _render(sources: list[_Source], n_sources: int, reached: _Reached, known: Known) -> Iterator[str]:
+    if not sources:
+        yield (
+            "<p>No picture has a source with a name, so nothing is known of new sources. Where the names of "
+            "files or folders say where pictures come from, <code>split.fold_by</code> reads it.</p>"
+        )
+    else:
+        yield (
+            f"<p>{say_count(n_sources, 'source')}. <b>Left out</b>: answers of networks that have seen no "
+            "picture of the source. <b>Test pictures</b>: answers of this model, which may know it.</p>"
+        )
+    yield from _render_table(sources, reached, known)
+    if n_sources > len(sources):
+        yield f"<p>The {len(sources)} worst of {n_sources:,} sources.</p>"
+    yield from _render_facts(known)
+
+
+def _render_table(sources: list[_Source], reached: _Reached, known: Known) -> Iterator[str]:
+    rows = [
+        [
+            f"{escape(one.name)}<br><em>{escape(one.classes)}</em>",
+            f"<td>{one.n:,}</td>",
+            render_bar(one.left_out.value, f"{one.left_out.value:.1%}"),
+            f"<td>{show_ends(one.left_out)}</td>",
+            f"<td>{show_share(one.tested)}{f' of {one.n_tested:,}' if one.n_tested else ''}</td>",
+        ]
+        for one in sources
+    ]
+    if sources:
+        all_known = show_share(reached.known.value)
+        rows += [
+            _render_sum("all pictures", reached.left_out.value, show_ends(reached.left_out), all_known),
+            _render_sum("all sources, each as much as the other", reached.mean, "", ""),
+        ]
+    rows += [
+        _render_sum(words, known.split[name], "", "")
+        for name, words in (
+            ("metadata_accuracy", "facts of the files alone, such as format and size"),
+            ("metadata_accuracy_groups_apart", "the same, whole groups left out"),
+            ("metadata_chance", "chance"),
+        )
+        if name in known.split
+    ]
+    yield from render_table(("source", "pictures", "left out", "interval", "test pictures"), rows)
+
+
+def _render_sum(name: str, share: float, ends: str, tested: str) -> list[str]:
+    bar = "<td></td>" if np.isnan(share) else render_bar(share, f"{share:.1%}")
+    return [f"<b>{escape(name)}</b>", "<td></td>", bar, f"<td>{ends}</td>", f"<td>{tested}</td>"]
+
+
+def _render_facts(known: Known) -> Iterator[str]:
+    """The accuracy over folds, and how well facts of the files would do."""
+    if _FOLDED in known.train:
+        ends = Interval(*(known.train[f"{_FOLDED}{end}"] for end in ("", "_low", "_high")))
+        yield (
+            "<p>Cross-validated, over the pictures of train and val, the accuracy is "
+            f"<b>{ends.value:.1%}</b> ({show_ends(ends)}).</p>"
+        )
+    if "residual_accuracy" in known.split:
+        yield (
+            f"<p>Facts of the developed pictures alone, such as sharpness and noise, give the class of "
+            f"{known.split['residual_accuracy']:.1%} away. <code>data/split/figures/shortcuts.png</code> "
+            "shows which facts.</p>"
+        )
+
+
+def _judge_sources(reached: _Reached, unseen: Unseen, confidence: float) -> Judgement:
+    question = "And on sources that it has not seen?"
+    if not unseen.has_sources:
+        words = "Not known: no source has a name (<code>split.fold_by</code>)."
+        if unseen.chosen_on == "val" and len(_list_named(unseen)):
+            words = "Not known: <code>train.out_of_fold: true</code> leaves each out in turn."
+        return Judgement(question, words, "unknown")
+    words = (
+        f"<b>{reached.mean:.1%}</b>, if sources count alike; {reached.left_out.value:.1%} of all pictures "
+        f"({confidence:.0%} interval: {show_ends(reached.left_out)})."
+    )
+    if np.isnan(reached.gap):
+        return Judgement(question, f"{words} All test pictures are of new sources, too.", "good")
+    words += f" Test pictures of known sources: {reached.known.value:.1%}."
+    if reached.gap <= _GAP:
+        return Judgement(question, words, "good")
+    return Judgement(question, f"{words} Expect {reached.gap:.0%} less right answers on new ones.", "warning")
+
+
+def _judge_shortcut(examined: Examination, unseen: Unseen, known: Known) -> Judgement:
+    question, facts = "Could a shortcut explain that?", known.split
+    if not facts.keys() >= {"metadata_accuracy", "metadata_chance"}:
+        return Judgement(question, "Not known: <code>split</code> did not look.", "unknown")
+    reached = known.train.get(_FOLDED, float(examined.is_right.mean()))
+    found = facts["metadata_accuracy"]
+    words = (
+        f"Facts of the files alone, such as format and size, give the class of <b>{found:.1%}</b> away; "
+        f"chance is {facts['metadata_chance']:.1%}."
+    )
+    if reached <= found:
+        return Judgement(
+            question, f"{words} The model does no better: this score may come from a shortcut.", "bad"
+        )
+    if found > known.most_metadata:
+        return Judgement(question, f"{words} A part of the score may be that.", "warning")
+    return Judgement(question, words, "good")

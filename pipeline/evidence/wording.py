@@ -1,0 +1,17 @@
+"""Shares and intervals as people read them; what is not defined is a dash."""
+
+import numpy as np
+
+from pipeline.evidence.intervals import Interval
+
+MISSING = "&ndash;"
+
+
+def show_share(share: float) -> str:
+    """A share (0..1) in percent, as HTML."""
+    return MISSING if np.isnan(share) else f"{share:.1%}"
+
+
+def show_ends(one: Interval) -> str:
+    """From where to where an interval of a share goes, as HTML."""
+    return MISSING if np.isnan(one.value) else f"{one.low:.1%} to {one.high:.1%}"

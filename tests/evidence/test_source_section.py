@@ -1,0 +1,101 @@
+"""source_section: left-out sources beside known ones, and what facts of the files alone would give."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pipeline.evidence.examination import Examination, Finding, State
+from pipeline.evidence.review import Unseen
+from pipeline.evidence.source_section import Known, show_sources
+from tests.evidence.conftest import ExaminationOf
+from tests.evidence.test_review import make_unseen
+
+LIGHT, DARK = 230, 20
+FOLDS = {"cross_validated_accuracy": 0.9, "cross_validated_accuracy_low": 0.8}
+FOLDS |= {"cross_validated_accuracy_high": 0.95}
+FACTS = {"metadata_accuracy": 0.75, "residual_accuracy": 0.6, "metadata_chance": 0.5}
+
+
+def place(examined: Examination, source: str) -> Examination:
+    """The same pictures, all of one source."""
+    test = replace(examined.test, fold_group=(source,) * len(examined.test))
+    return replace(examined, test=test)
+
+
+def show(examined: Examination, unseen: Unseen, **known: dict[str, float]) -> Finding:
+    facts = Known(known.get("split", {}), known.get("train", {}), most_metadata=0.8)
+    return show_sources(examined, unseen, facts, confidence=0.95)
+
+
+@pytest.fixture
+def examined(examination_of: ExaminationOf) -> Examination:
+    return examination_of([LIGHT, DARK] * 10, [0, 1] * 10)
+
+
+def test_sources_left_out_beside_test_pictures(examined: Examination) -> None:
+    """Of 200 answers the 20 last are wrong, two of each source."""
+    found = show(place(examined, "group_by:3"), make_unseen(), split=FACTS, train=FOLDS)
+    page = "\n".join(found.lines)
+    assert "<p>10 sources." in page
+    assert "<th>3<br><em>light, dark</em></th><td>20</td>" in page
+    assert "<td>100.0% of 20</td>" in page
+    assert "<b>facts of the files alone, such as format and size</b>" in page
+    assert "Cross-validated, over the pictures of train and val, the accuracy is <b>90.0%</b>" in page
+    assert found.metrics["sources/left_out_mean"] == pytest.approx(0.9)
+    assert found.metrics["sources/gap"] == pytest.approx(0.1)
+    of_sources, _ = found.judgements
+    assert "<b>90.0%</b>, if sources count alike" in of_sources.words
+    assert "Expect 10% less right answers" in of_sources.words
+    assert of_sources.state == "warning"
+
+
+def test_sources_weigh_alike_and_the_worst_comes_first(examined: Examination) -> None:
+    unseen = make_unseen(100, 20)
+    groups = np.where(unseen.y_true == 1, "group_by:bad", "group_by:fine")
+    found = show(examined, replace(unseen, groups=groups))
+    assert found.metrics["sources/left_out_mean"] == pytest.approx(0.5)
+    assert found.metrics["sources/left_out_accuracy"] == pytest.approx(0.8)
+    page = "\n".join(found.lines)
+    assert page.index("<th>bad") < page.index("<th>fine")
+    assert "All test pictures are of new sources, too." in found.judgements[0].words
+    assert "sources/gap" not in found.metrics, "no test picture is of a known source"
+
+
+@pytest.mark.parametrize(
+    ("unseen", "said"),
+    [
+        pytest.param(make_unseen(sources=False), "no source has a name", id="no names"),
+        pytest.param(replace(make_unseen(), chosen_on="val"), "leaves each out in turn", id="no folds"),
+        pytest.param(make_unseen(0, 0), "no source has a name", id="no picture"),
+    ],
+)
+def test_what_is_not_known_is_said(unseen: Unseen, said: str, examined: Examination) -> None:
+    found = show(examined, unseen)
+    assert said in found.judgements[0].words
+    assert found.judgements[0].state == "unknown"
+    assert found.judgements[1].state == "unknown"
+    assert "nan" not in "\n".join(found.lines)
+    assert "sources/left_out_accuracy" not in found.metrics
+
+
+@pytest.mark.parametrize(
+    ("split", "train", "state", "said"),
+    [
+        pytest.param(FACTS, FOLDS, "good", "of <b>75.0%</b> away; chance is 50.0%", id="better"),
+        pytest.param(
+            FACTS | {"metadata_accuracy": 0.85}, FOLDS, "warning", "A part of the score", id="close"
+        ),
+        pytest.param(
+            FACTS | {"metadata_accuracy": 0.9}, FOLDS, "bad", "come from a shortcut", id="no better"
+        ),
+        pytest.param(FACTS | {"metadata_accuracy": 1.0}, {}, "bad", "come from a shortcut", id="on the test"),
+        pytest.param(FACTS, {}, "good", "", id="the test is better"),
+    ],
+)
+def test_a_shortcut_is_called_out(
+    split: dict[str, float], train: dict[str, float], state: State, said: str, examined: Examination
+) -> None:
+    judged = show(examined, make_unseen(), split=split, train=train).judgements[1]
+    assert judged.state == state
+    assert said in judged.words
