@@ -24,6 +24,7 @@ from pipeline.tables.parquet import build_table, read_table, write_table
 from pipeline.tables.predictions import PREDICTIONS
 from pipeline.tracking.runs import Untracked
 from pipeline.training.history import CURVES, Row, write_history
+from tests.browser import CHROMIUM, look_at
 
 Develop = Callable[..., Paths]
 ParamsOf = Callable[..., Params]
@@ -307,3 +308,18 @@ def test_a_classifier_of_other_classes(
         ModelError, match=r"knows the classes light, dark, odd, classes\.json holds light, dark;"
     ):
         evaluate.main(params, paths, Untracked())
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+@pytest.mark.parametrize("width_px", [1100, 390])
+def test_the_report_in_a_browser(width_px: int, evaluated: tuple[Paths, Metrics], tmp_path: Path) -> None:
+    """Every figure loads, nothing is asked of anybody but the verdict, and nothing is cut on a phone."""
+    paths, _ = evaluated
+    seen = look_at(paths.report, root=paths.root, width_px=width_px, folder=tmp_path)
+    assert seen.n_images > 12
+    assert seen.broken == []
+    assert seen.asked == ["data/promote/verdict.js"]
+    assert seen.too_wide == []
+    assert seen.headings[:3] == ["Results: digits", "May I rely on it?", "What that rests on"]
+    assert seen.verdict is not None
+    assert seen.verdict.startswith("Not decided yet")
