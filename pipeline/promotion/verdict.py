@@ -1,4 +1,4 @@
-"""The verdict in words, and as the script that shows it on evaluate's page of results."""
+"""The verdict in words, and as the script that shows it in evaluate's report."""
 
 import json
 from collections.abc import Mapping

@@ -213,7 +213,7 @@ def log_files(found: Sequence[Path], run: Run, paths: Paths) -> None:
 
 
 def list_pages(paths: Paths) -> dict[str, Path]:
-    """What the page of results links to, by what it shows."""
+    """What the report links to, by what it shows."""
     figures = [(stage, paths.figures(stage)) for stage in ("clean", "split", "augment", "evaluate")]
     return {
         "Model card": paths.model_card_text,

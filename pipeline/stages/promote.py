@@ -2,7 +2,7 @@
 
 Reads   dvc.lock, every stage's metrics and pictures, data/train/classifier,
         data/evaluate/predictions.parquet, the registry.
-Writes  data/promote/decision.json, verdict.js (for the page of results); a row in MLflow; a model version;
+Writes  data/promote/decision.json, verdict.js (for the report); a row in MLflow; a model version;
         the alias `champion` on PROMOTE.
 Run     always (DVC may have restored everything else from its cache). If MLflow already holds the whole
         state, nothing changes, and its decision is written again as it was made.
