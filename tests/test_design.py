@@ -47,8 +47,8 @@ HEAVY = {
     *(
         f"search/{name}"
         for name in (
-            *("ablation", "answers", "contest", "gaussian_process", "plots", "scores", "study"),
-            *("supervision", "trials", "tuning", "worker"),
+            *("ablation", "answers", "contest", "dead_trials", "gaussian_process", "plots", "scores"),
+            *("study", "supervision", "trials", "tuning", "worker"),
         )
     ),
     "serving/pyfunc",

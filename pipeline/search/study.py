@@ -27,10 +27,10 @@ from pipeline.storage import make_folder
 
 WHY, SETTINGS, OWNER = "why", "settings", "owner"  # attributes of a trial
 _TERMS, _NOTES = "terms", "notes"  # attributes of a study
-_KILLED, _OF, SURPLUS = "killed", "of", "surplus"
+_KILLED, OF, SURPLUS = "killed", "of", "surplus"
 _FIXED = "fixed_params"  # where Optuna keeps the settings of a queued trial
 _MAX_KILLS = 3  # of the processes of one trial
-_BEAT_S, _GRACE_S = 10, 60  # seconds between signs of life, and without one until a trial counts as killed
+_BEAT_S, GRACE_S = 10, 60  # seconds between signs of life, and without one until a trial counts as killed
 _MADE_TWICE = ("already exist", "unique", "duplicate")  # what databases say of a table or row made twice
 _WAIT_S = 60  # for another process to leave the database
 _REDUCTION = 3  # of the trials that go on at each step of ASHA and Hyperband
@@ -204,27 +204,10 @@ def put_back(study: Study, trial: FrozenTrial, *, is_killed: bool = True) -> Non
             state=TrialState.FAIL if is_over else TrialState.WAITING,
             params=trial.params,
             distributions=trial.distributions,
-            user_attrs=kept | why | {_KILLED: n_kills, _OF: trial.number},
+            user_attrs=kept | why | {_KILLED: n_kills, OF: trial.number},
             system_attrs=fixed,
         )
     )
-
-
-def release(study: Study, owner: str) -> None:
-    """Take the trial that a killed process of this machine had, and queue it again."""
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if trial.user_attrs.get(OWNER) == owner:
-            study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
-            put_back(study, trial)
-
-
-def recover(study: Study) -> None:
-    """Queue what a kill left between the end of a trial and its return to the queue."""
-    trials = study.get_trials(deepcopy=False)
-    returned = {trial.user_attrs.get(_OF) for trial in trials}
-    for trial in trials:
-        if trial.state == TrialState.FAIL and WHY not in trial.user_attrs and trial.number not in returned:
-            put_back(study, trial, is_killed=False)
 
 
 def list_trials(study: Study) -> list[FrozenTrial]:
@@ -293,6 +276,6 @@ def _make_storage(url: str, *, is_sqlite: bool) -> RDBStorage:
             url,
             engine_kwargs={"connect_args": {"timeout": _WAIT_S}} if is_sqlite else {"pool_pre_ping": True},
             heartbeat_interval=_BEAT_S,
-            grace_period=_GRACE_S,
+            grace_period=GRACE_S,
             heartbeat_stale_trial_callback=put_back,
         )

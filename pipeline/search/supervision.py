@@ -15,6 +15,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from pipeline.errors import StudyError, WorkersError
+from pipeline.search import dead_trials
 from pipeline.search import study as studies
 from pipeline.search.worker import Job
 from pipeline.storage import make_folder, translate_errors
@@ -85,7 +86,7 @@ class _Member:
         if code == 0:
             return True
         self._close()
-        studies.release(self._study, self._job.owner)
+        dead_trials.release(self._study, self._job.owner)
         if said := self._read_error():
             raise StudyError(said)
         self.n_deaths += 1
@@ -111,7 +112,7 @@ class _Member:
             self._process.wait()
         self._close()
         with suppress(StudyError), studies.translate_errors(self._job.address):
-            studies.release(self._study, self._job.owner)
+            dead_trials.release(self._study, self._job.owner)
 
     def _start(self) -> None:
         self._job = replace(self._job, owner=secrets.token_hex(8))

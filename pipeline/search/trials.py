@@ -12,6 +12,7 @@ from optuna.trial import Trial, TrialState
 
 from pipeline.errors import DarkroomError, StudyError, one_line
 from pipeline.search import study as studies
+from pipeline.search.dead_trials import Nameless, take_up_silent
 from pipeline.search.settings import Settings, round_value
 from pipeline.search.space import Space
 from pipeline.search.study import Address
@@ -59,6 +60,7 @@ def run_trials(
     pruner = studies.choose_pruner(search.pruner, n_steps=search.n_steps, n_free=search.n_free)
     study = studies.open_study(address, metric=search.metric, pruner=pruner)
     distributions = search.space.to_distributions()
+    nameless = Nameless(study)
     with studies.translate_errors(address):
         while True:
             trials = studies.list_trials(study)
@@ -67,7 +69,8 @@ def run_trials(
                 return
             if len(trials) >= search.n_trials and all(t.state != TrialState.WAITING for t in trials):
                 time.sleep(_POLL_S)  # if the process of a running one dies, it is taken up here
-                _fail_stale(study)
+                take_up_silent(study)
+                nameless.take_up()
                 continue
             seed = studies.seed_of(search.seed, len(study.get_trials(deepcopy=False)), number)
             study.sampler = studies.choose_sampler(search.sampler, distributions, seed=seed)
@@ -137,11 +140,3 @@ def _suggest(trial: Trial, key: str, distribution: Any) -> Any:
     if isinstance(distribution, kinds.IntDistribution):
         return trial.suggest_int(key, distribution.low, distribution.high, log=distribution.log)
     return trial.suggest_float(key, distribution.low, distribution.high, log=distribution.log)
-
-
-def _fail_stale(study: Study) -> None:
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        optuna.storages.fail_stale_trials(study)

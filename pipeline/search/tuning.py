@@ -17,6 +17,7 @@ from pipeline.params import Params
 from pipeline.params_file import check_params
 from pipeline.paths import Paths
 from pipeline.progress import track
+from pipeline.search import dead_trials
 from pipeline.search import study as studies
 from pipeline.search.contest import Contest, list_entries, read_contest
 from pipeline.search.plots import draw_study, measure_importance, write_trials
@@ -185,7 +186,7 @@ class Tuning:
         with studies.translate_errors(address), self._open_run(study, sampler, pruner, n_trials) as run:
             with hold_lock(self.paths.cache / "tune.lock", lambda: None):
                 studies.agree(study, self.terms, address)
-                studies.recover(study)
+                dead_trials.recover(study)
                 studies.queue(study, queued, is_inside=self.space.contains)
             job = Job(
                 root=str(self.paths.root),

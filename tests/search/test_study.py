@@ -10,6 +10,7 @@ import pytest
 from optuna.trial import TrialState
 
 from pipeline.errors import StudyError
+from pipeline.search import dead_trials
 from pipeline.search import study as studies
 from pipeline.search.study import Address
 from pipeline.search.terms import Terms
@@ -54,9 +55,9 @@ def test_what_was_killed_is_taken_up_again_and_given_up_the_third_time(address: 
         trial = study.ask(dict(toys.SPACE.to_distributions()))
         trial.set_user_attr(studies.OWNER, "gone")
         settings[number] = trial.params
-        studies.release(study, "another")
+        dead_trials.release(study, "another")
         assert study.trials[number].state == TrialState.RUNNING
-        studies.release(study, "gone")
+        dead_trials.release(study, "gone")
     assert settings[0] == settings[1] == settings[2]
     (last,) = studies.list_finished(study)
     assert last.user_attrs[studies.WHY] == "its process was killed 3 times"
@@ -136,7 +137,7 @@ def test_what_a_kill_left_between_two_steps_is_queued(address: Address) -> None:
     trial = study.ask(dict(toys.SPACE.to_distributions()))
     study.tell(trial, state=TrialState.FAIL)  # as `release` begins
     for _ in range(2):
-        studies.recover(study)
+        dead_trials.recover(study)
     assert [one.state.name for one in study.trials] == ["FAIL", "WAITING"]
     assert study.trials[1].params == trial.params
 
