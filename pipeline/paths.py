@@ -195,6 +195,11 @@ class Paths:
         return self.stage("train") / "out_of_fold.parquet"
 
     @property
+    def label_answers(self) -> Path:
+        """The same, by networks that have seen other pictures of the source; written by train, or empty."""
+        return self.stage("train") / "label_answers.parquet"
+
+    @property
     def predictions(self) -> Path:
         """One row per test picture, with its class probabilities; written by evaluate."""
         return self.stage("evaluate") / "predictions.parquet"

@@ -1,6 +1,6 @@
 """How sure the model is, and whom it asks: the rule of its answers, and what that rule is worth."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -79,16 +79,32 @@ def read_unseen(out_of_fold: Path, learnt: Part, val: Part, classifier: Classifi
     Raises:
         DataError: the answers are of other pictures than those of the split.
     """
-    table = read_table(out_of_fold, OUT_OF_FOLD)
+    found = _read_answers(out_of_fold, learnt, learnt.fold_group)
+    if found is not None:
+        return found
+    groups = np.array(val.fold_group or val.ids, dtype=str)
+    fold = np.unique(groups, return_inverse=True)[1] % 2
+    return Unseen(val, predict(classifier, Pictures((shards, val))), groups, fold, "val")
+
+
+def read_label_answers(path: Path, learnt: Part, unseen: Unseen) -> Unseen:
+    """What labels are compared with: answers by networks that know the sources; without any, `unseen`.
+
+    Raises:
+        DataError: the answers are of other pictures than those of the split.
+    """
+    return _read_answers(path, learnt, learnt.duplicate_group) or unseen
+
+
+def _read_answers(path: Path, learnt: Part, groups: Sequence[str] | None) -> Unseen | None:
+    table = read_table(path, OUT_OF_FOLD)
     if not table.num_rows:
-        groups = np.array(val.fold_group or val.ids, dtype=str)
-        fold = np.unique(groups, return_inverse=True)[1] % 2
-        return Unseen(val, predict(classifier, Pictures((shards, val))), groups, fold, "val")
+        return None
     if tuple(table["id"].to_pylist()) != learnt.ids:
-        raise DataError(f"{out_of_fold} answers other pictures than split.parquet; run `dvc repro train`")
+        raise DataError(f"{path} answers other pictures than split.parquet; run `dvc repro train`")
     y_prob = np.array(table["y_prob"].to_pylist(), np.float32)
-    groups = np.array(learnt.fold_group or learnt.ids, dtype=str)
-    return Unseen(learnt, y_prob, groups, table["fold"].to_numpy().astype(np.int64), "out_of_fold")
+    names, fold = np.array(groups or learnt.ids, dtype=str), table["fold"].to_numpy().astype(np.int64)
+    return Unseen(learnt, y_prob, names, fold, "out_of_fold")
 
 
 def choose_rule(unseen: Unseen, min_precision: float) -> AnswerRule:

@@ -1,7 +1,8 @@
 """evaluate: how good the classifier is on the test pictures, how sure that is, and where it errs.
 
-Reads   data/train/classifier/, out_of_fold.parquet and history.csv, data/clean/manifest.parquet and shards/,
-        data/split/split.parquet and classes.json (the test part; the training part for the majority guess),
+Reads   data/train/classifier/, out_of_fold.parquet, label_answers.parquet and history.csv;
+        data/clean/manifest.parquet and shards/; data/split/split.parquet and classes.json (the test part; the
+        training part for the majority guess);
         data/augment/imperfect/; data/validate/manifest.parquet (facts, for slices); metrics.json of split and
         train (for the page); data/confirmed_labels.csv (labels that people found right).
 Writes  data/evaluate/report.html (for people; index of the rest), model_card.json and model_card.md,
@@ -40,7 +41,13 @@ from pipeline.evidence.model_card import Described, build_card, write_card
 from pipeline.evidence.probabilities import show_probabilities
 from pipeline.evidence.probability_scores import score_probabilities
 from pipeline.evidence.report import write_report
-from pipeline.evidence.review import Unseen, choose_rule, judge_review, read_unseen
+from pipeline.evidence.review import (
+    Unseen,
+    choose_rule,
+    judge_review,
+    read_label_answers,
+    read_unseen,
+)
 from pipeline.evidence.robustness import probe_robustness
 from pipeline.evidence.score_section import show_mistakes, show_scores
 from pipeline.evidence.slice_section import show_slices
@@ -72,7 +79,9 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     }
     train, val, test = parts.values()
     classifier = load(paths, class_names)
-    unseen = read_unseen(paths.out_of_fold, join_parts([train, val]), val, classifier, paths.shards)
+    learnt = join_parts([train, val])
+    unseen = read_unseen(paths.out_of_fold, learnt, val, classifier, paths.shards)
+    of_labels = read_label_answers(paths.label_answers, learnt, unseen)
     rule = choose_rule(unseen, params.evaluate.min_precision)
     write_rule(rule, {"min_precision": params.evaluate.min_precision}, paths.answers)
     examined = examine(classifier.with_rule(rule), test, paths.shards)
@@ -93,7 +102,7 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     findings = [
         show_scores(examined, scores, folder=paths.figures("evaluate"), **of_scores),
         show_mistakes(list_mistakes(answers), examined, params.evaluate.n_sheet),
-        *gather_evidence(examined, unseen, scores, known, params=params, paths=paths),
+        *gather_evidence(examined, unseen, scores, known, of_labels, params=params, paths=paths),
     ]
     counts = {name: count_classes(part.y, class_names) for name, part in parts.items()}
     write_pages(findings, counts, flatten_overall(scores), known, params=params, paths=paths)
@@ -109,7 +118,14 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
 
 
 def gather_evidence(
-    examined: Examination, unseen: Unseen, scores: Scores, known: Known, *, params: Params, paths: Paths
+    examined: Examination,
+    unseen: Unseen,
+    scores: Scores,
+    known: Known,
+    of_labels: Unseen,
+    *,
+    params: Params,
+    paths: Paths,
 ) -> list[Finding]:
     """All that stands beside the scores, in the order of the page."""
     asked, folder = params.evaluate, paths.figures("evaluate")
@@ -120,7 +136,7 @@ def gather_evidence(
         score_variants(examined, paths.imperfect, **how),
         show_probabilities(examined, scores, paths, **how),
         show_slices(examined, paths, params.split.fold_by or params.split.group_by, asked),
-        show_label_audit(examined, unseen, paths, asked),
+        show_label_audit(examined, of_labels, paths, asked),
         probe_robustness(examined, n=asked.robustness, table=paths.robustness, folder=folder, **how),
         look_inside(examined, is_wanted=asked.inside, seed=asked.seed, folder=folder),
     ]

@@ -3,7 +3,8 @@
 Reads   data/clean/manifest.parquet, shards/ and scales.json, data/split/split.parquet and classes.json,
         data/augment/policy.json and extra/; checkpoints and features of an earlier run, in .darkroom/.
 Writes  data/train/classifier/ (model.keras, classifier.json), history.csv (one row per epoch),
-        out_of_fold.parquet (each picture of train and val, answered by a network that has not seen it);
+        out_of_fold.parquet (each picture of train and val, answered by a network that has not seen it),
+        label_answers.parquet (the same by networks that know its source; empty where folds divide sources);
         live metrics `curve/...` and the packaged model in MLflow;
         .darkroom/ (checkpoints after each epoch, features of a frozen backbone, logs of TensorBoard).
 Run     python -m pipeline.stages.train; DARKROOM_DEVICE=auto|cpu|gpu, DARKROOM_CACHE
@@ -14,10 +15,11 @@ import logging
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from pipeline.backend.device import set_up_device
 from pipeline.backend.precision import BITS
-from pipeline.collection.pictures import read_keys, read_part, read_parts
+from pipeline.collection.pictures import Part, read_keys, read_part, read_parts
 from pipeline.evidence.answers import build_answers
 from pipeline.evidence.intervals import bound_share
 from pipeline.images.recipe import Recipe
@@ -29,8 +31,10 @@ from pipeline.runner import Metrics, run_stage
 from pipeline.serving.settings import Settings, save_classifier
 from pipeline.tables.out_of_fold import OUT_OF_FOLD
 from pipeline.tables.parquet import write_table
+from pipeline.tables.split import NAMED
 from pipeline.tracking.lineage import Lineage, compute_md5
 from pipeline.tracking.runs import Run
+from pipeline.training.folds import deal_folds
 from pipeline.training.history import CURVES, Row, find_best_row, write_history
 from pipeline.training.policy import read_policy
 
@@ -103,13 +107,42 @@ def wants_out_of_fold(params: Params, paths: Paths) -> bool:
 
 def answer_out_of_fold(params: Params, paths: Paths) -> dict[str, float]:
     """Answer the pictures of train and val out of fold; write the answers, and give their accuracy."""
-    from pipeline.training.cross_validation import answer_all
-
     if not wants_out_of_fold(params, paths):
-        write_table(OUT_OF_FOLD.empty_table(), paths.out_of_fold)
+        for file in (paths.out_of_fold, paths.label_answers):
+            write_table(OUT_OF_FOLD.empty_table(), file)
         return {}
     part = read_parts("train", "val", split_path=paths.split, manifest_path=paths.clean_manifest)
     folds = np.zeros(len(part), np.int64) if part.fold is None else part.fold
+    y_prob = answer_folds(part, folds, params, paths, paths.out_of_fold)
+    answer_labels(part, folds, params, paths)
+    right = (y_prob.argmax(axis=1) == part.y).astype(np.float64)
+    groups = np.unique(np.array(part.fold_group), return_inverse=True)[1]
+    return bound_share(right, groups, confidence=_CONFIDENCE).flatten("cross_validated_accuracy")
+
+
+def answer_labels(part: Part, folds: npt.NDArray[np.int64], params: Params, paths: Paths) -> None:
+    """Where folds leave whole sources out, answer each picture by a network that knows its source, too.
+
+    A picture of an unusual source looks like a wrong label to a network that has seen nothing of the source.
+    So labels are compared with these answers. Only heads are trained for them, so that they cost seconds; of
+    a network that learns as a whole there are none.
+    """
+    train = params.train
+    is_cheap = is_frozen(train.model, weights=train.weights, fine_tune_epochs=train.fine_tune_epochs)
+    if not is_cheap or not any(group.startswith(NAMED) for group in part.fold_group or ()):
+        write_table(OUT_OF_FOLD.empty_table(), paths.label_answers)
+        return
+    alike = np.array(part.duplicate_group or part.ids, dtype=str)
+    other_folds = deal_folds(part.y, alike, max(2, len(np.unique(folds))), train.seed)
+    answer_folds(part, other_folds, params, paths, paths.label_answers)
+
+
+def answer_folds(
+    part: Part, folds: npt.NDArray[np.int64], params: Params, paths: Paths, path: Path
+) -> npt.NDArray[np.float32]:
+    """Class probabilities [n, n_classes], each by a network of other folds; written as a table."""
+    from pipeline.training.cross_validation import answer_all
+
     y_prob = answer_all(
         *(paths.shards, part, folds),
         policy=read_policy(paths.policy),
@@ -120,10 +153,8 @@ def answer_out_of_fold(params: Params, paths: Paths) -> dict[str, float]:
     answers = build_answers(part.ids, keys, part.y, y_prob, read_class_names(paths.classes))
     seed = np.full(len(part), params.train.seed)
     answers = answers.append_column(OUT_OF_FOLD.field("seed"), [seed])
-    write_table(answers.append_column(OUT_OF_FOLD.field("fold"), [folds.astype(np.int32)]), paths.out_of_fold)
-    right = (y_prob.argmax(axis=1) == part.y).astype(np.float64)
-    groups = np.unique(np.array(part.fold_group), return_inverse=True)[1]
-    return bound_share(right, groups, confidence=_CONFIDENCE).flatten("cross_validated_accuracy")
+    write_table(answers.append_column(OUT_OF_FOLD.field("fold"), [folds.astype(np.int32)]), path)
+    return y_prob
 
 
 def hash_weights(weights: str | None) -> str:

@@ -10,7 +10,14 @@ import pytest
 from pipeline.collection.pictures import Part, read_part
 from pipeline.errors import DataError
 from pipeline.evidence.answers import build_answers
-from pipeline.evidence.review import FIGURE, Unseen, choose_rule, judge_review, read_unseen
+from pipeline.evidence.review import (
+    FIGURE,
+    Unseen,
+    choose_rule,
+    judge_review,
+    read_label_answers,
+    read_unseen,
+)
 from pipeline.serving.answer_rule import NEVER, AnswerRule
 from pipeline.serving.classifier import Classifier
 from pipeline.tables.out_of_fold import OUT_OF_FOLD
@@ -109,6 +116,10 @@ def test_answers_out_of_fold_must_be_of_the_pictures_of_the_split(
     found = read_unseen(tmp_path / "oof.parquet", val, val, classifier, shards)
     assert found.y_prob == pytest.approx(y_prob)
     assert found.fold.tolist() == [0, 1, 2]
+    known = read_label_answers(tmp_path / "oof.parquet", replace(val, duplicate_group=("p", "p", "q")), found)
+    assert known.groups.tolist() == ["p", "p", "q"]
+    write_table(OUT_OF_FOLD.empty_table(), tmp_path / "none.parquet")
+    assert read_label_answers(tmp_path / "none.parquet", val, found) is found
     other = replace(val, ids=("x", *val.ids[1:]))
     with pytest.raises(DataError, match=r"answers other pictures than split\.parquet; run `dvc repro train`"):
         read_unseen(tmp_path / "oof.parquet", other, val, classifier, shards)

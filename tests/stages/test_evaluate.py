@@ -46,9 +46,15 @@ def make(
     paths = develop(root, pictures, y + train_y, ["test"] * len(shades) + ["train"] * 3, names)
     shutil.copytree(folder, paths.classifier)
     write_history(HISTORY, paths.history)
-    write_table(OUT_OF_FOLD.empty_table(), paths.out_of_fold)
+    write_no_folds(paths)
     write_copies(paths, [], [])
     return paths
+
+
+def write_no_folds(paths: Paths) -> None:
+    """What train writes where it made no answers out of fold."""
+    for file in (paths.out_of_fold, paths.label_answers):
+        write_table(OUT_OF_FOLD.empty_table(), file)
 
 
 def write_copies(paths: Paths, shades: list[int], y: list[int]) -> None:
@@ -172,7 +178,7 @@ def test_a_classifier_that_mirrors(develop: Develop, params: Params, tmp_path: P
     paths = develop(tmp_path, pictures, [0] * 4, ["test"] * 3 + ["train"], NAMES)
     write_copies(paths, [], [])
     write_history(HISTORY, paths.history)
-    write_table(OUT_OF_FOLD.empty_table(), paths.out_of_fold)
+    write_no_folds(paths)
     recipe = Recipe((8, 8), 1, "stretch", "bicubic", equalise=0, formats=("PNG",), max_pixels=1000)
     save_classifier(model, Settings(tuple(NAMES), recipe, test_mirror=True), paths.classifier)
     metrics = evaluate.main(params, paths, Untracked())

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline.collection.pictures import Pictures, read_part
+from pipeline.collection.pictures import Part, Pictures, read_part
 from pipeline.collection.shards import ShardWriter
 from pipeline.errors import ModelError
 from pipeline.evidence.probability_scores import list_log_losses
@@ -22,6 +22,7 @@ from pipeline.serving.classifier import Classifier
 from pipeline.stages import train
 from pipeline.tables.extra import EXTRA
 from pipeline.tables.parquet import write_table
+from pipeline.tables.split import NAMED
 from pipeline.tracking.runs import Untracked
 from pipeline.training.history import CURVES
 from pipeline.training.policy import build_policy, write_policy
@@ -108,6 +109,7 @@ def test_outputs(project: Paths, trained: tuple[Mapping[str, float], Listener]) 
         "classifier/classifier.json",
         "classifier/model.keras",
         "history.csv",
+        "label_answers.parquet",
         "out_of_fold.parquet",
     ]
     assert metrics["n_train"] == 50
@@ -248,3 +250,41 @@ def test_where_few_pictures_are_tested_all_are_cross_validated(project: Paths, p
     low, value, high = (metrics[f"cross_validated_accuracy{end}"] for end in ("_low", "", "_high"))
     assert 0.6 < low < value < high <= 1
     assert {name: metrics[name] for name in plain} == plain
+
+
+@pytest.mark.parametrize(
+    ("weights", "named", "is_asked"),
+    [
+        pytest.param("imagenet", True, True, id="sources"),
+        pytest.param("imagenet", False, False, id="no sources"),
+        pytest.param(None, True, False, id="the whole network learns"),
+    ],
+)
+def test_labels_are_compared_with_answers_that_know_the_source(
+    weights: str | None,
+    named: bool,
+    is_asked: bool,
+    params: Params,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two sources a class of ten pairs of near-duplicates: folds divide sources, and no pair."""
+    n = 80
+    number = np.arange(n)
+    part = Part(
+        tuple(f"{i:03d}" for i in number),
+        *(number, number, number // 40),
+        duplicate_group=tuple(f"pair-{i // 2}" for i in number),
+        fold_group=tuple(f"{NAMED if named else ''}{i // 20}" for i in number),
+    )
+    asked: list[npt.NDArray[np.int64]] = []
+    monkeypatch.setattr(train, "answer_folds", lambda part, folds, *others: asked.append(folds))
+    of_network = params.train.model_copy(update={"model": "efficientnet_lite0", "weights": weights})
+    paths = Paths(tmp_path)
+    paths.stage("train").mkdir(parents=True)
+    train.answer_labels(part, number // 20 % 2, params.model_copy(update={"train": of_network}), paths)
+    assert len(asked) == is_asked
+    assert paths.label_answers.exists() == (not is_asked), "an empty table where nobody answers"
+    for folds in asked:
+        assert (folds[::2] == folds[1::2]).all(), "a pair is never divided"
+        assert {tuple(np.unique(folds[number // 20 == source])) for source in range(4)} == {(0, 1)}
