@@ -9,17 +9,18 @@ from typing import Any
 
 from pipeline.characters import escape
 from pipeline.errors import DataError, TrackingError, nearest
-from pipeline.evidence.diagnosis import judge_fit
 from pipeline.evidence.exams import Exam, read_exam
+from pipeline.evidence.fit import judge_fit
 from pipeline.evidence.intervals import Interval
 from pipeline.evidence.metrics import SCORES
 from pipeline.evidence.paired import Difference, compare_answers
+from pipeline.evidence.power import LUCK
 from pipeline.evidence.several_tests import adjust_holm
 from pipeline.tracking.rows import CHAMPION_TAG, VERDICT_TAG
 from pipeline.tracking.views import find_differing
 
 CHAMPION, LAST = "champion", "last"
-CONFIDENCE, LUCK = 0.95, 0.05
+CONFIDENCE = 0.95
 _MIN_PREFIX, _N_NAMED = 4, 8
 _N_DIGITS = 8  # of an id that is shown
 _LOWER_IS_BETTER = ("loss", "seconds", "parameters")  # ends of metrics' names

@@ -34,6 +34,7 @@ from pipeline.evidence.examination import Examination, Finding, examine
 from pipeline.evidence.flat_metrics import flatten_classes, flatten_overall
 from pipeline.evidence.inside import look_inside
 from pipeline.evidence.label_section import show_label_audit
+from pipeline.evidence.limits_section import show_limits
 from pipeline.evidence.metrics import Scores, count_confusions, score_answers
 from pipeline.evidence.probabilities import show_probabilities
 from pipeline.evidence.probability_scores import score_probabilities
@@ -110,6 +111,9 @@ def gather_evidence(
     how: dict[str, Any] = {"confidence": asked.confidence}
     return [
         judge_review(examined, unseen, min_precision=asked.min_precision, figures=folder, **how),
+        show_limits(
+            examined, paths, params.split.fold_by or params.split.group_by, asked, train=params.train
+        ),
         score_variants(examined, paths.imperfect, **how),
         show_probabilities(examined, scores, paths, **how),
         show_slices(examined, paths, params.split.fold_by or params.split.group_by, asked),
