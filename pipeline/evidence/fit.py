@@ -18,6 +18,13 @@ def judge_fit(learnt: float, validated: float) -> Fit:
     return "underfits" if learnt < _WEAK else "healthy"
 
 
+def name_fit(learnt: float, validated: float) -> str:
+    """The word and the gap of the two accuracies in points, such as "overfits (9)"; "" if one is nan."""
+    if math.isnan(learnt) or math.isnan(validated):
+        return ""
+    return f"{judge_fit(learnt, validated)} ({(learnt - validated) * 100:.0f})"
+
+
 def describe_curves(history: Sequence[Row], monitor: str, *, n_planned: int | None) -> Iterator[str]:
     """Sentences on how the network fits, when it was best, and why its training ended.
 

@@ -13,7 +13,7 @@ from pipeline.evidence.fit import describe_curves
 from pipeline.evidence.power import LUCK, POWER, count_needed, find_detectable
 from pipeline.evidence.slice_facts import read_facts
 from pipeline.figures.page import render_bar, render_table
-from pipeline.params import EvaluateParams, TrainParams
+from pipeline.params import EvaluateParams
 from pipeline.paths import Paths
 from pipeline.progress import log_time
 from pipeline.training.history import read_history
@@ -24,19 +24,25 @@ _POINT = 0.01
 
 @log_time("what limits it")
 def show_limits(
-    examined: Examination, paths: Paths, group_by: str, params: EvaluateParams, *, train: TrainParams
+    examined: Examination,
+    paths: Paths,
+    params: EvaluateParams,
+    *,
+    group_by: str,
+    monitor: str,
+    n_planned: int | None,
 ) -> Finding:
     """What limits the model, in words.
 
     Args:
         group_by: what names a source in the key of a picture.
-        train: how it was trained, for what its curves mean.
+        monitor: the value that said which epoch was the best.
+        n_planned: epochs at most; None: there were two phases.
 
     Raises:
         DataError: history.csv is missing or damaged, or validate has not seen a test picture.
     """
-    n_planned = None if train.fine_tune_epochs else train.epochs
-    fit = describe_curves(read_history(paths.history), train.monitor, n_planned=n_planned)
+    fit = describe_curves(read_history(paths.history), monitor, n_planned=n_planned)
     confusions = _find_confusions(examined, paths, group_by, params)
     n, accuracy = _count_independent(examined)
     detectable, n_needed = find_detectable(n, accuracy), count_needed(_POINT, accuracy)
@@ -58,9 +64,7 @@ def show_limits(
 def _find_confusions(
     examined: Examination, paths: Paths, group_by: str, params: EvaluateParams
 ) -> list[Confusion]:
-    """The pairs, with what they share unless slices are switched off; none where all got one answer."""
-    if _answers_alike(examined):
-        return []
+    """The pairs, with what they share unless slices are switched off."""
     answers = Answers(examined.y_true, examined.y_pred, examined.groups)
     found = find_confusions(answers, confidence=params.confidence)
     if not (found and params.slices):

@@ -58,8 +58,8 @@ def show(develop: Callable[..., Paths], params_of: Callable[..., Params], tmp_pa
         y_prob = np.eye(len(names), dtype=np.float32)[np.array(answered, np.int64)]
         classifier = SimpleNamespace(class_names=tuple(names))  # nothing is asked of it but its classes
         examined = Examination(cast("Any", classifier), test, cast("Any", None), y_prob)
-        params = params_of(evaluate=changed)
-        return show_limits(examined, paths, "", params.evaluate, train=params.train)
+        params = params_of(evaluate=changed).evaluate
+        return show_limits(examined, paths, params, group_by="", monitor="val_loss", n_planned=20)
 
     return show
 
