@@ -94,7 +94,7 @@ def _describe_after(best: Row, last: Row) -> Iterator[str]:
     """What became of the losses after the best epoch, where that is overfitting."""
     if last["val_loss"] > best["val_loss"] and last["loss"] < best["loss"]:
         yield (
-            f"After that the training loss fell further ({best['loss']:.3g} to {last['loss']:.3g}), and the "
-            f"validation loss rose ({best['val_loss']:.3g} to {last['val_loss']:.3g}): it began to learn by "
+            f"After its best epoch the training loss fell further ({best['loss']:.3g} to "
+            f"{last['loss']:.3g}), and the validation loss rose ({best['val_loss']:.3g} to {last['val_loss']:.3g}): it began to learn by "
             "heart. Those epochs were not kept."
         )

@@ -147,10 +147,10 @@ def _render_pairs(
 
 
 def _describe_back(one: Confusion, confidence: float) -> str:
-    """How often the second class is taken for the first, and whether that is as often."""
+    """How often the second class is taken for the first, and whether the difference is more than luck."""
     if not one.n_taken:
         return "no test picture"
-    unlike = "more one way" if one.p_one_sided < 1 - confidence else "as often, or luck"
+    unlike = "more one way" if one.p_one_sided < 1 - confidence else "may be luck"
     return f"{one.n_back:,} of {one.n_taken:,} ({one.n_back / one.n_taken:.1%})<br><em>{unlike}</em>"
 
 
