@@ -95,6 +95,7 @@ def _describe_after(best: Row, last: Row) -> Iterator[str]:
     if last["val_loss"] > best["val_loss"] and last["loss"] < best["loss"]:
         yield (
             f"After its best epoch the training loss fell further ({best['loss']:.3g} to "
-            f"{last['loss']:.3g}), and the validation loss rose ({best['val_loss']:.3g} to {last['val_loss']:.3g}): it began to learn by "
+            f"{last['loss']:.3g}), and the validation loss rose ({best['val_loss']:.3g} to "
+            f"{last['val_loss']:.3g}): it began to learn by "
             "heart. Those epochs were not kept."
         )
