@@ -16,6 +16,7 @@ import json
 import os
 import pkgutil
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -65,9 +66,9 @@ def time_size(size: str, root: Path, options: argparse.Namespace) -> None:
     for stage in STAGES[: STAGES.index("evaluate")]:
         run([sys.executable, "-m", f"pipeline.stages.{stage}"], root, env)
     before = os.getloadavg()[0]
-    start = time.perf_counter()
+    start, cpu_before_s = time.perf_counter(), read_cpu_s()
     done = run([sys.executable, "-m", "benchmarks.evaluate_time", "--stage"], root, env)
-    whole_s = time.perf_counter() - start
+    whole_s, cpu_s = time.perf_counter() - start, read_cpu_s() - cpu_before_s
     found = json.loads(done.stdout.splitlines()[-1])
     parts = [(name, float(seconds)) for name, seconds in _PART.findall(done.stderr)]
     print(
@@ -76,10 +77,17 @@ def time_size(size: str, root: Path, options: argparse.Namespace) -> None:
     )
     print(f"{'part':<32}{'s':>8}{'asked':>8}")
     print(f"{'evaluate, the whole process':<32}{whole_s:>8.1f}{ASKED[size]:>8}")
+    print(f"{'the same, seconds of processors':<32}{cpu_s:>8.1f}")
     for name, seconds in parts:
         print(f"  {name:<30}{seconds:>8.1f}")
     print(f"  {'answers, tables, start, MLflow':<30}{whole_s - sum(s for _, s in parts):>8.1f}")
     print(f"{'all figures, within these':<32}{found['figures_s']:>8.1f}{30:>8}", flush=True)
+
+
+def read_cpu_s() -> float:
+    """Seconds of all processors that finished child processes took, which other work makes no longer."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def run(command: list[str], root: Path, env: dict[str, str]) -> "subprocess.CompletedProcess[str]":
