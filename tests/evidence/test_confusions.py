@@ -115,3 +115,19 @@ def test_of_many_facts_one_is_shared_by_luck() -> None:
 def test_at_most_two_facts_the_surest_first() -> None:
     found = name_shared([words(14, 16), words(20, 4), words(18, 8)])
     assert [one[2] for one in found] == [20, 18]
+
+
+def test_luck_is_rarely_told() -> None:
+    """A model whose errors fall anywhere, and facts that have nothing to do with them: 100 times."""
+    n_one_sided = n_shared = 0
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        true = rng.integers(0, 5, 600)
+        pred = np.where(rng.random(600) < 0.7, true, rng.integers(0, 5, 600))
+        answers = Answers(true, pred, np.arange(600))
+        facts = [Fact(str(number), rng.random(600)) for number in range(4)]
+        found = find_shared(find(answers), facts, answers, confidence=0.95)
+        n_one_sided += any(one.p_one_sided < 0.05 for one in found)
+        n_shared += any(one.shared for one in found)
+    assert n_one_sided <= 8
+    assert n_shared <= 8
