@@ -12,7 +12,8 @@ UV_IS_HERE := command -v uv >/dev/null || $(BIN)/python -m pip install --quiet -
 INSTALL := uv pip install --quiet --python $(BIN)/python $(if $(PYTHONDONTWRITEBYTECODE),--compile-bytecode)
 LOCK := uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --extra pretrained
 
-.PHONY: run help test check format docs ui install install-dev lock bench-data bench-faults bench-others bench-search bench-train
+.PHONY: run help test check format docs ui install install-dev lock bench-data bench-evidence bench-faults bench-others \
+        bench-search bench-train
 
 run: install ## from data/raw (scikit-learn's digits when it is empty) to a promoted model
 	@darkroom demo digits --if-empty
@@ -60,6 +61,13 @@ bench-data: .bench/looking/.installed ## the figures of validate, clean and spli
 bench-train: .bench/mnist ## the figures of training; about three hours. Needs npm, and Debian's dataset-fashion-mnist
 	python -m benchmarks.training
 	python -m benchmarks.scans
+
+bench-evidence: .bench/mnist ## the figures of evaluate: new sources, wrong labels, robustness, time; about an hour. Needs what bench-train needs
+	python -m benchmarks.scans new_sources
+	python -m benchmarks.label_audit
+	python -m benchmarks.robustness
+	python -m benchmarks.evaluate_time
+	python -m benchmarks.evaluate_time --isa AVX2
 
 bench-faults: | install-dev ## failed writes, kills at work, hostile inputs, interleavings; about two hours. Needs a C compiler
 	python -m benchmarks.faults

@@ -47,13 +47,13 @@ def run_ablation(
         make_folder(file.parent)  # before hours of training
     changes = parse_changes(said, read_yaml(paths.params), n_classes=len(read_class_names(paths.classes)))
     set_up_logging()
-    accuracy, effects, asked = _train(paths, changes, n_seeds, n_folds)
+    base, effects, asked = _train(paths, changes, n_seeds, n_folds)
     console = make_console()
-    console.print(make_table(accuracy, effects))
+    console.print(make_table(base, effects))
     if sentence := describe_luck(effects, asked=asked):
         console.print(sentence, soft_wrap=True)
     if csv:
-        write_effects(accuracy, effects, csv)
+        write_effects(base, effects, csv)
     if png:
         draw_effects(effects, png)
     for written in (csv, png):
@@ -61,31 +61,33 @@ def run_ablation(
             console.print(f"written: {written}", soft_wrap=True)
 
 
-def make_table(accuracy: float, effects: Sequence["Effect"]) -> "Table":
+def make_table(base: "Effect", effects: Sequence["Effect"]) -> "Table":
     """A line for the settings as they are, and one a change."""
     from rich.table import Table
 
     from pipeline.search.effects import describe_effect
 
-    table = Table("change", "what", "accuracy", "difference, points", "in words")
+    has_fit = any(one.fit for one in (base, *effects))
+    fits = ["fit (gap)"] if has_fit else []
+    table = Table("change", "what", "accuracy", *fits, "difference, points", "in words")
     for column in table.columns:
         column.overflow = "fold"
     table.columns[0].no_wrap = True
-    if not math.isnan(accuracy):
-        table.add_row("none: as it is", "", f"{accuracy:.1%}", "", "")
+    if not math.isnan(base.accuracy):
+        table.add_row(base.name, "", f"{base.accuracy:.1%}", *([base.fit] if has_fit else []), "", "")
     for effect in effects:
         value, low, high = (100 * one for one in effect.brought)
         ends = "" if math.isnan(low) else f" ({low:+.1f} to {high:+.1f})"
         brought = "" if effect.idle else f"{value:+.1f}{ends}"
-        reached = "" if effect.idle else f"{effect.accuracy:.1%}"
-        table.add_row(escape(effect.name), escape(effect.what), reached, brought, describe_effect(effect))
+        reached = ["" if effect.idle else f"{effect.accuracy:.1%}", *([effect.fit] if has_fit else [])]
+        table.add_row(escape(effect.name), escape(effect.what), *reached, brought, describe_effect(effect))
     return table
 
 
 def _train(
     paths: "Paths", changes: Sequence["Change"], n_seeds: int, n_folds: int
-) -> tuple[float, list["Effect"], str]:
-    """The accuracy as it is (nan if nothing is trained), the effects, and what was asked, in words."""
+) -> tuple["Effect", list["Effect"], str]:
+    """The settings as they are, the effects of the changes, and what was asked, in words."""
     from pipeline.backend.device import set_up_device
     from pipeline.params_file import load_params
     from pipeline.search.effects import Effect
@@ -93,14 +95,14 @@ def _train(
     from pipeline.tracking.connection import use_experiment
 
     set_up_device()  # before Keras is imported
-    from pipeline.search.ablation import OnValidation, OverFolds, judge, list_plans
+    from pipeline.search.ablation import OnValidation, OverFolds, describe_base, judge, list_plans
     from pipeline.training.assembly import read_sets
 
     base, sets = load_params(paths.params), read_sets(paths)
     use_experiment(base.data.name)
     plans, idle = list_plans(base, changes, sets)
     if len(plans) == 1:
-        return math.nan, [Effect(one.name, one.what, idle=idle[one.name]) for one in changes], ""
+        return describe_base(), [Effect(one.name, one.what, idle=idle[one.name]) for one in changes], ""
     asked: Asked = OnValidation(sets, paths.cache / "features")
     said = f"{say_count(n_seeds, 'training')}, asked {say_count(len(sets.val), 'validation picture')}"
     if n_folds:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.characters import cut, escape, say_count
+from pipeline.evidence.fit import judge_fit
 from pipeline.search.comparison import (
     Comparison,
     Entry,
@@ -52,7 +53,7 @@ def make_table(comparison: Comparison, *, n: int, width: int) -> tuple["Table", 
 
 
 def make_pair(comparison: Comparison, order: Sequence[str]) -> tuple["Table", list[str]]:
-    """Two rows side by side, in the order of these ids, and a sentence on luck."""
+    """Two rows side by side, in the order of these ids, and sentences on luck and on how they fit."""
     from rich.table import Table
 
     entry_of = {entry.run_id: entry for entry in comparison.entries}
@@ -77,7 +78,8 @@ def make_pair(comparison: Comparison, order: Sequence[str]) -> tuple["Table", li
         table.add_row(key, *(escape(one.get(key, "")) for one in params), "")
     if n_more := len(differing[_N_PARAMS:]):
         table.add_row(say_count(n_more, "more parameter"), "", "", "")
-    return table, [_describe_pair(comparison, order)]
+    fits = _describe_fits(pair, [comparison.name(entry) for entry in pair])
+    return table, [line for line in (_describe_pair(comparison, order), fits) if line]
 
 
 def _describe_pair(comparison: Comparison, order: Sequence[str]) -> str:
@@ -98,6 +100,20 @@ def _describe_pair(comparison: Comparison, order: Sequence[str]) -> str:
         f"{second!r} differs from that of {first!r} by {value:+.1f} points ({low:+.1f} to "
         f"{high:+.1f}; {by}: {describe_p(other.p)}): {luck}"
     )
+
+
+def _describe_fits(pair: Sequence[Entry], names: Sequence[str]) -> str:
+    """How two rows fit, and what validation gained from the first to the second; "" if one does not say."""
+    accuracies = [entry.read_fit() for entry in pair]
+    if not all(entry.fit for entry in pair):
+        return ""
+    told = []
+    for name, (learnt, validated) in zip(names, accuracies, strict=True):
+        fit, gap = judge_fit(learnt, validated), 100 * (learnt - validated)
+        word, where = "is healthy" if fit == "healthy" else fit, "above" if gap >= 0 else "below"
+        told.append(f"{name!r} {word}, training {abs(gap):.1f} points {where} validation")
+    gain = 100 * (accuracies[1][1] - accuracies[0][1])
+    return f"fit: {'; '.join(told)}. From the first to the second, validation changes by {gain:+.1f} points"
 
 
 def _list_columns(comparison: Comparison, entries: Sequence[Entry]) -> Mapping[str, list[str]]:

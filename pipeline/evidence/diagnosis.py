@@ -1,25 +1,16 @@
 """What to try next, from what the stages know of a run: pure, and at most a few sentences."""
 
 from collections.abc import Iterator, Mapping
-from typing import Literal
 
 from pipeline.characters import say_count
+from pipeline.evidence.fit import judge_fit
 from pipeline.models import is_frozen, is_pretrainable
 from pipeline.params import Params
 
 _FEW_A_CLASS, _FEW_TESTED = 200, 100  # pictures
 _MIN_SIDE_PX = 32  # of what a network with weights from elsewhere takes
-_GAP, _WEAK = 0.1, 0.8  # between training and validation; of the training pictures
 
 Metrics = Mapping[str, Mapping[str, float]]  # by stage
-Fit = Literal["overfits", "underfits", "healthy"]
-
-
-def judge_fit(learnt: float, validated: float) -> Fit:
-    """What the accuracies on training and validation pictures say of a network, in one word."""
-    if learnt - validated > _GAP:
-        return "overfits"
-    return "underfits" if learnt < _WEAK else "healthy"
 
 
 def suggest_next(params: Params, metrics: Metrics) -> list[str]:

@@ -7,10 +7,11 @@ test pictures stay out. Importing this imports Keras: set the device up before.
 import hashlib
 import json
 import logging
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -28,7 +29,7 @@ from pipeline.search.questions import Question
 from pipeline.tracking.runs import Run
 from pipeline.tracking.search_runs import open_search_run
 from pipeline.training.assembly import Sets
-from pipeline.training.history import CURVES, Row
+from pipeline.training.history import CURVES, Row, find_best_row
 from pipeline.training.policy import Policy, build_policy
 from pipeline.training.trainer import Places, fit, read_knobs, weigh
 
@@ -45,6 +46,13 @@ class Plan:
     policy: Policy
 
 
+class Validated(NamedTuple):
+    """What a training answered: 1 where right [n_val]; and its accuracy on the pictures it learned from."""
+
+    right: Float64
+    learnt: float
+
+
 class Asked(Protocol):
     """How a setting is trained and asked, with one seed at a time."""
 
@@ -58,6 +66,9 @@ class Asked(Protocol):
     def score(self, answered: Sequence[Any]) -> float:
         """The mean accuracy of the answers of all seeds."""
 
+    def score_learnt(self, answered: Sequence[Any]) -> float:
+        """The mean accuracy on the pictures that were learned from; nan where nobody has kept it."""
+
     def compare(self, change: Sequence[Any], base: Sequence[Any]) -> Any:
         """The difference with its interval."""
 
@@ -70,13 +81,13 @@ class OnValidation:
     features: Path
     n_steps: int = 1
 
-    def train(self, plan: Plan, train: TrainParams, run: Run, steps: Iterator[int]) -> Float64:
-        """1 where the answer is right [n_val]."""
+    def train(self, plan: Plan, train: TrainParams, run: Run, steps: Iterator[int]) -> Validated:
+        """The answers with one seed, and how well the training pictures were known in the best epoch."""
 
         def log_curves(row: Row) -> None:
             run.log_metrics({f"curve/{name}": row[name] for name in CURVES}, int(row["epoch"]))
 
-        model, _ = fit(
+        model, history = fit(
             self.sets.train,
             self.sets.val,
             n_classes=len(self.sets.class_names),
@@ -88,15 +99,20 @@ class OnValidation:
         y_prob = compute_outputs(model, self.sets.val.gather(np.arange(len(self.sets.val))))
         right: Float64 = (y_prob.argmax(axis=1) == self.sets.val.y).astype(np.float64)
         next(steps, None)
-        return right
+        return Validated(right, float(find_best_row(history, train.monitor)["accuracy"]))
 
-    def score(self, answered: Sequence[Float64]) -> float:
+    def score(self, answered: Sequence[Validated]) -> float:
         """The mean accuracy."""
-        return float(np.mean(answered))
+        return float(np.mean([one.right for one in answered]))
 
-    def compare(self, change: Sequence[Float64], base: Sequence[Float64]) -> Any:
+    def score_learnt(self, answered: Sequence[Validated]) -> float:
+        """The mean over the seeds."""
+        return float(np.mean([one.learnt for one in answered]))
+
+    def compare(self, change: Sequence[Validated], base: Sequence[Validated]) -> Any:
         """The difference with its interval over seeds and pictures."""
-        return bound_over_seeds(np.stack(change), np.stack(base), self.sets.val.groups)
+        first, second = (np.stack([one.right for one in side]) for side in (change, base))
+        return bound_over_seeds(first, second, self.sets.val.groups)
 
 
 @dataclass(frozen=True)
@@ -128,6 +144,10 @@ class OverFolds:
     def score(self, answered: Sequence[Answers]) -> float:
         """The mean accuracy over folds."""
         return float(np.mean([one.score_folds() for one in answered]))
+
+    def score_learnt(self, answered: Sequence[Answers]) -> float:
+        """nan: folds keep the answers to what they have not learned from."""
+        return math.nan
 
     def compare(self, change: Sequence[Answers], base: Sequence[Answers]) -> Any:
         """The difference with its corrected resampled interval."""
@@ -177,6 +197,8 @@ def train_plans(
             ):
                 found = asked.train(plan, train, run, steps)
                 run.log_metrics({"val_accuracy": asked.score([found])})
+                if not math.isnan(learnt := asked.score_learnt([found])):
+                    run.log_metrics({"train_accuracy": learnt})
             forget_models()
             answered[plan.name].append(found)
     return answered
@@ -184,8 +206,8 @@ def train_plans(
 
 def judge(
     changes: Sequence[Change], idle: Mapping[str, str], answered: Mapping[str, Sequence[Any]], asked: Asked
-) -> tuple[float, list[Effect]]:
-    """The accuracy of the settings as they are, and what each change brought, in the order said."""
+) -> tuple[Effect, list[Effect]]:
+    """The settings as they are, and what each change brought, in the order said."""
     base = answered[_BASE]
     effects = [
         Effect(change.name, change.what, idle=idle[change.name])
@@ -195,10 +217,16 @@ def judge(
             change.what,
             asked.score(answered[change.name]),
             asked.compare(answered[change.name], base),
+            learnt=asked.score_learnt(answered[change.name]),
         )
         for change in changes
     ]
-    return asked.score(base), effects
+    return describe_base(asked.score(base), asked.score_learnt(base)), effects
+
+
+def describe_base(accuracy: float = math.nan, learnt: float = math.nan) -> Effect:
+    """The settings as they are; nan where they were not trained."""
+    return Effect(f"none: {_BASE}", "", accuracy, learnt=learnt)
 
 
 def _sign(plan: Plan, sets: Sets) -> str:

@@ -9,17 +9,18 @@ from typing import Any
 
 from pipeline.characters import escape
 from pipeline.errors import DataError, TrackingError, nearest
-from pipeline.evidence.diagnosis import judge_fit
 from pipeline.evidence.exams import Exam, read_exam
+from pipeline.evidence.fit import name_fit
 from pipeline.evidence.intervals import Interval
 from pipeline.evidence.metrics import SCORES
 from pipeline.evidence.paired import Difference, compare_answers
+from pipeline.evidence.power import LUCK
 from pipeline.evidence.several_tests import adjust_holm
 from pipeline.tracking.rows import CHAMPION_TAG, VERDICT_TAG
 from pipeline.tracking.views import find_differing
 
 CHAMPION, LAST = "champion", "last"
-CONFIDENCE, LUCK = 0.95, 0.05
+CONFIDENCE = 0.95
 _MIN_PREFIX, _N_NAMED = 4, 8
 _N_DIGITS = 8  # of an id that is shown
 _LOWER_IS_BETTER = ("loss", "seconds", "parameters")  # ends of metrics' names
@@ -67,10 +68,12 @@ class Entry:
 
         "" if it is not known.
         """
-        learnt, validated = (self.metrics.get(name) for name in ("train_accuracy", "val_accuracy"))
-        if learnt is None or validated is None:
-            return ""
-        return f"{judge_fit(learnt, validated)} ({(learnt - validated) * 100:.0f})"
+        return name_fit(*self.read_fit())
+
+    def read_fit(self) -> tuple[float, float]:
+        """The accuracies on training and on validation pictures; nan for what is not known."""
+        learnt, validated = (self.metrics.get(name, math.nan) for name in ("train_accuracy", "val_accuracy"))
+        return learnt, validated
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.evidence.fit import name_fit
 from pipeline.evidence.intervals import Interval
 from pipeline.search.luck import bound_resampled
 
@@ -21,11 +22,12 @@ Direction = Literal["better", "worse", "no more than luck", "not to be said"]
 
 @dataclass(frozen=True)
 class Effect:
-    """What a change brought: its accuracy, minus that of the settings as they are.
+    """What a change brought: its accuracy, minus that of the settings as they are. These are one, too.
 
     Attributes:
         what: each parameter with its old and new value, in words.
         accuracy: with the change, on average over seeds (and folds); nan if it was not trained.
+        learnt: that on the pictures it learned from, as it saw them; nan where it is not known.
         brought: the difference with its interval; nan likewise.
         idle: why it was not trained; "" if it was.
     """
@@ -35,6 +37,12 @@ class Effect:
     accuracy: float = math.nan
     brought: Interval = _UNKNOWN
     idle: str = ""
+    learnt: float = math.nan
+
+    @property
+    def fit(self) -> str:
+        """How accuracy on training and validation pictures agree: a word, and the gap in points; or ""."""
+        return name_fit(self.learnt, self.accuracy)
 
     @property
     def direction(self) -> Direction:

@@ -13,23 +13,27 @@ from pipeline.figures.score_dots import draw_score_dots
 from pipeline.search.effects import CONFIDENCE, Effect, describe_effect
 from pipeline.storage import write_whole
 
+_COLUMNS = (
+    *("change", "what", "accuracy", "brought", "brought_low", "brought_high", "train_accuracy", "fit"),
+    "in_words",
+)
 _COLOURS = {"better": BLUE, "worse": ORANGE, "no more than luck": GREY, "not to be said": GREY}
 
 
-def write_effects(accuracy: float, effects: Sequence[Effect], path: Path) -> None:
+def write_effects(base: Effect, effects: Sequence[Effect], path: Path) -> None:
     """Write a line for the settings as they are and one a change, numbers in full, as shares.
 
     A text that a spreadsheet would take for a formula has an apostrophe in front.
     """
-    base = Effect("none: as it is", "", accuracy)
     with write_whole(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
-        table.writerow(("change", "what", "accuracy", "brought", "brought_low", "brought_high", "in_words"))
+        table.writerow(_COLUMNS)
         for effect in (base, *effects):
-            numbers = [effect.accuracy, *effect.brought]
+            numbers = [effect.accuracy, *effect.brought, effect.learnt]
             words = "" if effect is base else describe_effect(effect)
             cells = ["" if math.isnan(number) else repr(float(number)) for number in numbers]
-            table.writerow([quote_cell(effect.name), quote_cell(effect.what), *cells, quote_cell(words)])
+            texts = [effect.fit, quote_cell(words)]
+            table.writerow([quote_cell(effect.name), quote_cell(effect.what), *cells, *texts])
 
 
 def draw_effects(effects: Sequence[Effect], path: Path) -> None:

@@ -36,6 +36,7 @@ from pipeline.evidence.examination import Examination, Finding, examine
 from pipeline.evidence.flat_metrics import flatten_classes, flatten_overall
 from pipeline.evidence.inside import look_inside
 from pipeline.evidence.label_section import show_label_audit
+from pipeline.evidence.limits_section import show_limits
 from pipeline.evidence.metrics import Scores, count_confusions, score_answers
 from pipeline.evidence.model_card import Described, build_card, write_card
 from pipeline.evidence.probabilities import show_probabilities
@@ -130,12 +131,16 @@ def gather_evidence(
     """All that stands beside the scores, in the order of the page."""
     asked, folder = params.evaluate, paths.figures("evaluate")
     how: dict[str, Any] = {"confidence": asked.confidence}
+    source_of = params.split.fold_by or params.split.group_by
+    n_planned = None if params.train.fine_tune_epochs else params.train.epochs
+    trained: dict[str, Any] = {"monitor": params.train.monitor, "n_planned": n_planned}
     return [
         show_sources(examined, unseen, known, confidence=asked.confidence),
         judge_review(examined, unseen, min_precision=asked.min_precision, figures=folder, **how),
+        show_limits(examined, paths, asked, group_by=source_of, **trained),
         score_variants(examined, paths.imperfect, **how),
         show_probabilities(examined, scores, paths, **how),
-        show_slices(examined, paths, params.split.fold_by or params.split.group_by, asked),
+        show_slices(examined, paths, source_of, asked),
         show_label_audit(examined, of_labels, paths, asked),
         probe_robustness(examined, n=asked.robustness, table=paths.robustness, folder=folder, **how),
         look_inside(examined, is_wanted=asked.inside, seed=asked.seed, folder=folder),

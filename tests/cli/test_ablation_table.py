@@ -83,9 +83,9 @@ def test_nothing_is_trained_where_nothing_is_altered(darkroom: Darkroom, develop
 def test_ctrl_c_is_one_line_and_what_is_done_is_kept(
     darkroom: Darkroom, developed: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pipeline.search.ablation import OnValidation
+    from pipeline.search.ablation import OnValidation, Validated
 
-    answers = iter([np.ones(8)])
+    answers = iter([Validated(np.ones(8), 1.0)])
 
     def train(self: OnValidation, plan: Any, train: Any, run: Any, steps: Any) -> Any:
         if (answer := next(answers, None)) is None:
@@ -140,7 +140,7 @@ def test_a_line_a_change() -> None:
         Effect("dropout", "dropout 0.2 to 0", 0.9, Interval(-0.021, -0.03, -0.012)),
         Effect("ema", "", idle="the same as x"),
     ]
-    table = make_table(0.921, effects)
+    table = make_table(Effect("none: as it is", "", 0.921), effects)
     assert [list(column.cells) for column in table.columns] == [
         ["none: as it is", "dropout", "ema"],
         ["", "dropout 0.2 to 0", ""],
@@ -148,3 +148,10 @@ def test_a_line_a_change() -> None:
         ["", "-2.1 (-3.0 to -1.2)", ""],
         ["", "worse so, more than luck", "not trained: the same as x"],
     ]
+
+
+def test_how_each_setting_fits_has_a_column_where_it_is_known() -> None:
+    effects = [Effect("augment", "off", 0.9, Interval(-0.012, -0.03, 0.01), learnt=0.999)]
+    table = make_table(Effect("none: as it is", "", 0.912, learnt=0.93), effects)
+    assert table.columns[3].header == "fit (gap)"
+    assert list(table.columns[3].cells) == ["healthy (2)", "healthy (10)"]

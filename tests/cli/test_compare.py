@@ -97,7 +97,11 @@ def test_two_rows_are_side_by_side(darkroom: Darkroom, ids: list[str]) -> None:
         "on 100 test images that both answered, accuracy of 'epochs 2' differs from that of 'first' by -20.0"
         in said
     )
-    assert said.endswith("McNemar's exact test: p < 0.001): this is more than luck\n")
+    *_, luck, fits = said.splitlines()
+    assert luck.endswith("McNemar's exact test: p < 0.001): this is more than luck")
+    assert fits.startswith(
+        "fit: 'first' is healthy, training 2.0 points above validation; 'epochs 2' overfits"
+    )
 
 
 def test_rows_by_name_and_by_id(darkroom: Darkroom, ids: list[str]) -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.cli.comparison_table import make_table
+from pipeline.cli.comparison_table import make_pair, make_table
 from pipeline.search.comparison import Comparison
 from tests.search.test_comparison_files import BEST, GONE, ODD
 
@@ -35,3 +35,16 @@ def test_a_note_has_a_line_of_its_own() -> None:
     assert cells[0] == "the best"
     assert str(cells[1]).endswith("\nother test images: 90 common")
     assert cells[2] == "no test answers in MLflow"
+
+
+def test_a_pair_says_how_both_fit() -> None:
+    augmented = replace(
+        BEST, run_id="b", name="augmented", metrics={"train_accuracy": 0.73, "val_accuracy": 0.712}
+    )
+    pair = replace(FOUND, entries=[BEST, augmented], differing=[])
+    assert make_pair(pair, [BEST.run_id, "b"])[1][1] == (
+        "fit: 'best' overfits, training 20.0 points above validation; 'augmented' underfits, training 1.8 "
+        "points above validation. From the first to the second, validation changes by +1.2 points"
+    )
+    _, words = make_pair(replace(pair, entries=[BEST, ODD]), [BEST.run_id, ODD.run_id])
+    assert len(words) == 1, "one of them does not say"

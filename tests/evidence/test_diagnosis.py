@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.evidence.diagnosis import judge_fit, suggest_next
+from pipeline.evidence.diagnosis import suggest_next
 from tests.conftest import ParamsOf
 
 GOOD: dict[str, dict[str, float]] = {
@@ -63,11 +63,3 @@ def test_nothing_is_said_where_all_is_well_or_unknown(params_of: ParamsOf) -> No
 def test_weights_from_elsewhere_need_fewer_pictures(params_of: ParamsOf) -> None:
     params = params_of(clean={"image_hw": (224, 224)}, train={"model": "efficientnet_lite0"})
     assert suggest_next(params, GOOD | {"split": {"n_train": 84, "n_classes": 3}}) == []
-
-
-@pytest.mark.parametrize(
-    ("learnt", "validated", "fit"),
-    [(0.99, 0.85, "overfits"), (0.7, 0.69, "underfits"), (0.97, 0.95, "healthy")],
-)
-def test_the_gap_has_a_name(learnt: float, validated: float, fit: str) -> None:
-    assert judge_fit(learnt, validated) == fit

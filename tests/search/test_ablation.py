@@ -98,14 +98,15 @@ def test_each_training_is_a_run_below_the_search(augmented: Paths, tracked: Path
     with open_search_run(tracked, "ablate", {}) as parent:
         answered = train_plans(plans, asked, n_seeds=2, root=tracked, parent=parent, steps=steps)
     assert next(steps) == 4, "a step a training"
-    accuracy, (slow, off) = judge(changes, idle, answered, asked)
-    assert accuracy == pytest.approx(np.mean(answered["as it is"]))
-    assert slow.accuracy == pytest.approx(np.mean(answered["learning_rate=0.000001"]))
-    assert slow.brought.value == pytest.approx(slow.accuracy - accuracy)
+    base, (slow, off) = judge(changes, idle, answered, asked)
+    right = {name: [one.right for one in several] for name, several in answered.items()}
+    assert base.accuracy == pytest.approx(np.mean(right["as it is"]))
+    assert slow.accuracy == pytest.approx(np.mean(right["learning_rate=0.000001"]))
+    assert slow.brought.value == pytest.approx(slow.accuracy - base.accuracy)
+    assert slow.learnt == np.mean([one.learnt for one in answered["learning_rate=0.000001"]])
+    assert base.learnt != slow.learnt
     assert off.idle
-    assert not np.array_equal(*answered["learning_rate=0.000001"]) or not np.array_equal(
-        *answered["as it is"]
-    )
+    assert not np.array_equal(*right["learning_rate=0.000001"]) or not np.array_equal(*right["as it is"])
 
     client = connection.connect(tracked)
     experiment = client.get_experiment_by_name("of-ablation-search")
@@ -118,7 +119,9 @@ def test_each_training_is_a_run_below_the_search(augmented: Paths, tracked: Path
     assert {run.data.tags["mlflow.parentRunId"] for run in trainings} == {head.info.run_id}
     assert {run.info.status for run in runs} == {"FINISHED"}
     assert len(client.get_metric_history(trainings[0].info.run_id, "curve/val_loss")) == 1
-    assert trainings[0].data.metrics["val_accuracy"] == pytest.approx(answered["as it is"][0].mean())
+    metrics = trainings[0].data.metrics
+    assert metrics["val_accuracy"] == pytest.approx(right["as it is"][0].mean())
+    assert metrics["train_accuracy"] == pytest.approx(metrics["curve/accuracy"])
 
 
 def test_the_same_seed_gives_the_same_answers_and_the_test_pictures_stay_out(augmented: Paths) -> None:
@@ -126,8 +129,9 @@ def test_the_same_seed_gives_the_same_answers_and_the_test_pictures_stay_out(aug
     asked = OnValidation(sets, augmented.cache / "features")
     train = plans[0].params.train
     first, second = (asked.train(plans[0], train, Untracked(), iter([0])) for _ in range(2))
-    assert np.array_equal(first, second)
-    assert len(first) == len(sets.val) == 15
+    assert np.array_equal(first.right, second.right)
+    assert first.learnt == second.learnt
+    assert len(first.right) == len(sets.val) == 15
 
 
 def test_over_folds_every_picture_is_asked(
@@ -143,9 +147,10 @@ def test_over_folds_every_picture_is_asked(
     steps = count()
     answered = train_plans(plans, asked, n_seeds=1, root=tracked, parent=Untracked(), steps=steps)
     assert next(steps) == 4, "a step a network"
-    accuracy, (without,) = judge(changes, idle, answered, asked)
+    base, (without,) = judge(changes, idle, answered, asked)
     scores = [answered[name][0].score_folds()[:, 0] for name in ("augment", "as it is")]
     assert without.brought.value == pytest.approx((scores[0] - scores[1]).mean())
-    assert accuracy == pytest.approx(scores[1].mean())
+    assert base.accuracy == pytest.approx(scores[1].mean())
+    assert base.fit == without.fit == "", "folds keep no answers to what they have learned from"
     assert len(answered["augment"][0].question.part) == 45
     assert not np.array_equal(*(answered[name][0].y_prob for name in ("augment", "as it is")))
