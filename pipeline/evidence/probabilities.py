@@ -15,18 +15,20 @@ from pipeline.figures.page import embed_png, render_facts, render_table
 from pipeline.paths import Paths
 from pipeline.progress import log_time
 
-_PRECISE = 0.95  # what a precise answer is
 _MAX_CLASSES = 200
 
 Bools = npt.NDArray[np.bool_]
 
 
 @log_time("curves of probabilities")
-def show_probabilities(examined: Examination, scores: Scores, paths: Paths, *, confidence: float) -> Finding:
+def show_probabilities(
+    examined: Examination, scores: Scores, paths: Paths, *, min_precision: float, confidence: float
+) -> Finding:
     """Tables, curves and thresholds of the probabilities; writes the curves as a table and two figures.
 
     Args:
         scores: those of `probability_scores.score_probabilities`, and maybe others.
+        min_precision: the share of right answers that another threshold should bring.
     """
     names = examined.class_names
     curves = trace_curves(examined.y_true, examined.y_prob, names)
@@ -55,7 +57,7 @@ def show_probabilities(examined: Examination, scores: Scores, paths: Paths, *, c
     )
     lines = [*_render_scores(scores, confidence), *_render_classes(examined, scores, confidence)]
     if len(names) == 2:
-        lines += _render_thresholds(examined, curves, confidence)
+        lines += _render_thresholds(examined, curves, min_precision, confidence)
     for name in ("roc", "precision_recall"):
         picture = embed_png(name.replace("_", " "), (folder / f"{name}.png").read_bytes())
         lines.append(f'<p></p><div class="scroll narrow">{picture}</div>')
@@ -118,7 +120,7 @@ def _render_classes(examined: Examination, scores: Scores, confidence: float) ->
 
 
 def _render_thresholds(
-    examined: Examination, curves: Sequence[ThresholdCurve], confidence: float
+    examined: Examination, curves: Sequence[ThresholdCurve], min_precision: float, confidence: float
 ) -> Iterator[str]:
     """Of two classes: what the answer is now, and from which probability it is precise."""
     if not curves:
@@ -127,9 +129,9 @@ def _render_thresholds(
     for curve in curves:
         c = examined.class_names.index(curve.name)
         now = _say_point(examined, c, examined.y_pred == c, confidence)
-        at = curve.find_precise(_PRECISE)
+        at = curve.find_precise(min_precision)
         if at is None:
-            then = f"No threshold makes {_PRECISE:.0%} of ten answers or more right."
+            then = f"No threshold makes {min_precision:.0%} of ten answers or more right."
         else:
             least = float(curve.threshold[at])
             called = examined.y_prob[:, c] >= least
@@ -138,7 +140,7 @@ def _render_thresholds(
             then = f"Answered from {shown} only, {found}."
         yield f"<li><b>{escape(curve.name)}</b>: answered from 50%, as now, {now}. {then}</li>"
     yield (
-        f"</ul>\n<p>The second threshold is the lowest at which {_PRECISE:.0%} of the answers are right. "
+        f"</ul>\n<p>The second threshold is the lowest at which {min_precision:.0%} of the answers are right. "
         "It is read off these test pictures, so new pictures will do a little worse.</p>"
     )
 

@@ -139,7 +139,7 @@ def gather_evidence(
         judge_review(examined, unseen, min_precision=asked.min_precision, figures=folder, **how),
         show_limits(examined, paths, asked, group_by=source_of, **trained),
         score_variants(examined, paths.imperfect, **how),
-        show_probabilities(examined, scores, paths, **how),
+        show_probabilities(examined, scores, paths, min_precision=asked.min_precision, **how),
         show_slices(examined, paths, source_of, asked),
         show_label_audit(examined, of_labels, paths, asked),
         probe_robustness(examined, n=asked.robustness, table=paths.robustness, folder=folder, **how),

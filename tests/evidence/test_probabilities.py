@@ -25,7 +25,7 @@ def show(root: Path, y: Any, y_prob: Any, names: list[str]) -> tuple[str, Paths]
     scores = score_probabilities(
         y, examined.y_prob, examined.groups, n_resamples=100, confidence=0.95, seed=0
     )
-    finding = show_probabilities(examined, scores, Paths(root), confidence=0.95)
+    finding = show_probabilities(examined, scores, Paths(root), min_precision=0.95, confidence=0.95)
     assert finding.title == "Probabilities"
     assert list(finding.files) == [Paths(root).threshold_curves]
     for name in ("roc", "precision_recall"):
