@@ -140,8 +140,8 @@ def _render_thresholds(
             then = f"Answered from {shown} only, {found}."
         yield f"<li><b>{escape(curve.name)}</b>: answered from 50%, as now, {now}. {then}</li>"
     yield (
-        f"</ul>\n<p>The second threshold is the lowest at which {min_precision:.0%} of the answers are right. "
-        "It is read off these test pictures, so new pictures will do a little worse.</p>"
+        f"</ul>\n<p>The second threshold is the lowest at which {min_precision:.0%} of the answers are "
+        "right. It is read off these test pictures, so new pictures will do a little worse.</p>"
     )
 
 
