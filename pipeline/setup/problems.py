@@ -25,7 +25,7 @@ from pipeline.models.efficientnet_lite0 import find_package_file
 from pipeline.params import Params
 from pipeline.params_file import read_params
 from pipeline.paths import Paths
-from pipeline.sources import Source, find_obstacles, open_source
+from pipeline.sources import Source, find_obstacles, open_collection
 from pipeline.tracking.connection import find_database, resolve_uri
 from pipeline.tracking.server import hide_password, is_server, probe
 from pipeline.yaml_file import read_yaml
@@ -136,7 +136,7 @@ def _look_at_source(found: Findings, params: Params, paths: Paths) -> None:
     found.problems += [f"data.source: {one}" for one in obstacles if one.is_fatal][:_N_NAMED]
     found.notes += [f"data.source: {one}" for one in obstacles if not one.is_fatal][:_N_NAMED]
     try:
-        source = open_source(place, params.data)
+        source = open_collection(paths.root, params.data)
         found.notes += [f"data.source: {note}" for note in source.notes]
         names, index_of = index_classes(
             source.labels, classes=params.data.classes, class_names=params.data.class_names
