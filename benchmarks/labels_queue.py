@@ -7,7 +7,10 @@ times. Printed is the accuracy on the tested third; and on all pictures of the s
 where a queue that takes the hard ones leaves the easy ones to the test. The backbone is frozen: its features
 are computed once, and heads alone are trained.
 
-Run: python -m benchmarks.labels_queue [--source ../shared/data/toum.zip] [--recipe new_sources] [--draws 5]
+With --mixed, as many pictures of other sources lie among those that may be asked. Nothing was learned from
+them.
+
+Run: python -m benchmarks.labels_queue [--source ../shared/data/toum.zip] [--draws 5] [--mixed]
 """
 
 import argparse
@@ -23,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.copies import TOUM, params_for
-from benchmarks.scans import RECIPES, Scans, developed_scans
+from benchmarks.scans import RECIPES, developed_scans
 from pipeline.backend.anatomy import collect_inputs, find_embedding, trace_steps
 from pipeline.backend.device import set_up_device
 from pipeline.backend.inference import compute_outputs
@@ -41,14 +44,19 @@ from pipeline.training.trainer import fit_head, read_features
 LEAST, N_LABELLED = 60, 30  # pictures of a source that is hidden, and of them labelled
 VAL_SHARE, TEST_SHARE = 10, 3  # one in so many
 Ints = npt.NDArray[np.int64]
+Names = npt.NDArray[np.str_]
 
 
 class Hidden(NamedTuple):
-    """Positions of pictures: others to learn from and to choose weights on, and the two parts of a source."""
+    """Positions of pictures: others to learn from and to choose weights on; the two parts of a source.
+
+    `known` are pictures of other sources that lie among the asked ones, and are not learned from.
+    """
 
     train: Ints
     val: Ints
     asked: Ints
+    known: Ints
     test: Ints
 
 
@@ -64,6 +72,9 @@ def main() -> None:
     parser.add_argument("--source", type=Path, default=TOUM)
     parser.add_argument("--recipe", choices=RECIPES, default="new_sources")
     parser.add_argument("--draws", type=int, default=5)
+    parser.add_argument(
+        "--mixed", action="store_true", help="ask among as many pictures of known sources, too"
+    )
     options = parser.parse_args()
     logging.disable(logging.WARNING)
     set_up_device()
@@ -74,12 +85,13 @@ def main() -> None:
         alike = read_table(paths.split, SPLIT).to_pandas().sort_values("id")["group"].to_numpy(str)
         pictures = Pictures((scans.shards, scans.part))
         seen = read_features(pictures, "all", params=params.train, folder=paths.root / "features")
-    compare(scans, seen, alike, params.train, options.draws)
+    compare(np.array(scans.part.group), seen, alike, params.train, options.draws, is_mixed=options.mixed)
 
 
-def compare(scans: Scans, seen: Features, alike: npt.NDArray[np.str_], params: TrainParams, n: int) -> None:
+def compare(
+    source: Names, seen: Features, alike: Names, params: TrainParams, n: int, *, is_mixed: bool
+) -> None:
     """Print a row a source, and the means over sources."""
-    source = np.array(scans.part.group)
     names = [name for name in np.unique(source) if (source == name).sum() >= LEAST]
     print(f"{'':<16}{'':>6}{'third apart':^32}{'all not labelled':^32}")
     heads = "".join(f"{word:>8}" for word in ("before", "queue", "random", "gain")) * 2
@@ -87,7 +99,7 @@ def compare(scans: Scans, seen: Features, alike: npt.NDArray[np.str_], params: T
     rows = []
     for name in names:
         start = time.perf_counter()
-        before, queue, random = measure(seen, hide(source, name, alike), params, n)
+        before, queue, random = measure(seen, hide(source, name, alike, is_mixed=is_mixed), params, n)
         rows.append((before, queue, average(random)))
         print_row(name.split(":")[-1], int((source == name).sum()), rows[-1], time.perf_counter() - start)
     print_row("mean", len(rows), [average([row[i] for row in rows]) for i in range(3)], 0.0)
@@ -115,7 +127,7 @@ def average(results: Sequence[Result]) -> Result:
     return Result(*(statistics.mean(values) for values in zip(*results, strict=True)))
 
 
-def hide(source: npt.NDArray[np.str_], name: str, alike: npt.NDArray[np.str_]) -> Hidden:
+def hide(source: Names, name: str, alike: Names, *, is_mixed: bool) -> Hidden:
     """The parts of a collection in which one source is hidden; near-duplicates are on one side."""
     rng = np.random.default_rng(0)
     own, others = np.flatnonzero(source == name), rng.permutation(np.flatnonzero(source != name))
@@ -124,30 +136,27 @@ def hide(source: npt.NDArray[np.str_], name: str, alike: npt.NDArray[np.str_]) -
     test = in_order[: len(own) // TEST_SHARE]
     asked = np.setdiff1d(own[~np.isin(alike[own], alike[test])], test)
     n_val = len(others) // VAL_SHARE
-    return Hidden(np.sort(others[n_val:]), np.sort(others[:n_val]), asked, test)
+    n_known = len(asked) if is_mixed else 0
+    known, val, train = np.split(others, [n_known, n_known + n_val])
+    return Hidden(np.sort(train), np.sort(val), asked, known, test)
 
 
 def measure(
     seen: Features, hidden: Hidden, params: TrainParams, n_draws: int
 ) -> tuple[Result, Result, list[Result]]:
     """Before anything of the source is labelled; with the queue; with each random draw."""
-    head = train(seen, hidden, hidden.asked[:0], params)
-    y_prob = compute_outputs(head, seen.values[hidden.asked])
-    y_prob = temper(
-        y_prob, fit_temperature(seen.y[hidden.val], compute_outputs(head, seen.values[hidden.val]))
-    )
+    pool, nothing = np.concatenate([hidden.asked, hidden.known]), hidden.asked[:0]
+    head = train(seen, hidden, nothing, params)
+    temperature = fit_temperature(seen.y[hidden.val], compute_outputs(head, seen.values[hidden.val]))
+    y_prob = temper(compute_outputs(head, seen.values[pool]), temperature)
     layer = find_embedding(trace_steps(head, seen.values[0]))
-    features = collect_inputs(head, layer, seen.values[hidden.asked])
-    chosen = choose_pictures(features, y_prob, N_LABELLED)
-    draws = [
-        np.random.default_rng(seed).permutation(len(hidden.asked))[:N_LABELLED] for seed in range(n_draws)
-    ]
-    before = judge(seen, hidden, head, hidden.asked[:0])
+    chosen = choose_pictures(collect_inputs(head, layer, seen.values[pool]), y_prob, N_LABELLED)
+    draws = [np.random.default_rng(seed).permutation(len(pool))[:N_LABELLED] for seed in range(n_draws)]
     queue, *random = (
-        judge(seen, hidden, train(seen, hidden, hidden.asked[index], params), hidden.asked[index])
+        judge(seen, hidden, train(seen, hidden, pool[index], params), pool[index])
         for index in (chosen, *draws)
     )
-    return before, queue, random
+    return judge(seen, hidden, head, nothing), queue, random
 
 
 def train(seen: Features, hidden: Hidden, labelled: Ints, params: TrainParams) -> Any:

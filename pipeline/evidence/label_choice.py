@@ -2,7 +2,11 @@
 
 Pictures are chosen one after the other, each as far as possible from those before it: the greedy k-center of
 Sener and Savarese 2018, "Active Learning for Convolutional Neural Networks: A Core-Set Approach", ICLR,
-algorithm 1. Distances are those of what the last layer receives, at length 1.
+algorithm 1. Distances are those of what the last layer receives, at length 1. The entropy of the answers
+weighs them, as in Prabhu et al. 2021, "Active Domain Adaptation via Clustering Uncertainty-weighted
+Embeddings", ICCV. Here it is its fourth root, since a network is often sure of its errors on pictures of a
+new source. Without the weight, scans of known sources would be asked; with the whole entropy, too many of one
+kind (`benchmarks/labels_queue.py`).
 """
 
 import numpy as np
@@ -31,14 +35,15 @@ def choose_pictures(features: Float32, y_prob: Float32, n: int) -> Ints:
     """
     doubt = measure_doubt(y_prob)
     points = _scale(features)
-    left = np.arange(min(n, len(doubt)))
-    chosen = np.empty(len(left), np.int64)
-    distance = np.full(len(doubt), np.inf)
-    for at in left:
-        chosen[at] = best = int(np.argmax(doubt if at == 0 else distance * (1 + doubt)))
-        distance = np.minimum(distance, ((points - points[best]) ** 2).sum(axis=1))
-        distance[chosen[: at + 1]] = -1
-    return chosen
+    weight, n_chosen = np.sqrt(doubt), min(n, len(doubt))
+    distance = np.ones(len(doubt))  # squared, from the nearest of those chosen
+    chosen: list[int] = []
+    for _ in range(n_chosen):
+        order = np.lexsort((-np.arange(len(doubt)), doubt, distance * weight))
+        chosen.append(int(order[-1]))
+        distance = np.minimum(distance, ((points - points[chosen[-1]]) ** 2).sum(axis=1))
+        distance[chosen], doubt[chosen] = 0.0, -1.0
+    return np.array(chosen, np.int64)
 
 
 def _scale(features: Float32) -> Float64:
