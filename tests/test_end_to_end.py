@@ -322,7 +322,7 @@ def test_another_picture_of_validate_runs_nothing_behind_it(clone: Clone) -> Non
 
 
 def test_labels_beside_the_source_are_pictures_of_the_collection(clone: Clone) -> None:
-    """From scans to a queue, to labels, to validate; each edit is seen by DVC, and no empty row is a picture."""
+    """From scans to a queue, to labels, to validate. DVC sees each edit, and no empty row is a picture."""
     scans, table = clone.root / "scans", clone.paths.label_queue
     scans.mkdir()
     for number in range(4):

@@ -81,7 +81,8 @@ def find_problems(paths: Paths) -> Findings:
     if found.params is not None:
         found.problems += _try(_check_model, found.params)
         found.problems += _try(lambda params: check_formats(params.validate_.formats), found.params)
-        if not any(problem.startswith("data.source") for problem in found.problems):
+        _look_at_labelled(found, found.params, paths)
+        if not any(problem.startswith(("data.source", "data.labelled")) for problem in found.problems):
             _look_at_source(found, found.params, paths)
         found.problems += _check_disk(found, paths)
     found.problems += _check_tracking(paths) + _check_state(paths)
@@ -127,6 +128,19 @@ def _check_model(params: Params) -> None:
             raise ParamsError(f"train.weights: {weights} does not exist; give a file, imagenet or none")
         if weights == "imagenet" and not params.train.model.startswith("keras."):
             find_package_file()
+
+
+def _look_at_labelled(found: Findings, params: Params, paths: Paths) -> None:
+    """Add what of the labelled pictures DVC fails on, beginning with a place that is not there."""
+    text = params.data.labelled
+    if not (paths.root / text).exists():
+        found.problems.append(
+            f"data.labelled: {text!r} does not exist, and validate depends on it; make that folder, or name "
+            "data/labels, or a table of labels"
+        )
+        return
+    obstacles = find_obstacles(paths.root / text, params.data)
+    found.problems += [f"data.labelled: {one}" for one in obstacles if one.is_fatal][:_N_NAMED]
 
 
 def _look_at_source(found: Findings, params: Params, paths: Paths) -> None:

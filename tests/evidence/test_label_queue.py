@@ -119,7 +119,6 @@ def test_what_is_known_of_a_project(
     assert list_known(project, section, set()) == set()
     assert read_kept(project) is None
     folder = project.label_queue.parent
-    folder.mkdir()
     for name in ("a.png", "b.png"):
         (folder / name).write_bytes(name.encode())
     (folder / "q.csv").write_text("path,label\na.png,\nb.png,\ngone.png,\n")

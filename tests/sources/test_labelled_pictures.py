@@ -204,7 +204,7 @@ def test_what_cannot_be_meant_is_one_line(
 
 def test_one_key_in_both_places_is_refused(project: Paths, params_of: ParamsOf) -> None:
     for folder in ("data/raw/data/labels", "data/labels"):
-        (project.root / folder).mkdir(parents=True)
+        (project.root / folder).mkdir(parents=True, exist_ok=True)
         (project.root / folder / "a.png").write_bytes(scan(1))
     (project.root / "data/labels/q.csv").write_text("path,label\na.png,line\n")
     with pytest.raises(SourceError, match=r"^data/labels/a\.png is a picture of .* rename one$"):

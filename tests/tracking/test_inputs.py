@@ -36,7 +36,6 @@ def paths(project: Paths) -> Paths:
     for name in ("table.bin", "metrics.json", "docs/index.html"):
         (project.root / "data/validate" / name).write_text(name)
     project.overrides.write_text("id,key,action,label,note\n")
-    project.label_queue.parent.mkdir()
     project.label_queue.write_text("path,label\nscan.png,\n")
     (project.label_queue.parent / "scan.png").write_bytes(b"scan")
     return project
