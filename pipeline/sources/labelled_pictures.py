@@ -21,7 +21,7 @@ from pipeline.sources.label_rows import LabelRow, LabelTable, describe_table, re
 from pipeline.sources.records import Listing, Record, Source
 
 _TABLES = (".csv", ".tsv", ".jsonl", ".csv.gz", ".tsv.gz", ".jsonl.gz")  # not .txt, which may be notes
-_N_NAMED = 10  # classes in a sentence
+_N_NAMED, _N_GONE = 10, 3  # classes, and rows without a picture, in a sentence
 
 _log = logging.getLogger(__name__)
 
@@ -103,6 +103,9 @@ def join_labelled(source: Source, listing: Listing, root: Path) -> Source:
         say_count(len(said.rows), "picture"),
         say_count(len(said.waiting), "row"),
     )
+    if gone := sorted(row.key for row in said.rows.values() if row.path is None):
+        lost = say_count(len(gone), "row")
+        _log.warning("%s: %s with a label and no picture: %s", listing.where, lost, gone[:_N_GONE])
     list_keys = None
     if known := source.list_keys:
         list_keys = partial(_chain_keys, known, said)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline.collection.demos import encode_grey_png
+from pipeline.collection.quarantine import State, show
 from pipeline.errors import SourceError
 from pipeline.metrics_file import divide_metrics
 from pipeline.params import Params
@@ -117,7 +118,7 @@ def test_one_table_may_be_named_and_its_pictures_may_lie_anywhere(
 
 
 def test_what_is_gone_and_what_is_called_twice_is_accounted_for(
-    labelled: Path, project: Paths, params_of: ParamsOf
+    labelled: Path, project: Paths, params_of: ParamsOf, caplog: pytest.LogCaptureFixture
 ) -> None:
     rows = [
         "gone.png,line",
@@ -149,6 +150,7 @@ def test_what_is_gone_and_what_is_called_twice_is_accounted_for(
         "data/labels/queue/c.png": ("circle", ""),
     }
     assert source.n_waiting == 0
+    assert "2 rows with a label and no picture: ['data/labels/1.csv (row 3 of 1.csv)', 'data/" in caplog.text
 
 
 REFUSED: dict[str, tuple[Mapping[str, str], str, str]] = {
@@ -230,6 +232,8 @@ def test_they_pass_validate_and_clean(labelled: Path, project: Paths, params_of:
     assert {row["key"]: row["label"] for row in manifest}["data/labels/queue/a.png"] == "square"
     kept = set(read_table(project.clean_manifest, CLEAN_MANIFEST).column("key").to_pylist())
     away = {row["key"]: row["reason"] for row in read_table(project.quarantine, QUARANTINE).to_pylist()}
+    shown = show(State.read(project), ["data/labels/queue/a.png"], project.shown)
+    assert [(row["key"], row["now"]) for row in shown] == [("data/labels/queue/a.png", "kept as square")]
     assert len(kept) == 30
     assert "data/labels/queue/a.png" in kept
     assert away == {
