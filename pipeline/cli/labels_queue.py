@@ -8,6 +8,7 @@ import typer
 
 from pipeline.cli.console import check_target, make_console
 from pipeline.cli.model_choice import Last, Model
+from pipeline.errors import ParamsError
 
 if TYPE_CHECKING:
     from pipeline.cli.model_choice import Choice
@@ -54,8 +55,10 @@ def queue(
     paths = Paths(project_root())
     params, table = load_params(paths.params), csv or paths.label_queue
     sheet = sheet or table.with_suffix(".png")
-    check_target(table)
+    check_target(table, is_queue=True)
     check_target(sheet)
+    if sheet.resolve() == table.resolve():
+        raise ParamsError(f"{sheet} is both the table and the sheet; name two files")
     replaced = list_replaced(table, paths.root, params.data)
     found = find_files(scans)
     chosen = choose_model(paths, model=model, is_last=last)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.characters import escape
-from pipeline.cli.console import make_console
+from pipeline.cli.console import check_target, make_console
 from pipeline.cli.model_choice import Last, Model
 from pipeline.errors import DarkroomError
 
@@ -39,6 +39,7 @@ def predict(
 
     if csv and as_json:
         raise DarkroomError("--csv and --json are two forms of the answer; give one of them")
+    check_target(csv)
     found = find_files(files)
     chosen = choose_model(Paths(project_root()), model=model, is_last=last)
     settings = read_settings(chosen.folder)

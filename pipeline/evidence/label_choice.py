@@ -17,6 +17,7 @@ Float64 = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 _SMALLEST = 1e-12
+_LEAST_DOUBT = 1e-6  # so that distance decides among answers of probability 1
 
 
 def measure_doubt(y_prob: Float32) -> Float64:
@@ -35,7 +36,7 @@ def choose_pictures(features: Float32, y_prob: Float32, n: int) -> Ints:
     """
     doubt = measure_doubt(y_prob)
     points = _scale(features)
-    weight, n_chosen = np.sqrt(doubt), min(n, len(doubt))
+    weight, n_chosen = np.sqrt(np.maximum(doubt, _LEAST_DOUBT)), min(n, len(doubt))
     distance = np.ones(len(doubt))  # squared, from the nearest of those chosen
     chosen: list[int] = []
     for _ in range(n_chosen):

@@ -106,7 +106,7 @@ def read_pool(
         found: as `serving.predictions.find_files` lists them.
     """
     pool, answers, features = Pool(), [], []
-    seen = set(known)
+    seen, layer = set(known), None
     for files in found:
         waiting = _develop(files, developers, pool, seen)
         while chunk := list(islice(waiting, _CHUNK)):
@@ -114,7 +114,7 @@ def read_pool(
             pool.scans += [scan for scan, _ in chunk]
             pool.prints += [one.fingerprint for _, one in chunk if one.fingerprint is not None]
             answers.append(classifier.predict_pictures(pictures))
-            layer = find_embedding(trace_steps(classifier.network, pictures[0]))
+            layer = layer or find_embedding(trace_steps(classifier.network, pictures[0]))
             features.append(collect_inputs(classifier.network, layer, pictures))
     if answers:
         pool.y_prob, pool.features = np.concatenate(answers), np.concatenate(features)
@@ -130,10 +130,9 @@ def choose_queue(pool: Pool, kept: pa.Table | None, section: CleanParams, n: int
         section: `clean` of params.yaml: when two pictures are near-duplicates.
     """
     group, is_known = _find_alike(pool.prints, kept, section)
-    doubt = measure_doubt(pool.y_prob)
-    order = np.lexsort((np.arange(len(pool)), -doubt, is_known[group] if len(pool) else group))
+    order = np.argsort(-measure_doubt(pool.y_prob), kind="stable")
     order = order[~is_known[group[order]]]
-    first = np.sort(np.unique(group[order], return_index=True)[1])
+    first = np.unique(group[order], return_index=True)[1]
     asked = np.sort(order[first])  # of each group the picture of the most doubt
     chosen = choose_pictures(pool.features[asked], pool.y_prob[asked], n)
     return Queue(asked[chosen], len(pool) - len(asked))

@@ -128,6 +128,9 @@ def test_nothing_new_writes_nothing(
         pytest.param(["nowhere"], "nowhere does not exist; name images", id="no such scans"),
         pytest.param(["scans", "--csv", "data/overrides.csv"], "holds decisions of people", id="decisions"),
         pytest.param(["scans", "--sheet", "data/overrides.csv"], "holds decisions of people", id="a sheet"),
+        pytest.param(
+            ["scans", "--sheet", "a.csv", "--csv", "a.csv"], "both the table and the sheet", id="one"
+        ),
         pytest.param(["scans", "--csv", "params.yaml"], "is there, and no queue", id="another file"),
         pytest.param(["scans", "--csv", "dvc.yaml/q.csv"], "cannot be written", id="no folder"),
         pytest.param(["scans", "--model", "data", "--last"], "name two models; give one", id="two models"),

@@ -26,6 +26,12 @@ def test_each_kind_of_picture_is_asked_once() -> None:
     assert sorted(chosen // 20) == list(range(6))
 
 
+def test_distance_decides_among_answers_without_any_doubt() -> None:
+    y_prob = np.tile(np.array([[1, 0]], np.float32), (120, 1))
+    chosen = choose_pictures(clusters(20, 6), y_prob, 6)
+    assert sorted(chosen // 20) == list(range(6))
+
+
 def test_the_most_doubtful_comes_first_and_doubt_decides_between_equal_ones() -> None:
     features = np.repeat(np.eye(3, dtype=np.float32), 2, axis=0)
     sure = np.array([0.9, 0.8, 0.95, 0.6, 0.7, 0.9])
