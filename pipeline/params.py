@@ -80,6 +80,7 @@ class DataParams(Section):
     follow_links: bool
     layout: Layout
     labels: LabelsParams
+    labelled: Annotated[str, Field(min_length=1)]
     class_names: Words
     csv: CsvParams
     classes: ClassMap

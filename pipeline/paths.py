@@ -51,6 +51,11 @@ class Paths:
         return self.root / "data" / "confirmed_labels.csv"
 
     @property
+    def label_queue(self) -> Path:
+        """What to label next: a table that people fill in, with a folder of its pictures; in git."""
+        return self.root / "data" / "labels" / "queue.csv"
+
+    @property
     def shown(self) -> Path:
         """The sheet that `darkroom quarantine show` draws."""
         return self.root / "data" / "shown.png"

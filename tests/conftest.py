@@ -89,6 +89,7 @@ def project(tmp_path: Path) -> Paths:
             picture.parent.mkdir(parents=True, exist_ok=True)
             picture.write_bytes(encode_grey_png([bytes([shade * 80 + number] * 8)] * 8))
     (paths.root / "dvc.yaml").write_text("stages: {}\n")
+    paths.label_queue.parent.mkdir()
     write_overrides([], paths.overrides)
     write_confirmed([], paths.confirmed_labels)
     return paths

@@ -5,6 +5,7 @@ The tests of this file are chapters of one story and run in order on one clone; 
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from pipeline.paths import STAGES
 from pipeline.tables.parquet import read_table
 from pipeline.tables.predictions import PREDICTIONS
 from pipeline.tracking import connection, registry
-from tests.clones import QUICK, SHAPES, Clone, check_metrics, make_clone
+from tests.clones import QUICK, SHAPES, Clone, check_metrics, draw, make_clone
 
 pytestmark = pytest.mark.slow
 
@@ -54,7 +55,7 @@ def test_the_chain_ran_and_left_nothing_untracked(clone: Clone) -> None:
     tracked = clone.run("git", "ls-files", "data").split()
     assert sorted(tracked) == sorted(
         ["data/.gitignore", "data/overrides.csv", "data/raw.dvc", "data/promote/decision.json"]
-        + ["data/confirmed_labels.csv", "data/synthetic/pictures/README.md"]
+        + ["data/confirmed_labels.csv", "data/labels/README.md", "data/synthetic/pictures/README.md"]
         + [f"data/{stage}/metrics.json" for stage in STAGES]
     )
 
@@ -317,6 +318,31 @@ def test_another_picture_of_validate_runs_nothing_behind_it(clone: Clone) -> Non
     code.write_text(before)
     assert changed == {"data/validate/figures/sizes.png", "data/validate/docs/index.html"}
     assert list_running(said) == ["validate", "promote"]
+    clone.run("dvc", "repro", "-q")
+
+
+def test_labels_beside_the_source_are_pictures_of_the_collection(clone: Clone) -> None:
+    """From scans to a queue, to labels, to validate. DVC sees each edit, and no empty row is a picture."""
+    scans, table = clone.root / "scans", clone.paths.label_queue
+    scans.mkdir()
+    for number in range(4):
+        draw("line", 9000 + number).save(scans / f"{number}.png")
+    said = clone.run("darkroom", "labels", "queue", "scans", "-n", "3", "--last")
+    assert "4 files: 3 to label, 1 for another time; the table is" in said
+    n_before = json.loads(clone.paths.metrics("validate").read_text())["n_files"]
+    for n_labels in (0, 2):
+        rows = table.read_text().replace(",,", ",line,", n_labels)
+        table.write_text(rows)
+        assert list_running(clone.run("dvc", "repro", "validate")) == ["validate"]
+        metrics = json.loads(clone.paths.metrics("validate").read_text())
+        assert (metrics["n_files"], metrics["n_waiting"]) == (n_before + n_labels, 3 - n_labels)
+    assert list_running(clone.run("dvc", "repro", "validate")) == []
+    next((table.parent / "queue").iterdir()).write_bytes(b"edited")
+    assert "validate" in json.loads(clone.run("dvc", "status", "--json"))
+    shutil.rmtree(table.parent / "queue")
+    shutil.rmtree(scans)
+    table.unlink()
+    table.with_suffix(".png").unlink()
     clone.run("dvc", "repro", "-q")
 
 

@@ -21,6 +21,7 @@ def test_every_output_lies_in_the_folder_of_a_stage(tmp_path: Path) -> None:
     not_of_a_stage |= {
         "confirmed_labels",
         "crossval",
+        "label_queue",
         "studies",
         "synthetic",
         "synthetic_sheets",

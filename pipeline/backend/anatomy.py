@@ -53,8 +53,10 @@ def watch(layers: Sequence[Any], see: See) -> Iterator[None]:
             del layer.call
 
 
-def trace_steps(model: Any, picture: Uint8) -> list[Step]:
+def trace_steps(model: Any, picture: Uint8 | Float32) -> list[Step]:
     """The calls of a network's layers in their order, for one picture uint8 [height, width, channels].
+
+    A head takes features float32 [n_features] in its place.
 
     Layers that take several tensors or give several are left out.
     """
@@ -100,8 +102,12 @@ def read_filters(layer: Any) -> Float32 | None:
     return None if kernel is None else np.asarray(kernel.numpy(), np.float32)
 
 
-def collect_inputs(model: Any, layer: Any, pictures: Uint8) -> Float32:
-    """What enters a layer for each picture, flat: float32 [n, d], in batches of one size."""
+def collect_inputs(model: Any, layer: Any, pictures: Uint8 | Float32) -> Float32:
+    """What enters a layer for each picture, flat: float32 [n, d], in batches of one size.
+
+    Args:
+        pictures: uint8 [n, height, width, channels]; or the features of a head, float32 [n, n_features].
+    """
     entering: list[Any] = []
 
     def see(_: Any, entered: Any, left: Any) -> Any:
@@ -112,7 +118,7 @@ def collect_inputs(model: Any, layer: Any, pictures: Uint8) -> Float32:
     with watch([layer], see):
         for start in range(0, len(pictures), BATCH_SIZE):
             part = pictures[start : start + BATCH_SIZE]
-            batch = np.zeros((BATCH_SIZE, *pictures.shape[1:]), np.uint8)
+            batch = np.zeros((BATCH_SIZE, *pictures.shape[1:]), pictures.dtype)
             batch[: len(part)] = part
             entering.clear()
             model(batch, training=False)

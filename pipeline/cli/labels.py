@@ -1,4 +1,4 @@
-"""`darkroom labels`: labels that may be wrong, and what a person says about them."""
+"""`darkroom labels`: labels that may be wrong, what a person says about them, and what to label next."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.console import check_target, make_console
+from pipeline.cli.labels_queue import queue
 
 if TYPE_CHECKING:
     from pipeline.collection.label_review import Review
     from pipeline.collection.suspect_labels import Suspect
 
 app = typer.Typer(
-    help="See which labels may be wrong, and decide about them. Decisions are in data/overrides.csv and "
-    "data/confirmed_labels.csv, which belong in git.",
+    help="See which labels may be wrong, decide about them, and choose what to label next. Decisions are in "
+    "data/overrides.csv and data/confirmed_labels.csv, which belong in git.",
     no_args_is_help=True,
 )
 
@@ -53,6 +54,9 @@ def list_suspects(
             "the classes that they seem to be, `darkroom labels reject KEY...` keeps their labels",
             soft_wrap=True,
         )
+
+
+app.command()(queue)
 
 
 @app.command()

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.characters import escape
-from pipeline.cli.console import make_console
+from pipeline.cli.console import check_target, make_console
+from pipeline.cli.model_choice import Last, Model
 from pipeline.errors import DarkroomError
 
 if TYPE_CHECKING:
@@ -21,16 +22,8 @@ if TYPE_CHECKING:
 def predict(
     files: Annotated[list[Path], typer.Argument(help="Images; or folders, .zip or .tar files of images.")],
     *,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help="The folder of a classifier, or NAME@alias, NAME/version or models:/... of the registry; by "
-            "default the champion."
-        ),
-    ] = None,
-    last: Annotated[
-        bool, typer.Option("--last", help="Use the model of the last run, which may have been rejected.")
-    ] = False,
+    model: Model = None,
+    last: Last = False,
     top: Annotated[int, typer.Option(min=1, help="How many classes to show per file.")] = 1,
     csv: Annotated[Path | None, typer.Option(help="Write a CSV file instead of a table.")] = None,
     as_json: Annotated[
@@ -46,6 +39,7 @@ def predict(
 
     if csv and as_json:
         raise DarkroomError("--csv and --json are two forms of the answer; give one of them")
+    check_target(csv)
     found = find_files(files)
     chosen = choose_model(Paths(project_root()), model=model, is_last=last)
     settings = read_settings(chosen.folder)

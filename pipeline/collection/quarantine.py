@@ -39,7 +39,7 @@ from pipeline.labels import compose_label
 from pipeline.params_file import load_params
 from pipeline.paths import Paths
 from pipeline.refusals import REASONS
-from pipeline.sources import open_source
+from pipeline.sources import open_collection
 from pipeline.storage import write_whole
 from pipeline.tables.parquet import read_table
 from pipeline.tables.quarantine import QUARANTINE
@@ -232,7 +232,7 @@ def show(state: State, words: Sequence[str], png: Path) -> list[dict[str, Any]]:
     """
     wanted = {file.key: file for word in words for file in find(state, word)}
     params = load_params(state.paths.params)
-    source = open_source(state.where, params.data)
+    source = open_collection(state.paths.root, params.data)
     formats = sorted({*state.manifest.column("format").to_pylist()} - {None})
     limits = params.validate_
     tiles = make_thumbnails(

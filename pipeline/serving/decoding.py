@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import ImageError
-from pipeline.images.picture import develop
+from pipeline.images.picture import Developed, develop, develop_item, give_up
 from pipeline.images.recipe import Recipe
 from pipeline.refusals import Refusal
 from pipeline.workers import Crew
@@ -20,6 +20,7 @@ MAX_SECONDS = 10.0
 
 Picture = npt.NDArray[np.uint8]
 Decoders = Crew[bytes, Picture | Refusal]
+Developers = Crew[bytes, Developed]
 
 
 def make_decoders(recipe: Recipe) -> Decoders:
@@ -40,3 +41,20 @@ def develop_or_refuse(encoded: bytes, *, recipe: Recipe) -> Picture | Refusal:
 
 def _give_up(_: bytes, why: str) -> Refusal:
     return Refusal("unreadable", why)
+
+
+def make_developers(recipe: Recipe) -> Developers:
+    """As `make_decoders`, for pictures with their fingerprints."""
+    return Crew(functools.partial(develop_whole, recipe=recipe), max_seconds=MAX_SECONDS, lost=_give_up_whole)
+
+
+def develop_whole(encoded: bytes, *, recipe: Recipe) -> Developed:
+    """Id, picture and fingerprint of an encoded image, as in the clean stage; or why not."""
+    try:
+        return develop_item((encoded, True), recipe=recipe)
+    except MemoryError:
+        return _give_up_whole(encoded, "there is not enough memory to decode it")
+
+
+def _give_up_whole(encoded: bytes, why: str) -> Developed:
+    return give_up((encoded, True), why)

@@ -25,7 +25,7 @@ from pipeline.models.efficientnet_lite0 import find_package_file
 from pipeline.params import Params
 from pipeline.params_file import read_params
 from pipeline.paths import Paths
-from pipeline.sources import Source, find_obstacles, open_source
+from pipeline.sources import Source, find_obstacles, open_collection
 from pipeline.tracking.connection import find_database, resolve_uri
 from pipeline.tracking.server import hide_password, is_server, probe
 from pipeline.yaml_file import read_yaml
@@ -81,7 +81,8 @@ def find_problems(paths: Paths) -> Findings:
     if found.params is not None:
         found.problems += _try(_check_model, found.params)
         found.problems += _try(lambda params: check_formats(params.validate_.formats), found.params)
-        if not any(problem.startswith("data.source") for problem in found.problems):
+        _look_at_labelled(found, found.params, paths)
+        if not any(problem.startswith(("data.source", "data.labelled")) for problem in found.problems):
             _look_at_source(found, found.params, paths)
         found.problems += _check_disk(found, paths)
     found.problems += _check_tracking(paths) + _check_state(paths)
@@ -129,6 +130,19 @@ def _check_model(params: Params) -> None:
             find_package_file()
 
 
+def _look_at_labelled(found: Findings, params: Params, paths: Paths) -> None:
+    """Add what of the labelled pictures DVC fails on, beginning with a place that is not there."""
+    text = params.data.labelled
+    if not (paths.root / text).exists():
+        found.problems.append(
+            f"data.labelled: {text!r} does not exist, and validate depends on it; make that folder, or name "
+            "data/labels, or a table of labels"
+        )
+        return
+    obstacles = find_obstacles(paths.root / text, params.data)
+    found.problems += [f"data.labelled: {one}" for one in obstacles if one.is_fatal][:_N_NAMED]
+
+
 def _look_at_source(found: Findings, params: Params, paths: Paths) -> None:
     """Add what is wrong with the source as it lies there."""
     place = paths.source(params.data.source)
@@ -136,7 +150,7 @@ def _look_at_source(found: Findings, params: Params, paths: Paths) -> None:
     found.problems += [f"data.source: {one}" for one in obstacles if one.is_fatal][:_N_NAMED]
     found.notes += [f"data.source: {one}" for one in obstacles if not one.is_fatal][:_N_NAMED]
     try:
-        source = open_source(place, params.data)
+        source = open_collection(paths.root, params.data)
         found.notes += [f"data.source: {note}" for note in source.notes]
         names, index_of = index_classes(
             source.labels, classes=params.data.classes, class_names=params.data.class_names

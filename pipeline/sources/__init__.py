@@ -24,6 +24,7 @@ from pipeline.sources.folders import find_wrapper, read_class_folders
 from pipeline.sources.idx import find_idx_pairs, read_idx
 from pipeline.sources.label_rows import is_table
 from pipeline.sources.labelled import explain_unused_tables, find_label_tables, read_labelled
+from pipeline.sources.labelled_pictures import LabelledPath, join_labelled, read_paths
 from pipeline.sources.names import is_archive
 from pipeline.sources.obstacles import Obstacle, find_obstacles
 from pipeline.sources.opening import open_container
@@ -41,14 +42,39 @@ __all__ = [
     "Source",
     "escape_name",
     "find_obstacles",
+    "list_labelled",
+    "open_collection",
     "open_container",
     "open_source",
-    "stamp_source",
+    "stamp_collection",
 ]
 
 _TABLES = (".csv", ".csv.gz", ".parquet")
 
 _log = logging.getLogger(__name__)
+
+
+def open_collection(root: Path, section: DataParams) -> Source:
+    """The source of a project, together with the pictures that people have labelled beside it.
+
+    Args:
+        root: the folder of the project, to which the paths in `section` are relative.
+
+    Raises:
+        SourceError, ParamsError: as `open_source`, or as `join_labelled`.
+    """
+    source, place = open_source(root / section.source, section), root / section.labelled
+    return join_labelled(source, _list(place, section), root) if place.exists() else source
+
+
+def list_labelled(root: Path, section: DataParams) -> list[LabelledPath]:
+    """What the tables at `data.labelled` say, row by row, with and without labels.
+
+    Raises:
+        SourceError: a table cannot be read.
+    """
+    place = root / section.labelled
+    return list(read_paths(_list(place, section), root)) if place.exists() else []
 
 
 def open_source(path: Path, section: DataParams) -> Source:
@@ -101,16 +127,24 @@ def _read_folders(listing: Listing, section: DataParams) -> Source:
         raise SourceError("; ".join((str(error), *notes))) from None
 
 
-def stamp_source(path: Path, section: DataParams) -> str:
-    """A hash that changes when a file is added, removed, renamed or written; no file is read.
+def stamp_collection(root: Path, section: DataParams) -> tuple[str, str]:
+    """Two hashes, of the source and of what is labelled beside it, that change with any file; none is read.
 
-    It is made of names, sizes and times: of an archive itself, or of all in a folder that `data.ignore` does
-    not leave out.
+    They are made of names, sizes and times: of an archive itself, or of all in a folder that `data.ignore`
+    does not leave out. Labelled pictures count wherever they lie, so tables of labels are read.
 
     Raises:
-        SourceError, ParamsError: as `open_source`.
+        SourceError, ParamsError: as `open_collection`.
     """
-    _check_kind(path)
+    source, place = root / section.source, root / section.labelled
+    _check_kind(source)
+    labelled = hashlib.sha256(_stamp(place, section).encode() if place.exists() else b"")
+    for row in list_labelled(root, section):
+        labelled.update(_describe_status(row.path) if row.path else b"")
+    return _stamp(source, section), labelled.hexdigest()
+
+
+def _stamp(path: Path, section: DataParams) -> str:
     hashed = hashlib.sha256(_describe_status(path) if path.is_file() else b"")
     if path.is_dir():
         listing = _list(path, section)

@@ -32,7 +32,8 @@ class Source:
     `labels` holds every class in natural order, even those without a file. `declared_formats` names the
     Pillow formats that the source itself makes (pixel tables come as PGM), which must then be allowed too.
     `list_keys` gives key and label of every record, where that takes no reading. `notes` say what lies there
-    and is not used, such as a table of labels beside class folders.
+    and is not used, such as a table of labels beside class folders. `n_waiting` is how many pictures beside
+    the source wait for a label.
     """
 
     where: Path
@@ -44,6 +45,7 @@ class Source:
     pick: Callable[[Collection[str]], Iterator[Record]] | None = field(default=None, repr=False)
     list_keys: Callable[[], Iterator[tuple[str, str]]] | None = field(default=None, repr=False)
     notes: tuple[str, ...] = ()
+    n_waiting: int = 0
 
     def __len__(self) -> int:
         return self.n_records

@@ -1,7 +1,8 @@
 """clean: every raw file becomes a picture of one size, or a row of the quarantine with the reason.
 
-Reads   data/validate/manifest.parquet, data/overrides.csv (what people decided), data.source once more, and
-        some near-duplicates of it twice, for pairs.png (nothing there is changed)
+Reads   data/validate/manifest.parquet, data/overrides.csv (what people decided), data.source and
+        data.labelled once more, and some near-duplicates of them twice, for pairs.png (nothing there is
+        changed)
 Writes  data/clean/manifest.parquet (one row per kept picture, sorted by key), shards/ (their pixels,
         uint8), quarantine.parquet (one row per file that is not kept, sorted by key), pairs.parquet (one
         row per link between near-duplicates, sorted by ids), figures/ (pairs.png: the least similar of
@@ -50,7 +51,7 @@ from pipeline.paths import Paths
 from pipeline.progress import track
 from pipeline.refusals import REASONS
 from pipeline.runner import Metrics, run_stage
-from pipeline.sources import Record, Source, open_source
+from pipeline.sources import Record, Source, open_collection
 from pipeline.tables.clean_manifest import CLEAN_MANIFEST
 from pipeline.tables.parquet import build_table, read_table, write_table
 from pipeline.tables.quarantine import QUARANTINE
@@ -133,7 +134,7 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     manifest = read_table(paths.raw_manifest, RAW_MANIFEST)
     run.log_dataset("raw", paths.raw_manifest, context="clean")
     _warn_if_small(manifest, params.clean)
-    source = open_source(paths.source(params.data.source), params.data)
+    source = open_collection(paths.root, params.data)
     labels, overrides = source.labels, read_overrides(paths.overrides)
     files = plan_files(manifest, overrides, labels)
     idle = find_unused(files, overrides)

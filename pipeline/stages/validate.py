@@ -1,6 +1,6 @@
 """validate: look at every raw image once, and say whether the collection is fit for what follows.
 
-Reads   data.source, every byte once; nothing there is changed
+Reads   data.source and the labelled pictures of data.labelled, every byte once; nothing there is changed
 Writes  data/validate/manifest.parquet (one row per file, sorted by key), classes.parquet (one row per class),
         expectations.json (the results), docs/ (Data Docs: open index.html), figures/ (sizes, measures)
 Run     python -m pipeline.stages.validate
@@ -31,7 +31,7 @@ from pipeline.paths import Paths
 from pipeline.progress import track
 from pipeline.refusals import REASONS, Refusal
 from pipeline.runner import Metrics, run_stage
-from pipeline.sources import Record, Source, open_source
+from pipeline.sources import Record, Source, open_collection
 from pipeline.tables.parquet import build_table, count_values, write_table
 from pipeline.tables.raw_classes import RAW_CLASSES
 from pipeline.tables.raw_manifest import RAW_MANIFEST
@@ -93,7 +93,7 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     """Inspect the source, write what was found, and stop if the collection is not fit."""
     section: ValidateParams = params.validate_
     check_formats(section.formats)
-    source = open_source(paths.source(params.data.source), params.data)
+    source = open_collection(paths.root, params.data)
     for note in source.notes:
         _log.warning("%s", note)
     _warn_of_look_alikes(source.labels)
@@ -160,6 +160,7 @@ def _measure(manifest: pa.Table, classes: pa.Table, source: Source) -> Metrics:
     return {
         "n_files": len(manifest),
         "n_ignored": source.n_ignored,
+        "n_waiting": source.n_waiting,
         "n_kept": verdicts["kept"],
         "n_repaired": verdicts["repaired"],
         "n_quarantined": verdicts["quarantined"],

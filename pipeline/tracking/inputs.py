@@ -41,25 +41,26 @@ class Inputs:
         }
         return cls(lineage, stage, lineage.list_params(stage), files)
 
-    def stamp_source(self, params: Params) -> str:
-        """What the image source looks like now; "" for a stage that does not depend on it."""
+    def stamp_source(self, params: Params) -> tuple[str, str]:
+        """What the source, and what is labelled beside it, look like now; "" for a stage that reads none."""
         if not self.lineage.reads_source(self.stage):
-            return ""
-        return _stamp_source(self.lineage.paths.source(params.data.source), params.data)
+            return "", ""
+        return _stamp_collection(self.lineage.paths.root, params.data)
 
-    def check(self, params: Params, source: str) -> None:
+    def check(self, params: Params, stamps: tuple[str, str]) -> None:
         """Compare with what lies there now; a stage that used something else loses its outputs.
 
         Args:
-            source: what `stamp_source` said at the beginning.
+            stamps: what `stamp_source` said at the beginning.
 
         Raises:
             InputError: something was edited meanwhile; the message says what.
         """
         try:
             changes = self._find_changes()
-            if self.stamp_source(params) != source:
-                changes.append(f"the source {params.data.source} was changed")
+            now, places = self.stamp_source(params), (params.data.source, params.data.labelled)
+            changed = (place for place, *two in zip(places, stamps, now, strict=True) if two[0] != two[1])
+            changes += [f"the source {place} was changed" for place in changed]
         except DarkroomError as error:  # params.yaml is no YAML any more, or the source is gone
             changes = [str(error)]
         if changes:
@@ -116,7 +117,7 @@ def _stamp(path: Path) -> str:
     return repr([(name, one.st_size, one.st_mtime_ns, one.st_ino) for name, one in status])
 
 
-def _stamp_source(path: Path, section: DataParams) -> str:
-    from pipeline.sources import stamp_source
+def _stamp_collection(root: Path, section: DataParams) -> tuple[str, str]:
+    from pipeline.sources import stamp_collection
 
-    return stamp_source(path, section)
+    return stamp_collection(root, section)

@@ -4,9 +4,10 @@ A stage knows its entry before DVC has written it, from the same md5s of the sam
 hold a moment later. So a run that carries the hash can be found again from dvc.lock alone, even after DVC
 restored the stage from its cache and nothing ran.
 
-The md5 of the image source is left out of an entry on purpose. The manifest, an output, already holds the
-sha256 of every file in it, and hashing the source again would read all of it. Made-up pictures are left out
-too: those that count are in the outputs of augment, and others must not make a row of an equal result.
+The md5s of the image source and of labelled pictures are left out of an entry on purpose. The manifest, an
+output, already holds the sha256 of every file in them, and hashing them again would read all of them.
+Made-up pictures are left out too: those that count are in the outputs of augment, and others must not make a
+row of an equal result.
 """
 
 import copy
@@ -105,7 +106,7 @@ class Lineage:
         return set().union(*map(self.list_out_paths, self._stages))
 
     def list_deps(self, stage: str) -> set[str]:
-        """The paths of all that a stage depends on, without the image source."""
+        """The paths of all that a stage depends on, without the image source and labelled pictures."""
         return {dep for dep in map(str, self._stages[stage].get("deps", [])) if not _is_template(dep)}
 
     def list_params(self, stage: str) -> dict[str, Any]:
@@ -268,7 +269,7 @@ def _index_md5s(items: list[dict[str, Any]]) -> dict[str, str]:
 
 
 def _is_template(dep: str) -> bool:
-    """Whether a dependency is the image source, the only one that params.yaml fills in."""
+    """Whether a dependency is the image source or labelled pictures, which params.yaml fills in."""
     return dep.startswith("${")
 
 

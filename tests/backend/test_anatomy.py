@@ -65,6 +65,16 @@ def test_what_enters_a_layer() -> None:
     assert np.allclose(collect_inputs(model, model.get_layer("last"), pictures[39:]), found[39:], atol=1e-5)
 
 
+def test_what_enters_a_layer_of_a_head() -> None:
+    """Features are not whole numbers."""
+    import keras
+
+    features = np.random.default_rng(0).random((40, 6), np.float32)
+    head = keras.Sequential([keras.Input((6,)), keras.layers.Rescaling(2.0), keras.layers.Dense(3)])
+    layer = find_embedding(trace_steps(head, features[0]))
+    assert np.allclose(collect_inputs(head, layer, features), 2 * features)
+
+
 def test_a_network_is_left_as_it_was() -> None:
     model, pictures = build_nested(), make_pictures(4)
     before = model.predict_on_batch(pictures)

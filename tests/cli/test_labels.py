@@ -68,9 +68,11 @@ def test_what_is_decided_is_counted_and_not_listed(darkroom: Darkroom, evaluated
         pytest.param(
             ["list", "--csv", "data/confirmed_labels.csv"], "holds decisions", id="confirmed labels"
         ),
+        pytest.param(["list", "--csv", "data/labels/queue.csv"], "holds decisions", id="a queue"),
     ],
 )
 def test_bad_input_is_one_line(words: list[str], message: str, darkroom: Darkroom, evaluated: Paths) -> None:
+    evaluated.label_queue.write_text("path,label\na.png,line\n")
     before = evaluated.overrides.read_bytes(), evaluated.confirmed_labels.read_bytes()
     code, said, error = darkroom("labels", *words)
     assert (code, said) == (1, "")
@@ -78,6 +80,7 @@ def test_bad_input_is_one_line(words: list[str], message: str, darkroom: Darkroo
     assert error.startswith("error: ")
     assert error.count("\n") == 1
     assert (evaluated.overrides.read_bytes(), evaluated.confirmed_labels.read_bytes()) == before
+    assert evaluated.label_queue.read_text() == "path,label\na.png,line\n"
 
 
 @pytest.mark.parametrize("words", [["list"], ["accept", LINE], ["reject", LINE]])

@@ -118,6 +118,9 @@ def test_predict_fails_when_nothing_could_be_read(
         ),
         pytest.param(["data/raw", "--model", "nothing"], "'nothing' names no model; allowed: ", id="a-typo"),
         pytest.param(["data/raw", "--model", "data", "--last"], "name two models; give one", id="two-models"),
+        pytest.param(
+            ["data/raw", "--csv", "data/overrides.csv"], "holds decisions of people", id="decisions"
+        ),
         pytest.param(["data/raw", "--csv", "a", "--json"], "two forms of the answer", id="two-forms"),
         pytest.param(["data/raw", "--model", "data"], "data is not a classifier", id="another-folder"),
     ],

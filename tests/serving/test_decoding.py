@@ -12,7 +12,7 @@ from pipeline.images.picture import develop_item
 from pipeline.images.recipe import Recipe
 from pipeline.refusals import Refusal
 from pipeline.serving import decoding
-from pipeline.serving.decoding import Decoders, make_decoders
+from pipeline.serving.decoding import Decoders, develop_whole, make_decoders, make_developers
 from tests.slow_pictures import stall
 
 RECIPE = Recipe((8, 8), 1, "stretch", "bicubic", equalise=20, formats=("PNG",), max_pixels=10_000)
@@ -35,6 +35,27 @@ def test_what_serves_is_equalised_as_what_was_trained(decoders: Decoders) -> Non
     plain = develop_item((NOISE, True), recipe=replace(RECIPE, equalise=0)).picture
     assert plain is not None
     assert not np.array_equal(developed, plain)
+
+
+def test_a_whole_picture_has_its_id_and_its_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoding, "MAX_SECONDS", 0.8)
+    with make_developers(RECIPE) as developers:
+        good, bad, slow = developers.answer([NOISE, b"no picture", stall()], n_bytes=len)
+    trained = develop_item((NOISE, True), recipe=RECIPE)
+    assert (good.id, good.fingerprint) == (trained.id, trained.fingerprint)
+    assert good.picture is not None
+    assert np.array_equal(good.picture, trained.picture)
+    assert (bad.picture, bad.refusal and bad.refusal.reason) == (None, "not_an_image")
+    assert slow.refusal == Refusal("unreadable", "reading it took longer than 0.8 s of computing time")
+
+
+def test_a_lack_of_memory_costs_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(decoding, "develop_item", fail)
+    refusal = develop_whole(NOISE, recipe=RECIPE).refusal
+    assert refusal == Refusal("unreadable", "there is not enough memory to decode it")
 
 
 def test_no_process_starts_before_there_is_work(decoders: Decoders) -> None:

@@ -185,6 +185,21 @@ def test_a_project_that_can_run(good: Paths) -> None:
             id="a folder",
         ),
         pytest.param(
+            params(data={"labelled": "data/lables"}),
+            ["data.labelled: 'data/lables' does not exist, and validate depends on it; make that folder"],
+            id="no labels",
+        ),
+        pytest.param(
+            lambda paths: (paths.label_queue.parent / "gone.png").symlink_to("nowhere"),
+            ["data.labelled: gone.png: a link to nothing; remove or mend it"],
+            id="labels behind a link to nothing",
+        ),
+        pytest.param(
+            lambda paths: paths.label_queue.write_text("path,label\na.png,lime\n"),
+            ["row 2 of queue.csv: 'lime' is no class of the source (did you mean line?)"],
+            id="a label that is no class",
+        ),
+        pytest.param(
             lambda paths: paths.dvc_lock.write_text("{"),
             ["dvc.lock is not valid YAML", "restore it from git, or delete it"],
             id="dvc.lock",

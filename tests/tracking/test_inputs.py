@@ -16,7 +16,7 @@ CHAIN = """
 stages:
   validate:
     cmd: validate
-    deps: ["${data.source}", code.py]
+    deps: ["${data.source}", "${data.labelled}", code.py]
     params: [data.ignore, validate]
     outs: [data/validate/table.bin, data/validate/docs]
     metrics: [data/validate/metrics.json: {cache: false}]
@@ -36,10 +36,12 @@ def paths(project: Paths) -> Paths:
     for name in ("table.bin", "metrics.json", "docs/index.html"):
         (project.root / "data/validate" / name).write_text(name)
     project.overrides.write_text("id,key,action,label,note\n")
+    project.label_queue.write_text("path,label\nscan.png,\n")
+    (project.label_queue.parent / "scan.png").write_bytes(b"scan")
     return project
 
 
-def begin(paths: Paths, stage: str) -> tuple[Inputs, Params, str]:
+def begin(paths: Paths, stage: str) -> tuple[Inputs, Params, tuple[str, str]]:
     inputs = Inputs.read(paths, stage)
     params = load_params(paths.params)
     return inputs, params, inputs.stamp_source(params)
@@ -78,6 +80,21 @@ EDITS: dict[str, tuple[str, Callable[[Paths], object], str]] = {
         "validate",
         lambda paths: (paths.raw / "circle" / "0.png").rename(paths.raw / "line" / "00.png"),
         "the source data/raw was changed",
+    ),
+    "a label": (
+        "validate",
+        lambda paths: paths.label_queue.write_text("path,label\nscan.png,line\n"),
+        "the source data/labels was changed",
+    ),
+    "a labelled picture": (
+        "validate",
+        lambda paths: (paths.label_queue.parent / "scan.png").write_bytes(b"other"),
+        "the source data/labels was changed",
+    ),
+    "a table of labels that cannot be read": (
+        "validate",
+        lambda paths: paths.label_queue.write_text("a,b\n"),
+        "queue.csv in ",
     ),
     "a decision": (
         "clean",
@@ -141,4 +158,4 @@ def test_an_archive_as_source(paths: Paths, params_of: Callable[..., Params]) ->
 
 def test_a_stage_that_dvc_does_not_know_is_let_be(project: Paths) -> None:
     inputs = Inputs.read(project, "clean")
-    inputs.check(load_params(project.params), "")
+    inputs.check(load_params(project.params), ("", ""))
