@@ -44,6 +44,7 @@ def test_a_whole_picture_has_its_id_and_its_fingerprint(monkeypatch: pytest.Monk
     trained = develop_item((NOISE, True), recipe=RECIPE)
     assert (good.id, good.fingerprint) == (trained.id, trained.fingerprint)
     assert good.picture is not None
+    assert trained.picture is not None
     assert np.array_equal(good.picture, trained.picture)
     assert (bad.picture, bad.refusal and bad.refusal.reason) == (None, "not_an_image")
     assert slow.refusal == Refusal("unreadable", "reading it took longer than 0.8 s of computing time")
