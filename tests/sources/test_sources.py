@@ -24,7 +24,7 @@ def open_at(path: Path, **changes: Any) -> Source:
     """The source at a path; `changes` are of `data` in params.yaml, or of its `csv`."""
     csv = {"label_column": "label", "image_hw": [2, 2]}
     data = {"name": "x", "source": str(path), "ignore": [".*"], "follow_links": False, "layout": "auto"}
-    data |= {"class_names": [], "classes": {}}
+    data |= {"class_names": [], "classes": {}, "labelled": "labels"}
     labels = {"file": "", "path_column": "", "label_column": "", "split_column": ""} | changes.pop(
         "labels", {}
     )
