@@ -139,7 +139,8 @@ def run_evaluate() -> None:
     """Run the stage in the working folder; print the seconds of its figures, and how many pictures it had."""
     clock = Clock()
     clock.watch_figures()
-    from pipeline.paths import Paths, project_root, read_json
+    from pipeline.json_file import read_json
+    from pipeline.paths import Paths, project_root
     from pipeline.runner import execute, set_up_logging
     from pipeline.stages import evaluate
 

@@ -146,9 +146,9 @@ def read_overrides(path: Path) -> str:
 
 
 def read_json(path: Path) -> str:
-    from pipeline import paths
+    from pipeline import json_file
 
-    return str(paths.read_json(path, "split"))[:100]
+    return str(json_file.read_json(path, "split"))[:100]
 
 
 def read_classifier(path: Path) -> str:

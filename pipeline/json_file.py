@@ -1,8 +1,10 @@
-"""JSON from a file, within bounds."""
+"""JSON from a file, within bounds, and what is said where it cannot be read."""
 
 import json
 from pathlib import Path
 from typing import Any
+
+from pipeline.errors import DataError, explain_unread, one_line
 
 _MAX_JSON_BYTES = 64 << 20
 
@@ -22,3 +24,19 @@ def load_json(path: Path) -> Any:
         return json.loads(data)
     except RecursionError:
         raise ValueError("lists or mappings too deep in each other") from None
+
+
+def read_json(path: Path, stage: str) -> Any:
+    """The JSON that `stage` wrote to `path`.
+
+    Raises:
+        DataError: the file is missing, cannot be read or is not JSON; says which stage makes it.
+    """
+    try:
+        return load_json(path)
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist; run `dvc repro {stage}` to make it") from None
+    except OSError as error:
+        raise DataError(explain_unread(path, error)) from None
+    except ValueError as error:
+        raise DataError(f"{path} is not JSON ({one_line(error)}); run `dvc repro -f {stage}`") from None

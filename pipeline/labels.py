@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline.errors import DataError
-from pipeline.paths import read_json
+from pipeline.json_file import read_json
 
 _MAX_PART = 100  # characters; MLflow allows 250 for a whole name
 

@@ -1,4 +1,4 @@
-"""Every path that the pipeline reads or writes, and what is said where its JSON cannot be read.
+"""Every path that the pipeline reads or writes.
 
 All paths start at one root: the folder that holds `dvc.yaml`.
 """
@@ -6,10 +6,6 @@ All paths start at one root: the folder that holds `dvc.yaml`.
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from pipeline.errors import DataError, explain_unread, one_line
-from pipeline.json_file import load_json
 
 STAGES = ("validate", "clean", "split", "augment", "train", "evaluate", "promote")
 
@@ -291,19 +287,3 @@ def project_root(start: Path | None = None) -> Path:
     """
     here = (start or Path.cwd()).resolve()
     return next((p for p in (here, *here.parents) if (p / "dvc.yaml").is_file()), here)
-
-
-def read_json(path: Path, stage: str) -> Any:
-    """The JSON that `stage` wrote to `path`.
-
-    Raises:
-        DataError: the file is missing, cannot be read or is not JSON; says which stage makes it.
-    """
-    try:
-        return load_json(path)
-    except FileNotFoundError:
-        raise DataError(f"{path} does not exist; run `dvc repro {stage}` to make it") from None
-    except OSError as error:
-        raise DataError(explain_unread(path, error)) from None
-    except ValueError as error:
-        raise DataError(f"{path} is not JSON ({one_line(error)}); run `dvc repro -f {stage}`") from None

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import DataError
-from pipeline.paths import STAGES, Paths, project_root, read_json
+from pipeline.paths import STAGES, Paths, project_root
 
 
 def test_every_path_hangs_off_the_root(tmp_path: Path) -> None:
@@ -73,25 +72,3 @@ def test_the_root_is_found_from_below(below: str, tmp_path: Path, monkeypatch: p
 
 def test_without_a_project_the_root_is_where_one_stands(tmp_path: Path) -> None:
     assert project_root(tmp_path) == tmp_path.resolve()
-
-
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        pytest.param(b"[" * 100_000, "too deep in each other", id="deep"),
-        pytest.param(b"1" * 10_000, "Exceeds the limit", id="10000-digits"),
-        pytest.param(b"[" + b"1," * (33 << 20), "more than 67,108,864 bytes", id="66-MB"),
-        pytest.param(b"\xff\xfe\xff", "is not JSON", id="not-utf8"),
-    ],
-)
-def test_json_that_no_parser_survives_is_one_line(data: bytes, message: str, tmp_path: Path) -> None:
-    (tmp_path / "a.json").write_bytes(data)
-    with pytest.raises(DataError, match=f"{message}.*run `dvc repro -f split`"):
-        read_json(tmp_path / "a.json", "split")
-
-
-def test_a_folder_in_place_of_json_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(
-        DataError, match=f"^{tmp_path} cannot be read: a folder lies where the file should be"
-    ):
-        read_json(tmp_path, "split")

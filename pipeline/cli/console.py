@@ -1,16 +1,30 @@
-"""How the commands print: plain text, and tables of headings and texts."""
+"""How the commands print (plain text, tables of headings and texts), and the options that several take."""
 
 import io
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from pipeline.storage import translate_errors
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+
+
+Model = Annotated[
+    str | None,
+    typer.Option(
+        help="The folder of a classifier, or NAME@alias, NAME/version or models:/... of the registry; by "
+        "default the champion."
+    ),
+]
+Last = Annotated[
+    bool, typer.Option("--last", help="Use the model of the last run, which may have been rejected.")
+]
 
 
 class _Output(io.FileIO):

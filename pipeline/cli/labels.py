@@ -98,7 +98,7 @@ def _count_pictures(review: "Review") -> int:
         DataError: it looked at none, because evaluate.label_audit was false.
     """
     from pipeline.errors import DataError
-    from pipeline.paths import read_json
+    from pipeline.json_file import read_json
 
     details = read_json(review.state.paths.details("evaluate"), "evaluate")
     if "labels/n_pictures" not in details:

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.console import check_target, make_console
-from pipeline.cli.model_choice import Last, Model
+from pipeline.cli.console import Last, Model, check_target, make_console
 from pipeline.errors import ParamsError
 
 if TYPE_CHECKING:

@@ -2,9 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
-
-import typer
+from typing import Any, NamedTuple
 
 from pipeline.cli.summary import describe_promotion, read_decision
 from pipeline.errors import DataError, ModelError, ParamsError
@@ -21,17 +19,6 @@ from pipeline.tracking.stored_models import (
     name_champion,
     parse_address,
 )
-
-Model = Annotated[
-    str | None,
-    typer.Option(
-        help="The folder of a classifier, or NAME@alias, NAME/version or models:/... of the registry; by "
-        "default the champion."
-    ),
-]
-Last = Annotated[
-    bool, typer.Option("--last", help="Use the model of the last run, which may have been rejected.")
-]
 
 _ACCURACY = ("accuracy", "accuracy_low", "accuracy_high")
 

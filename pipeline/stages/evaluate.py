@@ -55,9 +55,10 @@ from pipeline.evidence.slice_section import show_slices
 from pipeline.evidence.source_section import Known, show_sources
 from pipeline.evidence.variants import score_variants
 from pipeline.figures.confusion import draw_confusion
+from pipeline.json_file import read_json
 from pipeline.labels import read_class_names
 from pipeline.params import EvaluateParams, Params
-from pipeline.paths import Paths, read_json
+from pipeline.paths import Paths
 from pipeline.progress import log_time
 from pipeline.runner import Metrics, run_stage
 from pipeline.serving.answer_rule import write_rule

@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import PromotionError
 from pipeline.evidence.exams import read_exam
+from pipeline.json_file import read_json
 from pipeline.labels import read_class_names
 from pipeline.params import Params, PromoteParams
-from pipeline.paths import Paths, read_json
+from pipeline.paths import Paths
 from pipeline.promotion.exam import compare, confirm_champion, miss_champion
 from pipeline.promotion.state import State, copy_state, list_artifacts
 from pipeline.promotion.verdict import describe_verdict, write_verdict

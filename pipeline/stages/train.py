@@ -23,10 +23,11 @@ from pipeline.collection.pictures import Part, read_keys, read_part, read_parts
 from pipeline.evidence.answers import build_answers
 from pipeline.evidence.intervals import bound_share
 from pipeline.images.recipe import Recipe
+from pipeline.json_file import read_json
 from pipeline.labels import read_class_names
 from pipeline.models import is_frozen
 from pipeline.params import Params
-from pipeline.paths import Paths, read_json
+from pipeline.paths import Paths
 from pipeline.runner import Metrics, run_stage
 from pipeline.serving.settings import Settings, save_classifier
 from pipeline.tables.out_of_fold import OUT_OF_FOLD

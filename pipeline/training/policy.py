@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import DataError, ParamsError
+from pipeline.json_file import read_json
 from pipeline.params import AugmentParams
-from pipeline.paths import read_json
 from pipeline.seeds import hash_to_seed
 from pipeline.storage import write_whole
 

@@ -154,7 +154,7 @@ def test_the_lines_of_the_first_page(show: Show) -> None:
     fit, size = show(y, y, history=healthy).judgements
     assert (fit.state, size.state) == ("good", "good")
     assert fit.words.startswith("It neither overfits nor underfits by much")
-    assert "<b>0.9 points</b> or more" in size.words
+    assert "<b>1.6 points</b> or more" in size.words
     fit, size = show(y[290:310], y[290:310]).judgements
     assert (fit.state, size.state) == ("warning", "warning")
     fit, size = show([0], [0], history=[HISTORY[0] | {"val_accuracy": float("nan")}]).judgements
