@@ -62,9 +62,10 @@ bench-train: .bench/mnist ## the figures of training; about three hours. Needs n
 	python -m benchmarks.training
 	python -m benchmarks.scans
 
-bench-evidence: .bench/mnist ## the figures of evaluate: new sources, wrong labels, robustness, time; about an hour. Needs what bench-train needs
+bench-evidence: .bench/mnist ## the figures of evaluate: new sources, wrong labels, what to label next, robustness, time; 1.5 hours. Needs what bench-train needs
 	python -m benchmarks.scans new_sources
 	python -m benchmarks.label_audit
+	python -m benchmarks.labels_queue
 	python -m benchmarks.robustness
 	python -m benchmarks.evaluate_time
 	python -m benchmarks.evaluate_time --isa AVX2
