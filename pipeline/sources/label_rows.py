@@ -66,6 +66,23 @@ def describe_table(
     return LabelTable(entry, columns, *find_columns(columns, wanted, is_asked=is_asked))
 
 
+def check_columns(table: LabelTable, name: str, advice: str) -> LabelTable:
+    """The table, if it has a column of paths and one of labels.
+
+    Args:
+        name: of the table, for people.
+        advice: what to do; `{what}` stands for the kind of column.
+
+    Raises:
+        SourceError: one of them is missing.
+    """
+    for column, what in ((table.path, "path"), (table.label, "label")):
+        if not column:
+            held = ", ".join(cut(one, 40) for one in table.columns[:8]) or "none"
+            raise SourceError(f"{name} has no column of {what}s: it has {held}; {advice.format(what=what)}")
+    return table
+
+
 def read_rows(listing: Listing, table: LabelTable) -> Iterator[LabelRow]:
     """All rows below the header.
 

@@ -17,7 +17,7 @@ from pipeline.params import LabelsParams
 from pipeline.refusals import Refusal
 from pipeline.sources.columns import check_few, list_names, name_labels
 from pipeline.sources.containers import Entry
-from pipeline.sources.label_rows import LabelTable, describe_table, is_table, read_rows
+from pipeline.sources.label_rows import LabelTable, check_columns, describe_table, is_table, read_rows
 from pipeline.sources.matching import N_TRIED, Rule, choose_rule, clean_path
 from pipeline.sources.names import is_side_file
 from pipeline.sources.parts import has_class_folders, name_parts
@@ -50,7 +50,7 @@ def find_label_tables(listing: Listing, section: LabelsParams) -> list[LabelTabl
         named = [entry for entry in listing.entries if listing.name(entry) == section.file.removeprefix("./")]
         if not named:
             raise SourceError(_explain_no_table(listing, section.file))
-        return [_check_columns(listing, describe_table(listing, named[0], wanted, is_asked=True))]
+        return [_require_columns(listing, describe_table(listing, named[0], wanted, is_asked=True))]
     entries = [entry for entry in listing.entries if _base(listing.name(entry)) in _METADATA]
     found = [describe_table(listing, entry, ("file_name", *wanted[1:])) for entry in entries]
     if found and all(table.path and table.label for table in found):
@@ -58,7 +58,7 @@ def find_label_tables(listing: Listing, section: LabelsParams) -> list[LabelTabl
     if has_class_folders(map(listing.name, listing.entries)):
         return []
     if entries:
-        return [_check_columns(listing, table) for table in found]
+        return [_require_columns(listing, table) for table in found]
     return _find_by_columns(listing, wanted)
 
 
@@ -74,7 +74,7 @@ def _explain_unused(listing: Listing, entry: Entry, wanted: Sequence[str]) -> st
     name = cut(listing.name(entry), 100)
     start = f"{name} is not used as a table of labels"
     try:
-        table = _check_columns(listing, describe_table(listing, entry, wanted))
+        table = _require_columns(listing, describe_table(listing, entry, wanted))
         if not _names_files(listing, table):
             return ""
     except SourceError as error:
@@ -197,15 +197,12 @@ def _names_files(listing: Listing, table: LabelTable) -> bool:
     return bool(n_tried) and _choose(listing, table, names)[1] >= _MOSTLY * n_tried
 
 
-def _check_columns(listing: Listing, table: LabelTable) -> LabelTable:
-    for column, what in ((table.path, "path"), (table.label, "label")):
-        if not column:
-            held = ", ".join(cut(name, 40) for name in table.columns[:8])
-            raise SourceError(
-                f"{listing.name(table.entry)} in {listing.where} has no column of {what}s, known or named: "
-                f"it has {held or 'none'}; set data.labels.{what}_column"
-            )
-    return table
+def _require_columns(listing: Listing, table: LabelTable) -> LabelTable:
+    return check_columns(
+        table,
+        f"{listing.name(table.entry)} in {listing.where}",
+        "set data.labels.{what}_column",
+    )
 
 
 def _explain_no_table(listing: Listing, file: str) -> str:

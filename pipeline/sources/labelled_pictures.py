@@ -17,7 +17,7 @@ from pipeline.errors import SourceError, nearest
 from pipeline.refusals import Refusal
 from pipeline.sources.containers import Entry, escape_name
 from pipeline.sources.disk import Folder
-from pipeline.sources.label_rows import LabelRow, LabelTable, describe_table, read_rows
+from pipeline.sources.label_rows import LabelRow, check_columns, describe_table, read_rows
 from pipeline.sources.records import Listing, Record, Source
 
 _TABLES = (".csv", ".tsv", ".jsonl", ".csv.gz", ".tsv.gz", ".jsonl.gz")  # not .txt, which may be notes
@@ -77,7 +77,11 @@ def read_paths(listing: Listing, root: Path) -> Iterator[LabelledPath]:
         SourceError: a table cannot be read, or has no column of paths or of labels.
     """
     for entry in list_tables(listing):
-        table = _check_columns(describe_table(listing, entry, ("", "", ""), is_asked=True), listing)
+        table = check_columns(
+            describe_table(listing, entry, ("", "", ""), is_asked=True),
+            f"{entry.name} in {listing.where}",
+            "call it `{what}`, or move the table out of data.labelled",
+        )
         place = Path(os.path.abspath(entry.handle))  # noqa: PTH100 (links stay as they are)
         for row in read_rows(listing, table):
             yield _locate(row, place, root)
@@ -183,17 +187,6 @@ def _explain_label(row: LabelledPath, labels: Sequence[str]) -> str:
         f"{row.row}: {cut(row.label, 60)!r} is no class of the source{nearest(row.label, labels)}; write "
         f"one of its classes ({some}), and nothing where you do not know"
     )
-
-
-def _check_columns(table: LabelTable, listing: Listing) -> LabelTable:
-    for column, what in ((table.path, "path"), (table.label, "label")):
-        if not column:
-            held = ", ".join(cut(name, 40) for name in table.columns[:8])
-            raise SourceError(
-                f"{table.entry.name} in {listing.where} has no column of {what}s: it has {held or 'none'}; "
-                f"call it `{what}`, or move the table out of data.labelled"
-            )
-    return table
 
 
 def _check_apart(source: Path, place: Path) -> None:
