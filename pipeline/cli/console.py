@@ -58,19 +58,15 @@ def guard_output() -> None:
         )
 
 
-def check_target(path: Path | None, *, is_queue: bool = False) -> None:
-    """Raise ParamsError where a file to be written is one of those in which people decide.
-
-    Args:
-        is_queue: it is a table of what to label next, which looks for labels by itself before it is replaced.
-    """
+def check_target(path: Path | None) -> None:
+    """Raise ParamsError where a file to be written is one of those in which people decide."""
     from pipeline.errors import ParamsError
     from pipeline.paths import Paths, project_root
 
     paths = Paths(project_root())
     if path is None:
         return
-    is_labels = not is_queue and path.exists() and path.suffix == paths.label_queue.suffix
+    is_labels = path.exists() and path.suffix == paths.label_queue.suffix
     if path.resolve() in (paths.overrides.resolve(), paths.confirmed_labels.resolve()) or (
         is_labels and path.resolve().is_relative_to(paths.label_queue.parent.resolve())
     ):

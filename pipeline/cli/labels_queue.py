@@ -31,7 +31,8 @@ def queue(
     csv: Annotated[
         Path | None,
         typer.Option(
-            help="The table to fill in; its pictures are copied beside it.  [default: data/labels/queue.csv]"
+            help="The table to fill in; its pictures are copied beside it.  [default: data/labels/queue.csv, "
+            "or the next number]"
         ),
     ] = None,
     sheet: Annotated[
@@ -45,31 +46,31 @@ def queue(
     Fill in the column `label` of the table. `dvc repro` then learns from these pictures, too.
     """
     from pipeline.cli.model_choice import choose_model
-    from pipeline.evidence.label_queue_files import draw_queue, list_replaced, write_queue
+    from pipeline.evidence.label_queue_files import check_new, draw_queue, find_free_table, write_queue
     from pipeline.params_file import load_params
     from pipeline.paths import Paths, project_root
     from pipeline.serving.predictions import find_files
     from pipeline.tracking.workspace import lock_workspace
 
     paths = Paths(project_root())
-    params, table = load_params(paths.params), csv or paths.label_queue
+    params, table = load_params(paths.params), csv or find_free_table(paths.label_queue)
     sheet = sheet or table.with_suffix(".png")
-    check_target(table, is_queue=True)
+    check_target(table)
     check_target(sheet)
     if sheet.resolve() == table.resolve():
         raise ParamsError(f"{sheet} is both the table and the sheet; name two files")
-    replaced = list_replaced(table, paths.root, params.data)
+    check_new(table, sheet)
     found = find_files(scans)
     chosen = choose_model(paths, model=model, is_last=last)
     console = make_console()
     console.print(chosen.title, soft_wrap=True)
-    classifier, pool, chosen_queue = _choose(found, chosen, params, paths, replaced=replaced, number=number)
+    classifier, pool, chosen_queue = _choose(found, chosen, params, paths, number)
     _tell_unread(pool)
     if len(chosen_queue.chosen):
         at, names = chosen_queue.chosen.tolist(), classifier.class_names
         with lock_workspace(paths.root):
-            list_replaced(table, paths.root, params.data)  # someone may have begun to fill it in meanwhile
-            copies = write_queue(pool, at, names, table, replaced)
+            check_new(table, sheet)  # another one may have written there meanwhile
+            copies = write_queue(pool, at, names, table)
         draw_queue(pool, at, copies, class_names=names, recipe=classifier.settings.recipe, path=sheet)
     console.print(_describe(pool, chosen_queue, table, sheet), soft_wrap=True)
     if len(chosen_queue.chosen):
@@ -81,8 +82,6 @@ def _choose(
     chosen: "Choice",
     params: "Params",
     paths: "Paths",
-    *,
-    replaced: set[Path],
     number: int,
 ) -> "tuple[Classifier, Pool, Queue]":
     """Answer the scans and choose; a first worker starts while Keras is imported, which takes longest."""
@@ -92,7 +91,7 @@ def _choose(
     from pipeline.serving.decoding import make_developers
     from pipeline.serving.settings import read_settings
 
-    known = list_known(paths, params.data, replaced)
+    known = list_known(paths, params.data)
     with make_developers(read_settings(chosen.folder).recipe) as developers:
         developers.start()
         set_up_device()

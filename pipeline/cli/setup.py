@@ -54,7 +54,9 @@ def setup(
         preset=chosen,
     )
     _show(survey, changes)
-    if not yes and not typer.confirm("Write this into params.yaml?", default=True):
+    if not yes and not typer.confirm(
+        "Write this into params.yaml? (--yes does it without asking)", default=True
+    ):
         raise typer.Exit(1)
     write_values(paths.params, list_values(changes))
     make_console().print("written into params.yaml", soft_wrap=True)

@@ -6,10 +6,9 @@ picture of the collection by the fingerprints of `clean`. Of scans that look lik
 
 import hashlib
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -207,11 +206,8 @@ def _find_alike(
     return group[:n], is_known
 
 
-def list_known(paths: Paths, section: DataParams, replaced: Collection[Path]) -> set[str]:
+def list_known(paths: Paths, section: DataParams) -> set[str]:
     """The ids of pictures that need not be asked: labelled ones of the collection, and those that wait.
-
-    Args:
-        replaced: pictures of a queue that is about to be replaced, which do not count.
 
     Raises:
         SourceError: a table of `data.labelled` cannot be read.
@@ -220,8 +216,10 @@ def list_known(paths: Paths, section: DataParams, replaced: Collection[Path]) ->
     if paths.raw_manifest.is_file():
         table = read_table(paths.raw_manifest, RAW_MANIFEST)
         known = set(table.filter(pc.not_equal(table.column("label"), "")).column("id").to_pylist()) - {None}
-    asked = {row.path for row in list_labelled(paths.root, section) if row.path} - set(replaced)
-    return known | {hashlib.sha256(path.read_bytes()).hexdigest() for path in asked}
+    for path in {row.path for row in list_labelled(paths.root, section) if row.path}:
+        with suppress(OSError):  # a picture that cannot be read is asked again, and validate names it
+            known.add(hashlib.sha256(path.read_bytes()).hexdigest())
+    return known
 
 
 def read_kept(paths: Paths) -> pa.Table | None:

@@ -6,6 +6,7 @@ table. So DVC sees them, and one can look at a picture of an archive.
 
 import csv
 from collections.abc import Iterator, Sequence
+from itertools import chain, count
 from pathlib import Path
 
 import numpy as np
@@ -13,67 +14,64 @@ import numpy as np
 from pipeline.characters import escape, quote_cell, say_count
 from pipeline.collection.contact_sheets import draw_blank_tile
 from pipeline.collection.thumbnails import make_thumbnails
-from pipeline.errors import DataError, SourceError
+from pipeline.errors import DataError
 from pipeline.evidence.label_queue import Pool, Scan
 from pipeline.figures.drawing import shorten
 from pipeline.figures.sheets import draw_sheet
 from pipeline.images.recipe import Recipe
-from pipeline.params import DataParams
 from pipeline.serving.decoding import MAX_SECONDS
-from pipeline.sources import list_labelled
-from pipeline.storage import remove_leftovers, write_whole
+from pipeline.storage import write_whole
 
 COLUMNS = ("path", "label", "answer", "probability", "rank", "scan")
+_ENDING = ".csv"
 _TILE_PX, _TILE_IN, _N_COLUMNS = 176, 1.8, 5
 _LINE = 34  # characters of a caption
 _MAX_PART = 100  # bytes of a part of a path
 _ODD = '\\:*?"<>|'  # what some system does not take in the name of a file
 
 
-def list_replaced(path: Path, root: Path, section: DataParams) -> set[Path]:
-    """The pictures of an earlier queue that would be replaced.
+def find_free_table(path: Path) -> Path:
+    """The path of a new table: this one, or with the first number where nothing lies yet."""
+    numbered = (path.with_stem(f"{path.stem}-{number}") for number in count(2))
+    return next(one for one in chain([path], numbered) if not any(map(_lies_there, _list_places(one))))
 
-    Args:
-        path: of the table; there need not be one.
-        root, section: the project, and `data` of params.yaml.
+
+def check_new(table: Path, sheet: Path) -> None:
+    """Refuse places where something lies already: labels may be filled in there, or in a copy of the table.
 
     Raises:
-        DataError: people have filled in labels there, or it is another file.
+        DataError: a table, its pictures or a sheet would be written over; or the table is called otherwise
+            than what is read as one.
     """
-    if not path.exists():
-        return set()
-    try:
-        rows = list_labelled(root, section.model_copy(update={"labelled": str(path.absolute())}))
-    except SourceError as error:
-        raise DataError(f"{path} is there, and no queue ({error}); name another file with --csv") from None
-    if n := sum(bool(row.label) for row in rows):
-        raise DataError(
-            f"{path} holds {say_count(n, 'label')}, which would be lost; name another file with --csv, "
-            f"such as {path.with_name(f'{path.stem}-2{path.suffix}')}: all tables beside it count, too"
-        )
-    folder = _find_folder(path).absolute()
-    return {row.path for row in rows if row.path and row.path.is_relative_to(folder)}
+    if table.suffix.lower() != _ENDING:
+        raise DataError(f"{table}: the table is a CSV file; call it {table.with_suffix(_ENDING).name}")
+    for path in (table, _find_folder(table), sheet):
+        if _lies_there(path):
+            raise DataError(
+                f"{path} is there already, and nothing is written over; move it away, or name another file, "
+                f"such as {find_free_table(table).name}"
+            )
 
 
-def write_queue(
-    pool: Pool, chosen: Sequence[int], class_names: Sequence[str], path: Path, replaced: set[Path]
-) -> list[Path]:
+def write_queue(pool: Pool, chosen: Sequence[int], class_names: Sequence[str], path: Path) -> list[Path]:
     """Copy the chosen scans, then write the table; returns the copies.
 
     Args:
         chosen: positions in the pool, in the order in which to label them.
-        replaced: the pictures of an earlier queue, which are removed.
+        path: of the table, where nothing lies.
 
     Raises:
         StorageError: something cannot be written.
         DataError: a scan cannot be read any more.
     """
     folder = _find_folder(path)
-    names = _name_copies([pool.scans[i] for i in chosen], folder, replaced)
+    names = _name_copies([pool.scans[i] for i in chosen], folder)
     copies = [folder / name for name in names]
     for i, copy in zip(chosen, copies, strict=True):
         data = pool.scans[i].read()
         if not data:
+            for written in copies:
+                written.unlink(missing_ok=True)
             raise DataError(f"{pool.scans[i].name} cannot be read any more; run it again")
         with write_whole(copy) as temporary:
             temporary.write_bytes(data)
@@ -84,9 +82,6 @@ def write_queue(
             answer, p = _describe(pool, i, class_names)
             texts = (f"{folder.name}/{name}", "", escape(answer))
             table.writerow([*map(quote_cell, texts), f"{p:.6f}", rank, quote_cell(pool.scans[i].name)])
-    for old in replaced - {copy.absolute() for copy in copies}:
-        old.unlink(missing_ok=True)
-    remove_leftovers(folder)
     return copies
 
 
@@ -138,17 +133,27 @@ def _describe(pool: Pool, i: int, class_names: Sequence[str]) -> tuple[str, floa
 
 def _find_folder(path: Path) -> Path:
     """The folder of the pictures of a table: called as the table, without its ending."""
-    return path.with_suffix("") if path.suffix else path.with_name(f"{path.name}-pictures")
+    return path.with_suffix("")
 
 
-def _name_copies(scans: Sequence[Scan], folder: Path, replaced: set[Path]) -> list[str]:
+def _list_places(path: Path) -> Iterator[Path]:
+    yield from (path, _find_folder(path), path.with_suffix(".png"))
+
+
+def _lies_there(path: Path) -> bool:
+    """Whether anything but an empty folder has this path."""
+    if path.is_dir() and not path.is_symlink():
+        return any(path.iterdir())
+    return path.exists() or path.is_symlink()
+
+
+def _name_copies(scans: Sequence[Scan], folder: Path) -> list[str]:
     """A path below the folder for each scan: its own, or with a number where that is taken."""
     names: list[str] = []
     taken: set[str] = set()
     for scan in scans:
         for name in _spell(scan.below):
-            place = (folder / name).absolute()
-            if name.casefold() not in taken and (place in replaced or not place.exists()):
+            if name.casefold() not in taken:
                 break
         taken.add(name.casefold())
         names.append(name)

@@ -16,6 +16,7 @@ from pipeline.evidence.drawings import write_caption
 from pipeline.evidence.examination import Examination, Finding, Judgement
 from pipeline.evidence.label_audit import audit_labels
 from pipeline.evidence.review import Unseen
+from pipeline.evidence.wording import show_name
 from pipeline.figures.page import render_tiles
 from pipeline.figures.sheets import draw_sheet
 from pipeline.images.picture import encode_png
@@ -24,7 +25,7 @@ from pipeline.paths import Paths
 from pipeline.progress import log_time
 
 FIGURE = "sheet_labels.png"
-_MANY_SUSPECTS = 0.02  # of the labels
+_MANY_SUSPECTS, _TOO_MANY_SUSPECTS = 0.02, 0.2  # of the labels
 
 
 @dataclass(frozen=True)
@@ -63,11 +64,12 @@ def show_label_audit(examined: Examination, unseen: Unseen, paths: Paths, params
             *_render_tiles(found.suspects, [encode_png(picture) for picture in pictures]),
         ],
         files=[paths.suspect_labels],
-        judgements=[_judge(n, n_suspect)],
+        judgements=[judge_labels(n, n_suspect)],
     )
 
 
-def _judge(n: int, n_suspect: int) -> Judgement:
+def judge_labels(n: int, n_suspect: int) -> Judgement:
+    """The line of the first page, of `n` labels of which `n_suspect` may be wrong."""
     question = "Are the labels right?"
     if not n:
         return Judgement(question, "Not known: there was no answer to compare them with.", "unknown")
@@ -77,6 +79,12 @@ def _judge(n: int, n_suspect: int) -> Judgement:
         f"<b>{n_suspect:,}</b> of {n:,} may be wrong ({n_suspect / n:.1%}). <code>darkroom labels</code> "
         "corrects or confirms them."
     )
+    if n_suspect > _TOO_MANY_SUSPECTS * n:
+        words = (
+            f"Not known: the model disagrees with {n_suspect / n:.0%} of {say_count(n, 'label')}. So many "
+            "are rather its own errors: accept none unseen."
+        )
+        return Judgement(question, words, "unknown")
     return Judgement(question, words, "warning" if n_suspect > _MANY_SUSPECTS * n else "good")
 
 
@@ -155,8 +163,8 @@ def _render_tiles(suspects: Sequence[Suspect], pngs: Sequence[bytes]) -> Iterato
     if not pngs:
         return
     captions = (
-        f"<code>{escape(one.key)}</code>is called {escape(one.label)} ({one.label_probability:.0%}), seems "
-        f"<b>{escape(one.suggested)}</b> ({one.suggested_probability:.0%})"
+        f"<code>{escape(one.key)}</code>is called {show_name(one.label)} ({one.label_probability:.0%}), "
+        f"seems <b>{show_name(one.suggested)}</b> ({one.suggested_probability:.0%})"
         for one in suspects
     )
     yield from render_tiles(zip((one.key for one in suspects), pngs, captions, strict=False))

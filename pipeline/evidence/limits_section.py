@@ -12,6 +12,7 @@ from pipeline.evidence.examination import Examination, Finding, Judgement, State
 from pipeline.evidence.fit import describe_curves, judge_curves
 from pipeline.evidence.power import LUCK, POWER, count_needed, find_detectable
 from pipeline.evidence.slice_facts import read_facts
+from pipeline.evidence.wording import show_name
 from pipeline.figures.page import render_bar, render_table
 from pipeline.params import EvaluateParams
 from pipeline.paths import Paths
@@ -234,5 +235,4 @@ def _round_up(n: int) -> int:
 
 
 def _name(class_name: str) -> str:
-    """A class's name as HTML, whose direction of writing does not turn the words around it."""
-    return f"<bdi>{escape(cut(class_name, _MAX_NAME))}</bdi>"
+    return show_name(cut(class_name, _MAX_NAME))

@@ -64,7 +64,7 @@ def build_card(
     metrics = [
         {"type": name, "name": name.replace("_", " "), "value": value}
         for name, value in scores.items()
-        if f"{name}_low" in scores
+        if f"{name}_low" in scores and "/" not in name
     ]
     tested = {
         "task": {"type": "image-classification"},
@@ -106,9 +106,8 @@ def write_card(card: Mapping[str, Any], *, data: Path, text: Path) -> None:
 
 
 def _to_text(words: str) -> str:
-    """HTML as Markdown: code and bold letters, nothing else."""
-    marked = re.sub(r"</?code>", "`", re.sub(r"</?b>", "**", words))
-    return html.unescape(re.sub(r"<[^>]*>", "", marked))
+    """HTML as plain text."""
+    return html.unescape(re.sub(r"<[^>]*>", "", words))
 
 
 def _render(card: Mapping[str, Any]) -> Iterator[str]:
@@ -126,7 +125,7 @@ def _render(card: Mapping[str, Any]) -> Iterator[str]:
     trained = [f"{name.replace('_', ' ')}: {value:g}" for name, value in card["training"].items()]
     yield from ("## Training\n", *_list(trained))
     yield "## Evaluation\n"
-    yield from _list(f"**{one['question']}** {_escape(one['answer'])}" for one in card["evaluation"])
+    yield from _list(f"**{_escape(one['question'])}** {_escape(one['answer'])}" for one in card["evaluation"])
     limits = [_escape(one) for one in card["limits"]] or ["None was found."]
     yield from ("## Limits\n", *_list(limits))
     yield "## How to reproduce\n"
@@ -148,5 +147,5 @@ def _list(lines: Sequence[str] | Iterator[str]) -> Iterator[str]:
 
 
 def _escape(text: str) -> str:
-    """A name may hold what Markdown takes for a table or for HTML."""
-    return text.replace("|", r"\|").replace("<", "&lt;")
+    """Text as Markdown that shows it as it is: a name may hold what is taken for a table, a link or HTML."""
+    return re.sub(r"[\\`*_\[\]|<>&]", lambda found: f"&#{ord(found[0])};", text)

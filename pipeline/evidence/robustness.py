@@ -32,6 +32,7 @@ COLUMNS = ("alteration", "severity", "accuracy", "low", "high", "n")
 MIDDLE = 3  # the severity that words and examples are about
 UNALTERED = "none"
 _N_TOLD = 3
+_FEW_TESTED = 50  # below, that nothing hurts says nothing
 _QUESTION = "What happens to altered pictures?"
 _N_LOOKED_AT = 32  # pictures, for an example
 _WORDS = {
@@ -85,13 +86,15 @@ def probe_robustness(
         title="Altered pictures",
         lines=list(_say(answers, clean, found, mean, folder)),
         files=[table],
-        judgements=[_judge(clean, found, mean)],
+        judgements=[_judge(clean, found, mean, len(answers.at))],
     )
 
 
-def _judge(clean: Interval, found: Accuracies, mean: Interval) -> Judgement:
+def _judge(clean: Interval, found: Accuracies, mean: Interval, n: int) -> Judgement:
     hurting = _list_hurting(clean, found)
     words = f"<b>{mean.value:.1%}</b> are right, of the same pictures as they are {clean.value:.1%}."
+    if not hurting and n < _FEW_TESTED:
+        return Judgement(_QUESTION, f"{words} {n:,} test pictures cannot show what hurts.", "unknown")
     if not hurting:
         return Judgement(_QUESTION, f"{words} At severity {MIDDLE} nothing hurts by more than luck.", "good")
     told = ", ".join(f"{name} ({found[name, MIDDLE].value:.0%})" for name in hurting)

@@ -10,12 +10,13 @@ import numpy as np
 from pipeline.characters import say_count
 from pipeline.evidence.examination import Examination, Finding, Judgement, State
 from pipeline.evidence.metrics import Scores
-from pipeline.evidence.wording import show_ends, show_share
+from pipeline.evidence.wording import show_ends, show_name, show_share
 from pipeline.figures.page import frame_picture, render_bar, render_facts, render_table, render_tiles
 from pipeline.images.picture import encode_png
 
 _MAX_CLASSES = 200
 _TOO_FEW = 10  # test pictures of a class, below which its scores are marked
+_HALF = 0.5  # of a class
 _FEW_TESTED = 100  # test pictures, below which an accuracy is rough
 _FIGURES = {
     "Which class is taken for which": "confusion.png",
@@ -89,14 +90,16 @@ def _judge_classes(names: Sequence[str], scores: Scores, support: np.typing.NDAr
         words = "None stands out: every test picture is answered rightly."
     else:
         words = (
-            f"<b>{escape(names[worst])}</b>: {one.value:.1%} of its {say_count(n, 'test picture')} are found "
-            f"({show_ends(one)})."
+            f"<b>{show_name(names[worst])}</b>: {one.value:.1%} of its {say_count(n, 'test picture')} are "
+            f"found ({show_ends(one)})."
         )
+    if one.value < _HALF:
+        state = "warning"
     if one.high < of_all:
         state, words = "warning", f"{words} That is worse than the rest by more than luck."
     if len(few):
         state = "warning"
-        listed = ", ".join(escape(names[i]) for i in few[:3]) + (", ..." if len(few) > 3 else "")
+        listed = ", ".join(show_name(names[i]) for i in few[:3]) + (", ..." if len(few) > 3 else "")
         words += f" Fewer than {_TOO_FEW} test pictures: {listed}."
     if len(untested):
         words += f" Without any: {say_count(len(untested), 'class', 'classes')}."
@@ -114,7 +117,7 @@ def _render_classes(
         ("class", "test pictures", "recall", f"{confidence:.0%} interval", "precision", "F1"),
         (
             [
-                escape(names[i]),
+                show_name(names[i]),
                 f"<td>{int(support[i]):,}{'&nbsp;!' if support[i] < _TOO_FEW else ''}</td>",
                 render_bar(np.nan_to_num(of["recall"][i].value), show_share(of["recall"][i].value)),
                 f"<td>{show_ends(of['recall'][i])}</td>",
@@ -150,8 +153,8 @@ def _render_mistakes(
     place = {id_: i for i, id_ in enumerate(examined.pictures.ids)}
     pictures = examined.pictures.gather(np.array([place[row["id"]] for row in shown], np.int64))
     captions = (
-        f"<code>{escape(row['key'])}</code>is {escape(row['class_name'])}, answered "
-        f"<b>{escape(row['predicted'])}</b> ({row['probability']:.0%})"
+        f"<code>{escape(row['key'])}</code>is {show_name(row['class_name'])}, answered "
+        f"<b>{show_name(row['predicted'])}</b> ({row['probability']:.0%})"
         for row in shown
     )
     keys = (row["key"] for row in shown)

@@ -11,7 +11,7 @@ from pipeline.characters import quote_cell, say_count
 from pipeline.evidence.examination import Examination, Finding, Judgement
 from pipeline.evidence.slice_facts import read_facts
 from pipeline.evidence.slices import Judged, Slice, choose_worst, find_slices
-from pipeline.evidence.wording import MISSING, show_ends, show_share
+from pipeline.evidence.wording import MISSING, show_ends, show_name, show_share
 from pipeline.figures.drawing import BLUE, RED
 from pipeline.figures.page import embed_png, render_table, render_tiles
 from pipeline.figures.score_dots import draw_score_dots
@@ -21,6 +21,7 @@ from pipeline.paths import Paths
 from pipeline.progress import log_time
 from pipeline.storage import write_whole
 
+_FEW_TESTED = 100  # below, that nothing stands out says nothing
 _WORSE, _NOT_WORSE = "significantly worse than the rest", "not significantly worse"
 _COLUMNS = (
     *("fact", "slice", "n_test", "n_groups", "accuracy", "accuracy_low", "accuracy_high"),
@@ -63,16 +64,19 @@ def show_slices(examined: Examination, paths: Paths, group_by: str, params: Eval
             *(_render_all(slices, figure.read_bytes(), params.confidence) if slices else ()),
         ],
         files=[paths.slices],
-        judgements=[_judge(worst, n_worse)],
+        judgements=[_judge(worst, n_worse, len(examined.y_true))],
     )
 
 
-def _judge(worst: Sequence[Slice], n_worse: int) -> Judgement:
+def _judge(worst: Sequence[Slice], n_worse: int, n_tested: int) -> Judgement:
     question = "Which pictures does it get wrong more often?"
+    if not worst and n_tested < _FEW_TESTED:
+        few = say_count(n_tested, "test picture")
+        return Judgement(question, f"Not known: {few} cannot show it.", "unknown")
     if not worst:
         return Judgement(question, "No kind of picture stands out, by the facts of the files.", "good")
     told = (
-        f"<b>{escape(one.fact)}: {escape(one.value)}</b> ({one.accuracy.value:.0%} right, others of its "
+        f"<b>{escape(one.fact)}: {show_name(one.value)}</b> ({one.accuracy.value:.0%} right, others of its "
         f"classes {one.rest:.0%})"
         for one in worst
     )
@@ -148,7 +152,7 @@ def _render_mistakes(one: Slice, examined: Examination) -> Iterator[str]:
     """Tiles of wrong answers in a slice."""
     names, index = examined.class_names, np.array(one.mistakes, np.int64)
     captions = (
-        f"is {escape(names[examined.y_true[i]])}, answered <b>{escape(names[examined.y_pred[i]])}</b> "
+        f"is {show_name(names[examined.y_true[i]])}, answered <b>{show_name(names[examined.y_pred[i]])}</b> "
         f"({examined.y_prob[i].max():.0%})"
         for i in one.mistakes
     )

@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from pipeline.characters import say_count
 from pipeline.evidence.abstention import average_over
-from pipeline.evidence.examination import Examination, Finding, Judgement
+from pipeline.evidence.examination import Examination, Finding, Judgement, State
 from pipeline.evidence.intervals import Interval, bound_share
 from pipeline.evidence.review import Unseen
-from pipeline.evidence.wording import show_ends, show_share
+from pipeline.evidence.wording import show_ends, show_name, show_share
 from pipeline.figures.page import render_bar, render_table
 from pipeline.tables.split import NAMED
 
@@ -21,6 +21,7 @@ Bools = npt.NDArray[np.bool_]
 
 _FOLDED = "cross_validated_accuracy"
 _MAX_ROWS = 200
+_WIDE = 0.5  # an interval that says nothing
 _GAP = 0.05  # between known and new sources, from which the page warns
 
 
@@ -71,18 +72,22 @@ def show_sources(examined: Examination, unseen: Unseen, known: Known, *, confide
         title="New sources and shortcuts",
         lines=list(_render(sources, n_sources, reached, known)),
         judgements=[
-            _judge_sources(reached, unseen, confidence),
+            _judge_sources(reached, examined, unseen, confidence),
             _judge_shortcut(examined, unseen, known),
         ],
     )
 
 
 class _Reached(NamedTuple):
-    """The accuracy on left-out sources, its mean over sources, and that on test pictures of known sources."""
+    """The accuracy on left-out sources, its mean over sources, and that on test pictures of known sources.
+
+    `guess` is what always answering the most common class would reach on the left-out ones.
+    """
 
     left_out: Interval
     mean: float
     known: Interval
+    guess: float
 
     @property
     def gap(self) -> float:
@@ -91,14 +96,19 @@ class _Reached(NamedTuple):
 
 
 def _measure_reached(examined: Examination, unseen: Unseen, confidence: float) -> _Reached:
-    is_right = _find_right(unseen)
-    _, groups = np.unique(unseen.groups, return_inverse=True)
+    asked = (
+        np.char.startswith(unseen.groups, NAMED) if unseen.has_sources else np.ones(len(unseen.groups), bool)
+    )
+    is_right = _find_right(unseen)[asked]
+    _, groups = np.unique(unseen.groups[asked], return_inverse=True)
     left_out = bound_share(is_right.astype(np.float64), groups, confidence=confidence)
+    counts = np.bincount(unseen.y_true[asked], minlength=1)
     is_known = np.isin(_name_tested(examined), _list_named(unseen))
     known = bound_share(
         examined.is_right[is_known].astype(np.float64), examined.groups[is_known], confidence=confidence
     )
-    return _Reached(left_out, average_over(groups, is_right), known)
+    guess = float(counts.max() / max(1, counts.sum()))
+    return _Reached(left_out, average_over(groups, is_right), known, guess)
 
 
 def _find_right(unseen: Unseen) -> Bools:
@@ -159,7 +169,7 @@ def _render(sources: list[_Source], n_sources: int, reached: _Reached, known: Kn
 def _render_table(sources: list[_Source], reached: _Reached, known: Known) -> Iterator[str]:
     rows = [
         [
-            f"{escape(one.name)}<br><em>{escape(one.classes)}</em>",
+            f"{show_name(one.name)}<br><em>{escape(one.classes)}</em>",
             f"<td>{one.n:,}</td>",
             render_bar(one.left_out.value, f"{one.left_out.value:.1%}"),
             f"<td>{show_ends(one.left_out)}</td>",
@@ -206,7 +216,7 @@ def _render_facts(known: Known) -> Iterator[str]:
         )
 
 
-def _judge_sources(reached: _Reached, unseen: Unseen, confidence: float) -> Judgement:
+def _judge_sources(reached: _Reached, examined: Examination, unseen: Unseen, confidence: float) -> Judgement:
     question = "And on sources that it has not seen?"
     if not unseen.has_sources:
         words = "Not known: no source has a name (<code>split.fold_by</code>)."
@@ -214,15 +224,21 @@ def _judge_sources(reached: _Reached, unseen: Unseen, confidence: float) -> Judg
             words = "Not known: <code>train.out_of_fold: true</code> leaves each out in turn."
         return Judgement(question, words, "unknown")
     words = (
-        f"<b>{reached.mean:.1%}</b>, if sources count alike; {reached.left_out.value:.1%} of all pictures "
-        f"({confidence:.0%} interval: {show_ends(reached.left_out)})."
+        f"<b>{reached.mean:.1%}</b>, if sources count alike; {reached.left_out.value:.1%} of all their "
+        f"pictures ({confidence:.0%} interval: {show_ends(reached.left_out)})."
     )
-    if np.isnan(reached.gap):
-        return Judgement(question, f"{words} All test pictures are of new sources, too.", "good")
-    words += f" Test pictures of known sources: {reached.known.value:.1%}."
-    if reached.gap <= _GAP:
-        return Judgement(question, words, "good")
-    return Judgement(question, f"{words} Expect {reached.gap:.0%} less right answers on new ones.", "warning")
+    state: State = "good"
+    if not np.isnan(reached.gap):
+        words += f" Test pictures of known sources: {reached.known.value:.1%}."
+        if reached.gap > _GAP:
+            state, words = "warning", f"{words} Expect {reached.gap:.0%} less right answers on new ones."
+    elif np.char.startswith(_name_tested(examined), NAMED).any():
+        words += " The test pictures are of new sources, too."
+    if reached.left_out.high - reached.left_out.low > _WIDE:
+        return Judgement(question, f"{words} So few sources cannot tell.", "unknown")
+    if reached.left_out.low <= reached.guess:
+        return Judgement(question, f"{words} Always guessing gives {reached.guess:.1%}.", "bad")
+    return Judgement(question, words, state)
 
 
 def _judge_shortcut(examined: Examination, unseen: Unseen, known: Known) -> Judgement:

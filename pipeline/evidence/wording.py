@@ -1,10 +1,17 @@
-"""Shares and intervals as people read them; what is not defined is a dash."""
+"""Shares, intervals and names as people read them; what is not defined is a dash."""
+
+from html import escape
 
 import numpy as np
 
 from pipeline.evidence.intervals import Interval
 
 MISSING = "&ndash;"
+
+
+def show_name(name: str) -> str:
+    """A name of the user's as HTML, whose direction of writing does not turn the words around it."""
+    return f"<bdi>{escape(name)}</bdi>"
 
 
 def show_share(share: float) -> str:

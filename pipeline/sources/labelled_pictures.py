@@ -53,6 +53,11 @@ class _Said:
     waiting: set[str] = field(default_factory=set)
 
 
+def is_label_table(name: str) -> bool:
+    """Whether a file is read as a table of labels; what Excel keeps beside an open one (`~$...`) is none."""
+    return name.lower().endswith(_TABLES) and not name.rpartition("/")[2].startswith("~$")
+
+
 def list_tables(listing: Listing) -> list[Entry]:
     """The tables at a place, by name; a file is one itself. Raises SourceError for an archive."""
     if listing.container.is_archive:
@@ -62,7 +67,7 @@ def list_tables(listing: Listing) -> list[Entry]:
     if listing.where.is_file():
         return list(listing.entries)
     return sorted(
-        (entry for entry in listing.entries if entry.name.lower().endswith(_TABLES)),
+        (entry for entry in listing.entries if is_label_table(entry.name)),
         key=lambda entry: entry.name,
     )
 
@@ -130,7 +135,7 @@ def join_labelled(source: Source, listing: Listing, root: Path) -> Source:
 def _chain(records: Iterator[Record], said: _Said, wanted: Collection[str] | None) -> Iterator[Record]:
     yield from records
     rows = [row for key, row in said.rows.items() if wanted is None or key in wanted]
-    found = [(row.key, row.path) for row in rows if row.path and row.path.is_file()]
+    found = [(row.key, row.path) for row in rows if row.path and _is_file(row.path)]
     there = {key: Entry(key, path.stat().st_size, str(path)) for key, path in found}
     for content in Folder(Path()).read(there.values()):
         row = said.rows[content.entry.name]
@@ -152,10 +157,18 @@ def _locate(row: LabelRow, table: Path, root: Path) -> LabelledPath:
     text = unquote_cell(row.path)
     spelt = (text, text.replace("\\", "/")) if text else ()
     tried = [Path(os.path.abspath(folder / name)) for name in spelt for folder in (table.parent, root)]  # noqa: PTH100
-    found = next((path for path in tried if path.is_file()), None)
+    found = next((path for path in tried if _is_file(path)), None)
     where = f"row {row.number:,} of {escape_name(table.name)}"
     key = _name_key(found or tried[0], root) if tried else f"{_name_key(table, root)} ({where})"
     return LabelledPath(found, key, unquote_cell(row.label), row.part, where)
+
+
+def _is_file(path: Path) -> bool:
+    """Whether there is such a file; a name that is too long for the disk names none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def _name_key(path: Path, root: Path) -> str:

@@ -133,6 +133,7 @@ def answer_labels(part: Part, folds: npt.NDArray[np.int64], params: Params, path
     if not is_cheap or not any(group.startswith(NAMED) for group in part.fold_group or ()):
         write_table(OUT_OF_FOLD.empty_table(), paths.label_answers)
         return
+    _log.info("the same once more for the labels, by networks that know other pictures of each source")
     alike = np.array(part.duplicate_group or part.ids, dtype=str)
     other_folds = deal_folds(part.y, alike, max(2, len(np.unique(folds))), train.seed)
     answer_folds(part, other_folds, params, paths, paths.label_answers)

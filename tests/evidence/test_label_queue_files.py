@@ -10,7 +10,7 @@ import pytest
 from pipeline.collection.demos import encode_grey_png
 from pipeline.errors import DataError
 from pipeline.evidence.label_queue import Pool, Scan
-from pipeline.evidence.label_queue_files import list_replaced, write_queue
+from pipeline.evidence.label_queue_files import check_new, find_free_table, write_queue
 from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.sources import list_labelled, open_container
@@ -39,7 +39,7 @@ def test_the_table_is_in_order_and_reads_as_labels(
     project: Paths, tmp_path: Path, params_of: ParamsOf
 ) -> None:
     pool = pool_of(tmp_path / "scans", ["b/1.png", "a.png", "c.png"])
-    copies = write_queue(pool, [2, 0], NAMES, project.label_queue, set())
+    copies = write_queue(pool, [2, 0], NAMES, project.label_queue)
     rows = read_rows(project.label_queue)
     assert rows[0] == {
         "path": "queue/c.png",
@@ -73,59 +73,55 @@ def test_copies_have_names_that_every_system_takes(
     names: list[str], expected: list[str], project: Paths, tmp_path: Path
 ) -> None:
     pool = pool_of(tmp_path / "scans", names)
-    copies = write_queue(pool, range(len(names)), NAMES, project.label_queue, set())
+    copies = write_queue(pool, range(len(names)), NAMES, project.label_queue)
     folder = project.label_queue.with_suffix("")
     assert [copy.relative_to(folder).as_posix() for copy in copies] == expected
     assert [copy.read_bytes() for copy in copies] == [scan.read() for scan in pool.scans]
 
 
-def test_a_new_queue_takes_the_place_of_one_without_labels(
-    project: Paths, tmp_path: Path, params_of: ParamsOf
-) -> None:
+def test_the_next_queue_stands_beside_the_first(project: Paths, tmp_path: Path) -> None:
+    """Another table may name the copies of the first, as after "save as": nothing of it is touched."""
     pool = pool_of(tmp_path / "scans", ["a.png", "b.png", "c.png"])
-    section, table = params_of().data, project.label_queue
-    assert list_replaced(table, project.root, section) == set()
-    old = write_queue(pool, [0, 1], NAMES, table, set())
-    (table.parent / "queue/mine.png").write_bytes(b"mine")
-    replaced = list_replaced(table, project.root, section)
-    assert replaced == set(old)
-    new = write_queue(pool, [1, 2], NAMES, table, replaced)
-    assert [copy.name for copy in new] == ["b.png", "c.png"]
-    assert sorted(file.name for file in (table.parent / "queue").iterdir()) == ["b.png", "c.png", "mine.png"]
+    first = project.label_queue
+    assert find_free_table(first) == first
+    write_queue(pool, [0, 1], NAMES, first)
+    first.rename(first.with_name("done.csv"))
+    assert find_free_table(first).name == "queue-2.csv", "the folder of its pictures is there"
+    second = find_free_table(first)
+    check_new(second, second.with_suffix(".png"))
+    write_queue(pool, [2], NAMES, second)
+    assert sorted(file.name for file in first.with_suffix("").iterdir()) == ["a.png", "b.png"]
+    assert find_free_table(first).name == "queue-3.csv"
 
 
 @pytest.mark.parametrize(
-    ("edit", "message"),
+    ("name", "message"),
     [
-        pytest.param(
-            lambda text: text.replace("queue/b.png,", "queue/b.png,Text"),
-            r"holds 1 label, which would be lost; name another file with --csv, such as .*queue-2\.csv",
-            id="by hand",
-        ),
-        pytest.param(
-            lambda text: "\ufeff" + text.replace(",", ";").replace("queue/b.png;", "queue/b.png;Text"),
-            "holds 1 label",
-            id="by a spreadsheet",
-        ),
-        pytest.param(
-            lambda text: "my notes", "is there, and no queue .*; name another file", id="another file"
-        ),
+        pytest.param("queue.csv", r"queue\.csv is there already, .*such as queue-2\.csv$", id="a table"),
+        pytest.param("queue/mine.png", "labels/queue is there already", id="its pictures"),
+        pytest.param("queue.png", r"queue\.png is there already", id="a sheet"),
     ],
 )
-def test_what_people_wrote_is_never_replaced(
-    edit: Callable[[str], str], message: str, project: Paths, tmp_path: Path, params_of: ParamsOf
-) -> None:
+def test_nothing_is_written_over(name: str, message: str, project: Paths) -> None:
     table = project.label_queue
-    write_queue(pool_of(tmp_path / "scans", ["a.png", "b.png"]), [0, 1], NAMES, table, set())
-    table.write_text(edit(table.read_text(encoding="utf-8")), encoding="utf-8")
-    with pytest.raises(DataError, match=message) as caught:
-        list_replaced(table, project.root, params_of().data)
-    assert "\n" not in str(caught.value)
+    lies_there = table.parent / name
+    lies_there.parent.mkdir(exist_ok=True)
+    lies_there.write_bytes(b"what somebody made")
+    with pytest.raises(DataError, match=message):
+        check_new(table, table.with_suffix(".png"))
+    check_new(table.with_name("other.csv"), table.with_name("other.png"))
+
+
+def test_a_table_is_called_as_it_is_read(project: Paths) -> None:
+    table = project.label_queue.with_suffix(".txt")
+    with pytest.raises(DataError, match=r"the table is a CSV file; call it queue\.csv"):
+        check_new(table, table.with_suffix(".png"))
 
 
 def test_a_scan_that_is_gone_leaves_no_table(project: Paths, tmp_path: Path) -> None:
     pool = pool_of(tmp_path / "scans", ["a.png", "b.png"])
     (tmp_path / "scans/b.png").unlink()
     with pytest.raises(DataError, match=r"scans/b\.png cannot be read any more; run it again"):
-        write_queue(pool, [0, 1], NAMES, project.label_queue, set())
+        write_queue(pool, [0, 1], NAMES, project.label_queue)
     assert not project.label_queue.exists()
+    assert find_free_table(project.label_queue) == project.label_queue, "no copy is left"

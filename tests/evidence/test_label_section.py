@@ -12,7 +12,7 @@ from pipeline.collection.confirmed_labels import Confirmed, write_confirmed
 from pipeline.collection.pictures import choose_rows
 from pipeline.collection.suspect_labels import read_suspects
 from pipeline.evidence.examination import Examination, Finding
-from pipeline.evidence.label_section import FIGURE, show_label_audit
+from pipeline.evidence.label_section import FIGURE, judge_labels, show_label_audit
 from pipeline.evidence.review import Unseen
 from pipeline.params import Params
 from pipeline.paths import Paths
@@ -63,7 +63,7 @@ def test_suspects_are_ranked_in_table_sheet_and_tiles(
     assert "10 labels were compared with the answers of networks that have not learned" in page
     assert "<b>2 labels may be wrong</b>, 20.0%." in page
     assert page.count("<figure>") == 2
-    assert "<code>6.png</code>is called dark (20%), seems <b>light</b> (80%)" in page
+    assert "<code>6.png</code>is called <bdi>dark</bdi> (20%), seems <b><bdi>light</bdi></b> (80%)" in page
     assert found.title == "Labels that may be wrong"
     assert (paths.figures("evaluate") / FIGURE).read_bytes()[1:4] == b"PNG"
     assert found.files == [paths.suspect_labels]
@@ -135,6 +135,21 @@ def test_few_pictures(
     assert said in "\n".join(found.lines)
     assert ("labels/share_suspect" in found.metrics) == bool(n)
     assert all(np.isfinite(value) for value in found.metrics.values())
+
+
+@pytest.mark.parametrize(
+    ("n_suspect", "state", "said"),
+    [
+        (0, "good", "None of 100 labels looks wrong"),
+        (2, "good", "<b>2</b> of 100 may be wrong"),
+        (3, "warning", "<b>3</b> of 100 may be wrong (3.0%)"),
+        (21, "unknown", "rather its own errors: accept none unseen"),
+    ],
+)
+def test_a_model_that_disagrees_with_much_judges_nothing(n_suspect: int, state: str, said: str) -> None:
+    judged = judge_labels(100, n_suspect)
+    assert judged.state == state
+    assert said in judged.words
 
 
 def test_switched_off(examined: Examination, unseen: Unseen, paths: Paths, params: Params) -> None:

@@ -57,6 +57,8 @@ def test_the_page_says_it(examination_of: ExaminationOf, tmp_path: Path) -> None
     page = "\n".join(finding.lines)
     assert "these pictures are grey" in page
     assert "no alteration costs more than luck may" in page
+    assert finding.judgements[0].state == "unknown", "of 40 pictures"
+    assert "40 test pictures cannot show what hurts" in finding.judgements[0].words
     assert page.count('src="data:image/png;base64,') == 3
     assert finding.files == [tmp_path / "out" / "table.csv"]
 
@@ -68,6 +70,8 @@ def test_the_worst_comes_first(examination_of: ExaminationOf, tmp_path: Path) ->
         examined, n=40, confidence=0.95, table=tmp_path / "table.csv", folder=tmp_path / "figures"
     )
     assert "at severity 3: <b>brightness: 100% &rarr; 50%" in finding.lines[0]
+    assert finding.judgements[0].state == "warning"
+    assert "What hurts most, at severity 3: brightness (50%)" in finding.judgements[0].words
 
 
 def test_a_smaller_sample(examination_of: ExaminationOf, tmp_path: Path) -> None:

@@ -57,6 +57,7 @@ def test_nothing_bad_is_said_of_what_is_the_fault_of_a_class(show: Show) -> None
     page = "\n".join(finding.lines)
     assert "none is worse by more than luck" in page, "all of class 1 is wrong, whatever its format"
     assert finding.metrics["slices/n_worse"] == 0
+    assert finding.judgements[0].state == "good"
     assert "<figure>" not in page
     rows = read_rows(paths)
     assert {row["fact"] for row in rows} == {"file format", "shorter side", "width / height"}
@@ -78,6 +79,7 @@ def test_worse_within_a_class(show: Show, monkeypatch: pytest.MonkeyPatch) -> No
     (worse,) = [row for row in read_rows(paths) if row["is_worse"] == "1"]
     assert (worse["slice"], worse["n_test"], worse["only_class"]) == ("<TIFF>", "20", "light")
     assert finding.metrics == {"slices/n_slices": 2, "slices/n_worse": 1}
+    assert finding.judgements[0].state == "warning"
     assert finding.files == [paths.slices]
 
 
@@ -88,6 +90,7 @@ def test_nothing_to_compare(n: int, show: Show) -> None:
         "<p>There is nothing to compare: the test pictures differ in no fact of their files.</p>"
     ]
     assert read_rows(paths) == []
+    assert finding.judgements[0].state == "unknown", "so few pictures show nothing"
 
 
 def test_switched_off(show: Show) -> None:

@@ -17,6 +17,16 @@ FOLDS |= {"cross_validated_accuracy_high": 0.95}
 FACTS = {"metadata_accuracy": 0.75, "residual_accuracy": 0.6, "metadata_chance": 0.5}
 
 
+def make_balanced(n_wrong: int, n_sources: int = 10) -> Unseen:
+    """200 answers about two classes in turn, each source with both; the last `n_wrong` are wrong."""
+    unseen, number = make_unseen(200, 0), np.arange(200)
+    y_true = number % 2
+    answered = np.where(number >= 200 - n_wrong, 1 - y_true, y_true)
+    y_prob = np.eye(3, dtype=np.float32)[answered]
+    groups = np.array([f"group_by:{i // 2 % n_sources}" for i in number])
+    return replace(unseen, part=replace(unseen.part, y=y_true), y_prob=y_prob, groups=groups)
+
+
 def place(examined: Examination, source: str) -> Examination:
     """The same pictures, all of one source."""
     test = replace(examined.test, fold_group=(source,) * len(examined.test))
@@ -35,10 +45,10 @@ def examined(examination_of: ExaminationOf) -> Examination:
 
 def test_sources_left_out_beside_test_pictures(examined: Examination) -> None:
     """Of 200 answers the 20 last are wrong, two of each source."""
-    found = show(place(examined, "group_by:3"), make_unseen(), split=FACTS, train=FOLDS)
+    found = show(place(examined, "group_by:3"), make_balanced(20), split=FACTS, train=FOLDS)
     page = "\n".join(found.lines)
     assert "<p>10 sources." in page
-    assert "<th>3<br><em>light, dark</em></th><td>20</td>" in page
+    assert "<th><bdi>3</bdi><br><em>light, dark</em></th><td>20</td>" in page
     assert "<td>100.0% of 20</td>" in page
     assert "<b>facts of the files alone, such as format and size</b>" in page
     assert "Cross-validated, over the pictures of train and val, the accuracy is <b>90.0%</b>" in page
@@ -57,8 +67,10 @@ def test_sources_weigh_alike_and_the_worst_comes_first(examined: Examination) ->
     assert found.metrics["sources/left_out_mean"] == pytest.approx(0.5)
     assert found.metrics["sources/left_out_accuracy"] == pytest.approx(0.8)
     page = "\n".join(found.lines)
-    assert page.index("<th>bad") < page.index("<th>fine")
-    assert "All test pictures are of new sources, too." in found.judgements[0].words
+    assert page.index("<th><bdi>bad") < page.index("<th><bdi>fine")
+    assert "test pictures are of new sources" not in found.judgements[0].words, "they have no name"
+    elsewhere = show(place(examined, "group_by:other"), unseen)
+    assert "The test pictures are of new sources, too." in elsewhere.judgements[0].words
     assert "sources/gap" not in found.metrics, "no test picture is of a known source"
 
 
@@ -99,3 +111,28 @@ def test_a_shortcut_is_called_out(
     judged = show(examined, make_unseen(), split=split, train=train).judgements[1]
     assert judged.state == state
     assert said in judged.words
+
+
+@pytest.mark.parametrize(
+    ("n_wrong", "n_sources", "state", "said"),
+    [
+        pytest.param(20, 10, "good", "<b>90.0%</b>", id="good"),
+        pytest.param(90, 10, "bad", "Always guessing gives 50.0%", id="no better than a guess"),
+        pytest.param(20, 1, "unknown", "So few sources cannot tell", id="one source"),
+    ],
+)
+def test_new_sources_are_judged_by_the_interval(
+    n_wrong: int, n_sources: int, state: State, said: str, examined: Examination
+) -> None:
+    judged = show(examined, make_balanced(n_wrong, n_sources)).judgements[0]
+    assert judged.state == state
+    assert said in judged.words
+
+
+def test_only_pictures_with_a_source_say_something_of_new_sources(examined: Examination) -> None:
+    """The last 20 of 200 are wrong, and they alone have named sources."""
+    unseen = make_unseen(200, 20)
+    groups = np.array([f"group_by:{i % 4}" if i >= 180 else f"alike:{i}" for i in range(200)])
+    found = show(examined, replace(unseen, groups=groups))
+    assert found.metrics["sources/left_out_mean"] == 0
+    assert found.metrics["sources/n_sources"] == 4
