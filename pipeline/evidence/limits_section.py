@@ -62,10 +62,19 @@ def show_limits(
             f"<p>{' '.join(_describe_power(n, examined, detectable, n_needed))}</p>",
         ],
         judgements=[
-            Judgement("Did it learn enough, and not by heart?", escape(fit[0]), _judge_fit(history, monitor)),
+            Judgement(
+                "Did it learn enough, and not by heart?",
+                escape(_shorten(fit[0])),
+                _judge_fit(history, monitor),
+            ),
             _judge_size(n, detectable),
         ],
     )
+
+
+def _shorten(words: str) -> str:
+    """The first sentence."""
+    return f"{words.partition('. ')[0].rstrip('.')}."
 
 
 def _judge_fit(history: Sequence[Row], monitor: str) -> State:

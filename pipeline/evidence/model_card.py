@@ -82,7 +82,7 @@ def build_card(
             "model-index": [{"name": described.name, "results": [tested]}],
         },
         "intended_use": f"Sorts pictures into {say_count(len(classes), 'class', 'classes')}: "
-        f"{', '.join(classes)}. Where it is not sure enough, its answer is `review`: a person should look.",
+        f"{', '.join(classes)}. Where it is not sure enough, its answer is review: a person should look.",
         "out_of_scope": list(_OUT_OF_SCOPE),
         "model": {"network": described.network, "image_hw": list(described.image_hw)},
         "data": {"name": described.name, "pictures": {k: dict(v) for k, v in described.n_pictures.items()}},
@@ -92,7 +92,7 @@ def build_card(
             {"question": one.question, "answer": _to_text(one.words), "state": one.state}
             for one in judgements
         ],
-        "limits": [_to_text(one.words) for one in judgements if one.state != "good"],
+        "limits": [f"{one.question} {_to_text(one.words)}" for one in judgements if one.state != "good"],
         "how_to_reproduce": list(_REPRODUCE),
     }
 
@@ -122,7 +122,7 @@ def _render(card: Mapping[str, Any]) -> Iterator[str]:
     yield f"## Intended use\n\n{_escape(card['intended_use'])}\n"
     yield from ("## Out of scope\n", *_list(card["out_of_scope"]))
     yield from ("## Data\n", *_render_pictures(card["data"]["pictures"]))
-    trained = [f"{name.replace('_', ' ')}: {value:g}" for name, value in card["training"].items()]
+    trained = [f"{name.replace('_', ' ')}: {_format(value)}" for name, value in card["training"].items()]
     yield from ("## Training\n", *_list(trained))
     yield "## Evaluation\n"
     yield from _list(f"**{_escape(one['question'])}** {_escape(one['answer'])}" for one in card["evaluation"])
@@ -144,6 +144,10 @@ def _render_pictures(pictures: Mapping[str, Mapping[str, int]]) -> Iterator[str]
 def _list(lines: Sequence[str] | Iterator[str]) -> Iterator[str]:
     yield from (f"- {line}" for line in lines)
     yield ""
+
+
+def _format(value: float) -> str:
+    return f"{value:,}" if value == int(value) else f"{value:.3g}"
 
 
 def _escape(text: str) -> str:

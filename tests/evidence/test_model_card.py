@@ -48,9 +48,9 @@ def test_it_says_what_for_of_what_how_good_and_where_it_ends(tmp_path: Path) -> 
         "| class | train | test |\n|---|---:|---:|\n| Foto&#124;1 | 1,200 | 40 |\n| &#60;b&#62;绘画 | 7 | 0 |"
         in text
     )
-    assert "- n parameters: 71034" in text
+    assert "- n parameters: 71,034" in text
     assert "- **How often?** 92.5% of 40" in text
-    assert card["limits"] == ["Not known (split.fold_by) & a <b> c"]
-    assert "## Limits\n\n- Not known (split.fold&#95;by) &#38; a &#60;b&#62; c" in text
+    assert card["limits"] == ["New sources? Not known (split.fold_by) & a <b> c"]
+    assert "## Limits\n\n- New sources? Not known (split.fold&#95;by) &#38; a &#60;b&#62; c" in text
     assert "3. Run `dvc repro`." in text
     assert write(tmp_path) == (card, text)
