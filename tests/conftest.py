@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 REPO = Path(__file__).resolve().parents[1]
+os.environ.setdefault(
+    "MLFLOW_DISABLE_TELEMETRY", "true"
+)  # as pipeline.tracking does, for tests that come first
 
 LONGEST = (
     *("test_end_to_end.py", "test_server_story.py", "test_trainer.py", "test_kills.py", "test_faults.py"),

@@ -15,8 +15,6 @@ from pipeline.paths import Paths, project_root
 
 _FIND = "SELECT experiment_id FROM experiments WHERE name = ? AND lifecycle_stage = 'active'"
 _N_TRIED = 20  # ports, for one that is free
-# No reports to MLflow's makers, from its server or its pages.
-_QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 
 
 def ui(
@@ -107,5 +105,5 @@ def _serve(uri: str, host: str, port: int) -> None:
     os.execve(  # noqa: S606 (a command of fixed words: MLflow's server takes the place of this process)
         sys.executable,
         [*command, "--workers", os.environ.get("MLFLOW_WORKERS") or "1"],
-        os.environ | _QUIET | {"MLFLOW_BACKEND_STORE_URI": uri},
+        os.environ | {"MLFLOW_BACKEND_STORE_URI": uri},
     )
