@@ -58,6 +58,16 @@ class Unseen:
         """Their classes [n]."""
         return self.part.y
 
+    @property
+    def is_right(self) -> npt.NDArray[np.bool_]:
+        """Whether each answer is right [n], whatever the temperature."""
+        return np.asarray(self.y_prob.argmax(axis=1) == self.y_true)
+
+    @property
+    def is_named(self) -> npt.NDArray[np.bool_]:
+        """Whether the group of each has a name, such as a source, and is not only what looks alike [n]."""
+        return np.asarray(np.char.startswith(self.groups, NAMED))
+
     def judge(self, rule: AnswerRule) -> tuple[npt.NDArray[np.bool_], Float32]:
         """Whether each answer is right [n], and the probability that it is given by a rule [n]."""
         tempered = rule.temper(self.y_prob)
@@ -66,7 +76,7 @@ class Unseen:
     @property
     def has_sources(self) -> bool:
         """Whether whole sources were left out, as far as names tell."""
-        return self.chosen_on == "out_of_fold" and bool(np.char.startswith(self.groups, NAMED).any())
+        return self.chosen_on == "out_of_fold" and bool(self.is_named.any())
 
 
 def read_unseen(out_of_fold: Path, learnt: Part, val: Part, classifier: Classifier, shards: Path) -> Unseen:

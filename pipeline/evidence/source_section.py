@@ -73,7 +73,7 @@ def show_sources(examined: Examination, unseen: Unseen, known: Known, *, confide
         lines=list(_render(sources, n_sources, reached, known)),
         judgements=[
             _judge_sources(reached, examined, unseen, confidence),
-            _judge_shortcut(examined, unseen, known),
+            _judge_shortcut(examined, known),
         ],
     )
 
@@ -96,10 +96,8 @@ class _Reached(NamedTuple):
 
 
 def _measure_reached(examined: Examination, unseen: Unseen, confidence: float) -> _Reached:
-    asked = (
-        np.char.startswith(unseen.groups, NAMED) if unseen.has_sources else np.ones(len(unseen.groups), bool)
-    )
-    is_right = _find_right(unseen)[asked]
+    asked = unseen.is_named if unseen.has_sources else np.ones(len(unseen.groups), np.bool_)
+    is_right = unseen.is_right[asked]
     _, groups = np.unique(unseen.groups[asked], return_inverse=True)
     left_out = bound_share(is_right.astype(np.float64), groups, confidence=confidence)
     counts = np.bincount(unseen.y_true[asked], minlength=1)
@@ -111,23 +109,18 @@ def _measure_reached(examined: Examination, unseen: Unseen, confidence: float) -
     return _Reached(left_out, average_over(groups, is_right), known, guess)
 
 
-def _find_right(unseen: Unseen) -> Bools:
-    return np.asarray(unseen.y_prob.argmax(axis=1) == unseen.y_true)
-
-
 def _name_tested(examined: Examination) -> npt.NDArray[np.str_]:
     """The group of each test picture [n] that no fold divides."""
     return np.array(examined.test.fold_group or examined.test.ids, dtype=str)
 
 
 def _list_named(unseen: Unseen) -> npt.NDArray[np.str_]:
-    names = np.unique(unseen.groups)
-    return names[np.char.startswith(names, NAMED)]
+    return np.unique(unseen.groups[unseen.is_named])
 
 
 def _list_sources(examined: Examination, unseen: Unseen, confidence: float) -> list[_Source]:
     """The sources with a name that are answered worst, at most as many as the page shows."""
-    is_right, tested_group = _find_right(unseen), _name_tested(examined)
+    is_right, tested_group = unseen.is_right, _name_tested(examined)
     names, duplicates = examined.class_names, np.array(unseen.part.duplicate_group or unseen.part.ids)
     found = []
     for name in _choose_worst(unseen, is_right):
@@ -142,11 +135,9 @@ def _list_sources(examined: Examination, unseen: Unseen, confidence: float) -> l
 
 
 def _choose_worst(unseen: Unseen, is_right: Bools) -> list[str]:
-    names, group_of = np.unique(unseen.groups, return_inverse=True)
-    share = np.bincount(group_of, weights=is_right) / np.bincount(group_of)
-    named = np.flatnonzero(np.char.startswith(names, NAMED))
-    order = named[np.argsort(share[named], kind="stable")]
-    return [str(names[i]) for i in order[:_MAX_ROWS]]
+    names, group_of = np.unique(unseen.groups[unseen.is_named], return_inverse=True)
+    share = np.bincount(group_of, weights=is_right[unseen.is_named]) / np.bincount(group_of)
+    return [str(names[i]) for i in np.argsort(share, kind="stable")[:_MAX_ROWS]]
 
 
 def _render(sources: list[_Source], n_sources: int, reached: _Reached, known: Known) -> Iterator[str]:
@@ -241,7 +232,7 @@ def _judge_sources(reached: _Reached, examined: Examination, unseen: Unseen, con
     return Judgement(question, words, state)
 
 
-def _judge_shortcut(examined: Examination, unseen: Unseen, known: Known) -> Judgement:
+def _judge_shortcut(examined: Examination, known: Known) -> Judgement:
     question, facts = "Could a shortcut explain that?", known.split
     if not facts.keys() >= {"metadata_accuracy", "metadata_chance"}:
         return Judgement(question, "Not known: <code>split</code> did not look.", "unknown")

@@ -26,7 +26,7 @@ from pipeline.images.recipe import Recipe
 from pipeline.json_file import read_json
 from pipeline.labels import read_class_names
 from pipeline.models import is_frozen
-from pipeline.params import Params
+from pipeline.params import Params, TrainParams
 from pipeline.paths import Paths
 from pipeline.runner import Metrics, run_stage
 from pipeline.serving.settings import Settings, save_classifier
@@ -94,12 +94,17 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     }
 
 
+def learns_head_alone(train: TrainParams) -> bool:
+    """Whether the network below the head is frozen, so that a further training costs seconds."""
+    return is_frozen(train.model, weights=train.weights, fine_tune_epochs=train.fine_tune_epochs)
+
+
 def wants_out_of_fold(params: Params, paths: Paths) -> bool:
     """Whether each picture is to be answered by a network that has not seen it."""
     train = params.train
     if train.out_of_fold != "auto":
         return train.out_of_fold
-    if is_frozen(train.model, weights=train.weights, fine_tune_epochs=train.fine_tune_epochs):
+    if learns_head_alone(train):
         return True
     test = read_part("test", split_path=paths.split, manifest_path=paths.clean_manifest)
     counts = np.bincount(test.y, minlength=len(read_class_names(paths.classes)))
@@ -128,14 +133,14 @@ def answer_labels(part: Part, folds: npt.NDArray[np.int64], params: Params, path
     So labels are compared with these answers. Only heads are trained for them, so that they cost seconds; of
     a network that learns as a whole there are none.
     """
-    train = params.train
-    is_cheap = is_frozen(train.model, weights=train.weights, fine_tune_epochs=train.fine_tune_epochs)
-    if not is_cheap or not any(group.startswith(NAMED) for group in part.fold_group or ()):
+    if not learns_head_alone(params.train) or not any(
+        group.startswith(NAMED) for group in part.fold_group or ()
+    ):
         write_table(OUT_OF_FOLD.empty_table(), paths.label_answers)
         return
     _log.info("the same once more for the labels, by networks that know other pictures of each source")
     alike = np.array(part.duplicate_group or part.ids, dtype=str)
-    other_folds = deal_folds(part.y, alike, max(2, len(np.unique(folds))), train.seed)
+    other_folds = deal_folds(part.y, alike, max(2, len(np.unique(folds))), params.train.seed)
     answer_folds(part, other_folds, params, paths, paths.label_answers)
 
 
