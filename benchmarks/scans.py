@@ -157,7 +157,7 @@ def sources_left_out(scans: Scans, params: Params, features: Path) -> Result:
     y_prob = answer_all(scans.shards, part, fold, **how)
     tempered = AnswerRule(fit_temperature(part.y, y_prob)).temper(y_prob)
     is_right = np.asarray(tempered.argmax(axis=1) == part.y)
-    passes = answer_nested(is_right, tempered.max(axis=1), fold, MIN_PRECISION)
+    passes = answer_nested(is_right, tempered.max(axis=1), groups, fold, MIN_PRECISION)
     return Result(
         float(is_right.mean()),
         average_over(groups, is_right),

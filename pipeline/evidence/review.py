@@ -64,6 +64,11 @@ class Unseen:
         return np.asarray(self.y_prob.argmax(axis=1) == self.y_true)
 
     @property
+    def group_numbers(self) -> Ints:
+        """The number of each picture's group [n]."""
+        return np.unique(self.groups, return_inverse=True)[1]
+
+    @property
     def is_named(self) -> npt.NDArray[np.bool_]:
         """Whether the group of each has a name, such as a source, and is not only what looks alike [n]."""
         return np.asarray(np.char.startswith(self.groups, NAMED))
@@ -120,12 +125,13 @@ def _read_answers(path: Path, learnt: Part, groups: Sequence[str] | None) -> Uns
 def choose_rule(unseen: Unseen, min_precision: float) -> AnswerRule:
     """The temperature, and the least probability above which `min_precision` of the answers are right.
 
-    Without any answer to choose it on, the model always answers.
+    The probability lies a standard error on the safe side (`abstention.choose_limit`). Without any answer to choose it on, the model always answers.
     """
     if not len(unseen.y_true):
         return AnswerRule()
     temperature = fit_temperature(unseen.y_true, unseen.y_prob)
-    limit = choose_limit(*unseen.judge(AnswerRule(temperature)), min_precision)
+    is_right, given = unseen.judge(AnswerRule(temperature))
+    limit = choose_limit(is_right, given, unseen.group_numbers, min_precision)
     return AnswerRule(temperature, limit, unseen.chosen_on)
 
 
@@ -191,8 +197,8 @@ class _Judged:
 def _measure_nested(unseen: Unseen, rule: AnswerRule, min_precision: float, confidence: float) -> Reach:
     """What the rule is worth where each fold is judged by a limit that the other folds chose."""
     is_right, given = unseen.judge(rule)
-    passes = answer_nested(is_right, given, unseen.fold, min_precision)
-    groups = np.unique(unseen.groups, return_inverse=True)[1]
+    groups = unseen.group_numbers
+    passes = answer_nested(is_right, given, groups, unseen.fold, min_precision)
     reach = measure_reach(is_right, passes, groups, confidence=confidence)
     if not unseen.has_sources:
         return reach
@@ -239,7 +245,8 @@ def _render(judged: _Judged, unseen: Unseen, min_precision: float) -> Iterator[s
         yield (
             f"<p>It answers from a probability of <b>{rule.min_probability:.2f}</b> on. Below, the answer is "
             f"<code>review</code>: a person should look. The limit was chosen for {min_precision:.0%} right "
-            f"answers, on {where}.</p>"
+            f"answers, on {where}. It lies a standard error on the safe side, because no two sources are "
+            "alike.</p>"
         )
     theirs = "new sources, weighed alike" if unseen.has_sources else "folds that chose no limit"
     rows = [("test pictures", judged.tested), (theirs, judged.unseen)]
