@@ -6,8 +6,8 @@ neither a picture nor its source are as wrong as answers to new scans will be.
 
 Sources differ: a limit that is just good enough for some is too low for the next. So it is chosen a standard
 error on the safe side, as by the one-standard-error rule (Breiman, Friedman, Olshen and Stone 1984,
-"Classification and Regression Trees"). The standard error is that of a ratio of sums over groups (Cochran 1977,
-"Sampling Techniques", chapter 6).
+"Classification and Regression Trees"). The standard error is that of a ratio of sums over groups (Cochran
+1977, "Sampling Techniques", chapter 6).
 """
 
 from typing import NamedTuple

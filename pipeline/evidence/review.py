@@ -125,7 +125,8 @@ def _read_answers(path: Path, learnt: Part, groups: Sequence[str] | None) -> Uns
 def choose_rule(unseen: Unseen, min_precision: float) -> AnswerRule:
     """The temperature, and the least probability above which `min_precision` of the answers are right.
 
-    The probability lies a standard error on the safe side (`abstention.choose_limit`). Without any answer to choose it on, the model always answers.
+    The probability lies a standard error on the safe side (`abstention.choose_limit`). Without any answer to
+    choose it on, the model always answers.
     """
     if not len(unseen.y_true):
         return AnswerRule()

@@ -142,6 +142,10 @@ def _choose_bounds(values: Float64) -> list[float]:
         at = len(values) * number // n_bins
         bound = _round_between(values, at)
         end = int(np.searchsorted(values, bound))
+        if end - start < MIN_PICTURES:  # equal numbers from here on: cut behind them
+            end = int(np.searchsorted(values, bound, side="right"))
+            bound = _round_between(values, end) if end < len(values) else bound
+            end = int(np.searchsorted(values, bound))
         if end - start >= MIN_PICTURES and len(values) - end >= MIN_PICTURES:
             bounds.append(bound)
             start = end

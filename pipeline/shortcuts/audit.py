@@ -67,9 +67,9 @@ class Audit:
         """
         return self.accuracy > limit and 1 - self.accuracy <= (1 - self.chance) / 2
 
-    def join_sentences(self, n: int) -> str:
+    def list_sentences(self, n: int) -> list[str]:
         """The most telling facts in words, up to `n`."""
-        return "; ".join([fact.sentence for fact in self.facts if fact.sentence][:n])
+        return [fact.sentence for fact in self.facts if fact.sentence][:n]
 
 
 def choose_pictures(ids: Sequence[str], y: Ints, limit: int = MAX_PICTURES) -> npt.NDArray[np.int64]:

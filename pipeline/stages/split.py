@@ -183,12 +183,9 @@ def _report(findings: Findings, limit: float) -> None:
     if not files.is_above(limit):
         _log.info("Shortcuts: %s", said)
         return
-    _log.warning(
-        "%s (split.max_metadata_accuracy: %g). %s",
-        said[0].upper() + said[1:],
-        limit,
-        files.join_sentences(_N_SENTENCES),
-    )
+    _log.warning("%s (split.max_metadata_accuracy: %g)", said[0].upper() + said[1:], limit)
+    for sentence in files.list_sentences(_N_SENTENCES):
+        _log.warning("%s", sentence[0].upper() + sentence[1:])
     _log.warning(
         "A model can learn these shortcuts, and a test set of the same sources does not show it. Keep "
         "sources apart with split.group_by, give all pictures one history with clean.equalise, or add sources"

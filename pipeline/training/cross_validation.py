@@ -38,7 +38,7 @@ class FoldAnswerer:
         pictures = Pictures((shards, part))
         self._seen = None
         if is_frozen(params.model, weights=params.weights, fine_tune_epochs=params.fine_tune_epochs):
-            self._seen = read_features(pictures, "all", params=params, folder=features)
+            self._seen = read_features(pictures, "pictures of all folds", params=params, folder=features)
 
     def answer(self, fold: Fold, params: TrainParams) -> Float32:
         """Class probabilities [len(fold.test), n_classes] by a network trained on the rest of the fold.

@@ -63,7 +63,7 @@ class FeatureCache:
         self._folder = folder / hash_backbone(backbone, name) if folder else None
 
     def read(self, pictures: Pictures, what: str) -> Features:
-        """The features of a collection; `what` says in the log which one it is."""
+        """The features of a collection; `what` names its pictures in the log, such as "training pictures"."""
         keys = [
             digest
             for index in cut_into_runs(len(pictures), _A_FILE)
@@ -72,7 +72,7 @@ class FeatureCache:
         known = self._read(set(keys))
         position = {key: i for i, key in reversed(list(enumerate(keys))) if key not in known}
         missing = np.array(sorted(position.values()), np.int64)
-        _log.info("features of %d %s pictures: %d are known", len(keys), what, len(keys) - len(missing))
+        _log.info("features of %d %s: %d known from before", len(keys), what, len(keys) - len(missing))
         for part in track(
             [missing[index] for index in cut_into_runs(len(missing), _A_FILE)],
             total=-(-len(missing) // _A_FILE),

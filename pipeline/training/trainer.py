@@ -178,7 +178,7 @@ def list_phases(
     cache = FeatureCache(find_backbone(model), name=params.model, folder=features)
     if policy:
         _log.info("the backbone is frozen and sees each picture as it is: `augment` acts in fine-tuning only")
-    seen = (cache.read(pictures, "training"), cache.read(val, "validation"))
+    seen = (cache.read(pictures, "training pictures"), cache.read(val, "validation pictures"))
     standardise(find_head(model), seen[0].values)
     head = Phase(find_head(model), *seen, (), params.epochs, params.learning_rate)
     rate, n_epochs = params.fine_tune_learning_rate, params.fine_tune_epochs

@@ -21,7 +21,9 @@ ALONE = np.arange(50)  # each picture is a group by itself
     [
         pytest.param([], 0.95, 50, id="all right: all pass"),
         pytest.param(range(40, 50), 1.0, 40, id="the last ten wrong"),
-        pytest.param(range(40, 50), 0.95, 41, id="40 of 41 are 97.6 %, less 2.4; 40 of 42 are 95.2, less 3.3"),
+        pytest.param(
+            range(40, 50), 0.95, 41, id="40 of 41 are 97.6 %, less 2.4; 40 of 42 are 95.2, less 3.3"
+        ),
         pytest.param([0], 1.0, 0, id="the surest is wrong"),
         pytest.param(range(50), 0.5, 0, id="all wrong"),
     ],
@@ -53,7 +55,9 @@ def test_errors_of_one_group_raise_the_limit() -> None:
     sources = np.arange(50) % 10  # all three errors are of source 0
     spread = choose_limit(is_right, CONFIDENCE, ALONE, 0.9)
     assert choose_limit(is_right, CONFIDENCE, sources, 0.9) > spread
-    assert choose_limit(is_right, CONFIDENCE, 0 * sources, 0.9) == NEVER, "one source tells nothing of the next"
+    assert choose_limit(is_right, CONFIDENCE, 0 * sources, 0.9) == NEVER, (
+        "one source tells nothing of the next"
+    )
 
 
 def test_precisions_are_those_of_a_ratio_of_sums_over_groups() -> None:

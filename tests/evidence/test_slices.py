@@ -54,6 +54,11 @@ def test_numbers_are_cut_at_bounds_that_can_be_read() -> None:
         pytest.param(np.arange(20.0), 2, id="enough for two"),
         pytest.param(np.arange(1000.0), 4, id="at most four"),
         pytest.param(np.r_[np.zeros(95), np.ones(5)], 0, id="all but a few equal"),
+        pytest.param(np.r_[np.full(90, 75.0), np.full(10, 90.0)], 2, id="most equal, the rest greater"),
+        pytest.param(np.r_[np.full(10, 60.0), np.full(90, 75.0)], 2, id="most equal, the rest smaller"),
+        pytest.param(
+            np.r_[np.full(10, 60.0), np.full(80, 75.0), np.full(10, 90.0)], 3, id="most equal, in the middle"
+        ),
         pytest.param(np.full(30, np.nan), 0, id="never known"),
         pytest.param(np.r_[np.full(50, 5.0), np.full(2, np.nan)], 2, id="sometimes not known"),
         pytest.param(np.zeros(0), 0, id="no picture"),

@@ -78,7 +78,7 @@ def test_a_planted_shortcut_is_named(plant: Any, fact: str, sentence: str) -> No
     found = audit_planted(make_plain().assign(**plant(deal_classes(4))))
     assert found.facts[0].fact == fact
     assert pd.Series([found.facts[0].sentence]).str.fullmatch(sentence).all(), found.facts[0].sentence
-    assert found.join_sentences(1) == found.facts[0].sentence
+    assert found.list_sentences(1) == [found.facts[0].sentence]
     assert found.accuracy > 0.35
 
 
@@ -113,7 +113,7 @@ def test_constant_facts_are_chance_and_no_fact() -> None:
     facts = pd.DataFrame({"format": ["PGM"] * N, "width": 28, "jpeg_quality": np.nan})
     found = audit_planted(facts)
     assert (found.accuracy, found.chance, found.facts) == (found.chance, 0.25, ())
-    assert found.join_sentences(3) == ""
+    assert found.list_sentences(3) == []
 
 
 def test_copies_do_not_leak_between_folds() -> None:

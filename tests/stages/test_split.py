@@ -327,10 +327,10 @@ def test_a_shortcut_is_a_warning_with_the_fact_and_the_remedy(
     clean = make_pictures({"a": SMALL, "b": SMALL})
     paths, metrics = run(tmp_path / "1", clean, params_of(), list_formats(clean))
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert len(warnings) == 2
-    assert "a picture of b is JPEG in 100 % of cases, one of another class in 0 %" in warnings[0]
-    assert "split.group_by" in warnings[1]
-    assert "clean.equalise" in warnings[1]
+    assert len(warnings) == 3
+    assert warnings[1] == "A picture of b is JPEG in 100 % of cases, one of another class in 0 %"
+    assert "split.group_by" in warnings[-1]
+    assert "clean.equalise" in warnings[-1]
     assert (metrics["metadata_accuracy"], metrics["metadata_chance"]) == (1, 0.5)
     assert metrics["residual_accuracy"] == 0.5
     assert "b is JPEG in 100 %" in json.loads(paths.shortcuts.read_text())["metadata"]["facts"][0]["sentence"]

@@ -55,7 +55,9 @@ class Counted:
 
 
 def test_features(pictures: Pictures, tmp_path: Path) -> None:
-    found = FeatureCache(build_backbone(), name="two", folder=tmp_path / "kept").read(pictures, "training")
+    found = FeatureCache(build_backbone(), name="two", folder=tmp_path / "kept").read(
+        pictures, "training pictures"
+    )
     assert found.gather(np.array([3, 6, 1])).tolist() == [[3, 1.5], [0, 0], [1, 0.5]]
     assert found.gather(np.array([3])).dtype == np.float32
     assert (len(found), found.picture_shape) == (N, (2,))
@@ -68,22 +70,22 @@ def test_only_what_is_new_is_computed(
     caplog.set_level(logging.INFO)
     counted = Counted(build_backbone())
     cache = FeatureCache(counted, name="two", folder=tmp_path / "kept")
-    first = cache.read(pictures, "training")
+    first = cache.read(pictures, "training pictures")
     assert counted.n == N - 2  # the picture of zeros is not counted, and comes twice
-    again = FeatureCache(counted, name="two", folder=tmp_path / "kept").read(pictures, "training")
+    again = FeatureCache(counted, name="two", folder=tmp_path / "kept").read(pictures, "training pictures")
     assert counted.n == N - 2
     assert np.array_equal(first.gather(np.arange(N)), again.gather(np.arange(N)))
-    more = cache.read(make_pictures(tmp_path / "more", [5, 9, 3, 11]), "validation")
+    more = cache.read(make_pictures(tmp_path / "more", [5, 9, 3, 11]), "validation pictures")
     assert counted.n == N
     assert more.gather(np.arange(4))[:, 0].tolist() == [5, 9, 3, 11]
-    assert caplog.messages[-1] == "features of 4 validation pictures: 2 are known"
+    assert caplog.messages[-1] == "features of 4 validation pictures: 2 known from before"
 
 
 def test_without_a_folder(pictures: Pictures, tmp_path: Path) -> None:
     counted = Counted(build_backbone())
     cache = FeatureCache(counted, name="two", folder=None)
     for _ in range(2):
-        cache.read(pictures, "training")
+        cache.read(pictures, "training pictures")
     assert counted.n == 2 * (N - 2)
 
 
@@ -100,10 +102,10 @@ def test_a_damaged_file(
 ) -> None:
     counted = Counted(build_backbone())
     cache = FeatureCache(counted, name="two", folder=tmp_path / "kept")
-    whole = cache.read(pictures, "training")
+    whole = cache.read(pictures, "training pictures")
     (file,) = (tmp_path / "kept").rglob("*.npz")
     file.write_bytes(file.read_bytes()[:n_bytes])
-    again = cache.read(pictures, "training")
+    again = cache.read(pictures, "training pictures")
     assert "its features are computed again" in caplog.text
     assert counted.n == 2 * (N - 2)
     assert np.array_equal(whole.gather(np.arange(N)), again.gather(np.arange(N)))
@@ -136,7 +138,9 @@ def test_broken_off_and_computed_to_its_end_the_bits_are_the_same(
     assert frozen_features._A_FILE % BATCH_SIZE == 0
     monkeypatch.setattr(frozen_features, "_A_FILE", 2 * BATCH_SIZE)
     seen = make_pictures(tmp_path / "shards", list(range(100)))
-    whole = FeatureCache(build_backbone(0.1), name="two", folder=tmp_path / "whole").read(seen, "training")
+    whole = FeatureCache(build_backbone(0.1), name="two", folder=tmp_path / "whole").read(
+        seen, "training pictures"
+    )
     batches: list[bytes] = []
 
     class BrokenOff(Counted):
@@ -148,8 +152,12 @@ def test_broken_off_and_computed_to_its_end_the_bits_are_the_same(
 
     folder = tmp_path / "kept"
     with pytest.raises(KeyboardInterrupt):
-        FeatureCache(BrokenOff(build_backbone(0.1)), name="two", folder=folder).read(seen, "training")
+        FeatureCache(BrokenOff(build_backbone(0.1)), name="two", folder=folder).read(
+            seen, "training pictures"
+        )
     interrupted, batches = batches, [b""] * 3
-    again = FeatureCache(BrokenOff(build_backbone(0.1)), name="two", folder=folder).read(seen, "training")
+    again = FeatureCache(BrokenOff(build_backbone(0.1)), name="two", folder=folder).read(
+        seen, "training pictures"
+    )
     assert batches[3] == interrupted[2], "the third batch holds the same pictures in the same places"
     assert np.array_equal(again.gather(np.arange(100)), whole.gather(np.arange(100)))

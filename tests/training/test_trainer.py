@@ -202,18 +202,18 @@ def test_frozen_then_fine_tuned(
     resumed, rows_again = fit(train, val, **how, places=places)
     assert rows == rows_again
     assert are_same(whole, resumed)
-    said = [message for message in caplog.messages if "are known" in message]
+    said = [message for message in caplog.messages if "known from before" in message]
     assert (
         said[:4]
         == [
-            "features of 48 training pictures: 0 are known",
-            "features of 12 validation pictures: 0 are known",
+            "features of 48 training pictures: 0 known from before",
+            "features of 12 validation pictures: 0 known from before",
         ]
         * 2
     )
     assert set(said[4:]) == {
-        "features of 48 training pictures: 48 are known",
-        "features of 12 validation pictures: 12 are known",
+        "features of 48 training pictures: 48 known from before",
+        "features of 12 validation pictures: 12 known from before",
     }
 
 
