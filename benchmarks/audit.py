@@ -57,7 +57,7 @@ def audit_of(source: Path, quality: int) -> dict[str, Any]:
         key_of = dict(zip(clean.column("id").to_pylist(), clean.column("key").to_pylist(), strict=True))
         origin = find_group_names([key_of[image_id] for image_id in placed["id"]], SOURCE_OF)
         found = audit_collection(
-            placed.assign(group=origin), names, manifest=manifest, clean=clean, shards=paths.shards
+            placed.assign(fold_group=origin), names, manifest=manifest, clean=clean, shards=paths.shards
         )
         return found.to_json()
 

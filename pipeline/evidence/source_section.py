@@ -20,6 +20,7 @@ from pipeline.tables.split import NAMED
 Bools = npt.NDArray[np.bool_]
 
 _FOLDED = "cross_validated_accuracy"
+_FACTS, _FACTS_APART = "metadata_accuracy", "metadata_accuracy_groups_apart"
 _MAX_ROWS = 200
 _WIDE = 0.5  # an interval that says nothing
 _GAP = 0.05  # between known and new sources, from which the page warns
@@ -73,7 +74,7 @@ def show_sources(examined: Examination, unseen: Unseen, known: Known, *, confide
         lines=list(_render(sources, n_sources, reached, known)),
         judgements=[
             _judge_sources(reached, examined, unseen, confidence),
-            _judge_shortcut(examined, known),
+            _judge_shortcut(reached, examined, unseen, known),
         ],
     )
 
@@ -177,8 +178,8 @@ def _render_table(sources: list[_Source], reached: _Reached, known: Known) -> It
     rows += [
         _render_sum(words, known.split[name], "", "")
         for name, words in (
-            ("metadata_accuracy", "facts of the files alone, such as format and size"),
-            ("metadata_accuracy_groups_apart", "the same, whole groups left out"),
+            (_FACTS, "facts of the files alone, such as format and size"),
+            (_FACTS_APART, "the same, of sources left out"),
             ("metadata_chance", "chance"),
         )
         if name in known.split
@@ -232,20 +233,40 @@ def _judge_sources(reached: _Reached, examined: Examination, unseen: Unseen, con
     return Judgement(question, words, state)
 
 
-def _judge_shortcut(examined: Examination, known: Known) -> Judgement:
+def _judge_shortcut(reached: _Reached, examined: Examination, unseen: Unseen, known: Known) -> Judgement:
     question, facts = "Could a shortcut explain that?", known.split
-    if not facts.keys() >= {"metadata_accuracy", "metadata_chance"}:
+    if not facts.keys() >= {_FACTS, "metadata_chance"}:
         return Judgement(question, "Not known: <code>split</code> did not look.", "unknown")
-    reached = known.train.get(_FOLDED, float(examined.is_right.mean()))
-    found = facts["metadata_accuracy"]
     words = (
-        f"Facts of the files alone, such as format and size, give the class of <b>{found:.1%}</b> away; "
-        f"chance is {facts['metadata_chance']:.1%}."
+        "Facts of the files alone, such as format and size, give the class of "
+        f"<b>{facts[_FACTS]:.1%}</b> away; chance is {facts['metadata_chance']:.1%}."
     )
-    if reached <= found:
+    if unseen.has_sources and _FACTS_APART in facts:
+        words += (
+            f" On sources left out they give {facts[_FACTS_APART]:.1%} away, and the model has "
+            f"{reached.left_out.value:.1%} right."
+        )
+    if any(model <= found for model, found in _pair_with_facts(reached, examined, unseen, known)):
         return Judgement(
             question, f"{words} The model does no better: this score may come from a shortcut.", "bad"
         )
-    if found > known.most_metadata:
-        return Judgement(question, f"{words} A part of the score may be that.", "warning")
+    if facts[_FACTS] > known.most_metadata:
+        return Judgement(question, f"{words} A part of the score on known sources may be that.", "warning")
     return Judgement(question, words, "good")
+
+
+def _pair_with_facts(
+    reached: _Reached, examined: Examination, unseen: Unseen, known: Known
+) -> Iterator[tuple[float, float]]:
+    """The model's accuracy beside that of file facts, each time about the same kind of pictures.
+
+    Pictures of known sources and of left-out ones are never compared with each other.
+    """
+    facts = known.split
+    if not unseen.has_sources:
+        yield known.train.get(_FOLDED, float(examined.is_right.mean())), facts[_FACTS]
+        return
+    if not np.isnan(reached.known.value):
+        yield reached.known.value, facts[_FACTS]
+    if _FACTS_APART in facts:
+        yield reached.left_out.value, facts[_FACTS_APART]

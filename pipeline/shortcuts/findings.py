@@ -20,8 +20,8 @@ _AT_ONCE = 256
 class Findings:
     """Three audits of the same pictures.
 
-    `apart` keeps whole groups of split.group_by in one fold. It is None if they add nothing to
-    near-duplicates.
+    `apart` keeps whole groups of split.group_by and split.fold_by in one fold. It is None if they add nothing
+    to near-duplicates.
     """
 
     files: Audit
@@ -52,7 +52,7 @@ def audit_collection(
     """Audit at most `audit.MAX_PICTURES` pictures, chosen by id.
 
     Args:
-        placed: one row per picture: id, class_index, and group, which the split keeps together.
+        placed: one row per picture: id, class_index, and fold_group, which no fold divides.
         manifest: of schema RAW_MANIFEST, with the facts of the files.
         clean: of schema CLEAN_MANIFEST; its groups are near-duplicates, which always share a fold.
     """
@@ -65,8 +65,8 @@ def audit_collection(
     y = chosen["class_index"].to_numpy()
     groups = own["duplicate_group"].tolist()
     files = audit_facts(facts, y, groups, class_names)
-    is_apart = chosen["group"].tolist() != groups
-    apart = audit_facts(facts, y, chosen["group"].tolist(), class_names) if is_apart else None
+    kept = chosen["fold_group"].tolist()
+    apart = audit_facts(facts, y, kept, class_names) if kept != groups else None
     left = measure_pictures(Shards(shards), own)
     n = len(left)
     return Findings(files, audit_facts(left, y[:n], groups[:n], class_names), apart)

@@ -108,9 +108,34 @@ def test_what_is_not_known_is_said(unseen: Unseen, said: str, examined: Examinat
 def test_a_shortcut_is_called_out(
     split: dict[str, float], train: dict[str, float], state: State, said: str, examined: Examination
 ) -> None:
-    judged = show(examined, make_unseen(), split=split, train=train).judgements[1]
+    judged = show(examined, make_unseen(sources=False), split=split, train=train).judgements[1]
     assert judged.state == state
     assert said in judged.words
+
+
+@pytest.mark.parametrize(
+    ("of_files", "apart", "state", "said"),
+    [
+        pytest.param(0.95, 0.5, "warning", "they give 50.0% away, and the model has 90.0% right", id="known"),
+        pytest.param(0.95, 0.92, "bad", "come from a shortcut", id="no better on new sources"),
+        pytest.param(0.7, 0.5, "good", "", id="better on both"),
+    ],
+)
+def test_facts_of_known_sources_are_compared_with_answers_about_known_sources(
+    of_files: float, apart: float, state: State, said: str, examined: Examination
+) -> None:
+    """All test pictures of source 3 are right; of left-out sources 90 % are."""
+    facts = FACTS | {"metadata_accuracy": of_files, "metadata_accuracy_groups_apart": apart}
+    judged = show(place(examined, "group_by:3"), make_balanced(20), split=facts, train=FOLDS).judgements[1]
+    assert judged.state == state
+    assert said in judged.words
+
+
+def test_facts_are_not_beaten_on_known_sources(examination_of: ExaminationOf) -> None:
+    wrong = examination_of([LIGHT, DARK] * 10, [0, 1] * 8 + [1, 0] * 2)
+    facts = FACTS | {"metadata_accuracy": 0.85, "metadata_accuracy_groups_apart": 0.5}
+    judged = show(place(wrong, "group_by:3"), make_balanced(20), split=facts, train=FOLDS).judgements[1]
+    assert judged.state == "bad", "80 % of the test pictures are right"
 
 
 @pytest.mark.parametrize(

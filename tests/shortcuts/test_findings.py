@@ -63,7 +63,7 @@ def audit_histories(folder: Path, equalise: int) -> Findings:
             clean.append(common | {"shard": 0, "row": i, "repairs": [], "pdq": bytes(32), "pdq_quality": 0})
             writer.write(0, i, develop(data, recipe))
     ids = [row["id"] for row in clean]
-    placed = pd.DataFrame({"id": ids, "class_index": np.arange(N) % 2, "group": ids})
+    placed = pd.DataFrame({"id": ids, "class_index": np.arange(N) % 2, "fold_group": ids})
     tables = {
         "manifest": build_table(facts, RAW_MANIFEST, sort_by="key"),
         "clean": build_table(clean, CLEAN_MANIFEST, sort_by="key"),

@@ -351,9 +351,12 @@ def test_without_a_shortcut_there_is_no_warning(
     assert json.loads(paths.shortcuts.read_text())["metadata"]["facts"] == []
 
 
-def test_the_audit_says_what_is_left_when_groups_are_apart(tmp_path: Path, params_of: ParamsOf) -> None:
+@pytest.mark.parametrize("knob", ["group_by", "fold_by"])
+def test_the_audit_says_what_is_left_when_groups_are_apart(
+    knob: str, tmp_path: Path, params_of: ParamsOf
+) -> None:
     clean = make_pictures({"a": SMALL, "b": SMALL})
     clean["key"] = [f"{key.split('/')[0]}/{i % 20}__{i}" for i, key in enumerate(clean["key"])]
-    params = params_of(split={"group_by": r"(\d+)__"})
+    params = params_of(split={knob: r"(\d+)__"})
     _, metrics = run(tmp_path, clean, params, list_formats(clean))
     assert metrics["metadata_accuracy_groups_apart"] == 1
