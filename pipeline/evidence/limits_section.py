@@ -67,7 +67,7 @@ def show_limits(
                 escape(_shorten(fit[0])),
                 _judge_fit(history, monitor),
             ),
-            _judge_size(n, detectable),
+            _judge_size(n, len(examined.y_true), detectable),
         ],
     )
 
@@ -82,9 +82,10 @@ def _judge_fit(history: Sequence[Row], monitor: str) -> State:
     return "unknown" if fit is None else "good" if fit == "healthy" else "warning"
 
 
-def _judge_size(n: int, detectable: float) -> Judgement:
+def _judge_size(n: int, n_tested: int, detectable: float) -> Judgement:
     """Good where the test set tells models apart that differ by what people care for."""
-    question, tested = "Are there enough test pictures?", say_count(n, "test picture")
+    question, tested = "Are there enough test pictures?", say_count(n_tested, "test picture")
+    tested += f" ({n:,} without near-duplicates)" if n < n_tested else ""
     if math.isnan(detectable):
         words = f"With {tested} no advantage over another model can be proven."
         return Judgement(question, words, "bad")

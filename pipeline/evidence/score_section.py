@@ -31,7 +31,7 @@ def show_scores(
     """The scores of all answers and of each class.
 
     Args:
-        baseline: the accuracy of always guessing the most common class.
+        baseline: the accuracy of the best answer that is always the same.
         confidence: the level of the intervals.
         folder: of the figures, which are drawn already.
     """
@@ -45,7 +45,7 @@ def show_scores(
                 ("Accuracy", f"{overall['accuracy'].value:.1%}"),
                 (f"{confidence:.0%} interval", show_ends(overall["accuracy"])),
                 ("Balanced accuracy", f"{overall['balanced_accuracy'].value:.1%}"),
-                ("Always guessing", f"{baseline:.1%}"),
+                ("Always the same answer", f"{baseline:.1%}"),
                 ("Wrong answers", f"{n_wrong:,} of {n:,}"),
             ]
         )
@@ -66,7 +66,7 @@ def _judge_accuracy(scores: Scores, n: int, baseline: float, confidence: float) 
     state: State = "good"
     words = (
         f"<b>{one.value:.1%}</b> of {say_count(n, 'test picture')} ({confidence:.0%} interval: "
-        f"{show_ends(one)}). Always guessing the most common class gives {baseline:.1%}."
+        f"{show_ends(one)}). Always giving the same answer reaches {baseline:.1%}."
     )
     if n < _FEW_TESTED:
         state, words = "warning", f"{words} So few test pictures make that rough."

@@ -40,7 +40,7 @@ def test_the_chapter(examination_of: ExaminationOf, figures: Path) -> None:
     page = "\n".join(show(examination_of, figures, [LIGHT] * 22 + [DARK] * 2, [0] * 20 + [1] * 4).lines)
     assert "<dt>Accuracy</dt><dd>91.7%</dd>" in page
     assert "<dt>90% interval</dt><dd>76.0% to 98.5%</dd>" in page
-    assert "<dt>Always guessing</dt><dd>25.0%</dd>" in page
+    assert "<dt>Always the same answer</dt><dd>25.0%</dd>" in page
     assert "<dt>Wrong answers</dt><dd>2 of 24</dd>" in page
     assert "<td>4&nbsp;!</td>" in page
     assert "! fewer than 10 test pictures" in page
