@@ -246,8 +246,8 @@ def _render(judged: _Judged, unseen: Unseen, min_precision: float) -> Iterator[s
         yield (
             f"<p>It answers from a probability of <b>{rule.min_probability:.2f}</b> on. Below, the answer is "
             f"<code>review</code>: a person should look. The limit was chosen for {min_precision:.0%} right "
-            f"answers, on {where}. It lies a standard error on the safe side, because no two sources are "
-            "alike.</p>"
+            f"answers, on {where}. It lies a standard error on the safe side, because "
+            f"{'no two sources are alike' if unseen.has_sources else 'these pictures are only a sample'}.</p>"
         )
     theirs = "new sources, weighed alike" if unseen.has_sources else "folds that chose no limit"
     rows = [("test pictures", judged.tested), (theirs, judged.unseen)]
