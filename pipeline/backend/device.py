@@ -19,6 +19,7 @@ from pipeline.errors import ModelError
 
 VARIABLE = "DARKROOM_DEVICE"
 CHOICES = ("auto", "cpu", "gpu")
+_GPU_NAMES = ("gpu", "cuda", "rocm")  # how JAX begins the names of its devices
 
 _log = logging.getLogger(__name__)
 
@@ -120,7 +121,7 @@ def list_gpus() -> list[str]:
         return [
             device.name.removeprefix("/physical_device:") for device in tf.config.get_visible_devices("GPU")
         ]
-    return list(keras.distribution.list_devices("gpu"))
+    return _list_other_gpus()
 
 
 def read_cpuinfo() -> str:
@@ -176,10 +177,15 @@ def _set_up_tensorflow(choice: str, limit_mb: int | None) -> int:
 
 
 def _set_up_other(choice: str, limit_mb: int | None) -> int:
-    import keras
-
     if choice == "cpu":
         return 0
     if limit_mb is not None and has_nvidia():
         limit_jax(limit_mb)  # JAX reads it when it first looks for devices, in the next line
-    return len(keras.distribution.list_devices("gpu"))
+    return len(_list_other_gpus())
+
+
+def _list_other_gpus() -> list[str]:
+    """The GPUs that JAX computes on. Asked for "gpu" by name, it raises where there is none."""
+    import keras
+
+    return [name for name in keras.distribution.list_devices() if name.startswith(_GPU_NAMES)]

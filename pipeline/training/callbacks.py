@@ -14,6 +14,7 @@ from pipeline.training.history import CURVES, Row, find_best_row
 from pipeline.training.state import TrainingState
 
 _LINE_EVERY_S = 10.0
+_LOOK_EVERY = 16  # batches
 
 _log = logging.getLogger(__name__)
 
@@ -79,21 +80,34 @@ class EpochReporter(keras.callbacks.Callback):  # type: ignore[misc]
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Start the epoch's clock."""
         self._epoch_s = time.monotonic()
+        self._latest = self._seen = 0.0
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Stop if the loss is not finite; log the progress of a long epoch."""
+        """End the epoch soon after its loss is not finite; log the progress of a long epoch.
+
+        The loss is a mean over the epoch, so it stays not finite. Reading it waits for the device. So it is
+        read of a batch that is long done, while the device has others to do.
+        """
         n_epoch = len(self._state.rows) + 1
         if batch == 0:
             keep_freed_memory()
-        if not math.isfinite(float(logs["loss"])):
-            rate = read_rate(self._optimizer)
-            raise ModelError(explain_not_a_number(n_epoch, "loss", logs["loss"], rate))
+        self._latest = logs["loss"]
+        if batch % _LOOK_EVERY == 0:
+            if not math.isfinite(float(self._seen)):
+                self.model.stop_training = True
+            self._seen = self._latest
         now_s = time.monotonic()
         if now_s - self._line_s >= _LINE_EVERY_S:
             self._line_s = now_s
             n_done = (batch + 1) * self._n_pictures // self.params["steps"]
             speed = n_done / (now_s - self._epoch_s)
             _log.info("epoch %d: %d of %d pictures, %.0f/s", n_epoch, n_done, self._n_pictures, speed)
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        """Stop if the loss of the epoch is not finite. On JAX, variables have values between epochs only."""
+        if not math.isfinite(loss := float(self._latest)):
+            n_epoch, rate = len(self._state.rows) + 1, read_rate(self._optimizer)
+            raise ModelError(explain_not_a_number(n_epoch, "loss", loss, rate))
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Log the values of the epoch."""

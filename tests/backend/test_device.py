@@ -105,6 +105,31 @@ def test_a_gpu_that_is_not_there(has_gpu: bool, monkeypatch: pytest.MonkeyPatch)
         set_up_device()
 
 
+SET_UP = """
+from pipeline.backend.device import describe_machine, list_gpus, set_up_device
+from pipeline.errors import ModelError
+try:
+    print(set_up_device(), list_gpus(), describe_machine()["device"])
+except ModelError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("choice", "said"),
+    [
+        pytest.param("", "cpu [] cpu", id="any device"),
+        pytest.param("gpu", "DARKROOM_DEVICE=gpu, but Keras on jax sees no GPU", id="a GPU"),
+    ],
+)
+def test_jax_without_a_gpu(choice: str, said: str) -> None:
+    """Asked for its GPUs, JAX raises where there are none. 5 s each."""
+    settings = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "DARKROOM_DEVICE": choice}
+    command = [sys.executable, "-c", SET_UP]
+    done = subprocess.run(command, env=os.environ | settings, capture_output=True, text=True, check=False)
+    assert done.stdout.startswith(said), done.stderr
+
+
 def test_another_value(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DARKROOM_DEVICE", "tpu")
     with pytest.raises(ModelError, match="allowed are auto, cpu, gpu, got 'tpu'"):

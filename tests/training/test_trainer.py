@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -258,6 +259,7 @@ if is_tensorflow:
 from pipeline.backend.device import set_up_device, share_batches
 set_up_device()
 import numpy as np
+from pipeline.errors import ModelError
 from pipeline.params import Params
 from pipeline.training import trainer
 from pipeline.training.checkpoints import Checkpoints
@@ -279,6 +281,12 @@ for n in numbers:
     assert rows == rows_again
     model.save(root / f"{n}.keras")
     np.save(root / f"{n}.npy", np.asarray(model(val.gather(np.arange(12)))))
+wild = {"learning_rate": 1000.0, "weight_decay": 1.0, "optimizer": "sgd", "warmup_epochs": 0.0}
+wild["batch_size"] = 1
+try:
+    trainer.fit(train, val, **(how | {"params": params.train.model_copy(update=wild)}))
+except ModelError as error:
+    (root / "error.txt").write_text(str(error))
 """
 
 Elsewhere = Callable[..., Path]
@@ -315,7 +323,10 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Elsewhere:
 def test_another_backend_or_several_devices(
     backend: str, numbers: tuple[int, ...], n_devices: int, collections: list[Pictures], elsewhere: Elsewhere
 ) -> None:
-    """In a process of its own it learns, is saved, and answers alike here. 10 to 20 s each process."""
+    """In a process of its own it learns, is saved, answers alike here, and says if it cannot learn.
+
+    10 to 20 s each process.
+    """
     import keras
 
     folder = elsewhere(backend, *numbers)
@@ -323,3 +334,4 @@ def test_another_backend_or_several_devices(
     y_prob: npt.NDArray[np.float32] = np.load(folder / f"{n_devices}.npy")
     val = collections[1]
     assert np.asarray(model(val.gather(np.arange(12)))) == pytest.approx(y_prob, abs=1e-4)
+    assert re.match(r"the loss is (nan|inf) in epoch 1 at learning rate ", (folder / "error.txt").read_text())
