@@ -12,16 +12,14 @@ import statistics
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from benchmarks.cells import bare, collection, darkroom, make_pictures
-from benchmarks.copies import params_for
 from benchmarks.gpu import MEMORY_MB
+from benchmarks.gpu_flops import count_flops, counted_flops
 from benchmarks.gpu_watch import Watch
 from benchmarks.training import CONV
 
@@ -41,9 +39,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("part", choices=PARTS)
     parser.add_argument("--small", action="store_true")
+    parser.add_argument("--batches", type=int, nargs="+", default=BATCHES, help="of compact")
     options = parser.parse_args()
     warnings.filterwarnings("ignore", message=".*int64 requested in ShapeDtypeStruct")
-    PARTS[options.part](options.small)
+    if options.part == "compact":
+        compact(options.small, options.batches)
+    else:
+        PARTS[options.part](options.small)
 
 
 def say(text: str, **row: Any) -> None:
@@ -79,34 +81,6 @@ def watched_fit(data: str, train: Found, *, n_val: int, augment: Found | None = 
     median, best = rate(found)
     at = found.pop("epoch_at")
     return found | {"rate": median, "best_rate": best} | watch.summarise(at[1], at[-1])
-
-
-def count_flops(train: Found, shape: tuple[int, int, int], batch: int) -> float:
-    """FLOPs of a picture in a training step of Darkroom, as XLA counts them before it optimises."""
-    import jax
-    import keras
-
-    from pipeline.backend.precision import use_precision
-    from pipeline.models import build_model, cut_to_logits
-    from pipeline.training.trainer import Phase, compile_phase, feed, read_knobs
-
-    params = params_for(Path("none"), train=train | {"batch_size": batch}).train
-    x, y = make_pictures(batch, shape)
-    with tempfile.TemporaryDirectory() as folder, use_precision(params.precision):
-        pictures = collection(Path(folder) / "made", x, y)
-        knobs = read_knobs(params)
-        height, width, channels = shape
-        model = build_model(
-            *(params.model,), image_hw=(height, width), channels=channels, n_classes=10, knobs=knobs
-        )
-        phase = Phase(cut_to_logits(model), pictures, pictures, (), 1, params.learning_rate)
-        fed, _ = feed(phase, params, first_epoch=0, n_replicas=1)
-        trained = compile_phase(phase, params, n_steps_an_epoch=1)
-        trained._symbolic_build(data_batch=fed[0])
-        names = ("trainable_variables", "non_trainable_variables", "optimizer_variables", "metrics_variables")
-        state = trained._get_jax_state(**dict.fromkeys(names, True))
-        step = jax.jit(trained.train_step).lower(state, keras.tree.map_structure(np.asarray, fed[0]))
-        return float(step.cost_analysis()["flops"]) / batch
 
 
 def device(is_small: bool) -> None:
@@ -180,17 +154,28 @@ def feed(is_small: bool) -> None:
                 )
 
 
-def compact(is_small: bool) -> None:
+def count(is_small: bool) -> None:
+    """The FLOPs of one picture in a training step of each network, on the CPU."""
+    set_up()
+    side, batch = (64, 8) if is_small else (224, 32)
+    for network, train, shape in (
+        ("compact", CONV | {"model": "compact"}, (28, 28, 1)),
+        ("whole", LITE | {"weights": None, "epochs": 1}, (side, side, 3)),
+    ):
+        with attempt(f"flops of {network}"):
+            found = count_flops(train | {"precision": "float32"}, shape, batch)
+            text = f"flops: {network}, {shape[0]}x{shape[1]}: {found / 1e6:,.1f} MFLOPs a picture and step"
+            say(text, network=network, flops_per_picture=found)
+
+
+def compact(is_small: bool, batches: Sequence[int] = BATCHES) -> None:
     """`compact` on 28x28x1: Darkroom's trainer beside `model.fit` on arrays, each precision and batch."""
     set_up()
     n, epochs = (1_024, 3) if is_small else (61_440, 12)
-    flops = 0.0
-    with attempt("compact: FLOPs"):
-        flops = count_flops(CONV | {"model": "compact", "precision": "float32"}, (28, 28, 1), 256)
-        say(f"compact: {flops / 1e6:,.1f} MFLOPs a picture in training (XLA)", flops_per_picture=flops)
+    flops = counted_flops("compact")
     say(HEAD)
     for precision in ("mixed_bfloat16", "float32"):
-        for batch in BATCHES[:2] if is_small else BATCHES:
+        for batch in BATCHES[:2] if is_small else batches:
             with attempt(f"compact {precision} {batch}"):
                 train = CONV | {"model": "compact", "epochs": epochs, "batch_size": batch}
                 ours = watched_fit(f"made {n + 256} 28x28x1", train | {"precision": precision}, n_val=256)
@@ -265,10 +250,7 @@ def whole(is_small: bool) -> None:
     set_up()
     n, shape, epochs = (64, (64, 64, 3), 2) if is_small else (2_048, (224, 224, 3), 5)
     train = LITE | {"weights": None, "epochs": epochs, "learning_rate": 0.001}
-    flops = 0.0
-    with attempt("whole: FLOPs"):
-        flops = count_flops(train | {"precision": "float32"}, shape, 32)
-        say(f"whole: {flops / 1e9:,.2f} GFLOPs a picture in training (XLA)", flops_per_picture=flops)
+    flops = counted_flops("whole")
     say(HEAD)
     for precision, batch in (("mixed_bfloat16", 256), ("mixed_bfloat16", 64), ("float32", 256)):
         with attempt(f"whole {precision} {batch}"):
@@ -285,6 +267,7 @@ def whole(is_small: bool) -> None:
 
 
 PARTS: dict[str, Callable[[bool], None]] = {
+    "flops": count,
     "device": device,
     "feed": feed,
     "memory": memory,

@@ -44,6 +44,7 @@ OWNERS = {
 }
 # Loaded by MLflow alone, or by one lazy import, after the device is set up: heavy libraries at the top.
 HEAVY = {
+    "backend/ahead",
     *(
         f"search/{name}"
         for name in (

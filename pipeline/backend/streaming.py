@@ -16,7 +16,9 @@ def stream(fed: Any) -> Any:
     import keras
 
     if keras.backend.backend() != "tensorflow":
-        return fed
+        from pipeline.backend.ahead import Ahead
+
+        return Ahead(fed, is_sent=keras.distribution.distribution() is None)
     import tensorflow as tf
 
     def gather_batches() -> Iterator[Any]:
