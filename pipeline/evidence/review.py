@@ -242,6 +242,11 @@ def _render(judged: _Judged, unseen: Unseen, min_precision: float) -> Iterator[s
             f"<p>On {where}, no limit makes {min_precision:.0%} of the answers right. So every answer is "
             "<code>review</code>. Lower <code>evaluate.min_precision</code>, or train a better model.</p>"
         )
+        if unseen.has_sources:
+            yield (
+                "<p>If the pictures to come are of the sources above and of no others, <code>split.fold_by: "
+                "''</code> chooses the limit on pictures of known sources.</p>"
+            )
     else:
         yield (
             f"<p>It answers from a probability of <b>{rule.min_probability:.2f}</b> on. Below, the answer is "
@@ -258,7 +263,17 @@ def _render(judged: _Judged, unseen: Unseen, min_precision: float) -> Iterator[s
     yield (
         f"<p>Its probabilities are off by {judged.after.error:.1%} on average (expected calibration error on "
         f"the test pictures). Before the temperature of {rule.temperature:.2f} it was "
-        f"{judged.before.error:.1%}.</p>"
+        f"{judged.before.error:.1%}.{_explain_doubt(judged, unseen)}</p>"
+    )
+
+
+def _explain_doubt(judged: _Judged, unseen: Unseen) -> str:
+    """Why the temperature may make probabilities of test pictures worse."""
+    if not unseen.has_sources or judged.after.error <= judged.before.error:
+        return ""
+    return (
+        " It was chosen on new sources, where the network is right less often. So it is less sure than it "
+        "could be about sources that it knows, as these test pictures are."
     )
 
 

@@ -78,7 +78,10 @@ def test_where_no_answer_is_good_enough_the_page_says_so(
     unseen, plain = make_unseen(n_wrong=200), examination_of([LIGHT, DARK], [0, 1])
     examined = replace(plain, classifier=plain.classifier.with_rule(choose_rule(unseen, 0.95)))
     found = judge_review(examined, unseen, min_precision=0.95, confidence=0.95, figures=tmp_path)
-    assert "no limit makes 95% of the answers right" in "\n".join(found.lines)
+    page = "\n".join(found.lines)
+    assert "no limit makes 95% of the answers right" in page
+    assert "<code>split.fold_by: ''</code> chooses the limit on pictures of known sources" in page
+    assert "less sure than it could be about sources that it knows" in page
     assert found.metrics["review/test_coverage"] == 0
     assert not [name for name in found.metrics if "precision" in name]
     json.dumps(found.metrics, allow_nan=False)
