@@ -82,36 +82,47 @@ def change_archive(folder: Path, change: Change) -> None:
 
 def ask_for(**config: Any) -> Change:
     """Change the configuration of the last layer."""
-
-    def change(files: Files) -> None:
-        whole = json.loads(files[CONFIG])
-        whole["config"]["layers"][-1]["config"].update(config)
-        files[CONFIG] = json.dumps(whole).encode()
-
-    return change
+    return lambda files: _edit_layers(
+        files, lambda layers: [*layers[:-1], layers[-1] | {"config": layers[-1]["config"] | config}]
+    )
 
 
 def change_layer(**values: Any) -> Change:
     """Change what the last layer is."""
-
-    def change(files: Files) -> None:
-        whole = json.loads(files[CONFIG])
-        whole["config"]["layers"][-1] |= values
-        files[CONFIG] = json.dumps(whole).encode()
-
-    return change
+    return lambda files: _edit_layers(files, lambda layers: [*layers[:-1], layers[-1] | values])
 
 
 def add_layer(class_name: str, module: str = "keras.layers", **config: Any) -> Change:
     """Put another layer behind the last one."""
     layer = {"module": module, "class_name": class_name, "config": config, "registered_name": None}
+    return lambda files: _edit_layers(files, lambda layers: [*layers, layer])
 
-    def change(files: Files) -> None:
-        whole = json.loads(files[CONFIG])
-        whole["config"]["layers"].append(layer)
-        files[CONFIG] = json.dumps(whole).encode()
 
-    return change
+def put_first(class_name: str, **config: Any) -> Change:
+    """Put another layer behind the input."""
+    layer = {"module": "keras.layers", "class_name": class_name, "config": config, "registered_name": None}
+    return lambda files: _edit_layers(files, lambda layers: [layers[0], layer, *layers[1:]])
+
+
+def wrap_in_network(files: Files) -> None:
+    """As `put_first`, in a network of its own that gives back what it got."""
+    grow, shrink = (
+        {"module": "keras.layers", "class_name": name, "config": {key: 500_000}, "registered_name": None}
+        for name, key in (("ZeroPadding2D", "padding"), ("Cropping2D", "cropping"))
+    )
+
+    def edit(layers: list[Any]) -> list[Any]:
+        inside = [layers[0], grow, shrink]
+        network = {"module": "keras", "class_name": "Sequential", "config": {"name": "in", "layers": inside}}
+        return [layers[0], network | {"registered_name": None}, *layers[1:]]
+
+    _edit_layers(files, edit)
+
+
+def _edit_layers(files: Files, edit: Callable[[list[Any]], list[Any]]) -> None:
+    whole = json.loads(files[CONFIG])
+    whole["config"]["layers"] = edit(whole["config"]["layers"])
+    files[CONFIG] = json.dumps(whole).encode()
 
 
 def set_file(name: str, data: bytes) -> Change:
@@ -268,6 +279,12 @@ MODELS = {
     "JSON 100,000 deep": Hostile(set_file(CONFIG, DEEP), "is damaged: .*recursion depth"),
     "2,000,000 units": Hostile(ask_for(units=2_000_000), "ask for .* weights and it holds"),
     "10^15 units": Hostile(ask_for(units=10**15), "ask for .* weights and it holds"),
+    "a picture of 10^12 pixels": Hostile(
+        put_first("ZeroPadding2D", padding=500_000), "makes 1,000,0.* numbers"
+    ),
+    "such a picture in a network inside": Hostile(
+        wrap_in_network, "makes 1,000,0.* numbers of one picture; allo"
+    ),
     "a config of 20 MB": Hostile(set_file(CONFIG, b" " * (20 * MB)), "config.json has 20,971,520 bytes; al"),
     "settings 100,000 deep": Hostile(set_file("classifier.json", DEEP), "is damaged"),
     "settings that are a list": Hostile(set_file("classifier.json", b"[1]"), "is damaged"),

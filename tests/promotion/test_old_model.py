@@ -3,7 +3,9 @@
 If this fails, mend the code, not the archive: people have such models in their registries.
 """
 
+import base64
 import json
+import logging
 import re
 import subprocess
 import sys
@@ -11,6 +13,10 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pytest
+
+from pipeline.images.picture import develop
+from pipeline.serving.classifier import Classifier
 
 # Loads a model by MLflow alone, answers the golden pictures, and says where the package's code came from.
 PROGRAM = """
@@ -38,6 +44,21 @@ def test_it_answers_as_it_did_by_its_own_code(old_model: Path, tmp_path: Path) -
     assert found["reasons"] == [None] * len(golden["pictures"])
     np.testing.assert_allclose(found["y_prob"], list(golden["y_prob"].values()), rtol=0, atol=1e-5)
     assert set(found["answers"]) == {"light", "dark", "review"}
+
+
+def test_the_code_of_today_answers_as_it_did_and_says_that_it_has_no_seal(
+    old_model: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """`darkroom predict` runs a registered model with its own code."""
+    caplog.set_level(logging.INFO)
+    golden = json.loads((old_model / "golden.json").read_text(encoding="utf-8"))
+    classifier = Classifier.load(old_model / "model" / "artifacts" / "classifier", seal="")
+    pictures = [
+        develop(base64.b64decode(one), classifier.settings.recipe) for one in golden["pictures"].values()
+    ]
+    y_prob = classifier.predict_pictures(np.stack(pictures))
+    np.testing.assert_allclose(y_prob, list(golden["y_prob"].values()), rtol=0, atol=1e-5)
+    assert [message for message in caplog.messages if "by an older Darkroom" in message]
 
 
 def test_nothing_in_it_names_a_machine() -> None:
