@@ -207,6 +207,24 @@ def hold_other_shapes(file: Any) -> None:
     file["layers/dense/vars/1"] = [1.0]
 
 
+def name_at_length(files: Files) -> None:
+    """Whoever writes down where each object is takes terabytes."""
+    network = {"module": "keras", "class_name": "Sequential", "registered_name": None, "config": {}}
+    files[CONFIG] = json.dumps(network | {"k" * (8 * MB): [{}] * MB}).encode()
+
+
+def nest_at_length(file: Any) -> None:
+    """As `name_at_length`: 20,000 groups in one of a name of 60,000 letters."""
+    outer = file.create_group("g" * 60_000)
+    for number in range(20_000):
+        outer.create_group(str(number))
+
+
+def nest_deep(file: Any) -> None:
+    for _ in range(1000):
+        file = file.create_group("g")
+
+
 def _no_class(name: str, module: str | None, place: str = "") -> str:
     return (
         rf"asks at config\.layers\[\d\]{place} for the class '{name}' of the module {module!r}; allowed are"
@@ -285,6 +303,9 @@ MODELS = {
     "such a picture in a network inside": Hostile(
         wrap_in_network, "makes 1,000,0.* numbers of one picture; allo"
     ),
+    "a long name of a million objects": Hostile(name_at_length, "is damaged: A Sequential"),
+    "a long name of many arrays": Hostile(state_weights(nest_at_length), "at 'ggg.*has a longer name"),
+    "groups in groups": Hostile(state_weights(nest_deep), "lies deeper than Keras writes"),
     "a config of 20 MB": Hostile(set_file(CONFIG, b" " * (20 * MB)), "config.json has 20,971,520 bytes; al"),
     "settings 100,000 deep": Hostile(set_file("classifier.json", DEEP), "is damaged"),
     "settings that are a list": Hostile(set_file("classifier.json", b"[1]"), "is damaged"),

@@ -23,6 +23,8 @@ _FREE_BYTES, _MAX_GROWTH = 64 << 20, 4  # what the archive may unpack to; Keras 
 _PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _TENSOR = "__keras_tensor__"  # where a layer's input comes from: a shape and names
 _NUMBERS = "fiub"  # NumPy's kinds of the arrays that Keras writes: floats, integers and truth values
+_MAX_NAME, _MAX_DEPTH = 255, 32  # of a group of weights
+_MAX_PLACE = 100  # characters of a place or a name in a message
 _INSIDE = "keras.src."  # of what Keras does not export; it alone repeats its name as `registered_name`
 
 # By module, the classes of every network that `pipeline.models` builds (tests/serving/test_archive_check.py).
@@ -122,7 +124,7 @@ def _find_foreign_class(config: Any) -> str:
         module, name = asked.get("module"), asked["class_name"]
         if name == _TENSOR and module is None:
             continue
-        where = f"its {CONFIG} asks at {cut(place, 100) or 'its top'} for"
+        where = f"its {CONFIG} asks at {place.lstrip('.') or 'its top'} for"
         if not isinstance(module, str) or not isinstance(name, str) or name not in ALLOWED.get(module, ()):
             return f"{where} the class {_show(name)} of the module {_show(module)}; {allowed}"
         other = asked.get("registered_name")
@@ -136,16 +138,16 @@ def _list_objects(config: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     waiting: list[tuple[str, Any]] = [("", config)]
     while waiting:
         place, value = waiting.pop()
-        if isinstance(value, dict):
-            if "class_name" in value:
-                yield place, value
-            waiting += [(f"{place}.{key}".lstrip("."), one) for key, one in value.items() if _may_hold(one)]
-        elif isinstance(value, list):
-            waiting += [(f"{place}[{number}]", one) for number, one in enumerate(value) if _may_hold(one)]
+        if isinstance(value, dict) and "class_name" in value:
+            yield place, value
+        inner = [(f".{key}", one) for key, one in value.items()] if isinstance(value, dict) else []
+        inner += [(f"[{number}]", one) for number, one in enumerate(value)] if isinstance(value, list) else []
+        waiting += [(_go_on(place, step), one) for step, one in inner if isinstance(one, dict | list)]
 
 
-def _may_hold(value: Any) -> bool:
-    return isinstance(value, dict | list)
+def _go_on(place: str, step: str) -> str:
+    """A place further inside, in few letters: a name may have millions, and as many things in it."""
+    return cut(f"{place}{step}", _MAX_PLACE)
 
 
 def _find_foreign_array(weights: Any, n_bytes: int) -> str:
@@ -154,11 +156,15 @@ def _find_foreign_array(weights: Any, n_bytes: int) -> str:
 
     total, seen = 0, set()
     with h5py.File(weights, "r") as file:
-        waiting: list[tuple[str, Any]] = [("", file)]
+        waiting: list[tuple[str, int, Any]] = [("", 1, file)]
         while waiting:
-            place, group = waiting.pop()
+            place, depth, group = waiting.pop()
             for name in group:
-                where = f"its {WEIGHTS} at {_show(f'{place}/{name}'.lstrip('/'))}"
+                inside = _go_on(place, f"/{name}")
+                where = f"its {WEIGHTS} at {_show(inside.lstrip('/'))}"
+                if len(name) > _MAX_NAME or depth > _MAX_DEPTH:  # the library keeps the whole path of each
+                    most = f"{_MAX_NAME} letters of a name and {_MAX_DEPTH} groups in each other"
+                    return f"{where} has a longer name or lies deeper than Keras writes; allowed are {most}"
                 if not isinstance(group.get(name, getlink=True), h5py.HardLink):
                     return f"{where} has a link to another place or file; allowed are arrays of its own"
                 item = group[name]
@@ -167,16 +173,25 @@ def _find_foreign_array(weights: Any, n_bytes: int) -> str:
                     continue
                 seen.add(address)
                 if isinstance(item, h5py.Group):
-                    waiting.append((f"{place}/{name}", item))
-                elif not isinstance(item, h5py.Dataset) or item.dtype.kind not in _NUMBERS:
-                    return f"{where} holds no numbers; allowed are arrays of numbers"
-                elif item.is_virtual or item.external:
-                    return f"{where} has its numbers in another file; allowed are arrays of its own"
+                    waiting.append((inside, depth + 1, item))
+                elif fault := _find_odd_array(item):
+                    return f"{where} {fault}"
                 else:
                     total += item.nbytes
     return f"its weights state {total:,} bytes and have {n_bytes:,}" if total > n_bytes else ""
 
 
+def _find_odd_array(item: Any) -> str:
+    """Why an object in an HDF5 file is no array of numbers of its own; "" if it is one."""
+    import h5py
+
+    if not isinstance(item, h5py.Dataset) or item.dtype.kind not in _NUMBERS:
+        return "holds no numbers; allowed are arrays of numbers"
+    if item.is_virtual or item.external:
+        return "has its numbers in another file; allowed are arrays of its own"
+    return ""
+
+
 def _show(value: Any) -> str:
     """A name out of the archive, short and without what a terminal obeys."""
-    return cut(repr(escape(value)) if isinstance(value, str) else repr(value), 100)
+    return cut(repr(escape(cut(value, _MAX_PLACE)) if isinstance(value, str) else value), _MAX_PLACE)
