@@ -209,7 +209,12 @@ def hold_other_shapes(file: Any) -> None:
 
 def name_at_length(files: Files) -> None:
     """Whoever writes down where each object is takes terabytes."""
-    network = {"module": "keras", "class_name": "Sequential", "registered_name": None, "config": {}}
+    network: dict[str, Any] = {
+        "module": "keras",
+        "class_name": "Sequential",
+        "registered_name": None,
+        "config": {},
+    }
     files[CONFIG] = json.dumps(network | {"k" * (8 * MB): [{}] * MB}).encode()
 
 

@@ -22,9 +22,7 @@ _TOLD = ("accuracy", "accuracy_low", "accuracy_high", "balanced_accuracy", "macr
 MODEL_TAG = "dvc.classifier"  # DVC's md5 of the classifier and its answers: the same model is one version
 RUN_TAG = "pipeline.run_id"
 CLASSES_TAG = "classes.sha256"
-SEAL_TAG = (
-    "seal.sha256"  # of the hashes of the classifier's files: what is loaded by name is what was registered
-)
+SEAL_TAG = "seal.sha256"  # of the hashes of the classifier's files, to compare what is loaded by name
 
 
 @dataclass(frozen=True)
