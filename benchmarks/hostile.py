@@ -159,7 +159,7 @@ def read_classifier(path: Path) -> str:
 
 def predict(path: str, folder: str) -> None:
     """`darkroom predict` on an input, by a classifier that is made here."""
-    from benchmarks.hostile_files import keras_archive
+    from benchmarks.hostile_models import keras_archive
     from pipeline.cli import app
 
     classifier = keras_archive(lambda files: None)(Path(folder))

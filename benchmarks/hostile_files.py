@@ -6,7 +6,6 @@ A case is a name, the entry that reads it, and a function that writes it into a 
 import bz2
 import gzip
 import io
-import json
 import os
 import struct
 import tarfile
@@ -14,9 +13,9 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from benchmarks.bombs import BOMBS, bmp_header, gif_header, png, png_chunk, tiff_header
+from benchmarks.hostile_models import DEEP, list_models
 
 Make = Callable[[Path], Path]
 Case = tuple[str, str, Make]  # its name, its entry, and how it is written
@@ -156,45 +155,7 @@ def exif_jpeg() -> bytes:
     return stream.getvalue()
 
 
-def keras_archive(change: Callable[[dict[str, bytes]], None]) -> Make:
-    """A classifier folder, whose archive is changed."""
-
-    def make(folder: Path) -> Path:
-        import keras
-
-        from pipeline.images.recipe import Recipe
-        from pipeline.serving.settings import Settings, save_classifier
-
-        model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(2)])
-        recipe = Recipe((8, 8), 1, "stretch", "bicubic", equalise=0, formats=("PNG",), max_pixels=10_000)
-        save_classifier(model, Settings(("a", "b"), recipe, test_mirror=False), folder / "classifier")
-        path = folder / "classifier" / "model.keras"
-        with zipfile.ZipFile(path) as archive:
-            files = {name: archive.read(name) for name in archive.namelist()}
-        files["classifier.json"] = (folder / "classifier" / "classifier.json").read_bytes()
-        change(files)
-        (folder / "classifier" / "classifier.json").write_bytes(files.pop("classifier.json"))
-        path.write_bytes(zip_of(*files.items(), kind=zipfile.ZIP_STORED))
-        return folder / "classifier"
-
-    return make
-
-
-def ask_for(**config: Any) -> Callable[[dict[str, bytes]], None]:
-    def change(files: dict[str, bytes]) -> None:
-        whole = json.loads(files["config.json"])
-        whole["config"]["layers"][-1]["config"].update(config)
-        files["config.json"] = json.dumps(whole).encode()
-
-    return change
-
-
-def set_file(name: str, data: bytes) -> Callable[[dict[str, bytes]], None]:
-    return lambda files: files.update({name: data})
-
-
 LAUGHS = "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [{','.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 13))
-DEEP = b'{"a":' * 100_000 + b"1" + b"}" * 100_000
 HEADER = b"id,key,action,label,note\n"
 NAMES = (b"a\x1b[2J", "a\u202egnp".encode(), b"=cmd|x", "\u200b".encode(), b"-1", b"x" * 250)
 
@@ -207,7 +168,7 @@ def awkward_names(folder: Path) -> Path:
 
 
 def list_cases() -> list[Case]:
-    return [*_list_archives(), *_list_tables(), *_list_images(), *_list_texts(), *_list_classifiers()]
+    return [*_list_archives(), *_list_tables(), *_list_images(), *_list_texts(), *list_models()]
 
 
 def _list_archives() -> list[Case]:
@@ -318,16 +279,3 @@ def _list_texts() -> list[Case]:
         ("JSON, 10,000 digits", "json", put("a.json", b"1" * 10_000)),
         ("JSON of 300 MB", "json", put_later("a.json", lambda: b"[" + b"1," * (150 * MB))),
     ]
-
-
-def _list_classifiers() -> list[Case]:
-    changes = {
-        "JSON 100,000 deep": set_file("config.json", DEEP),
-        "2,000,000 units": ask_for(units=2_000_000),
-        "10^15 units": ask_for(units=10**15),
-        "a config of 20 MB": set_file("config.json", b" " * (20 * MB)),
-        "weights that are text": set_file("model.weights.h5", b"x" * 1000),
-        "settings 100,000 deep": set_file("classifier.json", DEEP),
-        "settings that are a list": set_file("classifier.json", b"[1]"),
-    }
-    return [(f"classifier: {name}", "classifier", keras_archive(change)) for name, change in changes.items()]

@@ -15,6 +15,7 @@ from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.yaml_file import read_yaml
 from tests.faults import build_shim
+from tests.toy_classifier import save_toy_classifier
 from tests.warm import warm_commands
 
 if TYPE_CHECKING:
@@ -146,21 +147,9 @@ def develop() -> Develop:
 
 @pytest.fixture(scope="session")
 def classifier_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A real classifier of 8x8 grey pictures, with weights set by hand: light, dark or (unlikely) odd."""
-    import keras
-    import numpy as np
-
-    from pipeline.images.recipe import Recipe
-    from pipeline.serving.settings import Settings, save_classifier
-
-    layers = [keras.layers.Rescaling(1 / 255), keras.layers.GlobalAveragePooling2D()]
-    dense = keras.layers.Dense(3, activation="softmax")
-    model = keras.Sequential([keras.Input((8, 8, 1)), *layers, dense])
-    dense.set_weights([np.array([[8.0, -8.0, 0.0]]), np.array([-4.0, 4.0, -9.0])])
-    recipe = Recipe((8, 8), 1, "stretch", "bicubic", equalise=0, formats=("PNG",), max_pixels=10_000)
-    settings = Settings(("light", "dark", "odd"), recipe, test_mirror=False)
+    """A real classifier of 8x8 grey pictures; see `tests.toy_classifier`."""
     folder = tmp_path_factory.mktemp("classifier") / "classifier"
-    save_classifier(model, settings, folder)
+    save_toy_classifier(folder)
     return folder
 
 

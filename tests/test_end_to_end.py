@@ -16,9 +16,11 @@ import numpy as np
 import pytest
 
 from pipeline.paths import STAGES
+from pipeline.serving.seal import SEAL_FILE, hash_file
 from pipeline.tables.parquet import read_table
 from pipeline.tables.predictions import PREDICTIONS
 from pipeline.tracking import connection, registry
+from pipeline.tracking.stored_models import fetch_classifier, find_model, name_champion
 from tests.clones import QUICK, SHAPES, Clone, check_metrics, draw, make_clone
 
 pytestmark = pytest.mark.slow
@@ -120,6 +122,18 @@ print("ANSWERS" + answers.to_json(orient="values", double_precision=15))
     assert np.abs(served - np.array(table["y_prob"].to_pylist())).max() < 1e-5
     assert {row[1] for row in answers} <= set(SHAPES)
     assert {row[0] for row in answers} <= {*SHAPES, "review"}
+
+
+def test_the_registry_knows_the_hash_of_every_file_of_the_champion(clone: Clone) -> None:
+    found = find_model(clone.root, name_champion("digits"))
+    assert found
+    folder = fetch_classifier(clone.root, found)
+    hashes = json.loads((folder / SEAL_FILE).read_text(encoding="utf-8"))
+    assert set(hashes) == {"answers.json", "classifier.json", "model.keras"}
+    assert found.seal == hash_file(folder / SEAL_FILE)
+    for name, path in (("model.keras", clone.paths.classifier), ("answers.json", clone.paths.answers.parent)):
+        assert hashes[name] == hash_file(path / name)
+    assert not (clone.paths.classifier / SEAL_FILE).exists(), "the folder of train is DVC's to compare"
 
 
 def test_nothing_to_do_adds_nothing(clone: Clone) -> None:

@@ -95,7 +95,7 @@ def _choose(
     with make_developers(read_settings(chosen.folder).recipe) as developers:
         developers.start()
         set_up_device()
-        classifier = Classifier.load(chosen.folder, chosen.answers)
+        classifier = Classifier.load(chosen.folder, chosen.answers, seal=chosen.seal)
         pool = read_pool(found, classifier, developers, known)
     return classifier, pool, choose_queue(pool, read_kept(paths), params.clean, number)
 

@@ -26,12 +26,14 @@ _ACCURACY = ("accuracy", "accuracy_low", "accuracy_high")
 class Choice(NamedTuple):
     """The folder of a classifier, in one line what is known of it, and where the rule of its answers lies.
 
-    `answers` is None where the folder holds that file, or there is none.
+    `answers` is None where the folder holds that file, or there is none. `seal` is what the registry knows of
+    the hashes of its files; None where it is none of the registry's.
     """
 
     folder: Path
     title: str
     answers: Path | None = None
+    seal: str | None = None
 
 
 def choose_model(paths: Paths, *, model: str | None, is_last: bool) -> Choice:
@@ -59,7 +61,8 @@ def _choose_registered(paths: Paths, model: str | None) -> Choice:
     found = find_model(paths.root, address)
     if found is None:
         raise ModelError(_explain_missing(paths, address, is_default=model is None))
-    return Choice(fetch_classifier(paths.root, found), f"model: {_describe(found)}")
+    folder = fetch_classifier(paths.root, found)
+    return Choice(folder, f"model: {_describe(found)}", seal=found.seal)
 
 
 def _find_name(paths: Paths) -> str:

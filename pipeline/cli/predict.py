@@ -69,7 +69,8 @@ def _predict(
     with make_decoders(settings.recipe) as decoders:
         decoders.start()
         set_up_device()
-        return predict_files(found, Classifier.load(chosen.folder, chosen.answers), decoders, top=top)
+        classifier = Classifier.load(chosen.folder, chosen.answers, seal=chosen.seal)
+        return predict_files(found, classifier, decoders, top=top)
 
 
 def _make_table(predictions: "Sequence[Prediction]") -> "Table":

@@ -14,6 +14,7 @@ from pipeline.backend.inference import compute_outputs, switch_on_onednn
 from pipeline.errors import ModelError
 from pipeline.serving.answer_rule import ANSWERS_FILE, AnswerRule, name_review, read_rule
 from pipeline.serving.model_file import load_network
+from pipeline.serving.seal import check_seal
 from pipeline.serving.settings import MODEL_FILE, REPAIR, SETTINGS_FILE, Settings, read_settings
 
 Uint8 = npt.NDArray[np.uint8]
@@ -40,15 +41,17 @@ class Classifier:
         return self._model
 
     @classmethod
-    def load(cls, folder: Path, answers: Path | None = None) -> Self:
-        """Read a classifier folder.
+    def load(cls, folder: Path, answers: Path | None = None, *, seal: str | None = None) -> Self:
+        """Read a classifier folder, once its files are what its seal says, if it has one.
 
         Args:
             answers: the file with the rule of its answers; None: the one in the folder, if there is one.
+            seal: what the registry knows of its seal, as `check_seal` takes it.
 
         Raises:
             ModelError: the folder is missing or damaged, or its files do not belong together.
         """
+        check_seal(folder, seal)
         rule = read_rule(answers or folder / ANSWERS_FILE)
         settings = read_settings(folder)
         switch_on_onednn()

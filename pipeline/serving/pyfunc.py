@@ -63,7 +63,7 @@ class ImageClassifier(PythonModel):
         """Load a classifier folder. Pictures are decoded in worker processes, which start when one comes."""
         switch_on_onednn()  # before anything imports Keras
         limit_gpus()
-        self.classifier = Classifier.load(folder)
+        self.classifier = Classifier.load(folder, seal="")  # MLflow does not say which version this is
         self.decoders = make_decoders(self.classifier.settings.recipe)
 
     def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]

@@ -28,6 +28,7 @@ from pipeline.promotion.exam import compare, confirm_champion, miss_champion
 from pipeline.promotion.state import State, copy_state, list_artifacts
 from pipeline.promotion.verdict import describe_verdict, write_verdict
 from pipeline.runner import Metrics, run_stage
+from pipeline.serving.seal import write_seal
 from pipeline.storage import write_whole
 from pipeline.tracking import registry, rows
 from pipeline.tracking.connection import connect
@@ -218,7 +219,8 @@ def _log_model(client: "MlflowClient", row: Tracked, state: State) -> LoggedMode
     outs = state.lineage.list_outs("train") | state.lineage.list_outs("evaluate")
     made = (state.paths.classifier, state.paths.answers)
     md5 = " ".join(outs[str(path.relative_to(state.paths.root))] for path in made)
-    return log_model(client, row.run_id, state.paths.classifier, md5=md5, exam=exam)
+    seal = write_seal(state.paths.classifier)
+    return log_model(client, row.run_id, state.paths.classifier, md5=md5, seal=seal, exam=exam)
 
 
 def _examine(

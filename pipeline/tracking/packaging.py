@@ -18,15 +18,28 @@ EXAM_FILES = ("predictions.parquet", "classes.json")
 
 
 class LoggedModel(NamedTuple):
-    """A model in MLflow: its id, the URI under which it is registered, DVC's md5 of its classifier folder."""
+    """A model in MLflow.
+
+    Attributes:
+        uri: under which it is registered.
+        md5: DVC's, of its classifier folder.
+        seal: the sha256 of the file that holds the hashes of that folder's files; "" where it has none.
+    """
 
     id: str
     uri: str
     md5: str = ""
+    seal: str = ""
 
 
 def log_model(
-    client: "MlflowClient", run_id: str, folder: Path, *, md5: str = "", exam: Path | None = None
+    client: "MlflowClient",
+    run_id: str,
+    folder: Path,
+    *,
+    md5: str = "",
+    seal: str = "",
+    exam: Path | None = None,
 ) -> LoggedModel:
     """Log a classifier folder under a run as a pyfunc that takes encoded pictures.
 
@@ -35,6 +48,7 @@ def log_model(
 
     Args:
         md5: DVC's md5 of the folder, where it is known.
+        seal: the hash of its seal, where it has one.
         exam: a folder of this name with the answers to the test pictures, which then last like the model.
     """
     from mlflow.models import Model
@@ -57,7 +71,7 @@ def log_model(
         input_example={"image": [_EXAMPLE]},
         validate_serving_input=False,
     )
-    return LoggedModel(str(info.model_id), str(info.model_uri), md5)
+    return LoggedModel(str(info.model_id), str(info.model_uri), md5, seal)
 
 
 class _Unasked:

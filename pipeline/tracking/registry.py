@@ -22,6 +22,7 @@ _TOLD = ("accuracy", "accuracy_low", "accuracy_high", "balanced_accuracy", "macr
 MODEL_TAG = "dvc.classifier"  # DVC's md5 of the classifier and its answers: the same model is one version
 RUN_TAG = "pipeline.run_id"
 CLASSES_TAG = "classes.sha256"
+SEAL_TAG = "seal.sha256"  # of the hashes of the classifier's files, to compare what is loaded by name
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,8 @@ def register_version(
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise PromotionError(f"cannot register the model {model_name!r}: {one_line(error)}") from None
     tags = {MODEL_TAG: model.md5, RUN_TAG: run_id, CLASSES_TAG: hash_classes(classes)}
+    if model.seal:
+        tags[SEAL_TAG] = model.seal
     made = client.create_model_version(model_name, model.uri, run_id, tags=tags, model_id=model.id)
     first = _find_usable(client, model_name, model.md5, run_id)[0]
     if first.number != int(made.version):

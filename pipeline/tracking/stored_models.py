@@ -22,7 +22,7 @@ from pipeline.storage import hold_lock, translate_errors
 from pipeline.tracking.artifacts import download_folder, find_local
 from pipeline.tracking.connection import connect, find_database, resolve_uri
 from pipeline.tracking.packaging import MODEL_NAME
-from pipeline.tracking.registry import CHAMPION, RUN_TAG
+from pipeline.tracking.registry import CHAMPION, RUN_TAG, SEAL_TAG
 from pipeline.tracking.relocation import repair_locations
 from pipeline.tracking.rows import parse_decision
 from pipeline.tracking.server import UnusualAnswerError, ask, hide_password, is_server
@@ -33,7 +33,7 @@ _N_COPIES = 5  # of models that a server keeps
 _VERSION = "SELECT version, storage_location FROM model_versions WHERE name = ? AND version = ?"
 _ALIASED = "SELECT version FROM registered_model_aliases WHERE name = ? AND alias = ?"
 _ALIASES = "SELECT alias FROM registered_model_aliases WHERE name = ? AND version = ?"
-_ROW_ID = "SELECT value FROM model_version_tags WHERE name = ? AND version = ? AND key = ?"
+_TAG = "SELECT value FROM model_version_tags WHERE name = ? AND version = ? AND key = ?"
 _TAGS = "SELECT key, value FROM tags WHERE run_uuid = ?"
 _METRICS = "SELECT key, value FROM latest_metrics WHERE run_uuid = ?"
 
@@ -60,6 +60,7 @@ class StoredModel:
         location: the URI of its artifacts.
         verdict: of its promotion; "" if it was not registered by Darkroom.
         accuracy: on its test pictures, with the ends of its interval as far as they are known.
+        seal: the sha256 of the hashes of its classifier's files; "" where an older Darkroom registered it.
     """
 
     name: str
@@ -68,6 +69,7 @@ class StoredModel:
     location: str
     verdict: str = ""
     accuracy: tuple[float, ...] = ()
+    seal: str = ""
 
 
 def parse_address(text: str) -> Address:
@@ -164,11 +166,12 @@ def _ask_database(database: Path, address: Address) -> StoredModel | None:
         if not found:
             return None
         aliases = tuple(alias for (alias,) in db.execute(_ALIASES, version).fetchall())
-        row_id = db.execute(_ROW_ID, (*version, RUN_TAG)).fetchone() or ("",)
+        row_id, seal = (db.execute(_TAG, (*version, tag)).fetchone() or ("",) for tag in (RUN_TAG, SEAL_TAG))
         tags, metrics = (dict(db.execute(asked, row_id).fetchall()) for asked in (_TAGS, _METRICS))
     if not found[1]:
         raise LookupError("registered from a place that only MLflow can resolve")
-    return _add_results(StoredModel(address.name, int(found[0]), aliases, found[1]), tags, metrics)
+    model = StoredModel(address.name, int(found[0]), aliases, found[1], seal=seal[0])
+    return _add_results(model, tags, metrics)
 
 
 def _ask_server(uri: str, address: Address) -> StoredModel | None:
@@ -180,10 +183,12 @@ def _ask_server(uri: str, address: Address) -> StoredModel | None:
     version = found["model_version"]
     number = int(version["version"])
     where = ask(uri, f"model-versions/get-download-uri?{asked}&version={number}")["artifact_uri"]
-    row_id = _index(version.get("tags", [])).get(RUN_TAG)
+    own = _index(version.get("tags", []))
+    row_id = own.get(RUN_TAG)
     data = ask(uri, f"runs/get?run_id={row_id}")["run"]["data"] if row_id else {}
     tags, metrics = _index(data.get("tags", [])), _index(data.get("metrics", []))
-    model = StoredModel(address.name, number, tuple(version.get("aliases", ())), where)
+    aliases = tuple(version.get("aliases", ()))
+    model = StoredModel(address.name, number, aliases, where, seal=own.get(SEAL_TAG, ""))
     return _add_results(model, tags, metrics)
 
 
@@ -208,7 +213,8 @@ def _ask_client(root: Path, address: Address) -> StoredModel | None:
     with suppress(MlflowException, LookupError):  # its row was deleted
         data = client.get_run(version.tags[RUN_TAG]).data
         tags, metrics = data.tags, data.metrics
-    model = StoredModel(address.name, int(version.version), tuple(version.aliases), where)
+    aliases, seal = tuple(version.aliases), version.tags.get(SEAL_TAG, "")
+    model = StoredModel(address.name, int(version.version), aliases, where, seal=seal)
     return _add_results(model, tags, metrics)
 
 

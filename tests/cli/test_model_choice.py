@@ -10,10 +10,12 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipeline.paths import Paths
+from pipeline.serving.seal import SEAL_FILE, write_seal
 from pipeline.tracking import connection, registry, rows
 from pipeline.tracking.lineage import compute_md5
 from pipeline.tracking.packaging import log_model
 from pipeline.tracking.runs import create_run
+from pipeline.tracking.stored_models import Address, fetch_classifier, find_model
 from pipeline.yaml_file import read_yaml
 
 Darkroom = Callable[..., tuple[int, str, str]]  # exit code, stdout, stderr
@@ -72,6 +74,60 @@ def test_the_champion_answers_and_not_the_last_model(
         assert code == 0
         assert said.startswith(title)
         assert said.endswith("\n10 files: 10 as dark\n")
+
+
+def exchange_weights(folder: Path) -> None:
+    """Weights of the same shapes that answer the other way round: nothing but a hash tells."""
+    import keras
+
+    model = keras.saving.load_model(folder / "model.keras", compile=False)
+    model.set_weights([-one for one in model.get_weights()])
+    model.save(folder / "model.keras")
+
+
+def exchange_seal_too(folder: Path) -> None:
+    exchange_weights(folder)
+    write_seal(folder)
+
+
+@pytest.mark.parametrize(
+    ("tamper", "said"),
+    [
+        pytest.param(lambda folder: None, "", id="nothing"),
+        pytest.param(exchange_weights, "model.keras was changed", id="weights"),
+        pytest.param(
+            exchange_seal_too, "sha256.json is another than the registry knows", id="weights and seal"
+        ),
+        pytest.param(
+            lambda folder: (folder / SEAL_FILE).unlink(), "sha256.json is missing, whose hash", id="no seal"
+        ),
+    ],
+)
+def test_a_model_by_name_is_what_was_registered(
+    tamper: Callable[[Path], object],
+    said: str,
+    darkroom: Darkroom,
+    project: Paths,
+    tracking_root: Path,
+    classifier_folder: Path,
+    registered: str,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> None:
+    name = f"sealed-{request.node.callspec.id.replace(' ', '-')}"
+    folder = Path(shutil.copytree(classifier_folder, tmp_path / "classifier"))
+    seal = write_seal(folder)
+    client = connection.connect(tracking_root)
+    row = create_run(client, tracking_root, "state", row=True, tags={})
+    model = log_model(client, row.run_id, folder, md5=name, seal=seal)
+    registry.register_version(client, name, model=model, run_id=row.run_id, classes=("a", "b"))
+    found = find_model(project.root, Address(name, number=1))
+    assert found
+    tamper(fetch_classifier(project.root, found))
+    code, _, error = darkroom("predict", "data/raw/circle", "--model", f"{name}/1")
+    assert code == bool(said)
+    assert said in error
+    assert ("is not as it was registered" in error) == bool(said)
 
 
 def test_the_last_model_answers_if_asked_with_its_verdict(

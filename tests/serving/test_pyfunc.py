@@ -14,9 +14,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.errors import ModelError
 from pipeline.images.picture import develop, encode_png
+from pipeline.serving.answer_rule import AnswerRule, write_rule
 from pipeline.serving.classifier import Classifier
 from pipeline.serving.pyfunc import ImageClassifier, ShapeError
+from pipeline.serving.seal import write_seal
 from pipeline.tracking import connection, runs
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (11, 13, 3), dtype=np.uint8)
@@ -279,6 +282,26 @@ def ask(data: str, content_type: str, model: Any) -> tuple[int, str]:
         refused: Any = error
         return refused.get_http_status_code(), refused.message
     return answer.status, answer.response
+
+
+@pytest.mark.parametrize("name", ["model.keras", "classifier.json", "answers.json"])
+def test_a_file_that_was_changed_since_is_refused(
+    name: str, classifier_folder: Path, tracking_root: Path, tmp_path: Path
+) -> None:
+    import mlflow
+
+    folder = Path(shutil.copytree(classifier_folder, tmp_path / "classifier"))
+    write_rule(AnswerRule(), {}, folder / "answers.json")
+    write_seal(folder)
+    there = Path(
+        mlflow.artifacts.download_artifacts(log_model(folder, tracking_root), dst_path=str(tmp_path))
+    )
+    loaded: Any = mlflow.pyfunc.load_model(str(there))
+    assert loaded.predict([PICTURE])["reason"].tolist() == [None]
+    (changed,) = (there / "artifacts").rglob(name)
+    changed.write_bytes(changed.read_bytes() + b" ")
+    with pytest.raises(ModelError, match=f"is not as it was registered: {name} was changed"):
+        mlflow.pyfunc.load_model(str(there))
 
 
 def test_no_picture_has_no_row(served: Any) -> None:

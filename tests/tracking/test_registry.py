@@ -55,6 +55,14 @@ def test_the_same_model_is_one_version(client: "MlflowClient", row: Tracked, roo
     assert add(client, "same", "a", other.run_id) == first
 
 
+def test_a_version_keeps_the_hash_of_its_seal(client: "MlflowClient", row: Tracked) -> None:
+    for number, (md5, seal) in enumerate([("a", "5ea1"), ("b", "")], 1):
+        model = log(client, row.run_id, md5)._replace(seal=seal)
+        registry.register_version(client, "sealed", model=model, run_id=row.run_id, classes=("a", "b"))
+        tags = client.get_model_version("sealed", str(number)).tags
+        assert tags.get(registry.SEAL_TAG, "") == seal
+
+
 def test_a_version_of_an_unfinished_row_is_not_relied_on(
     client: "MlflowClient", row: Tracked, root: Path
 ) -> None:

@@ -28,7 +28,7 @@ SCORES = {"accuracy": 0.9, "accuracy_low": 0.8, "accuracy_high": 0.95}
 def register(client: "MlflowClient", root: Path, folder: Path, name: str) -> registry.Version:
     """A version with the files of a classifier, crowned by a row that has a decision and scores."""
     row = create_run(client, root, "state", row=True, tags={})
-    model = log_model(client, row.run_id, folder, md5=name)
+    model = log_model(client, row.run_id, folder, md5=name, seal="5ea1")
     row.log_metrics(SCORES)
     rows.record(row, DECISION, "")
     version = registry.register_version(client, name, model=model, run_id=row.run_id, classes=("a", "b"))
@@ -68,6 +68,7 @@ def test_database_server_and_mlflow_say_the_same(
     assert found
     assert (found.number, found.aliases, found.verdict) == (version.number, ("champion",), "PROMOTE")
     assert found.accuracy == (0.9, 0.8, 0.95)
+    assert found.seal == "5ea1"
     assert (fetch_classifier(root, found) / "model.keras").read_bytes() == (
         classifier_folder / "model.keras"
     ).read_bytes()
