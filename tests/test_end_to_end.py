@@ -142,7 +142,7 @@ TOUCHED = {
     "workers/__main__.py": {"validate", "clean"},
     "metrics_file.py": set(STAGES),
     "tables/raw_classes.py": {"validate"},
-    "tables/raw_manifest.py": {"validate", "clean", "split", "evaluate"},
+    "tables/raw_manifest.py": {"validate", "clean", "split", "evaluate", "promote"},
     "collection/contact_sheets.py": {"clean"},
     "expectations/ready.py": {"clean"},
     "expectations/wording.py": {"validate", "clean"},
