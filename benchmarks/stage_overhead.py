@@ -87,7 +87,7 @@ def make_project(root: Path) -> None:
     values = YAML().load(REPO / "params.yaml")
     values["clean"].update({"image_hw": [8, 8], "channels": 1})
     values["train"].update({"model": "conv1", "epochs": 1})
-    values["promote"].update({"min_accuracy": 0.0, "min_class_recall": 0.0})
+    values["promote"].update({"floors": {}})
     YAML().dump(values, root / "params.yaml")
     rng = np.random.default_rng(0)
     for label in ("a", "b", "c"):

@@ -3,15 +3,41 @@
 Every number is finite and has a largest value, so that none fails only where it is used.
 """
 
+import json
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from pipeline.errors import quote_value
 
 _TINY, _HUGE = 1e-30, 1_000_000_000
+_FLOORS = ("accuracy", "balanced_accuracy", "macro_f1", "macro_precision")
+_CLASS_FLOORS = ("recall", "precision", "f1")
 _MAX_NAME = 200  # characters of the registered model; MLflow allows 256
+
+
+class Section(BaseModel):
+    """A frozen section that refuses unknown keys and wrong types."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+    def flatten(self, prefix: str = "") -> dict[str, Any]:
+        """The values by dotted key, such as {"train.epochs": 30}.
+
+        A list or a mapping is one value, as JSON: its keys are free text, which no other system need accept
+        as a name.
+        """
+        flat: dict[str, Any] = {}
+        for name, field in type(self).model_fields.items():
+            key, value = f"{prefix}{field.alias or name}", getattr(self, name)
+            if isinstance(value, Section):
+                flat |= value.flatten(f"{key}.")
+            else:
+                flat[key] = (
+                    json.dumps(value, ensure_ascii=False) if isinstance(value, tuple | dict) else value
+                )
+        return flat
 
 
 def _as_tuple(value: object) -> object:
@@ -95,6 +121,25 @@ def _check_space(value: object) -> object:
     return value
 
 
+def _check_floors(value: object) -> object:
+    """Raise ValueError unless a value maps scores to numbers, and those of classes to one for each class."""
+    allowed = (
+        f"{', '.join(_FLOORS)}, each with a number from 0 to 1, and {', '.join(_CLASS_FLOORS)}, each with "
+        '{class: number}, where "*" is every other class, are allowed'
+    )
+    for score, floor in value.items() if isinstance(value, dict) else [(None, value)]:
+        numbers = floor if isinstance(floor, dict) else {"": floor}
+        is_known = score in (_CLASS_FLOORS if isinstance(floor, dict) else _FLOORS)
+        if not is_known or not all(isinstance(name, str) and _is_share(one) for name, one in numbers.items()):
+            got = quote_value(floor if score is None else {score: floor})
+            raise ValueError(f"{allowed}, got {got}")
+    return value
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+
+
 def _refuse_truth(value: object) -> object:
     """Raise ValueError for true and false, which Python takes for 1 and 0."""
     if isinstance(value, bool):
@@ -108,6 +153,7 @@ ImageHw = Annotated[tuple[Side, Side], BeforeValidator(_as_sides)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_as_tuple), BeforeValidator(_check_texts)]
 Choices = Annotated[tuple[Any, ...], BeforeValidator(_check_choices)]
 Space = Annotated[dict[str, dict[str, Choices]], BeforeValidator(_check_space)]
+FloorMap = Annotated[dict[str, Share | dict[str, Share]], BeforeValidator(_check_floors)]
 ClassMap = Annotated[dict[str, Words], BeforeValidator(_check_keys)]
 Channels = Annotated[Literal[1, 3], BeforeValidator(_refuse_truth)]
 Activation = Literal["relu", "tanh", "elu", "gelu", "leaky_relu", "selu", "silu"]

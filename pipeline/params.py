@@ -5,10 +5,9 @@ It is parsed as DVC parses it (ruamel.yaml, YAML 1.2), so `1e-3` is a number and
 that none fails only where it is used.
 """
 
-import json
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from pipeline.param_types import (
     DEFAULT,
@@ -16,11 +15,13 @@ from pipeline.param_types import (
     Channels,
     ClassMap,
     Epochs,
+    FloorMap,
     ImageHw,
     Layout,
     ModelName,
     PositiveInt,
     Rate,
+    Section,
     Seed,
     Share,
     Space,
@@ -30,29 +31,6 @@ from pipeline.param_types import (
     Words,
     check_pattern,
 )
-
-
-class Section(BaseModel):
-    """A frozen section that refuses unknown keys and wrong types."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
-
-    def flatten(self, prefix: str = "") -> dict[str, Any]:
-        """The values by dotted key, such as {"train.epochs": 30}.
-
-        A list or a mapping is one value, as JSON: its keys are free text, which no other system need accept
-        as a name.
-        """
-        flat: dict[str, Any] = {}
-        for name, field in type(self).model_fields.items():
-            key, value = f"{prefix}{field.alias or name}", getattr(self, name)
-            if isinstance(value, Section):
-                flat |= value.flatten(f"{key}.")
-            else:
-                flat[key] = (
-                    json.dumps(value, ensure_ascii=False) if isinstance(value, tuple | dict) else value
-                )
-        return flat
 
 
 class CsvParams(Section):
@@ -238,13 +216,14 @@ class EvaluateParams(Section):
 
 
 class PromoteParams(Section):
-    """The registered model, and what a version must reach and gain to become champion."""
+    """The registered model, what any version must reach, and when one is better than the champion."""
 
     model_name: Annotated[ModelName | None, DEFAULT]
     metric: Literal["accuracy", "balanced_accuracy", "macro_f1"]
-    min_gain: Annotated[float, Field(ge=0, lt=1)]
-    min_accuracy: Share
-    min_class_recall: Share
+    floors: FloorMap
+    margin: Annotated[float, Field(ge=0, lt=1)]
+    alpha: Annotated[float, Field(gt=0, le=0.5)]
+    prefer: Literal["none", "newer", "smaller", "faster"]
     min_common_images: PositiveInt
 
 

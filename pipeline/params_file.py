@@ -11,6 +11,12 @@ from pipeline.params import Params
 from pipeline.yaml_file import flatten, read_yaml
 
 _PATHS = ("data.source", "train.weights")
+# Keys of earlier versions, and what takes their place.
+_REPLACED = {
+    "promote.min_gain": "promote.alpha and promote.margin: a gain must be more than luck",
+    "promote.min_accuracy": "promote.floors: {accuracy: ...}",
+    "promote.min_class_recall": 'promote.floors: {recall: {"*": ...}}',
+}
 _MAX_FAULTS = 20  # in one message
 
 
@@ -62,6 +68,8 @@ def _describe(fault: Any) -> str:
     key = cut(".".join(str(part) for part in fault["loc"]), 100) or "params"
     said = fault["msg"].removeprefix("Value error, ")
     match fault["type"]:
+        case "extra_forbidden" if key in _REPLACED:
+            return f"{key} is gone; take {_REPLACED[key]}"
         case "extra_forbidden":
             return f"{key} is not a known key{_suggest(fault['loc'])}"
         case "missing":

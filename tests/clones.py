@@ -25,7 +25,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "augment": {"rotation": 0.0, "zoom": 0.0},
     "train": {"model": "conv1", "epochs": 3, "batch_size": 16},
     "evaluate": {"n_bootstrap": 200},
-    "promote": {"min_accuracy": 0.1, "min_class_recall": 0.0, "min_common_images": 5},
+    "promote": {"floors": {"accuracy": 0.1}, "min_common_images": 5},
 }
 
 

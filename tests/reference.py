@@ -8,8 +8,8 @@ from typing import Any
 from typer.main import get_command
 
 from pipeline.cli.app import app
-from pipeline.param_types import NONE
-from pipeline.params import Params, Section
+from pipeline.param_types import NONE, Section
+from pipeline.params import Params
 from pipeline.setup.proposal import show_value
 from pipeline.yaml_file import read_yaml
 
@@ -26,6 +26,11 @@ _PARAMETERS = """## Parameters
 All are in `params.yaml`, in this order. Shapes are height, width in pixels. Shares are from 0 to 1.
 
 """
+_MAPS = {
+    "object": "key: {float: [low, high]}, int, log or choice",
+    "array": "class: list of folders",
+    "": "score: number, or {class: number}; numbers from 0 to 1",
+}
 _KINDS = {"boolean": "true or false", "string": "text", "integer": "whole number", "number": "number"}
 
 
@@ -123,8 +128,7 @@ def _say_allowed(schema: Mapping[str, Any], word: str = "") -> str:
             return f"two of: {_say_allowed(schema['prefixItems'][0])}; or one for both"
         return "list of texts"
     if schema["type"] == "object":
-        is_space = schema["additionalProperties"]["type"] == "object"
-        return "key: {float: [low, high]}, int, log or choice" if is_space else "class: list of folders"
+        return _MAPS[schema["additionalProperties"].get("type", "")]
     return ", ".join(filter(None, (_KINDS[schema["type"]], _say_range(schema))))
 
 

@@ -156,7 +156,7 @@ TOUCHED = {
     "workers/__main__.py": {"validate", "clean"},
     "metrics_file.py": set(STAGES),
     "tables/raw_classes.py": {"validate"},
-    "tables/raw_manifest.py": {"validate", "clean", "split", "evaluate"},
+    "tables/raw_manifest.py": {"validate", "clean", "split", "evaluate", "promote"},
     "collection/contact_sheets.py": {"clean"},
     "expectations/ready.py": {"clean"},
     "expectations/wording.py": {"validate", "clean"},
@@ -165,10 +165,10 @@ TOUCHED = {
     "figures/sheets.py": {"clean", "augment", "evaluate"},
     "tables/quarantine.py": {"clean"},
     "tables/pairs.py": {"clean"},
-    "tables/clean_manifest.py": {"clean", "split", "augment", "train", "evaluate"},
+    "tables/clean_manifest.py": {"clean", "split", "augment", "train", "evaluate", "promote"},
     "figures/class_shares.py": {"split"},
     "figures/shortcut_bars.py": {"split"},
-    "tables/split.py": {"split", "augment", "train", "evaluate"},
+    "tables/split.py": {"split", "augment", "train", "evaluate", "promote"},
     "figures/before_and_after.py": {"augment"},
     "tables/extra.py": {"augment", "train", "evaluate"},
     "training/history.py": {"train", "evaluate", "promote"},
@@ -176,7 +176,7 @@ TOUCHED = {
     "figures/confusion.py": {"evaluate"},
     "figures/class_bars.py": {"evaluate"},
     "figures/class_lines.py": {"evaluate"},
-    "evidence/slices.py": {"evaluate"},
+    "evidence/slices.py": {"evaluate", "promote"},
     "evidence/label_audit.py": {"evaluate"},
     "collection/confirmed_labels.py": {"evaluate"},
     "collection/decision_file.py": {"clean", "evaluate"},
@@ -254,7 +254,7 @@ def test_an_experiment_in_a_temporary_copy_lands_in_the_same_database(clone: Clo
 
 
 def test_promotion_params_rerun_promotion_alone(clone: Clone) -> None:
-    clone.set_params({"promote": {"min_accuracy": 1.0, "min_class_recall": 1.0}})
+    clone.set_params({"promote": {"floors": {"accuracy": 1.0, "recall": {"*": 1.0}}}})
     said = clone.run("dvc", "repro")
     assert [line for line in said.splitlines() if line.startswith("Running stage")] == [
         "Running stage 'promote':"

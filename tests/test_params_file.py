@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 
 from pipeline.errors import ParamsError
-from pipeline.params import Params, Section
+from pipeline.param_types import Section
+from pipeline.params import Params
 from pipeline.params_file import load_params
 from pipeline.paths import STAGES
 from pipeline.yaml_file import flatten, read_yaml
@@ -120,6 +121,35 @@ def test_params_are_frozen(repo: Path) -> None:
             id="bad-pattern",
         ),
         pytest.param({"split": {"group_by": ".*"}}, ["split.group_by", "every key"], id="pattern-for-all"),
+        pytest.param(
+            {"promote": {"min_gain": 0.0, "min_accuracy": 0.5, "min_class_recall": 0.2}},
+            [
+                "promote.min_gain is gone; take promote.alpha and promote.margin: a gain must be",
+                "promote.min_accuracy is gone; take promote.floors: {accuracy: ...}",
+                'promote.min_class_recall is gone; take promote.floors: {recall: {"*": ...}}',
+            ],
+            id="knobs-of-an-earlier-version",
+        ),
+        pytest.param(
+            {"promote": {"floors": {"acuracy": 0.5}}},
+            ["promote.floors: accuracy, balanced_accuracy", "got {'acuracy': 0.5}"],
+            id="an-unknown-floor",
+        ),
+        pytest.param({"promote": {"floors": {"recall": 0.5}}}, ["got {'recall': 0.5}"], id="one-for-classes"),
+        pytest.param(
+            {"promote": {"floors": {"accuracy": {"a": 1}}}}, ["got {'accuracy'"], id="classes-for-one"
+        ),
+        pytest.param(
+            {"promote": {"floors": {"accuracy": 1.5}}}, ["got {'accuracy': 1.5}"], id="a-floor-above-1"
+        ),
+        pytest.param(
+            {"promote": {"floors": {"accuracy": True}}}, ["got {'accuracy': True}"], id="yes-for-a-floor"
+        ),
+        pytest.param(
+            {"promote": {"floors": {"recall": {1: 0.5}}}}, ["got {'recall'"], id="a-number-for-a-name"
+        ),
+        pytest.param({"promote": {"floors": 0.5}}, ["promote.floors: accuracy", "got 0.5"], id="no-floors"),
+        pytest.param({"promote": {"alpha": 0.0}}, ["promote.alpha", "got 0.0"], id="no-alpha"),
         pytest.param(
             {"train": {"epochs": 0, "learning_rat": 1}, "split": {"seed": "a"}},
             ["train.epochs", "train.learning_rat", "split.seed"],

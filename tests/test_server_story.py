@@ -118,7 +118,7 @@ def test_the_next_model_is_compared_with_the_champion(clone: Clone) -> None:
 
 def test_two_promotions_of_one_state_at_once_leave_one_row(clone: Clone) -> None:
     """A server has no lock: both make a row, and one is withdrawn."""
-    clone.set_params({"promote": {"min_gain": 0.01}})
+    clone.set_params({"promote": {"margin": 0.01}})
     command = ("python", "-m", "pipeline.stages.promote")
     started = [
         subprocess.Popen(command, cwd=clone.root, env=clone.environment(), stderr=subprocess.PIPE, text=True)
@@ -149,7 +149,7 @@ def test_a_promotion_killed_before_any_call_is_mended_by_the_next(clone: Clone, 
         clone.run("python", "-m", "pipeline.stages.promote")
         decision = json.loads(clone.paths.decision.read_text())
         where = f"killed before call {number}, {calls[number - 1]}"
-        assert (decision["verdict"], decision["against"]) == ("PROMOTE", "majority guess"), where
+        assert (decision["verdict"], decision["against"]) == ("PROMOTE", "floors"), where
         client: Any = connection.connect(clone.root)
         champion = registry.find_champion(client, model)
         assert champion is not None, where
@@ -192,7 +192,7 @@ def test_what_is_registered_is_what_the_lock_recorded(clone: Clone) -> None:
 
 def test_a_champion_whose_row_was_deleted_for_good_is_still_compared(clone: Clone, store: Path) -> None:
     """Its answers lie with its model, too. Once both are gone, the next model is held, and told why."""
-    clone.set_params({"promote": {"model_name": "digits", "min_gain": 0.02}})
+    clone.set_params({"promote": {"model_name": "digits", "margin": 0.02}})
     client: Any = connection.connect(clone.root)
     champion = registry.find_champion(client, "digits")
     assert champion is not None
@@ -207,7 +207,7 @@ def test_a_champion_whose_row_was_deleted_for_good_is_still_compared(clone: Clon
     client.delete_logged_model(champion.model_id)
     if (crowned := registry.find_champion(client, "digits")) and crowned.run_id != champion.run_id:
         client.delete_run(crowned.run_id)
-    clone.set_params({"promote": {"min_gain": 0.03}, "train": {"epochs": 5}})
+    clone.set_params({"promote": {"margin": 0.03}, "train": {"epochs": 5}})
     clone.run("dvc", "repro")
     assert "are gone from MLflow" in json.loads(clone.paths.decision.read_text())["reasons"][0]
 

@@ -233,8 +233,8 @@ def _describe_power(n: int, examined: Examination, detectable: float, n_needed: 
         yield f"To detect one point takes about {_round_up(n_needed):,} test pictures."
     yield (
         "This takes the two models to err independently. Most err on the same pictures, and are then told "
-        "apart by less. <code>promote</code> makes no such test: it takes any gain above "
-        "<code>promote.min_gain</code>."
+        "apart by less. <code>promote</code> makes the same test, the more strictly the more often these "
+        "pictures have decided (<code>promote.alpha</code>)."
     )
 
 

@@ -175,7 +175,7 @@ def average_known(values: Float64) -> Float64:
 
 def _resample(cells: Ints, groups: Ints, k: int, n_resamples: int, seed: int) -> Iterator[Counts]:
     """Counts of some resamples at a time; `cells` is the cell of the confusion matrix of each picture [n]."""
-    kinds = _count_kinds(cells, groups)
+    kinds = count_kinds(cells, groups)
     counts = np.array(list(kinds.values()))
     matrices = [np.zeros((len(kinds), k)) for _ in range(3)]
     of_right, of_true, of_pred = matrices
@@ -189,7 +189,7 @@ def _resample(cells: Ints, groups: Ints, k: int, n_resamples: int, seed: int) ->
         yield drawn @ of_right, drawn @ of_true, drawn @ of_pred
 
 
-def _count_kinds(cells: Ints, groups: Ints) -> dict[tuple[int, ...], int]:
+def count_kinds(cells: Ints, groups: Ints) -> dict[tuple[int, ...], int]:
     """How many groups have the same answers, by kind; single pictures first, in the order of cells."""
     order = np.argsort(groups, kind="stable")
     starts = np.flatnonzero(np.diff(groups[order], prepend=-1))

@@ -102,7 +102,7 @@ def find_slices(facts: Sequence[Fact], judged: Judged, *, confidence: float) -> 
     found = [
         _measure(fact.name, value, chosen, judged, confidence)
         for fact in facts
-        for value, chosen in _cut(fact)
+        for value, chosen in cut_fact(fact)
     ]
     adjusted = adjust_holm([one.p for one in found])
     return [replace(one, adjusted=p) for one, p in zip(found, adjusted, strict=True)]
@@ -114,7 +114,7 @@ def choose_worst(slices: Sequence[Slice], *, confidence: float, n: int = 3) -> l
     return sorted(bad, key=lambda one: one.accuracy.value - one.rest)[:n]
 
 
-def _cut(fact: Fact) -> Iterator[tuple[str, Bools]]:
+def cut_fact(fact: Fact) -> Iterator[tuple[str, Bools]]:
     """The slices of a fact: their names, and which pictures are in each [n]; nothing where there is one."""
     cut = list(_cut_number(fact) if fact.is_number else _cut_words(fact))
     if sum(bool(chosen.any()) for _, chosen in cut) > 1:

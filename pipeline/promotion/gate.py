@@ -1,21 +1,61 @@
-"""Champion against challenger: the decision as a pure function of numbers."""
+"""Champion against challenger: the decision as a pure function of what the exam measured.
 
+A challenger must reach the floors, lose in no class and no slice by more than luck, and be better overall by
+more than luck. What is only not worse is held, or promoted where `promote.prefer` says so.
+"""
+
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from pipeline.characters import cut
+from pipeline.evidence.intervals import Interval
+from pipeline.evidence.paired_groups import Tally
+from pipeline.promotion.budget import Budget, Use
+from pipeline.promotion.parts import Part, find_losses
 
 Verdict = Literal["PROMOTE", "HOLD", "REJECT"]
-_MAX_NAME = 40  # characters of a class name in a reason
+Prefer = Literal["none", "newer", "smaller", "faster"]
+_N_NAMED = 3  # parts that a sentence names
+
+
+@dataclass(frozen=True)
+class Overall:
+    """How two models did on the same pictures.
+
+    Attributes:
+        challenger, champion: the metric of each.
+        difference: challenger minus champion. Both ends of its interval are at the level of the decision.
+        tally: groups of near-duplicates, and those that the challenger won and lost.
+        p: McNemar's, one-sided: how often luck alone wins so many.
+    """
+
+    challenger: float
+    champion: float
+    difference: Interval
+    tally: Tally
+    p: float
+
+
+@dataclass(frozen=True)
+class Preference:
+    """What `promote.prefer` asks for, and the number of each model that it goes by; None: it is not known."""
+
+    prefer: Prefer
+    challenger: float | None = None
+    champion: float | None = None
 
 
 @dataclass(frozen=True)
 class Decision:
     """What was decided and on what grounds.
 
-    `challenger` and `reference` are the metric of the new model and of what it had to beat, both on the same
-    `n_common` test images. `against` names what it had to beat: "champion", or "majority guess" while there
-    is no champion.
+    Attributes:
+        against: "champion", or "floors" while there is none.
+        challenger, reference: the metric of the new model and of the champion, on the same `n_common` test
+            images; the same number where nothing was compared.
+        n_left_out: test images in common that are near-duplicates of what one of the two learned from.
+        exam: the numbers behind a comparison; None without one.
+        use: what the test set was asked; None likewise. It is recorded beside the decision.
     """
 
     verdict: Verdict
@@ -25,6 +65,9 @@ class Decision:
     challenger: float
     reference: float
     n_common: int
+    n_left_out: int = 0
+    exam: dict[str, Any] | None = None
+    use: Use | None = None
 
     @property
     def gain(self) -> float:
@@ -33,71 +76,69 @@ class Decision:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON; numbers rounded to 6 decimals."""
-        return asdict(self) | {
+        values = asdict(self) | {
             "reasons": list(self.reasons),
             "challenger": round(self.challenger, 6),
             "reference": round(self.reference, 6),
             "gain": round(self.gain, 6),
         }
+        del values["use"]
+        return values
 
 
-@dataclass(frozen=True)
-class Floors:
-    """What any model must reach on its own test set."""
-
-    min_accuracy: float
-    min_class_recall: float
-
-    def find_misses(self, *, accuracy: float, class_recall: dict[str, float]) -> tuple[str, ...]:
-        """The floors that are not reached, in words; empty when all are."""
-        found = []
-        if accuracy < self.min_accuracy:
-            found.append(f"accuracy {accuracy:.4f} is below promote.min_accuracy {self.min_accuracy:g}")
-        worst = min(class_recall, key=lambda name: (class_recall[name], name))
-        if class_recall[worst] < self.min_class_recall:
-            found.append(
-                f"recall of class {cut(worst, _MAX_NAME)!r} {class_recall[worst]:.4f} is below "
-                f"promote.min_class_recall {self.min_class_recall:g}"
-            )
-        return tuple(found)
-
-
-def decide(
+def judge(
+    overall: Overall,
+    parts: Sequence[Part],
+    budget: Budget,
     *,
-    metric: str,
-    against: str,
-    challenger: float,
-    reference: float,
-    n_common: int,
-    min_common_images: int,
-    min_gain: float,
-    missed_floors: tuple[str, ...] = (),
-    obstacle: str = "",
-) -> Decision:
-    """REJECT below a floor, HOLD without a comparison or enough gain, PROMOTE otherwise.
+    margin: float,
+    preference: Preference,
+    compared: str,
+) -> tuple[Verdict, tuple[str, ...]]:
+    """The verdict of an exam of two models, with its reasons; the first is the one that decides.
 
     Args:
-        challenger, reference: the metric of both sides on the same `n_common` test images.
-        min_gain: the challenger must gain more than this; a tie never promotes.
-        missed_floors: what `Floors.find_misses` says of the challenger.
-        obstacle: why the two cannot be compared at all, in words; "" if they can.
+        margin: what the challenger may be worse by, and still count as not worse.
+        compared: the two models in words and numbers.
     """
-    gain = challenger - reference
-    compared = f"{metric} {challenger:.4f} against {reference:.4f} of the {against} on {n_common} test images"
-    verdict: Verdict
-    if missed_floors:
-        verdict, reasons = "REJECT", missed_floors
-    elif obstacle:
-        verdict, reasons = "HOLD", (obstacle,)
-    elif n_common < min_common_images:
-        verdict = "HOLD"
-        reasons = (
-            f"only {n_common} test images are in common with the {against}, "
-            f"and promote.min_common_images requires {min_common_images}; add pictures, or raise split.test",
-        )
-    elif gain <= min_gain:
-        verdict = "HOLD"
-        reasons = (f"{compared}: gain {gain:+.4f} does not exceed promote.min_gain {min_gain:g}",)
+    gain, low, high = overall.difference
+    spent = (
+        f"decision {budget.number} of these test images: at level {budget.level:.2g}, and of alpha "
+        f"{budget.alpha:g}, {budget.left:.2g} is left"
+    )
+    if losses := find_losses(parts, budget.alpha):
+        return "REJECT", (f"worse for {_name_parts(losses)}", compared, spent)
+    is_superior = (overall.p < budget.level and gain > 0) or low > 0
+    if low <= -margin:
+        verdict: Verdict = "REJECT"
+        why = f"it may be worse by more than promote.margin, {100 * margin:g} points"
+    elif is_superior:
+        verdict, why = "PROMOTE", "better by more than luck"
+    elif high < 0:
+        verdict, why = "HOLD", "worse by more than luck, though within promote.margin"
     else:
-        verdict, reasons = "PROMOTE", (f"{compared}: gain {gain:+.4f}",)
-    return Decision(verdict, reasons, metric, against, challenger, reference, n_common)
+        verdict, why = _prefer(preference)
+    return verdict, (f"{compared}: {why}", spent)
+
+
+def _prefer(preference: Preference) -> tuple[Verdict, str]:
+    """What becomes of a model that is neither better nor worse by more than luck."""
+    why = "not better by more than luck, and not worse by more than promote.margin"
+    word, mine, theirs = preference.prefer, preference.challenger, preference.champion
+    if word == "none":
+        return "HOLD", why
+    if word == "newer":
+        return "PROMOTE", f"{why}; promote.prefer takes the newer one"
+    thing = "weights" if word == "smaller" else "seconds a picture"
+    if mine is None or theirs is None:
+        return "HOLD", f"{why}; which one is {word} is not known: the {thing} of one were not recorded"
+    is_less = mine < theirs
+    numbers = f"{mine:,.6g} {thing} against {theirs:,.6g}"
+    if is_less:
+        return "PROMOTE", f"{why}; promote.prefer takes the {word} one, with {numbers}"
+    return "HOLD", f"{why}, nor {word}: {numbers}"
+
+
+def _name_parts(losses: Sequence[Part]) -> str:
+    named = ", ".join(one.describe() for one in losses[:_N_NAMED])
+    return named + (f" and {len(losses) - _N_NAMED} more" if len(losses) > _N_NAMED else "")

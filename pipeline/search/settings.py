@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
-from pipeline.params import AugmentParams, Section, TrainParams
+from pipeline.param_types import Section
+from pipeline.params import AugmentParams, TrainParams
 
 Settings = dict[str, Any]  # values of params.yaml by dotted key
 

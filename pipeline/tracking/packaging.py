@@ -15,6 +15,7 @@ _EXAMPLE = (
     "AP8A/wD/AAD/AP8A/wD/AAD/AP8A/wD/AAD/AP8A/wD/AAD/AP8A/wD/bBQf4SY+pSIAAAAASUVORK5CYII="
 )
 EXAM_FILES = ("predictions.parquet", "classes.json")
+LEARNT_FILE = "learnt.parquet"  # in the exam, too: the pictures that the model learned from
 
 
 class LoggedModel(NamedTuple):

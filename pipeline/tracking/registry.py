@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import PromotionError, one_line
-from pipeline.tracking.packaging import EXAM, EXAM_FILES, LoggedModel
+from pipeline.tracking.packaging import EXAM, EXAM_FILES, LEARNT_FILE, LoggedModel
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -174,7 +174,7 @@ def fetch_exam(client: "MlflowClient", version: Version, into: Path) -> tuple[Pa
     from mlflow.artifacts import download_artifacts, list_artifacts
 
     def locate_with_model() -> tuple[str, str]:
-        location = f"{client.get_logged_model(version.model_id).artifact_location}/artifacts/{EXAM}"
+        location = _locate_exam(client, version)
         return location, location
 
     def locate_in_row() -> tuple[str, str]:
@@ -193,6 +193,29 @@ def fetch_exam(client: "MlflowClient", version: Version, into: Path) -> tuple[Pa
             )
             return predictions, classes
     return None
+
+
+def fetch_learnt(client: "MlflowClient", version: Version, into: Path) -> Path | None:
+    """Download the ids of the pictures that a version learned from; None if they are not known."""
+    from mlflow.artifacts import download_artifacts, list_artifacts
+
+    with _suppress_missing():
+        folder = _locate_exam(client, version)
+        if LEARNT_FILE in {Path(one.path).name for one in list_artifacts(folder)}:
+            return Path(download_artifacts(artifact_uri=f"{folder}/{LEARNT_FILE}", dst_path=str(into)))
+    return None
+
+
+def read_metric(client: "MlflowClient", version: Version, name: str) -> float | None:
+    """A metric of a version's row; None if the row is gone, or has none."""
+    with _suppress_missing():
+        found: float | None = client.get_run(version.run_id).data.metrics.get(name)
+        return found
+    return None
+
+
+def _locate_exam(client: "MlflowClient", version: Version) -> str:
+    return f"{client.get_logged_model(version.model_id).artifact_location}/artifacts/{EXAM}"
 
 
 def _find_usable(client: "MlflowClient", model_name: str, model_md5: str, run_id: str) -> list[Version]:

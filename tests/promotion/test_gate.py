@@ -4,63 +4,88 @@ from typing import Any
 
 import pytest
 
-from pipeline.promotion.gate import Floors, decide
+from pipeline.evidence.intervals import Interval
+from pipeline.evidence.paired_groups import Tally
+from pipeline.promotion.budget import Budget
+from pipeline.promotion.gate import Decision, Overall, Preference, judge
+from pipeline.promotion.parts import Part
 
-EQUAL: dict[str, Any] = {
-    "metric": "accuracy",
-    "against": "champion",
-    "challenger": 0.9,
-    "reference": 0.9,
-    "n_common": 100,
-    "min_common_images": 30,
-    "min_gain": 0.0,
-}
+LOST = Part("class 'Photo'", 60, 1, 20, 1e-5, 1e-4)
+HARMLESS = Part("class 'Text'", 60, 4, 9, 0.1, 0.2)
+BETTER, EQUAL, WORSE = (0.05, 0.02, 0.08), (0.0, -0.02, 0.02), (-0.03, -0.045, -0.015)
+UNSURE, AT_MARGIN = (0.0, -0.06, 0.06), (0.0, -0.05, 0.05)
 
 
 @pytest.mark.parametrize(
-    ("change", "verdict", "reason"),
+    ("difference", "p", "change", "verdict", "reason"),
     [
-        pytest.param({"challenger": 0.91}, "PROMOTE", "0.9100 against 0.9000", id="better"),
-        pytest.param({}, "HOLD", "does not exceed promote.min_gain 0", id="a tie never promotes"),
-        pytest.param({"challenger": 0.8}, "HOLD", "gain -0.1000", id="worse"),
-        pytest.param({"challenger": 0.91, "min_gain": 0.02}, "HOLD", "min_gain 0.02", id="gains too little"),
-        pytest.param({"challenger": 1.0, "n_common": 29}, "HOLD", "only 29 test images", id="too few images"),
+        pytest.param(BETTER, 0.001, {}, "PROMOTE", "better by more than luck", id="better"),
+        pytest.param((0.02, -0.001, 0.04), 0.02, {}, "PROMOTE", "more than luck", id="by the test alone"),
+        pytest.param((0.02, 0.001, 0.04), 0.03, {}, "PROMOTE", "more than luck", id="by the interval alone"),
         pytest.param(
-            {"challenger": 1.0, "obstacle": "other classes"}, "HOLD", "other classes", id="obstacle"
+            (0.02, -0.001, 0.04), 0.025, {}, "HOLD", "not better by more", id="exactly at the level"
         ),
-        pytest.param({"challenger": 1.0, "missed_floors": ("low",)}, "REJECT", "low", id="below a floor"),
+        pytest.param((-0.01, -0.04, 0.02), 0.001, {}, "HOLD", "not better", id="no gain in the metric"),
+        pytest.param(EQUAL, 0.5, {}, "HOLD", "not worse by more than promote.margin", id="equal"),
+        pytest.param(WORSE, 1.0, {}, "HOLD", "worse by more than luck", id="worse within the margin"),
+        pytest.param(UNSURE, 0.5, {}, "REJECT", "promote.margin, 5 points", id="may be worse"),
+        pytest.param(AT_MARGIN, 0.5, {}, "REJECT", "promote.margin", id="exactly at the margin"),
+        pytest.param(EQUAL, 0.5, {"prefer": "newer"}, "PROMOTE", "takes the newer one", id="newer"),
+        pytest.param(WORSE, 1.0, {"prefer": "newer"}, "HOLD", "worse by more", id="newer, but worse"),
+        pytest.param(UNSURE, 0.5, {"prefer": "newer"}, "REJECT", "margin", id="newer, but unsure"),
         pytest.param(
-            {"n_common": 0, "obstacle": "x", "missed_floors": ("low",)},
+            EQUAL,
+            0.5,
+            {"prefer": "smaller", "sizes": (10, 20)},
+            "PROMOTE",
+            "10 weights against 20",
+            id="smaller",
+        ),
+        pytest.param(
+            EQUAL, 0.5, {"prefer": "smaller", "sizes": (20, 20)}, "HOLD", "nor smaller", id="as large"
+        ),
+        pytest.param(
+            EQUAL, 0.5, {"prefer": "faster"}, "HOLD", "which one is faster is not known", id="unknown speed"
+        ),
+        pytest.param(BETTER, 0.001, {"parts": [HARMLESS]}, "PROMOTE", "better", id="no part lost"),
+        pytest.param(
+            BETTER,
+            0.001,
+            {"parts": [HARMLESS, LOST]},
             "REJECT",
-            "low",
-            id="floor comes first",
+            "worse for class 'Photo' (of 60, 20 lost and 1 won, p 0.0001)",
+            id="a part lost",
         ),
+        pytest.param(BETTER, 0.001, {"parts": [LOST] * 5}, "REJECT", " and 2 more", id="many parts lost"),
     ],
 )
-def test_decide(change: dict[str, Any], verdict: str, reason: str) -> None:
-    decision = decide(**EQUAL | change)
-    assert decision.verdict == verdict
-    assert reason in "; ".join(decision.reasons)
+def test_judge(
+    difference: tuple[float, float, float], p: float, change: dict[str, Any], verdict: str, reason: str
+) -> None:
+    overall = Overall(0.9, 0.9 - difference[0], Interval(*difference), Tally(600, 40, 10), p)
+    preference = Preference(change.get("prefer", "none"), *change.get("sizes", (None, None)))
+    found, reasons = judge(
+        overall,
+        change.get("parts", []),
+        Budget(0.05, 1),
+        margin=0.05,
+        preference=preference,
+        compared="the two in words",
+    )
+    assert found == verdict
+    assert reason in reasons[0]
+    assert "the two in words" in " ".join(reasons)
+    assert reasons[-1] == "decision 1 of these test images: at level 0.025, and of alpha 0.05, 0.025 is left"
+
+
+def test_a_part_is_judged_at_all_of_alpha_however_often_it_was_asked() -> None:
+    overall = Overall(0.9, 0.8, Interval(0.1, 0.05, 0.15), Tally(600, 70, 10), 1e-9)
+    how: Any = {"margin": 0.05, "preference": Preference("none"), "compared": ""}
+    lost = Part("a", 60, 1, 9, 0.02, 0.04)
+    assert judge(overall, [lost], Budget(0.05, 30), **how)[0] == "REJECT"
 
 
 def test_decision_as_dict_is_plain_and_rounded() -> None:
-    values = decide(**EQUAL | {"challenger": 0.9 + 1 / 3e7}).as_dict()
-    assert values["gain"] == 0.0
-    assert values["challenger"] == 0.9
-    assert isinstance(values["reasons"], list)
-
-
-@pytest.mark.parametrize(
-    ("accuracy", "recall", "missed"),
-    [
-        pytest.param(0.5, {"a": 0.2, "b": 0.9}, [], id="exactly at both floors"),
-        pytest.param(0.49, {"a": 0.9}, ["promote.min_accuracy"], id="accuracy"),
-        pytest.param(0.9, {"b": 0.1, "a": 0.1}, ["class 'a' 0.1"], id="worst class, first by name"),
-        pytest.param(0.1, {"a": 0.0}, ["promote.min_accuracy", "promote.min_class_recall"], id="both"),
-    ],
-)
-def test_floors(accuracy: float, recall: dict[str, float], missed: list[str]) -> None:
-    found = Floors(min_accuracy=0.5, min_class_recall=0.2).find_misses(accuracy=accuracy, class_recall=recall)
-    assert len(found) == len(missed)
-    for said, expected in zip(found, missed, strict=True):
-        assert expected in said
+    values = Decision("HOLD", ("why",), "accuracy", "champion", 0.9 + 1 / 3e7, 0.9, 100).as_dict()
+    assert (values["gain"], values["challenger"], values["reasons"]) == (0.0, 0.9, ["why"])
+    assert "use" not in values

@@ -1,5 +1,6 @@
 """Versions and the alias, against a real registry."""
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,7 +9,7 @@ import pytest
 
 from pipeline.errors import PromotionError
 from pipeline.tracking import registry
-from pipeline.tracking.packaging import EXAM_FILES, LoggedModel
+from pipeline.tracking.packaging import EXAM_FILES, LEARNT_FILE, LoggedModel
 from pipeline.tracking.runs import Tracked, create_run
 
 if TYPE_CHECKING:
@@ -143,3 +144,28 @@ def test_answers_are_fetched_from_the_row_or_the_model(
     found = registry.fetch_exam(client, version, tmp_path / "model")
     assert found is not None
     assert [path.read_text() for path in found] == ["of the model"] * 2
+
+
+def test_what_a_version_learned_from_is_fetched_where_it_is_known(
+    client: "MlflowClient", row: Tracked, tmp_path: Path
+) -> None:
+    version = add(client, "learned", "a", row.run_id)
+    assert registry.fetch_learnt(client, version, tmp_path) is None
+    exam = tmp_path / "m" / "artifacts" / "exam"
+    exam.mkdir(parents=True)
+    (exam / LEARNT_FILE).write_text("ids")
+    client.log_model_artifacts(version.model_id, str(tmp_path / "m"))
+    found = registry.fetch_learnt(client, version, tmp_path / "into")
+    assert found is not None
+    assert found.read_text() == "ids"
+    client.delete_logged_model(version.model_id)
+    assert registry.fetch_learnt(client, version, tmp_path) is None
+
+
+def test_a_metric_of_a_version_is_known_or_none(client: "MlflowClient", row: Tracked) -> None:
+    version = add(client, "measured", "a", row.run_id)
+    row.log_metrics({"n_parameters": 5})
+    assert registry.read_metric(client, version, "n_parameters") == 5
+    assert registry.read_metric(client, version, "speed") is None
+    lost = dataclasses.replace(version, run_id="0" * 32)
+    assert registry.read_metric(client, lost, "n_parameters") is None

@@ -18,7 +18,7 @@ PARAMS = {
     "train.model": "compact",
     "train.epochs": "20",
     "train.dropout": "None",
-    "promote.min_gain": "0.0",
+    "promote.margin": "0.0",
 }
 FIRST = Origin(PARAMS, "aa")
 
@@ -43,7 +43,7 @@ def make(changes: dict[str, str], pictures: str = "aa") -> Origin:
             "augment.seed 4, train.seed 3",
             id="both of them",
         ),
-        pytest.param(make({"promote.min_gain": "0.1"}), (), "same parameters", id="the gate"),
+        pytest.param(make({"promote.margin": "0.1"}), (), "same parameters", id="the gate"),
         pytest.param(make({"data.name": "x"}), ("same parameters",), "same parameters (2)", id="the name"),
         pytest.param(
             make({}, "bb"), ("other pictures", "other pictures (2)"), "other pictures (3)", id="pictures"

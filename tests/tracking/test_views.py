@@ -26,8 +26,8 @@ def read(value: str) -> dict[str, Any]:
 
 def test_only_what_differs_is_a_column() -> None:
     rows = [
-        {"train.model": "compact", "train.epochs": "2", "promote.min_gain": "0"},
-        {"train.model": "compact", "train.epochs": "3", "promote.min_gain": "1", "train.new": "1"},
+        {"train.model": "compact", "train.epochs": "2", "promote.margin": "0"},
+        {"train.model": "compact", "train.epochs": "3", "promote.margin": "1", "train.new": "1"},
     ]
     assert views.find_differing(rows) == ["train.epochs", "train.new"]
     assert views.find_differing(rows[:1]) == views.find_differing([]) == []

@@ -1,0 +1,143 @@
+"""What a row in MLflow holds of a state: its name, numbers, files, stage runs, and the model."""
+
+import shutil
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from pipeline.json_file import read_json
+from pipeline.paths import Paths
+from pipeline.promotion.state import State, list_artifacts
+from pipeline.serving.seal import write_seal
+from pipeline.tables.learnt import LEARNT
+from pipeline.tables.parquet import build_table, read_table, write_table
+from pipeline.tables.split import SPLIT
+from pipeline.tracking import rows
+from pipeline.tracking.lineage import UPSTREAM, compute_md5
+from pipeline.tracking.packaging import EXAM, LEARNT_FILE, LoggedModel, log_model
+from pipeline.tracking.row_names import Origin, name_row
+from pipeline.tracking.runs import (
+    ENTRY_TAG,
+    PARENT_TAG,
+    STAGE_TAG,
+    Tracked,
+    create_run,
+    search_runs,
+)
+from pipeline.tracking.views import ROW_TAG
+from pipeline.training.history import read_history
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+# What a row says of the stages before evaluate; their own runs hold the rest.
+_TOLD_OF_STAGES = {
+    "split": ("metadata_accuracy",),
+    "train": ("train_accuracy", "val_accuracy", "cross_validated_accuracy", "n_parameters"),
+}
+
+
+def name_state(client: "MlflowClient", state: State) -> str:
+    """The name of a new row, by what differs from the first one."""
+    known = search_runs(client, "attributes.status = 'FINISHED'", row=True)
+    origins = [
+        Origin(run.data.params, one.dataset.digest)
+        for run in known
+        for one in run.inputs.dataset_inputs
+        if one.dataset.name == "raw"
+    ]
+    params = {name: str(value) for name, value in state.params.flatten_chain().items()}
+    origin = Origin(params, compute_md5(state.paths.raw_manifest))
+    return name_row(origin, origins[-1] if origins else None, {run.info.run_name for run in known})
+
+
+def fill_row(row: Tracked, model: LoggedModel, state: State) -> None:
+    """Log all that the stages left, so the row is whole even if every stage came from cache."""
+    paths = state.paths
+    row.log_metrics(_read_metrics(paths, "evaluate"), model_id=model.id)
+    for stage, names in _TOLD_OF_STAGES.items():
+        found = _read_metrics(paths, stage)
+        row.log_metrics({name: found[name] for name in names if name in found})
+    for stage in UPSTREAM:
+        if paths.figures(stage).is_dir():
+            row.log_artifact(paths.figures(stage), f"{stage}/figures")
+    for point in read_history(paths.history):
+        step = int(point.pop("epoch"))
+        row.log_metrics({f"curve/{name}": value for name, value in point.items()}, step)
+    for file in list_artifacts(paths):
+        row.log_artifact(file, file.parent.name)
+    row.log_artifact(paths.dvc_lock)
+    if state.lineage.is_current():  # otherwise params.yaml is of the next run
+        row.log_artifact(paths.params)
+    row.log_dataset("raw", paths.raw_manifest, "source")
+    row.log_dataset("clean", paths.clean_manifest, "clean")
+    row.log_dataset("split", paths.split, "train, validation, test")
+
+
+def link_stages(client: "MlflowClient", row: Tracked, state: State, name: str) -> None:
+    """Tag the row with the run of every stage, found by its lock entry, or rebuilt from the files.
+
+    A stage run belongs to the first row that finds it ("ran"); for later rows it came from cache.
+    """
+    for stage in UPSTREAM:
+        entry = state.lineage.hash_entry_from_lock(stage)
+        found = rows.find_runs(client, row=False, tag=ENTRY_TAG, value=entry)
+        finished = [run for run in found if run.info.status == "FINISHED"]
+        run_id = finished[-1].info.run_id if finished else _rebuild(client, stage, entry, state)
+        is_new = bool(finished) and rows.OWNER_TAG not in finished[-1].data.tags
+        if is_new or not finished:
+            Tracked(client, run_id, is_strict=True).set_tags(
+                {rows.OWNER_TAG: row.run_id, PARENT_TAG: row.run_id, ROW_TAG: name}
+            )
+        if stage == "train" and finished:
+            info = finished[-1].info
+            row.log_metrics({"train_seconds": round((info.end_time - info.start_time) / 1000, 1)})
+        row.set_tags(
+            {f"stage.{stage}.run_id": run_id, f"stage.{stage}.status": "ran" if is_new else "cached"}
+        )
+
+
+def _rebuild(client: "MlflowClient", stage: str, entry: str, state: State) -> str:
+    """Rebuild a stage's run from its files, if its own is not found (another server, or none then)."""
+    tags = {STAGE_TAG: stage, ENTRY_TAG: entry, "rebuilt": "true"}
+    run = create_run(client, state.root, stage, tags=tags)
+    run.log_params(state.params.section(stage).flatten(f"{stage}."))
+    run.log_metrics(_read_metrics(state.paths, stage) | _read_details(state.paths, stage))
+    if state.paths.figures(stage).is_dir():
+        run.log_artifact(state.paths.figures(stage), "figures")
+    run.finish("FINISHED")
+    return run.run_id
+
+
+def log_state_model(client: "MlflowClient", row: Tracked, state: State) -> LoggedModel:
+    """Log the model with its answers to the test pictures beside it.
+
+    This comes before the metrics: MLflow would ask for the history of each metric in the row, one by one.
+    """
+    exam = state.paths.root / EXAM
+    exam.mkdir()
+    for file in (state.paths.predictions, state.paths.classes):
+        shutil.copy(file, exam)
+    write_table(list_learnt(state.paths), exam / LEARNT_FILE)
+    shutil.copy(state.paths.answers, state.paths.classifier)  # the copy: the model answers by the rule
+    outs = state.lineage.list_outs("train") | state.lineage.list_outs("evaluate")
+    made = (state.paths.classifier, state.paths.answers)
+    md5 = " ".join(outs[str(path.relative_to(state.paths.root))] for path in made)
+    seal = write_seal(state.paths.classifier)
+    return log_model(client, row.run_id, state.paths.classifier, md5=md5, seal=seal, exam=exam)
+
+
+def _read_details(paths: Paths, stage: str) -> dict[str, float]:
+    return read_json(paths.details(stage), stage) if paths.details(stage).exists() else {}
+
+
+def _read_metrics(paths: Paths, stage: str) -> dict[str, float]:
+    metrics: dict[str, float] = read_json(paths.metrics(stage), stage)
+    return metrics
+
+
+def list_learnt(paths: Paths) -> pa.Table:
+    """The pictures that the model learned from, or that chose its weights."""
+    split = read_table(paths.split, SPLIT).select(["id", "split"]).to_pydict()
+    learnt = (id_ for id_, part in zip(split["id"], split["split"], strict=True) if part != "test")
+    return build_table(({"id": id_} for id_ in learnt), LEARNT, sort_by="id")
