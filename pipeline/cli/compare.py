@@ -98,7 +98,10 @@ def _compare(
     if len(rows) == 1 and said:
         names = " and ".join(dict.fromkeys([*said, "last"] if len(said) == 1 else said))
         same = f"{names} are the same result, {rows[0].info.run_name!r}"
-        console.print(f"{same}; name another, or try one: `dvc exp run -S ...`", soft_wrap=True)
+        console.print(
+            f"{same}; name another (`darkroom compare` lists them), or try one: `dvc exp run -S ...`",
+            soft_wrap=True,
+        )
         return
     found = compare_rows(
         rows,

@@ -38,7 +38,8 @@ def mistakes(
         soft_wrap=True,
     )
     if found:
-        console.print(f"If a label is wrong, correct it:  {write_command(found[0])}", soft_wrap=True)
+        said = "If a label is wrong, correct it:  darkroom quarantine relabel KEY --to CLASS"
+        console.print(f"{said}  (--csv writes the command of each)", soft_wrap=True)
 
 
 def write_command(row: dict[str, Any]) -> str:

@@ -80,14 +80,13 @@ class Pictures:
     def groups(self) -> Ints:
         """The number of the group that no fold divides, for each picture: int64 [n].
 
-        A copy has the number of its original. Where groups have names, pictures without one are one group;
-        elsewhere they are groups by themselves.
+        A copy has the number of its original. Where groups have names, pictures without one have -1.
+        Elsewhere they are groups by themselves.
         """
         parts = [part for _, part in self._sources]
         names = np.array([self._group_of.get(id_, id_) for part in parts for id_ in part.ids], dtype=str)
-        if self.has_sources:
-            names[~np.char.startswith(names, NAMED)] = ""
-        return np.unique(names, return_inverse=True)[1]
+        numbers = np.unique(names, return_inverse=True)[1]
+        return np.where(np.char.startswith(names, NAMED), numbers, -1) if self.has_sources else numbers
 
     @cached_property
     def has_sources(self) -> bool:

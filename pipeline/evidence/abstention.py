@@ -10,6 +10,7 @@ error on the safe side, as by the one-standard-error rule (Breiman, Friedman, Ol
 1977, "Sampling Techniques", chapter 6).
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +24,7 @@ Float64 = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 
-_FEWEST = 10  # answers above a limit; a precision of fewer is luck
+_FEWEST = 10  # answers above a limit, at least; a precision of fewer is luck
 
 
 class Reach(NamedTuple):
@@ -50,10 +51,15 @@ def choose_limit(is_right: Bools, confidence: Float32, groups: Ints, min_precisi
     precision, error = measure_precisions(is_right[order], groups[order])
     is_last = np.append(np.diff(sorted_confidence) < 0, True)  # equal probabilities pass together
     good = np.flatnonzero((precision - error >= min_precision) & is_last)
-    good = good[good + 1 >= min(_FEWEST, len(order))]
+    good = good[good + 1 >= min(_count_fewest(min_precision), len(order))]
     if not len(good):
         return NEVER
     return 0.0 if good[-1] == len(order) - 1 else float(sorted_confidence[good[-1]])
+
+
+def _count_fewest(min_precision: float) -> int:
+    """So many that one error more would still be allowed: fewer do not show such a precision."""
+    return max(_FEWEST, math.ceil(1 / (1 - min_precision))) if min_precision < 1 else _FEWEST
 
 
 def measure_precisions(is_right: Bools, groups: Ints) -> tuple[Float64, Float64]:

@@ -18,7 +18,7 @@ from pipeline.evidence.abstention import (
     measure_reach,
 )
 from pipeline.evidence.calibration import Bins, count_bins, fit_temperature
-from pipeline.evidence.examination import Examination, Finding, Judgement, predict
+from pipeline.evidence.examination import Examination, Finding, Judgement, State, predict
 from pipeline.evidence.intervals import Interval
 from pipeline.evidence.wording import MISSING, show_ends, show_share
 from pipeline.figures.page import frame_picture, render_table
@@ -33,6 +33,8 @@ Float32 = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
 FIGURE = "reliability.png"
+_FEWEST_SOURCES = 3  # with which the limit can be judged by a source that did not choose it
+_WIDE = 0.5  # an interval that says nothing
 
 
 @dataclass(frozen=True)
@@ -200,9 +202,14 @@ def _measure_nested(unseen: Unseen, rule: AnswerRule, min_precision: float, conf
     is_right, given = unseen.judge(rule)
     groups = unseen.group_numbers
     passes = answer_nested(is_right, given, groups, unseen.fold, min_precision)
-    reach = measure_reach(is_right, passes, groups, confidence=confidence)
     if not unseen.has_sources:
-        return reach
+        return measure_reach(is_right, passes, groups, confidence=confidence)
+    named = unseen.is_named  # the others say nothing of new sources
+    is_right, passes, groups = is_right[named], passes[named], groups[named]
+    reach = measure_reach(is_right, passes, groups, confidence=confidence)
+    if len(np.unique(groups)) < _FEWEST_SOURCES:  # then a limit is chosen on one
+        unknown = Interval(np.nan, 0.0, 1.0)
+        return Reach(unknown, unknown)
     weighed = Interval(average_over(groups, passes), reach.coverage.low, reach.coverage.high)
     return reach._replace(coverage=weighed)
 
@@ -210,22 +217,34 @@ def _measure_nested(unseen: Unseen, rule: AnswerRule, min_precision: float, conf
 def _judge(judged: _Judged, unseen: Unseen, min_precision: float) -> Judgement:
     """Good where folds that chose no limit kept the promise; bad where it never answers."""
     question, rule, reach = "When does it answer by itself?", judged.rule, judged.unseen
-    if rule.chosen_on == "none" or np.isnan(reach.coverage.value):
+    if rule.chosen_on == "none":
         return Judgement(question, "Always: there was no answer to choose a limit on.", "unknown")
     if rule.min_probability >= NEVER:
         words = f"Never: no limit makes {min_precision:.0%} of its answers right."
         return Judgement(question, words, "bad")
-    whom = "pictures of new sources" if unseen.has_sources else "pictures that it has not seen"
-    answers = f"It answers <b>{reach.coverage.value:.0%}</b> of {whom}"
-    if np.isnan(reach.precision.value):
-        return Judgement(question, f"{answers}: too few to judge.", "warning")
+    state, words = _judge_reach(reach, unseen, min_precision)
+    return Judgement(question, f"{words} The others are <code>review</code>.", state)
+
+
+def _judge_reach(reach: Reach, unseen: Unseen, min_precision: float) -> tuple[State, str]:
+    """What a limit is worth, in words."""
+    coverage, precision = reach
+    if np.isnan(coverage.value):
+        return "unknown", "Not known: so few sources cannot tell what the limit is worth on new ones."
+    alike = "pictures of new sources, which weigh alike"
+    whom = alike if unseen.has_sources else "pictures that it has not seen"
+    answers = f"It answers <b>{coverage.value:.0%}</b> of {whom}"
+    if np.isnan(precision.value):
+        return "warning", f"{answers}: too few to judge."
     words = (
-        f"{answers}, and {reach.precision.value:.1%} of these answers are right "
-        f"({show_ends(reach.precision)}; asked: {min_precision:.0%}). The others are <code>review</code>."
+        f"{answers}; {precision.value:.1%} of these answers are right ({show_ends(precision)}; asked: "
+        f"{min_precision:.0%})."
     )
+    if precision.high - precision.low > _WIDE:
+        return "unknown", f"{words} So few sources cannot tell."
     if unseen.chosen_on == "val":
-        return Judgement(question, f"{words} These pictures also chose the network: expect less.", "warning")
-    return Judgement(question, words, "good" if reach.precision.value >= min_precision else "warning")
+        return "warning", f"{words} These pictures also chose the network: expect less."
+    return "good" if precision.value >= min_precision else "warning", words
 
 
 def _render(judged: _Judged, unseen: Unseen, min_precision: float) -> Iterator[str]:

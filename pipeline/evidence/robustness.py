@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.characters import say_count
 from pipeline.evidence.altered_answers import Answers, answer_altered, suggest_n
 from pipeline.evidence.examination import Examination, Finding, Judgement
 from pipeline.evidence.flat_metrics import flatten_others
@@ -92,7 +93,10 @@ def probe_robustness(
 
 def _judge(clean: Interval, found: Accuracies, mean: Interval, n: int) -> Judgement:
     hurting = _list_hurting(clean, found)
-    words = f"<b>{mean.value:.1%}</b> are right, of the same pictures as they are {clean.value:.1%}."
+    words = (
+        f"Of {say_count(n, 'test picture')} {clean.value:.1%} are right as they are, and altered "
+        f"<b>{mean.value:.1%}</b>."
+    )
     if not hurting and n < _FEW_TESTED:
         return Judgement(_QUESTION, f"{words} {n:,} test pictures cannot show what hurts.", "unknown")
     if not hurting:

@@ -70,6 +70,8 @@ def _judge_accuracy(scores: Scores, n: int, baseline: float, confidence: float) 
     )
     if n < _FEW_TESTED:
         state, words = "warning", f"{words} So few test pictures make that rough."
+    if one.value <= 0.5:
+        state, words = "bad", f"{words} It is wrong more often than right."
     if one.low <= baseline:
         state, words = "bad", f"{words} The interval reaches down to that."
     return Judgement("How often is it right?", words, state)

@@ -43,11 +43,13 @@ class Known:
 
     Attributes:
         most_metadata: `split.max_metadata_accuracy`, above which facts of files give too much away.
+        has_pattern: whether a pattern says where pictures come from (`split.fold_by`, `split.group_by`).
     """
 
     split: Mapping[str, float]
     train: Mapping[str, float]
     most_metadata: float
+    has_pattern: bool = False
 
 
 def show_sources(examined: Examination, unseen: Unseen, known: Known, *, confidence: float) -> Finding:
@@ -73,7 +75,7 @@ def show_sources(examined: Examination, unseen: Unseen, known: Known, *, confide
         title="New sources and shortcuts",
         lines=list(_render(sources, n_sources, reached, known)),
         judgements=[
-            _judge_sources(reached, examined, unseen, confidence),
+            _judge_sources(reached, examined, unseen, known, confidence),
             _judge_shortcut(reached, examined, unseen, known),
         ],
     )
@@ -208,10 +210,14 @@ def _render_facts(known: Known) -> Iterator[str]:
         )
 
 
-def _judge_sources(reached: _Reached, examined: Examination, unseen: Unseen, confidence: float) -> Judgement:
+def _judge_sources(
+    reached: _Reached, examined: Examination, unseen: Unseen, known: Known, confidence: float
+) -> Judgement:
     question = "And on sources that it has not seen?"
     if not unseen.has_sources:
         words = "Not known: no source has a name (<code>split.fold_by</code>)."
+        if known.has_pattern:
+            words = "Not known: no class has two sources with a name (<code>split.fold_by</code>)."
         if unseen.chosen_on == "val" and len(_list_named(unseen)):
             words = "Not known: <code>train.out_of_fold: true</code> leaves each out in turn."
         return Judgement(question, words, "unknown")
@@ -223,7 +229,7 @@ def _judge_sources(reached: _Reached, examined: Examination, unseen: Unseen, con
     if not np.isnan(reached.gap):
         words += f" Test pictures of known sources: {reached.known.value:.1%}."
         if reached.gap > _GAP:
-            state, words = "warning", f"{words} Expect {reached.gap:.0%} less right answers on new ones."
+            state, words = "warning", f"{words} On new ones expect {100 * reached.gap:.0f} points fewer."
     elif np.char.startswith(_name_tested(examined), NAMED).any():
         words += " The test pictures are of new sources, too."
     if reached.left_out.high - reached.left_out.low > _WIDE:
@@ -246,27 +252,36 @@ def _judge_shortcut(reached: _Reached, examined: Examination, unseen: Unseen, kn
             f" On sources left out they give {facts[_FACTS_APART]:.1%} away, and the model has "
             f"{reached.left_out.value:.1%} right."
         )
-    if any(model <= found for model, found in _pair_with_facts(reached, examined, unseen, known)):
-        return Judgement(
-            question, f"{words} The model does no better: this score may come from a shortcut.", "bad"
+    model, found = _pair_with_facts(reached, examined, unseen, known)
+    if model <= found and found > facts["metadata_chance"]:
+        words = f"{words} The model does no better: this score may come from a shortcut."
+        return Judgement(question, words, "bad")
+    if known.has_pattern and not unseen.has_sources and unseen.chosen_on == "out_of_fold":
+        words = (
+            f"{words} No class has two sources, so nothing tells what is learned from a class or a source."
         )
-    if facts[_FACTS] > known.most_metadata:
+        return Judgement(question, words, "warning")
+    if _give_away(facts, known.most_metadata):
         return Judgement(question, f"{words} A part of the score on known sources may be that.", "warning")
     return Judgement(question, words, "good")
 
 
 def _pair_with_facts(
     reached: _Reached, examined: Examination, unseen: Unseen, known: Known
-) -> Iterator[tuple[float, float]]:
-    """The model's accuracy beside that of file facts, each time about the same kind of pictures.
+) -> tuple[float, float]:
+    """The model's accuracy beside that of file facts, both about the same kind of pictures.
 
-    Pictures of known sources and of left-out ones are never compared with each other.
+    That is left-out sources where both are known of them, since a shortcut fails there. Pictures of known
+    sources and of left-out ones are never compared with each other.
     """
     facts = known.split
     if not unseen.has_sources:
-        yield known.train.get(_FOLDED, float(examined.is_right.mean())), facts[_FACTS]
-        return
-    if not np.isnan(reached.known.value):
-        yield reached.known.value, facts[_FACTS]
+        return known.train.get(_FOLDED, float(examined.is_right.mean())), facts[_FACTS]
     if _FACTS_APART in facts:
-        yield reached.left_out.value, facts[_FACTS_APART]
+        return reached.left_out.value, facts[_FACTS_APART]
+    return float(examined.is_right.mean()), facts[_FACTS]
+
+
+def _give_away(facts: Mapping[str, float], limit: float) -> bool:
+    """Whether facts are above the limit, and correct half of the errors of guessing, as `split` asks."""
+    return facts[_FACTS] > limit and 1 - facts[_FACTS] <= (1 - facts["metadata_chance"]) / 2

@@ -138,7 +138,7 @@ def _propose_backbone(side: int) -> Iterator[Change]:
     yield Change(
         "train.model", "efficientnet_lite0", "has learned from ImageNet: few pictures a class suffice"
     )
-    yield Change("train.weights", "imagenet", "17 MB, Apache-2.0, installed by `make run`")
+    yield Change("train.weights", "imagenet", "17 MB, Apache-2.0, installed with Darkroom")
 
 
 def _propose_head(n_files: int, *, has_sources: bool) -> Iterator[Change]:

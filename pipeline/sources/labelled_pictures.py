@@ -21,6 +21,7 @@ from pipeline.sources.label_rows import LabelRow, check_columns, describe_table,
 from pipeline.sources.records import Listing, Record, Source
 
 _TABLES = (".csv", ".tsv", ".jsonl", ".csv.gz", ".tsv.gz", ".jsonl.gz")  # not .txt, which may be notes
+_TAKEN_FOR_TABLES = (".xlsx", ".xls", ".ods", ".txt", ".parquet")  # which people save where a table should be
 _N_NAMED, _N_GONE = 10, 3  # classes, and rows without a picture, in a sentence
 
 _log = logging.getLogger(__name__)
@@ -72,6 +73,19 @@ def list_tables(listing: Listing) -> list[Entry]:
     )
 
 
+def _warn_of_unread(listing: Listing) -> None:
+    """Warn of files in a folder of tables that people take for tables."""
+    entries = [] if listing.where.is_file() else listing.entries
+    unread = sorted(one.name for one in entries if one.name.lower().endswith(_TAKEN_FOR_TABLES))
+    if unread:
+        _log.warning(
+            "data.labelled: %s in %s not read, such as %r: a table is CSV, TSV or JSONL; save it as one",
+            say_count(len(unread), "file"),
+            f"{listing.where} is" if len(unread) == 1 else f"{listing.where} are",
+            unread[0],
+        )
+
+
 def read_paths(listing: Listing, root: Path) -> Iterator[LabelledPath]:
     """The rows of all tables at a place.
 
@@ -102,6 +116,7 @@ def join_labelled(source: Source, listing: Listing, root: Path) -> Source:
         SourceError: a table cannot be read, a label is no class of the source, the place and the source lie
             in each other, or both have a picture of the same key.
     """
+    _warn_of_unread(listing)
     if not list_tables(listing):
         return source
     _check_apart(source.where, listing.where)

@@ -164,7 +164,8 @@ def read_known(params: Params, paths: Paths) -> Known:
         read_json(paths.metrics(stage), stage) if paths.metrics(stage).exists() else {}
         for stage in ("split", "train")
     )
-    return Known(split, train, params.split.max_metadata_accuracy)
+    limit, pattern = params.split.max_metadata_accuracy, params.split.fold_pattern
+    return Known(split, train, limit, has_pattern=bool(pattern))
 
 
 def load(paths: Paths, class_names: Sequence[str]) -> Classifier:

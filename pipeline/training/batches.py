@@ -114,14 +114,20 @@ def weigh_pictures(pictures: Collection, *, by_class: bool, by_group: bool) -> F
     Args:
         by_class: all classes that occur have the same total weight; otherwise it is their number of pictures.
         by_group: the groups within a class have the same total weight: a small source as much as a large one.
+            Pictures without a group (-1) weigh as much as pictures do on average: one is no source.
     """
     y = pictures.y
     cells = np.stack([y, pictures.groups if by_group else np.zeros_like(y)])
-    (classes, _), cell, size = np.unique(cells, axis=1, return_inverse=True, return_counts=True)
-    _, class_of, n_cells = np.unique(classes, return_inverse=True, return_counts=True)
+    (classes, groups), cell, size = np.unique(cells, axis=1, return_inverse=True, return_counts=True)
+    n_cells, class_of = np.unique(classes, return_inverse=True)
     of_class = np.bincount(class_of, weights=size)
     total = np.full(len(n_cells), len(y) / max(len(n_cells), 1)) if by_class else of_class
-    weights = total[class_of] / (n_cells[class_of] * size)
+    is_group = groups >= 0
+    n_alone = np.bincount(class_of, weights=size * ~is_group, minlength=len(n_cells))
+    n_groups = np.bincount(class_of, weights=is_group, minlength=len(n_cells))
+    a_picture = total / np.maximum(of_class, 1)
+    a_group = a_picture * (of_class - n_alone) / np.maximum(n_groups, 1)
+    weights = np.where(is_group, a_group[class_of] / size, a_picture[class_of])
     return weights[cell].astype(np.float32)
 
 

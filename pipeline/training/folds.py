@@ -31,8 +31,9 @@ def deal_folds(y: Ints, groups: npt.NDArray[np.str_], n_folds: int, seed: int = 
     """The fold that answers each picture [n], from 0: whole groups, with classes as even as groups allow.
 
     A class of few groups is not in every fold. But no fold holds all groups of a class, since nobody could
-    learn it then: there are fewer folds where that asks for it. Beyond 20,000 groups chance makes classes
-    even, and a draw by hash takes a second where stratifying takes minutes.
+    learn it then: there are fewer folds where that asks for it, or where no class has a picture for each.
+    Beyond 20,000 groups chance makes classes even, and a draw by hash takes a second where stratifying takes
+    minutes.
 
     Args:
         y: classes [n].
@@ -42,7 +43,8 @@ def deal_folds(y: Ints, groups: npt.NDArray[np.str_], n_folds: int, seed: int = 
     if len(names) > _MANY_GROUPS:
         drawn = draw_numbers((f"fold:{name}" for name in names), seed)
         return np.asarray((drawn * n_folds).astype(np.int64)[group_of])
-    for n in range(min(n_folds, len(names)), 1, -1):
+    largest = int(np.bincount(y).max(initial=0))  # scikit-learn needs a class with a picture for each fold
+    for n in range(min(n_folds, len(names), largest), 1, -1):
         for number in range(_N_TRIES):
             fold = _stratify(y, groups, n, seed + number)
             if is_learnable(y, fold):

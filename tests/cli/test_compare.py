@@ -110,10 +110,8 @@ def test_rows_by_name_and_by_id(darkroom: Darkroom, ids: list[str]) -> None:
     assert "+0.2" in by_name[1]
     assert darkroom("compare", "first") == darkroom("compare", "first", "last")
     _, said, _ = darkroom("compare", "first", "champion")
-    assert (
-        said
-        == "first and champion are the same result, 'first'; name another, or try one: `dvc exp run -S ...`\n"
-    )
+    same = "first and champion are the same result, 'first'; name another (`darkroom compare` lists them), "
+    assert said == f"{same}or try one: `dvc exp run -S ...`\n"
 
 
 def test_files_are_written_and_named(darkroom: Darkroom, ids: list[str], tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -130,3 +131,28 @@ def test_answers_out_of_fold_must_be_of_the_pictures_of_the_split(
 
 def test_a_rule_that_was_not_chosen_always_answers() -> None:
     assert AnswerRule().is_answered(np.array([[0.1, 0.1]], np.float32)).all()
+
+
+def test_pictures_without_a_source_say_nothing_of_new_sources(
+    examination_of: ExaminationOf, tmp_path: Path
+) -> None:
+    """The sure half of the answers has no source; of the rest, ten sources, most stay below the limit."""
+    unseen, plain = make_unseen(200, 60), examination_of([LIGHT, DARK] * 10, [0, 1] * 10)
+    groups = np.where(np.arange(200) < 100, "alike", unseen.groups)
+    rule = choose_rule(unseen, 0.95)
+    examined = replace(plain, classifier=plain.classifier.with_rule(rule))
+    how: dict[str, Any] = {"min_precision": 0.95, "confidence": 0.95, "figures": tmp_path}
+    found = judge_review(examined, replace(unseen, groups=groups), **how)
+    assert found.metrics["review/unseen_coverage"] < 0.5
+
+
+def test_two_sources_cannot_tell_what_a_limit_is_worth(examination_of: ExaminationOf, tmp_path: Path) -> None:
+    unseen, plain = make_unseen(200, 0), examination_of([LIGHT, DARK] * 10, [0, 1] * 10)
+    two = replace(unseen, groups=np.array([f"group_by:{i % 2}" for i in range(200)]), fold=np.arange(200) % 2)
+    examined = replace(plain, classifier=plain.classifier.with_rule(choose_rule(two, 0.95)))
+    found = judge_review(examined, two, min_precision=0.95, confidence=0.95, figures=tmp_path)
+    (judged,) = found.judgements
+    assert judged.state == "unknown"
+    assert "so few sources cannot tell" in judged.words
+    assert "review/unseen_coverage" not in found.metrics
+    assert "nan" not in "\n".join(found.lines)

@@ -264,3 +264,16 @@ def test_a_stamp_sees_tables_and_pictures_wherever_they_lie(
         assert now == source
         assert after not in seen
         seen.add(after)
+
+
+@pytest.mark.parametrize("name", ["answers.xlsx", "answers.txt", "deep/answers.XLS"])
+def test_a_spreadsheet_beside_the_tables_is_named(
+    name: str, labelled: Path, project: Paths, params_of: ParamsOf, caplog: pytest.LogCaptureFixture
+) -> None:
+    (labelled / name).parent.mkdir(exist_ok=True)
+    (labelled / name).write_bytes(b"path,label")
+    (labelled / "q.csv").write_text("path,label\nqueue/a.png,line\n")
+    assert list(find_new(open_at(project, params_of)))
+    (said,) = [one for one in caplog.messages if "not read" in one]
+    assert repr(name) in said
+    assert "a table is CSV, TSV or JSONL; save it as one" in said

@@ -35,12 +35,15 @@ def project(develop: Develop, tmp_path: Path) -> Paths:
         ),
         pytest.param("0001", "0013", "both", [0.5, 0.5, 1, 2], id="both"),
         pytest.param("0001", "0013", "neither", [1, 1, 1, 1], id="neither"),
+        pytest.param("0000", "0-01", "group", [0.75, 1, 0.75, 1.5], id="one without a source is no source"),
+        pytest.param("001", "-0-", "both", [0.75, 0.75, 1.5], id="and by class"),
         pytest.param("", "", "both", [], id="nothing"),
     ],
 )
 def test_picture_weights(y: str, groups: str, by: str, expected: list[float]) -> None:
     values = np.empty((len(y), 1), np.float32)
-    pictures = Features(values, np.array([*y], np.int64), np.array([*groups], np.int64))
+    numbers = np.array([-1 if group == "-" else int(group) for group in groups], np.int64)
+    pictures = Features(values, np.array([*y], np.int64), numbers)
     weights = weigh_pictures(pictures, by_class=by in ("class", "both"), by_group=by in ("group", "both"))
     assert weights.dtype == np.float32
     assert weights.tolist() == pytest.approx(expected)

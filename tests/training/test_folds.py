@@ -22,6 +22,14 @@ def cut_folds(y: Ints, groups: npt.NDArray[np.str_], n_folds: int, seed: int) ->
     return [choose_fold(dealt, number, seed) for number in range(n_folds)]
 
 
+@pytest.mark.parametrize("n_folds", [5, 50])
+def test_classes_smaller_than_the_number_of_folds_get_fewer(n_folds: int) -> None:
+    y = np.repeat([0, 1, 2], 4)
+    fold = deal_folds(y, np.arange(12).astype(str), n_folds)
+    assert len(np.unique(fold)) == 4
+    assert is_learnable(y, fold)
+
+
 @pytest.mark.parametrize("n_folds", [2, 5])
 def test_each_picture_is_tested_once_and_no_group_is_divided(n_folds: int) -> None:
     y, groups = make_collection()
