@@ -21,7 +21,7 @@ Bools = npt.NDArray[np.bool_]
 
 _FOLDED = "cross_validated_accuracy"
 _FACTS, _FACTS_APART = "metadata_accuracy", "metadata_accuracy_groups_apart"
-_MAX_ROWS = 200
+_MAX_ROWS, _N_TELLING = 200, 5
 _WIDE = 0.5  # an interval that says nothing
 _GAP = 0.05  # between known and new sources, from which the page warns
 
@@ -44,12 +44,14 @@ class Known:
     Attributes:
         most_metadata: `split.max_metadata_accuracy`, above which facts of files give too much away.
         has_pattern: whether a pattern says where pictures come from (`split.fold_by`, `split.group_by`).
+        telling: in words, which facts of the files tell a class, the most telling first.
     """
 
     split: Mapping[str, float]
     train: Mapping[str, float]
     most_metadata: float
     has_pattern: bool = False
+    telling: tuple[str, ...] = ()
 
 
 def show_sources(examined: Examination, unseen: Unseen, known: Known, *, confidence: float) -> Finding:
@@ -202,6 +204,10 @@ def _render_facts(known: Known) -> Iterator[str]:
             "<p>Cross-validated, over the pictures of train and val, the accuracy is "
             f"<b>{ends.value:.1%}</b> ({show_ends(ends)}).</p>"
         )
+    if known.telling:
+        yield "<p>What gives the classes away most, of the files:</p>\n<ul>"
+        yield from (f"<li>{escape(sentence)}</li>" for sentence in known.telling[:_N_TELLING])
+        yield "</ul>"
     if "residual_accuracy" in known.split:
         yield (
             f"<p>Facts of the developed pictures alone, such as sharpness and noise, give the class of "

@@ -4,7 +4,8 @@ Reads   data/train/classifier/, out_of_fold.parquet, label_answers.parquet and h
         data/clean/manifest.parquet and shards/; data/split/split.parquet and classes.json (the test part;
         train and val for what was learned);
         data/augment/imperfect/; data/validate/manifest.parquet (facts, for slices); metrics.json of split and
-        train (for the page); data/confirmed_labels.csv (labels that people found right).
+        train, shortcuts.json of split (for the page); data/confirmed_labels.csv (labels that people found
+        right).
 Writes  data/evaluate/report.html (for people; index of the rest), model_card.json and model_card.md,
         answers.json (when the model answers, and when it asks for a person), predictions.parquet (by image
         id), confusion.csv (one row per test picture, for `dvc plots`), class_scores.csv, slices.csv,
@@ -159,13 +160,17 @@ def draw_figures(examined: Examination, scores: Scores, support: Ints, params: P
 
 
 def read_known(params: Params, paths: Paths) -> Known:
-    """The metrics of split and train, which say what the test set alone does not; {} of one that is gone."""
+    """What split and train say that the test set alone does not; nothing of a file that is gone."""
     split, train = (
         read_json(paths.metrics(stage), stage) if paths.metrics(stage).exists() else {}
         for stage in ("split", "train")
     )
     limit, pattern = params.split.max_metadata_accuracy, params.split.fold_pattern
-    return Known(split, train, limit, has_pattern=bool(pattern))
+    audit = read_json(paths.shortcuts, "split") if paths.shortcuts.exists() else {}
+    telling = tuple(
+        fact["sentence"] for fact in audit.get("metadata", {}).get("facts", ()) if fact["sentence"]
+    )
+    return Known(split, train, limit, has_pattern=bool(pattern), telling=telling)
 
 
 def load(paths: Paths, class_names: Sequence[str]) -> Classifier:

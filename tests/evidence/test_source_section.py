@@ -148,6 +148,14 @@ def test_facts_that_say_less_than_guessing_are_no_shortcut(examined: Examination
         assert judged.state == "good"
 
 
+def test_the_page_says_what_gives_the_classes_away(examined: Examination) -> None:
+    telling = tuple(f"a picture of <{i}> is JPEG" for i in range(9))
+    known = Known(FACTS, FOLDS, most_metadata=0.8, telling=telling)
+    page = "\n".join(show_sources(examined, make_balanced(20), known, confidence=0.95).lines)
+    assert "<li>a picture of &lt;0&gt; is JPEG</li>" in page
+    assert page.count("<li>") == 5
+
+
 def test_one_source_a_class_is_no_proof_of_anything(examined: Examination) -> None:
     known = Known(FACTS, FOLDS, most_metadata=0.8, has_pattern=True)
     of_sources, of_shortcut = show_sources(
