@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from pipeline.collection.pictures import Pictures
 from pipeline.evidence.metrics import Scores
+from pipeline.evidence.wording import show_level
 from pipeline.figures.class_bars import draw_class_bars
 from pipeline.figures.curves import draw_curves
 from pipeline.figures.drawing import shorten
@@ -29,7 +30,7 @@ def draw_f1(
         class_names,
         n_of_class=support,
         title=f"F1 of every class, on {support.sum():,} test pictures",
-        what=f"F1, with its {confidence:.0%} interval",
+        what=f"F1, with its {show_level(confidence)} interval",
         path=path,
     )
 

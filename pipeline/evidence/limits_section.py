@@ -12,7 +12,7 @@ from pipeline.evidence.examination import Examination, Finding, Judgement, State
 from pipeline.evidence.fit import describe_curves, judge_curves
 from pipeline.evidence.power import LUCK, POWER, count_needed, find_detectable
 from pipeline.evidence.slice_facts import read_facts
-from pipeline.evidence.wording import show_name
+from pipeline.evidence.wording import show_level, show_name
 from pipeline.figures.page import render_bar, render_table
 from pipeline.params import EvaluateParams
 from pipeline.paths import Paths
@@ -167,7 +167,13 @@ def _render_pairs(
     confusions: Sequence[Confusion], names: Sequence[str], params: EvaluateParams
 ) -> Iterator[str]:
     yield from render_table(
-        ("is, and is taken for", "pictures", "share", f"{params.confidence:.0%} interval", "the other way"),
+        (
+            "is, and is taken for",
+            "pictures",
+            "share",
+            f"{show_level(params.confidence)} interval",
+            "the other way",
+        ),
         (
             [
                 f"{_name(names[one.actual])} &rarr; {_name(names[one.taken])}",

@@ -10,6 +10,7 @@ from pipeline.evidence.examination import Examination, Finding
 from pipeline.evidence.intervals import Interval, bound_share
 from pipeline.evidence.metrics import Scores
 from pipeline.evidence.threshold_curves import ThresholdCurve, trace_curves, write_curves
+from pipeline.evidence.wording import show_level
 from pipeline.figures.class_lines import MAX_LINES, draw_class_lines
 from pipeline.figures.page import embed_png, render_facts, render_table
 from pipeline.paths import Paths
@@ -92,7 +93,7 @@ def _render_scores(scores: Scores, confidence: float) -> Iterator[str]:
     yield (
         "<p>The areas say how well a class's probability sorts its pictures before all others: 1 is perfect. "
         "0.5 is chance for ROC-AUC, the class's share of the pictures for PR-AUC. Log loss and Brier score "
-        f"are better the lower they are. {confidence:.0%} intervals: {ends}.</p>"
+        f"are better the lower they are. {show_level(confidence)} intervals: {ends}.</p>"
     )
 
 
@@ -101,7 +102,7 @@ def _render_classes(examined: Examination, scores: Scores, confidence: float) ->
     support = np.bincount(examined.y_true, minlength=len(examined.class_names))
     roc, pr = scores.of_classes["roc_auc"], scores.of_classes["pr_auc"]
     order = np.argsort([one.value for one in roc], kind="stable")[:_MAX_CLASSES]
-    interval = f"{confidence:.0%} interval"
+    interval = f"{show_level(confidence)} interval"
     yield from render_table(
         ("class", "test pictures", "ROC-AUC", interval, "PR-AUC", interval),
         (

@@ -10,7 +10,7 @@ import numpy as np
 from pipeline.characters import say_count
 from pipeline.evidence.examination import Examination, Finding, Judgement, State
 from pipeline.evidence.metrics import Scores
-from pipeline.evidence.wording import show_ends, show_name, show_share
+from pipeline.evidence.wording import show_ends, show_level, show_name, show_share
 from pipeline.figures.page import frame_picture, render_bar, render_facts, render_table, render_tiles
 from pipeline.images.picture import encode_png
 
@@ -43,7 +43,7 @@ def show_scores(
         yield from render_facts(
             [
                 ("Accuracy", f"{overall['accuracy'].value:.1%}"),
-                (f"{confidence:.0%} interval", show_ends(overall["accuracy"])),
+                (f"{show_level(confidence)} interval", show_ends(overall["accuracy"])),
                 ("Balanced accuracy", f"{overall['balanced_accuracy'].value:.1%}"),
                 ("Always the same answer", f"{baseline:.1%}"),
                 ("Wrong answers", f"{n_wrong:,} of {n:,}"),
@@ -65,7 +65,7 @@ def _judge_accuracy(scores: Scores, n: int, baseline: float, confidence: float) 
     one = scores.overall["accuracy"]
     state: State = "good"
     words = (
-        f"<b>{one.value:.1%}</b> of {say_count(n, 'test picture')} ({confidence:.0%} interval: "
+        f"<b>{one.value:.1%}</b> of {say_count(n, 'test picture')} ({show_level(confidence)} interval: "
         f"{show_ends(one)}). Always giving the same answer reaches {baseline:.1%}."
     )
     if n < _FEW_TESTED:
@@ -116,7 +116,7 @@ def _render_classes(
     of = scores.of_classes
     order = np.argsort([one.value for one in of["recall"]], kind="stable")[:_MAX_CLASSES]
     yield from render_table(
-        ("class", "test pictures", "recall", f"{confidence:.0%} interval", "precision", "F1"),
+        ("class", "test pictures", "recall", f"{show_level(confidence)} interval", "precision", "F1"),
         (
             [
                 show_name(names[i]),

@@ -11,7 +11,7 @@ from pipeline.characters import quote_cell, say_count
 from pipeline.evidence.examination import Examination, Finding, Judgement
 from pipeline.evidence.slice_facts import read_facts
 from pipeline.evidence.slices import Judged, Slice, choose_worst, find_slices
-from pipeline.evidence.wording import MISSING, show_ends, show_name, show_share
+from pipeline.evidence.wording import MISSING, show_ends, show_level, show_name, show_share
 from pipeline.figures.drawing import BLUE, RED
 from pipeline.figures.page import embed_png, render_table, render_tiles
 from pipeline.figures.score_dots import draw_score_dots
@@ -117,7 +117,7 @@ def _draw(slices: Sequence[Slice], examined: Examination, params: EvaluateParams
         title="Accuracy by slice of the test pictures; dotted: all"
         if slices
         else f"Accuracy by slice: {nothing}",
-        what=f"accuracy, with its {params.confidence:.0%} interval",
+        what=f"accuracy, with its {show_level(params.confidence)} interval",
         path=path,
     )
 
@@ -167,7 +167,7 @@ def _render_all(slices: Sequence[Slice], png: bytes, confidence: float) -> Itera
     yield f'<p></p><div class="scroll">{embed_png("accuracy by slice", png)}</div>'
     yield "<details><summary>All slices as a table</summary>"
     yield from render_table(
-        ("slice", "test pictures", "accuracy", f"{confidence:.0%} interval", "the rest", "p"),
+        ("slice", "test pictures", "accuracy", f"{show_level(confidence)} interval", "the rest", "p"),
         (
             [
                 escape(f"{one.fact}: {one.value}")

@@ -1,6 +1,6 @@
 """The section about sources: how good answers about new sources are, and whether a shortcut explains them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from pipeline.evidence.abstention import average_over
 from pipeline.evidence.examination import Examination, Finding, Judgement, State
 from pipeline.evidence.intervals import Interval, bound_share
 from pipeline.evidence.review import Unseen
-from pipeline.evidence.wording import show_ends, show_name, show_share
+from pipeline.evidence.wording import show_ends, show_level, show_name, show_share
 from pipeline.figures.page import render_bar, render_table
 from pipeline.tables.split import NAMED
 
@@ -22,6 +22,7 @@ Bools = npt.NDArray[np.bool_]
 _FOLDED = "cross_validated_accuracy"
 _FACTS, _FACTS_APART = "metadata_accuracy", "metadata_accuracy_groups_apart"
 _MAX_ROWS, _N_TELLING = 200, 5
+_FEWEST, _FEW_SOURCES = 10, 2  # pictures of a source, and sources, of which none is called the worst
 _WIDE = 0.5  # an interval that says nothing
 _GAP = 0.05  # between known and new sources, from which the page warns
 
@@ -77,7 +78,9 @@ def show_sources(examined: Examination, unseen: Unseen, known: Known, *, confide
         title="New sources and shortcuts",
         lines=list(_render(sources, n_sources, reached, known)),
         judgements=[
-            _judge_sources(reached, examined, unseen, known, confidence),
+            _judge_sources(
+                reached, examined, unseen, known, confidence=confidence, worst=_find_worst(sources)
+            ),
             _judge_shortcut(reached, examined, unseen, known),
         ],
     )
@@ -216,8 +219,20 @@ def _render_facts(known: Known) -> Iterator[str]:
         )
 
 
+def _find_worst(sources: Sequence[_Source]) -> _Source | None:
+    """The source that is answered worst, of those with enough pictures; None of fewer than three."""
+    large = [one for one in sources if one.n >= _FEWEST]
+    return min(large, key=lambda one: one.left_out.value) if len(large) > _FEW_SOURCES else None
+
+
 def _judge_sources(
-    reached: _Reached, examined: Examination, unseen: Unseen, known: Known, confidence: float
+    reached: _Reached,
+    examined: Examination,
+    unseen: Unseen,
+    known: Known,
+    *,
+    confidence: float,
+    worst: _Source | None,
 ) -> Judgement:
     question = "And on sources that it has not seen?"
     if not unseen.has_sources:
@@ -229,9 +244,11 @@ def _judge_sources(
         return Judgement(question, words, "unknown")
     words = (
         f"<b>{reached.mean:.1%}</b>, if sources count alike; {reached.left_out.value:.1%} of all their "
-        f"pictures ({confidence:.0%} interval: {show_ends(reached.left_out)})."
+        f"pictures ({show_level(confidence)} interval: {show_ends(reached.left_out)})."
     )
     state: State = "good"
+    if worst:
+        words += f" The worst is {show_name(worst.name)}: {worst.left_out.value:.1%} of {worst.n:,}."
     if not np.isnan(reached.gap):
         words += f" Test pictures of known sources: {reached.known.value:.1%}."
         if reached.gap > _GAP:

@@ -14,6 +14,11 @@ def show_name(name: str) -> str:
     return f"<bdi>{escape(name)}</bdi>"
 
 
+def show_level(confidence: float) -> str:
+    """The level of an interval (0..1) in percent: 95%, 99.9%."""
+    return f"{100 * confidence:g}%"
+
+
 def show_share(share: float) -> str:
     """A share (0..1) in percent, as HTML."""
     return MISSING if np.isnan(share) else f"{share:.1%}"

@@ -23,7 +23,7 @@ _MIN_GROUPS = 3  # of a class: one to train with, one to validate with, one to t
 _GREY = ("1", "L", "LA", "I;16", "I;16B", "I", "F")
 # How file names and folders name a source.
 _PATTERNS = (
-    ("([^/]+)__", 'what stands before "__" in a file name'),
+    ("([^/]+?)__", 'what stands before "__" in a file name'),
     ("^[^/]+/([^/]+)/", "the folder below the class"),
     ("([A-Za-z]+[0-9]+)[_-][^/]*$", "the first part of a file name"),
     ("([A-Za-z]+)_[^/]*$", 'what stands before "_" in a file name'),

@@ -56,13 +56,13 @@ def propose_values(survey: Survey, preset: Preset | None = None) -> dict[str, An
         pytest.param(
             make_survey(SOURCES, 300),
             "new_sources",
-            {"split.group_by": "([^/]+)__", "train.features": "all", "train.kernel_l2": 3.0},
+            {"split.group_by": "([^/]+?)__", "train.features": "all", "train.kernel_l2": 3.0},
             id="new sources",
         ),
         pytest.param(
             make_survey(SOURCES, 300),
             "good",
-            {"split.group_by": "", "split.fold_by": "([^/]+)__"},
+            {"split.group_by": "", "split.fold_by": "([^/]+?)__"},
             id="good over sources",
         ),
         pytest.param(
@@ -96,7 +96,7 @@ def test_each_line_has_a_reason() -> None:
 @pytest.mark.parametrize(
     ("keys", "pattern"),
     [
-        pytest.param(SOURCES, "([^/]+)__", id="before two underscores"),
+        pytest.param(SOURCES, "([^/]+?)__", id="before two underscores"),
         pytest.param(
             [f"{c}/book{b}/{i}.png" for c in "ab" for b in range(3) for i in range(9)],
             "^[^/]+/([^/]+)/",
