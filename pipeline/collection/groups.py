@@ -43,8 +43,9 @@ def name_fold_groups(
     """What no fold divides: `groups`, merged where `pattern` finds the same name in their keys.
 
     A class in which only one name is found keeps its groups apart: without them no picture of the class would
-    be left to learn from.
+    be left to learn from. A near-duplicate of a picture of another class stays with it.
     """
     merged = merge_groups(keys, groups, pattern)
-    n_names = merged.groupby(classes).transform("nunique")
-    return merged.where(n_names > 1, groups)
+    is_merged = merged.groupby(classes).transform("nunique") > 1
+    name_of = dict(zip(groups[is_merged], merged[is_merged], strict=True))
+    return pd.Series([name_of.get(group, group) for group in groups], index=groups.index, dtype="str")

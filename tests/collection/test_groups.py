@@ -1,9 +1,10 @@
 """Groups: what a pattern finds in a key, and what meets under one name."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.collection.groups import find_group_names, merge_groups
+from pipeline.collection.groups import find_group_names, merge_groups, name_fold_groups
 
 
 @pytest.mark.parametrize(
@@ -26,3 +27,15 @@ def test_groups_meet_under_a_name_and_take_the_smallest() -> None:
     found = merge_groups(keys, groups, r"/(s\d+)_")
     assert found.tolist() == ["group_by:s1"] * 4 + ["w"], "s2 and s1 meet in y"
     assert merge_groups(keys, groups, "").tolist() == groups.tolist()
+
+
+def test_a_class_of_one_name_keeps_its_groups_but_no_near_duplicates_part() -> None:
+    """Class 1 has source s0 alone; its first picture is a near-duplicate of one of class 0."""
+    keys = pd.Series(["a/s0__1", "a/s0__2", "a/s1__1", "c/s0__1", "c/s0__2"], dtype="str")
+    groups = pd.Series(["g1", "g2", "g3", "g1", "g4"], dtype="str")
+    classes = np.array([0, 0, 0, 1, 1], np.int32)
+    found = name_fold_groups(keys, groups, classes, "([^/]+)__").tolist()
+    assert found[0] == found[1] == found[3] != found[2]
+    assert found[4] == "g4"
+    alone = name_fold_groups(keys[3:], groups[3:], classes[3:], "([^/]+)__")
+    assert alone.tolist() == ["g1", "g4"]
