@@ -208,10 +208,8 @@ def _measure_nested(unseen: Unseen, rule: AnswerRule, min_precision: float, conf
     is_right, passes, groups = is_right[named], passes[named], groups[named]
     reach = measure_reach(is_right, passes, groups, confidence=confidence)
     if len(np.unique(groups)) < _FEWEST_SOURCES:  # then a limit is chosen on one
-        unknown = Interval(np.nan, 0.0, 1.0)
-        return Reach(unknown, unknown)
-    weighed = Interval(average_over(groups, passes), reach.coverage.low, reach.coverage.high)
-    return reach._replace(coverage=weighed)
+        return Reach(Interval(np.nan, 0.0, 1.0), Interval(np.nan, 0.0, 1.0))
+    return reach._replace(coverage=reach.coverage._replace(value=average_over(groups, passes)))
 
 
 def _judge(judged: _Judged, unseen: Unseen, min_precision: float) -> Judgement:
@@ -231,9 +229,8 @@ def _judge_reach(reach: Reach, unseen: Unseen, min_precision: float) -> tuple[St
     coverage, precision = reach
     if np.isnan(coverage.value):
         return "unknown", "Not known: so few sources cannot tell what the limit is worth on new ones."
-    alike = "pictures of new sources, which weigh alike"
-    whom = alike if unseen.has_sources else "pictures that it has not seen"
-    answers = f"It answers <b>{coverage.value:.0%}</b> of {whom}"
+    whom = "new sources, which weigh alike" if unseen.has_sources else "those it has not seen"
+    answers = f"It answers <b>{coverage.value:.0%}</b> of pictures of {whom}"
     if np.isnan(precision.value):
         return "warning", f"{answers}: too few to judge."
     words = (
@@ -253,8 +250,7 @@ def _render(judged: _Judged, unseen: Unseen, min_precision: float) -> Iterator[s
         ("out_of_fold", False): "pictures that the network had not seen, by folds",
         ("val", False): "validation pictures, which also chose the network: read it with care",
     }[unseen.chosen_on, unseen.has_sources]
-    rule = judged.rule
-    if rule.chosen_on == "none":
+    if (rule := judged.rule).chosen_on == "none":
         yield "<p>There was no answer to choose a limit on. So it always answers.</p>"
     elif rule.min_probability >= NEVER:
         yield (

@@ -1,6 +1,6 @@
 """The section about sources: how good answers about new sources are, and whether a shortcut explains them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
 from typing import NamedTuple
@@ -22,7 +22,6 @@ Bools = npt.NDArray[np.bool_]
 _FOLDED = "cross_validated_accuracy"
 _FACTS, _FACTS_APART = "metadata_accuracy", "metadata_accuracy_groups_apart"
 _MAX_ROWS, _N_TELLING = 200, 5
-_FEWEST, _FEW_SOURCES = 10, 2  # pictures of a source, and sources, of which none is called the worst
 _WIDE = 0.5  # an interval that says nothing
 _GAP = 0.05  # between known and new sources, from which the page warns
 
@@ -78,9 +77,7 @@ def show_sources(examined: Examination, unseen: Unseen, known: Known, *, confide
         title="New sources and shortcuts",
         lines=list(_render(sources, n_sources, reached, known)),
         judgements=[
-            _judge_sources(
-                reached, examined, unseen, known, confidence=confidence, worst=_find_worst(sources)
-            ),
+            _judge_sources(reached, examined, unseen, known, confidence),
             _judge_shortcut(reached, examined, unseen, known),
         ],
     )
@@ -219,20 +216,8 @@ def _render_facts(known: Known) -> Iterator[str]:
         )
 
 
-def _find_worst(sources: Sequence[_Source]) -> _Source | None:
-    """The source that is answered worst, of those with enough pictures; None of fewer than three."""
-    large = [one for one in sources if one.n >= _FEWEST]
-    return min(large, key=lambda one: one.left_out.value) if len(large) > _FEW_SOURCES else None
-
-
 def _judge_sources(
-    reached: _Reached,
-    examined: Examination,
-    unseen: Unseen,
-    known: Known,
-    *,
-    confidence: float,
-    worst: _Source | None,
+    reached: _Reached, examined: Examination, unseen: Unseen, known: Known, confidence: float
 ) -> Judgement:
     question = "And on sources that it has not seen?"
     if not unseen.has_sources:
@@ -247,8 +232,6 @@ def _judge_sources(
         f"pictures ({show_level(confidence)} interval: {show_ends(reached.left_out)})."
     )
     state: State = "good"
-    if worst:
-        words += f" The worst is {show_name(worst.name)}: {worst.left_out.value:.1%} of {worst.n:,}."
     if not np.isnan(reached.gap):
         words += f" Test pictures of known sources: {reached.known.value:.1%}."
         if reached.gap > _GAP:

@@ -165,7 +165,7 @@ def read_known(params: Params, paths: Paths) -> Known:
         read_json(paths.metrics(stage), stage) if paths.metrics(stage).exists() else {}
         for stage in ("split", "train")
     )
-    limit, pattern = params.split.max_metadata_accuracy, params.split.fold_pattern
+    limit, pattern = params.split.max_metadata_accuracy, params.split.fold_by or params.split.group_by
     audit = read_json(paths.shortcuts, "split") if paths.shortcuts.exists() else {}
     telling = tuple(
         fact["sentence"] for fact in audit.get("metadata", {}).get("facts", ()) if fact["sentence"]
