@@ -199,8 +199,7 @@ class _Judged:
 
 def _measure_nested(unseen: Unseen, rule: AnswerRule, min_precision: float, confidence: float) -> Reach:
     """What the rule is worth where each fold is judged by a limit that the other folds chose."""
-    is_right, given = unseen.judge(rule)
-    groups = unseen.group_numbers
+    (is_right, given), groups = unseen.judge(rule), unseen.group_numbers
     passes = answer_nested(is_right, given, groups, unseen.fold, min_precision)
     if not unseen.has_sources:
         return measure_reach(is_right, passes, groups, confidence=confidence)
@@ -221,7 +220,8 @@ def _judge(judged: _Judged, unseen: Unseen, min_precision: float) -> Judgement:
         words = f"Never: no limit makes {min_precision:.0%} of its answers right."
         return Judgement(question, words, "bad")
     state, words = _judge_reach(reach, unseen, min_precision)
-    return Judgement(question, f"{words} The others are <code>review</code>.", state)
+    others = " The others are <code>review</code>." if reach.coverage.value < 1 else ""
+    return Judgement(question, f"{words}{others}", state)
 
 
 def _judge_reach(reach: Reach, unseen: Unseen, min_precision: float) -> tuple[State, str]:
