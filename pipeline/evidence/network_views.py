@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from pipeline.backend.anatomy import Step, find_convolutions, read_filters, trace_steps
 from pipeline.collection.pictures import Ints
-from pipeline.evidence.attribution import attribute
+from pipeline.serving.attribution import attribute
 from pipeline.evidence.drawings import write_caption
 from pipeline.evidence.examination import Examination
 from pipeline.evidence.samples import choose_sample
