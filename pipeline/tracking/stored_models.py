@@ -102,15 +102,15 @@ def find_model(root: Path, address: Address) -> StoredModel | None:
     return _ask_client(root, address)
 
 
-def fetch_classifier(root: Path, model: StoredModel) -> Path:
-    """The folder of a model's classifier: where the registry keeps it, or a copy in the project's cache.
+def fetch_model(root: Path, model: StoredModel) -> Path:
+    """The folder of a model as MLflow logged it: where the registry keeps it, or a copy of it.
 
-    A copy is whole or absent, and belongs to one version of one registry.
+    A copy lies in the project's cache. It is whole or absent, and belongs to one version of one registry.
 
     Raises:
         TrackingError: its files are gone, or cannot be fetched.
     """
-    place = f"{model.location.rstrip('/')}/artifacts/{MODEL_NAME}"
+    place = model.location.rstrip("/")
     if (local := find_local(place)) is not None:
         if not local.is_dir():
             raise TrackingError(
@@ -118,7 +118,7 @@ def fetch_classifier(root: Path, model: StoredModel) -> Path:
                 "does not exist; put them back, or name another version (--model)"
             )
         return local
-    name = re.sub(r"[^\w-]", "_", f"{model.name}-{model.number}-{_shorten(model.location)}")
+    name = re.sub(r"[^\w-]", "_", f"{model.name}-{model.number}-{_shorten(place)}")
     folder = Paths(root).cache / "models" / name
     with hold_lock(folder.with_suffix(".lock"), lambda: _log.info("another process fetches %s", model.name)):
         if not folder.is_dir():
@@ -127,6 +127,15 @@ def fetch_classifier(root: Path, model: StoredModel) -> Path:
             os.utime(folder)
     _forget_unused(folder.parent)
     return folder
+
+
+def fetch_classifier(root: Path, model: StoredModel) -> Path:
+    """The folder of a model's classifier, inside that of the model.
+
+    Raises:
+        TrackingError: as `fetch_model`.
+    """
+    return fetch_model(root, model) / "artifacts" / MODEL_NAME
 
 
 def describe_accuracy(values: Iterable[float]) -> str:

@@ -7,8 +7,6 @@ import base64
 import json
 import logging
 import re
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
@@ -17,33 +15,24 @@ import pytest
 
 from pipeline.images.picture import develop
 from pipeline.serving.classifier import Classifier
-
-# Loads a model by MLflow alone, answers the golden pictures, and says where the package's code came from.
-PROGRAM = """
-import base64, json, sys
-import mlflow.pyfunc
-model = mlflow.pyfunc.load_model(sys.argv[1])
-golden = json.loads(open(sys.argv[2]).read())
-answer = model.predict([base64.b64decode(one) for one in golden["pictures"].values()])
-import pipeline
-files = [m.__file__ for name, m in sys.modules.items() if name.partition(".")[0] == "pipeline"]
-y_prob = answer[golden["class_names"]].values.tolist()
-print(json.dumps({"pipeline": pipeline.__file__, "files": files, "y_prob": y_prob,
-                  "answers": answer["answer"].tolist(), "reasons": answer["reason"].tolist()}))
-"""
+from pipeline.serving.model_process import ModelProcess
 
 
-def test_it_answers_as_it_did_by_its_own_code(old_model: Path, tmp_path: Path) -> None:
+def test_it_answers_as_it_did_by_its_own_code(old_model: Path) -> None:
     golden = json.loads((old_model / "golden.json").read_text(encoding="utf-8"))
-    command = [sys.executable, "-I", "-c", PROGRAM, str(old_model / "model"), str(old_model / "golden.json")]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
-    assert Path(found["pipeline"]).is_relative_to(old_model / "model" / "code")
-    assert [file for file in found["files"] if not Path(file).is_relative_to(old_model)] == []
-    assert found["reasons"] == [None] * len(golden["pictures"])
-    np.testing.assert_allclose(found["y_prob"], list(golden["y_prob"].values()), rtol=0, atol=1e-5)
-    assert set(found["answers"]) == {"light", "dark", "review"}
+    before = list_files(old_model)
+    with ModelProcess(old_model / "model") as process:
+        assert process.code.is_relative_to(old_model / "model" / "code")
+        rows = process.ask([base64.b64decode(one) for one in golden["pictures"].values()])
+    assert [row["reason"] for row in rows] == [None] * len(golden["pictures"])
+    y_prob = [[row[name] for name in golden["class_names"]] for row in rows]
+    np.testing.assert_allclose(y_prob, list(golden["y_prob"].values()), rtol=0, atol=1e-5)
+    assert {row["answer"] for row in rows} == {"light", "dark", "review"}
+    assert list_files(old_model) == before, "nothing is written into the registry"
+
+
+def list_files(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*"))
 
 
 def test_the_code_of_today_answers_as_it_did_and_says_that_it_has_no_seal(

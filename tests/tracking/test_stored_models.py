@@ -163,19 +163,21 @@ def test_files_of_a_server_come_once_and_whole(
     client = connection.connect(tmp_path)
     register(client, tmp_path, classifier_folder, "far")
 
-    folder, has_mlflow = fetch(tmp_path, "far@champion")
+    classifier, has_mlflow = fetch(tmp_path, "far@champion")
     assert has_mlflow
-    assert folder.is_relative_to(tmp_path / ".darkroom" / "models")
+    folder = classifier.parents[1]
+    assert folder.parent == tmp_path / ".darkroom" / "models"
     whole = {path.name: path.read_bytes() for path in classifier_folder.iterdir()}
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == whole
-    assert fetch(tmp_path, "far@champion") == (folder, False)
+    assert {path.name: path.read_bytes() for path in classifier.iterdir()} == whole
+    assert (folder / "MLmodel").is_file()
+    assert fetch(tmp_path, "far@champion") == (classifier, False)
     folder.with_suffix(".part").mkdir()
-    folder.rename(folder.with_suffix(".part") / "classifier")
-    (folder.with_suffix(".part") / "classifier" / "half").write_bytes(b"of a file")
+    folder.rename(folder.with_suffix(".part") / "model")
+    (folder.with_suffix(".part") / "model" / "half").write_bytes(b"of a file")
     found = find_model(tmp_path, Address("far", alias="champion"))
     assert found
-    assert fetch_classifier(tmp_path, found) == folder
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == whole
+    assert fetch_classifier(tmp_path, found) == classifier
+    assert {path.name: path.read_bytes() for path in classifier.iterdir()} == whole
     assert not folder.with_suffix(".part").exists()
 
     os.utime(folder, (0, 0))
@@ -183,7 +185,7 @@ def test_files_of_a_server_come_once_and_whole(
         other = folder.with_name(f"far-{number}")
         other.mkdir()
         os.utime(other, (number + 1, number + 1))
-    assert fetch_classifier(tmp_path, found) == folder
+    assert fetch_classifier(tmp_path, found) == classifier
     kept = {folder.name, f"{folder.name}.lock", *(f"far-{number}" for number in range(3, 7))}
     assert {path.name for path in folder.parent.iterdir()} == kept, "those used last"
 

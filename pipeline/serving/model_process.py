@@ -1,0 +1,141 @@
+"""A registered model in a process of its own, where the code that was packed with it answers.
+
+MLflow does not isolate the code of a model: a process that has imported this package would serve every model
+with its own. So the version of an older Darkroom, and each version that is served, is a process.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Self
+
+from pipeline.characters import cut, escape
+from pipeline.errors import ModelError
+
+_PROGRAM = Path(__file__).with_name("model_host.py")
+_START_S = 600.0  # to import MLflow and Keras on a busy machine
+_LAST_WORDS_S = 5  # for a process to end after its input has ended
+_MAX_WHY = 300  # characters
+
+
+class ModelProcess:
+    """The process of a model as MLflow logged it; close it, or use it in a `with`.
+
+    Attributes:
+        code: the file of the package that answers, which lies in the model's folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Start the process; it has loaded the model when this returns.
+
+        Args:
+            folder: of the model, which holds its MLmodel.
+
+        Raises:
+            ModelError: it cannot be loaded.
+        """
+        self._folder = folder
+        self._scratch = tempfile.TemporaryDirectory()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - `close` closes it
+        # -I: no PYTHONPATH, and no package of the working folder. -B: nothing is written beside the code.
+        command = [sys.executable, "-IB", str(_PROGRAM), str(folder.absolute())]
+        environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+        self._process = subprocess.Popen(  # noqa: S603
+            command,
+            cwd=self._scratch.name,
+            env=environment,
+            process_group=0,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+        )
+        try:
+            self.code = Path(self._exchange(b"", (), _START_S)["code"])
+        except BaseException:
+            self.close()
+            raise
+
+    def ask(self, pictures: Sequence[bytes], *, max_seconds: float = 600) -> list[dict[str, Any]]:
+        """The answers to encoded pictures: a dictionary each, as a row of the model's output.
+
+        Its keys are `answer`, `class`, `probability`, `reason` and one a class (`serving/pyfunc.py`).
+
+        Raises:
+            ModelError: the model failed, its process ended, or it took longer than `max_seconds`.
+        """
+        head = json.dumps({"sizes": [len(one) for one in pictures]}).encode() + b"\n"
+        said = self._exchange(head, pictures, max_seconds)
+        if "error" in said:
+            raise ModelError(f"the model in {self._folder} failed: {_shorten(said['error'])}")
+        rows: list[dict[str, Any]] = said["rows"]
+        return rows
+
+    def close(self) -> None:
+        """End the process, and its workers with it."""
+        with suppress(BrokenPipeError):  # what was not sent has no reader any more
+            self._process.stdin.close()  # type: ignore[union-attr]
+        try:
+            self._process.wait(_LAST_WORDS_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process.stdout.close()  # type: ignore[union-attr]
+        self._errors.close()
+        self._scratch.cleanup()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _exchange(self, head: bytes, pictures: Sequence[bytes], max_seconds: float) -> dict[str, Any]:
+        requests, answers = self._process.stdin, self._process.stdout
+        with self._limit_time(max_seconds) as is_late:
+            with suppress(BrokenPipeError):  # then there is no answer either
+                requests.write(head)  # type: ignore[union-attr]
+                for one in pictures:
+                    requests.write(one)  # type: ignore[union-attr]
+                requests.flush()  # type: ignore[union-attr]
+            line = answers.readline()  # type: ignore[union-attr]
+        if line.endswith(b"\n"):
+            said: dict[str, Any] = json.loads(line)
+            return said
+        why = f"it took longer than {max_seconds:g} s" if is_late.is_set() else self._read_last_words()
+        raise ModelError(f"the model in {self._folder} does not answer: {why}")
+
+    @contextmanager
+    def _limit_time(self, seconds: float) -> Iterator[threading.Event]:
+        """Kill the process after so many seconds; the event says that it was."""
+        is_late = threading.Event()
+
+        def end() -> None:
+            is_late.set()
+            self._process.kill()
+
+        timer = threading.Timer(seconds, end)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield is_late
+        finally:
+            timer.cancel()
+
+    def _read_last_words(self) -> str:
+        """The last line that the process wrote to standard error, or how it ended."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_LAST_WORDS_S)
+        self._errors.seek(0)
+        lines = self._errors.read().decode("utf-8", "replace").split("\n")
+        said = next((line for line in reversed(lines) if line.strip()), "")
+        return _shorten(said) if said else f"its process ended with {self._process.poll()}"
+
+
+def _shorten(text: str) -> str:
+    return cut(escape(" ".join(text.split())), _MAX_WHY)
