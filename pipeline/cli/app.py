@@ -14,6 +14,7 @@ from pipeline.cli import (
     mistakes,
     predict,
     quarantine,
+    serve,
     setup,
     synthesize,
     tune,
@@ -29,6 +30,7 @@ app = typer.Typer(
 app.command()(setup.setup)
 app.command()(check.check)
 app.command()(predict.predict)
+app.command()(serve.serve)
 app.command()(mistakes.mistakes)
 app.command()(compare.compare)
 app.command()(crossval.crossval)

@@ -98,7 +98,11 @@ def read_row(row: Row, class_names: Sequence[str], file: str) -> Answer:
     """
     answer, best, probability, reason = (row[name] for name in _FRONT)
     columns = [name for name in row if name not in _FRONT]
-    each = {name: float(row[column]) for name, column in zip(class_names, columns, strict=True) if best is not None}
+    each = {
+        name: float(row[column])
+        for name, column in zip(class_names, columns, strict=True)
+        if best is not None
+    }
     values = {
         "file": file or None,
         "answer": answer,

@@ -87,7 +87,6 @@ class Server:
         works = [self.batcher.run()]
         works += [self.deployment.watch(self.terms.poll_s)] if self.terms.poll_s else []
         async with AsyncExitStack() as stack:
-            stack.push_async_callback(self.deployment.close)
             for work in works:
                 stack.push_async_callback(_end, asyncio.create_task(work))
             yield
@@ -116,7 +115,9 @@ class Server:
         classes = self.deployment.running.process.class_names
         if class_name and class_name not in classes:
             some = ", ".join(classes[:10])
-            raise RefusedError(400, f"{cut(escape(class_name), 60)!r} is no class of the model; allowed: {some}")
+            raise RefusedError(
+                400, f"{cut(escape(class_name), 60)!r} is no class of the model; allowed: {some}"
+            )
         if self._n_explaining >= _MAX_EXPLAINING:
             raise BusyError(1)
         self._n_explaining += 1
@@ -145,7 +146,7 @@ async def _end(task: "asyncio.Task[None]") -> None:
 
 
 def make_app(deployment: Deployment, terms: Terms) -> Any:
-    """The ASGI application; `deployment` is open, and is closed with the application."""
+    """The ASGI application; `deployment` is open, and its owner closes it."""
     server = Server(deployment, terms)
     app = FastAPI(
         title="Darkroom",
@@ -205,7 +206,9 @@ def _add_telling(app: FastAPI, server: Server) -> None:
     async def ready() -> Any:
         running, problem = server.deployment.running, server.deployment.problem
         is_ready = running.process.is_alive
-        said = problem or (None if is_ready else "the process of the model ended; the next request starts it again")
+        said = problem or (
+            None if is_ready else "the process of the model ended; the next request starts it again"
+        )
         told = Ready(ready=is_ready, model=running.about.title, problem=said)
         return told if is_ready else JSONResponse(told.model_dump(), 503)
 
@@ -223,7 +226,9 @@ def _add_telling(app: FastAPI, server: Server) -> None:
             card=dict(about.card) if about.card is not None else None,
         )
 
-    @app.get("/metrics", responses=_KEPT_OUT, response_class=PlainTextResponse, summary="Numbers for Prometheus")
+    @app.get(
+        "/metrics", responses=_KEPT_OUT, response_class=PlainTextResponse, summary="Numbers for Prometheus"
+    )
     async def metrics() -> Response:
         deployment = server.deployment
         about = deployment.running.about

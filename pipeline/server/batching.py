@@ -69,7 +69,9 @@ class Batcher(Generic[R]):
             Exception: whatever `answer` raised.
         """
         n_bytes = sum(map(len, pictures))
-        is_full = len(self._line) + len(pictures) > self._max_waiting or self._n_bytes + n_bytes > self._max_bytes
+        is_full = (
+            len(self._line) + len(pictures) > self._max_waiting or self._n_bytes + n_bytes > self._max_bytes
+        )
         if self._line and is_full:  # whoever comes alone is let in
             raise BusyError(max(_RETRY_S, round(self._seconds_each * len(self._line))))
         loop = asyncio.get_running_loop()

@@ -7,6 +7,7 @@ then, or that goes on sending a body which was refused, it would keep for ever.
 import asyncio
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import uvicorn
@@ -69,7 +70,8 @@ def serve(app: Any, listening: socket.socket, *, when_ready: Callable[[], None])
         h11_max_incomplete_event_size=_MAX_HEAD_BYTES,
         timeout_graceful_shutdown=_LAST_REQUESTS_S,
     )
-    _Server(config, when_ready).run(sockets=[listening])
+    with suppress(KeyboardInterrupt):  # Uvicorn raises it again when all is done
+        _Server(config, when_ready).run(sockets=[listening])
 
 
 class _Server(uvicorn.Server):

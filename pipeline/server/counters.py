@@ -15,18 +15,29 @@ class Counters:
             "darkroom_requests", "Requests, by path and code", ("path", "code"), registry=self._all
         )
         self._seconds = Histogram(
-            "darkroom_request_seconds", "Until a request was answered", ("path",), buckets=_SECONDS, registry=self._all
+            "darkroom_request_seconds",
+            "Until a request was answered",
+            ("path",),
+            buckets=_SECONDS,
+            registry=self._all,
         )
         self._images = Counter(
             "darkroom_images", "Images: answered, review or refused", ("outcome",), registry=self._all
         )
         self._batches = Histogram(
-            "darkroom_batch_images", "Images that were answered together", buckets=_PICTURES, registry=self._all
+            "darkroom_batch_images",
+            "Images that were answered together",
+            buckets=_PICTURES,
+            registry=self._all,
         )
         self._waiting = Gauge("darkroom_waiting_images", "Images that wait for the model", registry=self._all)
-        self._version = Gauge("darkroom_model_version", "The version that answers", ("name",), registry=self._all)
+        self._version = Gauge(
+            "darkroom_model_version", "The version that answers", ("name",), registry=self._all
+        )
         self._changes = Gauge("darkroom_model_changes", "New versions taken up", registry=self._all)
-        self._restarts = Gauge("darkroom_model_restarts", "Processes that ended and were replaced", registry=self._all)
+        self._restarts = Gauge(
+            "darkroom_model_restarts", "Processes that ended and were replaced", registry=self._all
+        )
 
     def count_request(self, path: str, code: int, seconds: float) -> None:
         """A request was answered; `path` is that of a route."""
@@ -42,7 +53,9 @@ class Counters:
         """So many images were answered together."""
         self._batches.observe(n)
 
-    def render(self, *, n_waiting: int, name: str, version: int | None, n_changes: int, n_restarts: int) -> bytes:
+    def render(
+        self, *, n_waiting: int, name: str, version: int | None, n_changes: int, n_restarts: int
+    ) -> bytes:
         """All numbers as text."""
         self._waiting.set(n_waiting)
         self._version.clear()

@@ -1,7 +1,7 @@
 """Which version answers, and how the next one takes its place without a request being lost.
 
 The process of the next version is started and has answered a picture before the first request reaches it. The
-one before it finishes what it has in hand. A version that cannot be loaded changes nothing: the old one stays.
+one before it finishes what it has in hand. The old one stays where it cannot be loaded.
 """
 
 import asyncio
@@ -111,14 +111,14 @@ class Deployment:
             raise DownError("the model is not loaded yet")
         return self._running
 
-    async def open(self) -> None:
+    def open(self) -> None:
         """Start the first version. Raises DarkroomError if it cannot be."""
-        self._running = await self._start(await asyncio.to_thread(self._find))
+        self._running = _start(self._find())
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """End the process of the version that answers."""
         if self._running is not None:
-            await asyncio.to_thread(self._running.process.close)
+            self._running.process.close()
 
     async def answer(self, pictures: list[bytes]) -> list[tuple[Row, Running]]:
         """A row a picture, with the version that it comes from. Raises DownError, ModelError."""
@@ -149,7 +149,7 @@ class Deployment:
 
     async def _change_to(self, found: Candidate) -> None:
         try:
-            following = await self._start(found)
+            following = await asyncio.to_thread(_start, found)
         except DarkroomError as error:
             self._refused = found.key
             self._tell(f"a newer version cannot be loaded, so {self.running.about.title} stays: {error}")
@@ -160,10 +160,6 @@ class Deployment:
         _log.info("%s answers from now on, in place of %s", following.about.title, before.about.title)
         async with before.lock:  # whoever came before stands before us
             await asyncio.to_thread(before.process.close)
-
-    async def _start(self, candidate: Candidate) -> Running:
-        about = await asyncio.to_thread(candidate.about)
-        return Running(candidate, about, await asyncio.to_thread(_start_warm, candidate))
 
     async def _use(self, do: Callable[[Process], T]) -> tuple[T, Running]:
         """What a process says, with its version. One that ended is replaced, and asked once more."""
@@ -178,11 +174,17 @@ class Deployment:
                     raise
                 _log.warning("%s", error)
             await self._restart(running)
-            return await asyncio.to_thread(do, running.process), running
+            try:
+                return await asyncio.to_thread(do, running.process), running
+            except ModelError as error:
+                _log.error("%s", error)
+                raise DownError("the process of the model ended twice on this request; see the log") from None
 
     async def _restart(self, running: Running) -> None:
         if time.monotonic() < running.failed_at + _RESTART_PAUSE_S:
-            raise DownError("the process of the model ended, and cannot be started again yet; ask again later")
+            raise DownError(
+                "the process of the model ended, and cannot be started again yet; ask again later"
+            )
         self.n_restarts += 1
         await asyncio.to_thread(running.process.close)
         try:
@@ -190,13 +192,19 @@ class Deployment:
         except DarkroomError as error:
             running.failed_at = time.monotonic()
             _log.error("the process of the model cannot be started again: %s", error)
-            raise DownError("the process of the model ended and cannot be started again; see the log") from None
+            raise DownError(
+                "the process of the model ended and cannot be started again; see the log"
+            ) from None
         _log.warning("the process of %s had ended, and was started again", running.about.title)
 
     def _tell(self, problem: str) -> None:
         if problem != self.problem:
             _log.warning("%s", problem)
         self.problem = problem
+
+
+def _start(candidate: Candidate) -> Running:
+    return Running(candidate, candidate.about(), _start_warm(candidate))
 
 
 def _start_warm(candidate: Candidate) -> Process:

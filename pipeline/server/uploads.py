@@ -2,9 +2,9 @@
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from pydantic import BaseModel, Field, ValidationError
 from starlette.datastructures import Headers, UploadFile
@@ -20,6 +20,9 @@ _MAX_IDLE_S, _MAX_TOTAL_S = 10.0, 120.0  # without a byte; for a whole body
 _BODIES_AT_ONCE = 16  # of the largest size that may be in memory at a time
 _OCTETS = "application/octet-stream"
 _JSON, _FORM = "application/json", "multipart/form-data"
+_TOO_SLOW = (
+    f"the body came too slowly; allowed are {_MAX_IDLE_S:g} s without a byte, and {_MAX_TOTAL_S:g} s in all"
+)
 _ALLOWED = f"allowed: {_FORM} with one or several files, {_JSON} with base64 texts, or the bytes of one image"
 
 
@@ -61,7 +64,9 @@ class Intake:
         """
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if not (kind in (_JSON, _FORM, _OCTETS) or kind.startswith("image/")):
-            said = f"the type {escape(cut(kind, 60))!r} is not taken" if kind else "the body has no Content-Type"
+            said = (
+                f"the type {escape(cut(kind, 60))!r} is not taken" if kind else "the body has no Content-Type"
+            )
             raise RefusedError(415, f"{said}; {_ALLOWED}")
         body = await self.read_body(request)
         try:
@@ -80,30 +85,34 @@ class Intake:
         """
         stated = request.headers.get("content-length", "")
         if stated.isdecimal() and len(stated) < 20 and int(stated) > self.max_bytes:
-            raise self._refuse_size()
-        parts, n_bytes = [], 0
+            self._refuse_size()
+        body = bytearray()
         try:
             async with asyncio.timeout(_MAX_TOTAL_S):
                 async for part in _stream(request):
-                    parts.append(part)
-                    n_bytes += len(part)
+                    body += part
                     self.n_bytes += len(part)
-                    if n_bytes > self.max_bytes:
-                        raise self._refuse_size()
-                    if self.n_bytes > _BODIES_AT_ONCE * self.max_bytes:
-                        raise RefusedError(503, "too much is being sent at once; ask again later", retry_s=1)
-            return b"".join(parts)
+                    self._check_room(len(body))
+            return bytes(body)
         except BaseException as error:
-            self.n_bytes -= n_bytes
+            self.n_bytes -= len(body)
             if isinstance(error, TimeoutError):
-                said = f"the body came too slowly; allowed are {_MAX_IDLE_S:g} s without a byte, and {_MAX_TOTAL_S:g} s"
-                raise RefusedError(408, said) from None
+                raise RefusedError(408, _TOO_SLOW) from None
             if isinstance(error, ClientDisconnect):
                 raise RefusedError(400, "the connection ended before the body did") from None
             raise
 
-    def _refuse_size(self) -> RefusedError:
-        return RefusedError(413, f"the request is larger than {self.max_bytes:,} bytes; send fewer or smaller images")
+    def _check_room(self, n_bytes: int) -> None:
+        """Raise RefusedError where a body, or all bodies together, have too many bytes."""
+        if n_bytes > self.max_bytes:
+            self._refuse_size()
+        if self.n_bytes > _BODIES_AT_ONCE * self.max_bytes:
+            raise RefusedError(503, "too much is sent at once; ask again later", retry_s=1)
+
+    def _refuse_size(self) -> NoReturn:
+        raise RefusedError(
+            413, f"the request is larger than {self.max_bytes:,} bytes; send fewer or smaller images"
+        )
 
 
 async def _stream(request: Request) -> AsyncIterator[bytes]:
@@ -126,7 +135,7 @@ async def _parse(kind: str, headers: Headers, body: bytes) -> list[Upload]:
 
 
 async def _parse_form(headers: Headers, body: bytes) -> list[Upload]:
-    async def stream() -> AsyncIterator[bytes]:
+    async def stream() -> AsyncGenerator[bytes, None]:
         yield body
 
     parser = MultiPartParser(headers, stream(), max_files=MAX_IMAGES, max_fields=_MAX_FIELDS)
@@ -134,7 +143,9 @@ async def _parse_form(headers: Headers, body: bytes) -> list[Upload]:
     try:
         form = await parser.parse()
     except (MultiPartException, KeyError, ValueError) as error:
-        said = error.message if isinstance(error, MultiPartException) else "it has no boundary, or a broken one"
+        said = (
+            error.message if isinstance(error, MultiPartException) else "it has no boundary, or a broken one"
+        )
         raise RefusedError(400, f"the form cannot be read: {escape(cut(said, 200))}") from None
     files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
     uploads = [Upload(_clean_name(file.filename), await file.read()) for file in files]

@@ -59,11 +59,15 @@ class ImageClassifier(PythonModel):
         """Load the classifier folder, which is the model's artifact "classifier"."""
         self.load(Path(context.artifacts["classifier"]))
 
-    def load(self, folder: Path) -> None:
-        """Load a classifier folder. Pictures are decoded in worker processes, which start when one comes."""
+    def load(self, folder: Path, rule: Path | None = None) -> None:
+        """Load a classifier folder. Pictures are decoded in worker processes, which start when one comes.
+
+        Args:
+            rule: the file with the rule of its answers; None: the one in the folder, if there is one.
+        """
         switch_on_onednn()  # before anything imports Keras
         limit_gpus()
-        self.classifier = Classifier.load(folder, seal="")  # MLflow does not say which version this is
+        self.classifier = Classifier.load(folder, rule, seal="")  # MLflow does not say which version this is
         self.decoders = make_decoders(self.classifier.settings.recipe)
 
     def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]

@@ -8,10 +8,12 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from pipeline.errors import TrackingError, one_line
+from pipeline.json_file import load_json
 from pipeline.paths import Paths
 from pipeline.storage import hold_lock, sync_folder, translate_errors
 from pipeline.tracking.connection import connect
 
+_CARD = "evaluate/model_card.json"
 _ANSWERS = ("evaluate/predictions.parquet", "split/classes.json")  # of a row
 
 _log = logging.getLogger(__name__)
@@ -62,6 +64,25 @@ def fetch_answers(root: Path, row: Any) -> tuple[Path, Path] | None:
             _complete(part, part, folder)
     predictions, classes = (folder / Path(name).name for name in _ANSWERS)
     return predictions, classes
+
+
+def read_card(root: Path, place: str) -> dict[str, Any] | None:
+    """The model card among the artifacts of a row at `place`; None if it cannot be had.
+
+    From a server it is fetched each time: it is small, and asked for when a model is loaded.
+    """
+    import tempfile
+
+    place = f"{place.rstrip('/')}/{_CARD}"
+    try:
+        if (local := find_local(place)) is not None:
+            return dict(load_json(local))
+        connect(root)
+        with tempfile.TemporaryDirectory() as folder:
+            return dict(load_json(_fetch(place, Path(folder))))
+    except (TrackingError, OSError, ValueError, TypeError) as error:
+        _log.info("there is no model card at %s: %s", place, one_line(error))
+        return None
 
 
 def _begin(part: Path) -> None:

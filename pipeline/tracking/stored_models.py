@@ -35,6 +35,7 @@ _ALIASED = "SELECT version FROM registered_model_aliases WHERE name = ? AND alia
 _ALIASES = "SELECT alias FROM registered_model_aliases WHERE name = ? AND version = ?"
 _TAG = "SELECT value FROM model_version_tags WHERE name = ? AND version = ? AND key = ?"
 _TAGS = "SELECT key, value FROM tags WHERE run_uuid = ?"
+_ROW = "SELECT artifact_uri FROM runs WHERE run_uuid = ?"
 _METRICS = "SELECT key, value FROM latest_metrics WHERE run_uuid = ?"
 
 _log = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ class StoredModel:
         verdict: of its promotion; "" if it was not registered by Darkroom.
         accuracy: on its test pictures, with the ends of its interval as far as they are known.
         seal: the sha256 of the hashes of its classifier's files; "" where an older Darkroom registered it.
+        evidence: the URI of the artifacts of its row; "" where it has none.
     """
 
     name: str
@@ -70,6 +72,7 @@ class StoredModel:
     verdict: str = ""
     accuracy: tuple[float, ...] = ()
     seal: str = ""
+    evidence: str = ""
 
 
 def parse_address(text: str) -> Address:
@@ -177,9 +180,12 @@ def _ask_database(database: Path, address: Address) -> StoredModel | None:
         aliases = tuple(alias for (alias,) in db.execute(_ALIASES, version).fetchall())
         row_id, seal = (db.execute(_TAG, (*version, tag)).fetchone() or ("",) for tag in (RUN_TAG, SEAL_TAG))
         tags, metrics = (dict(db.execute(asked, row_id).fetchall()) for asked in (_TAGS, _METRICS))
+        evidence = db.execute(_ROW, row_id).fetchone() or ("",)
     if not found[1]:
         raise LookupError("registered from a place that only MLflow can resolve")
-    model = StoredModel(address.name, int(found[0]), aliases, found[1], seal=seal[0])
+    model = StoredModel(
+        address.name, int(found[0]), aliases, found[1], seal=seal[0], evidence=evidence[0] or ""
+    )
     return _add_results(model, tags, metrics)
 
 
@@ -194,10 +200,11 @@ def _ask_server(uri: str, address: Address) -> StoredModel | None:
     where = ask(uri, f"model-versions/get-download-uri?{asked}&version={number}")["artifact_uri"]
     own = _index(version.get("tags", []))
     row_id = own.get(RUN_TAG)
-    data = ask(uri, f"runs/get?run_id={row_id}")["run"]["data"] if row_id else {}
+    row = ask(uri, f"runs/get?run_id={row_id}")["run"] if row_id else {"data": {}, "info": {}}
+    data, evidence = row["data"], row["info"].get("artifact_uri", "")
     tags, metrics = _index(data.get("tags", [])), _index(data.get("metrics", []))
     aliases = tuple(version.get("aliases", ()))
-    model = StoredModel(address.name, number, aliases, where, seal=own.get(SEAL_TAG, ""))
+    model = StoredModel(address.name, number, aliases, where, seal=own.get(SEAL_TAG, ""), evidence=evidence)
     return _add_results(model, tags, metrics)
 
 
@@ -218,12 +225,12 @@ def _ask_client(root: Path, address: Address) -> StoredModel | None:
         raise TrackingError(
             f"the registry at {hide_password(resolve_uri(root))} cannot name {address}: {one_line(error)}"
         ) from None
-    tags, metrics = {}, {}
+    tags, metrics, evidence = {}, {}, ""
     with suppress(MlflowException, LookupError):  # its row was deleted
-        data = client.get_run(version.tags[RUN_TAG]).data
-        tags, metrics = data.tags, data.metrics
+        row = client.get_run(version.tags[RUN_TAG])
+        tags, metrics, evidence = row.data.tags, row.data.metrics, row.info.artifact_uri
     aliases, seal = tuple(version.aliases), version.tags.get(SEAL_TAG, "")
-    model = StoredModel(address.name, int(version.version), aliases, where, seal=seal)
+    model = StoredModel(address.name, int(version.version), aliases, where, seal=seal, evidence=evidence)
     return _add_results(model, tags, metrics)
 
 
