@@ -99,5 +99,5 @@ def _check_token(host: str, token: str) -> None:
         )
     if token and (len(token) < _MIN_TOKEN or not token.isascii() or not token.isprintable() or " " in token):
         raise DarkroomError(
-            f"a token has at least {_MIN_TOKEN} characters of ASCII without spaces, got {len(token)}; {_ADVICE}"
+            f"a token has at least {_MIN_TOKEN} characters of ASCII without spaces; {_ADVICE}"
         )

@@ -29,7 +29,7 @@ from pipeline.server.answers import (
 from pipeline.server.batching import MAX_BATCH, Batcher, BusyError
 from pipeline.server.counters import Counters
 from pipeline.server.deployment import Deployment, DownError, Row, Running
-from pipeline.server.guard import Guard
+from pipeline.server.guard import Guard, Rules
 from pipeline.server.uploads import MAX_IMAGES, Intake, RefusedError, describe_body
 
 _PAGE = {
@@ -82,7 +82,7 @@ class Server:
         self._n_explaining = 0
 
     @asynccontextmanager
-    async def run(self, _: FastAPI) -> AsyncIterator[None]:
+    async def run(self) -> AsyncIterator[None]:
         """Answer batches and look for other versions, while the server runs."""
         works = [self.batcher.run()]
         works += [self.deployment.watch(self.terms.poll_s)] if self.terms.poll_s else []
@@ -154,14 +154,14 @@ def make_app(deployment: Deployment, terms: Terms) -> Any:
         version="1",
         docs_url=None,  # these pages load scripts from elsewhere
         redoc_url=None,
-        lifespan=server.run,
     )
     _add_answering(app, server)
     _add_telling(app, server)
     _add_page(app)
     _add_refusals(app)
     paths = {str(getattr(route, "path", "")) for route in app.routes}
-    return Guard(app, token=terms.token, hosts=terms.hosts, paths=paths, count=server.counters.count_request)
+    rules = Rules(terms.token, terms.hosts, paths)
+    return Guard(app, rules, run=server.run, count=server.counters.count_request)
 
 
 def _add_answering(app: FastAPI, server: Server) -> None:

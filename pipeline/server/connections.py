@@ -62,8 +62,9 @@ def serve(app: Any, listening: socket.socket, *, when_ready: Callable[[], None])
         app,
         http=TimedProtocol,
         ws="none",
-        lifespan="on",
+        lifespan="auto",  # with "on", a second Ctrl+C would log a traceback
         log_config=None,
+        log_level="warning",
         access_log=False,
         server_header=False,
         limit_concurrency=_MAX_CONNECTIONS,

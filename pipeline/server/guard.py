@@ -3,7 +3,8 @@
 import hmac
 import time
 from collections.abc import Callable, Collection
-from typing import Any
+from contextlib import AbstractAsyncContextManager
+from typing import Any, NamedTuple
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
@@ -25,26 +26,43 @@ _HEADERS = {
 }
 
 
-class Guard:
-    """ASGI around the application.
+class Rules(NamedTuple):
+    """Who may ask.
 
-    Args:
+    Attributes:
         token: what a request must bear; "": nothing.
         hosts: the names under which a browser may ask, without a port; None: any. A page elsewhere could
             otherwise reach a server on this machine under a name of its own (DNS rebinding).
         paths: of the routes, by which requests are counted.
+    """
+
+    token: str
+    hosts: Collection[str] | None
+    paths: Collection[str]
+
+
+class Guard:
+    """ASGI around the application.
+
+    Args:
+        run: what runs as long as the server.
         count: is told path, code and seconds of each request.
     """
 
     def __init__(
-        self, app: ASGIApp, *, token: str, hosts: Collection[str] | None, paths: Collection[str], count: Count
+        self,
+        app: ASGIApp,
+        rules: Rules,
+        *,
+        run: Callable[[], AbstractAsyncContextManager[None]],
+        count: Count,
     ) -> None:
-        self._app, self._token, self._hosts, self._paths, self._count = app, token, hosts, paths, count
+        self._app, self._rules, self._run, self._count = app, rules, run, count
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or refuse it in a sentence."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
             return
         start, path = time.monotonic(), str(scope["path"])
 
@@ -53,29 +71,43 @@ class Guard:
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
-                known = path if path in self._paths else "other"
+                known = path if path in self._rules.paths else "other"
                 self._count(known, message["status"], time.monotonic() - start)
             await send(message)
 
         app = self._refuse(path, Headers(scope=scope)) or self._app
         await app(scope, receive, send_guarded)
 
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """The life of the server; Starlette's own would log a traceback where Ctrl+C comes twice."""
+        await receive()
+        async with self._run():
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
     def _refuse(self, path: str, headers: Headers) -> Any:
         """The answer to a request that is not let through; None if it is."""
         host = _strip_port(headers.get("host", ""))
-        if self._hosts is not None and host not in self._hosts:
+        if self._rules.hosts is not None and host not in self._rules.hosts:
             return _say(403, "this server answers under its own address only, such as 127.0.0.1")
         origin = headers.get("origin", "")
         if origin and origin.partition("://")[2] != headers.get("host", ""):
             return _say(403, "a page of another address may not ask this server")
-        if self._token and path not in OPEN_PATHS and not self._is_let_in(headers.get("authorization", "")):
+        if (
+            self._rules.token
+            and path not in OPEN_PATHS
+            and not self._is_let_in(headers.get("authorization", ""))
+        ):
             challenge = {"www-authenticate": "Bearer"}
             return _say(401, "the server asks for its token, as `Authorization: Bearer TOKEN`", challenge)
         return None
 
     def _is_let_in(self, said: str) -> bool:
         kind, _, token = said.partition(" ")
-        return kind.lower() == "bearer" and hmac.compare_digest(token.strip().encode(), self._token.encode())
+        return kind.lower() == "bearer" and hmac.compare_digest(
+            token.strip().encode(), self._rules.token.encode()
+        )
 
 
 def _strip_port(host: str) -> str:
