@@ -56,7 +56,9 @@ class Tab:
 
     async def run(self, script: str) -> Any:
         """The value of a JavaScript expression in the page."""
-        done = await self.command("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
+        done = await self.command(
+            "Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True
+        )
         assert "exceptionDetails" not in done, done
         return done["result"].get("value")
 
@@ -85,7 +87,7 @@ class Tab:
             f"(() => {{ const b = document.querySelector({selector!r}).getBoundingClientRect();"
             " return [b.x + b.width / 2, b.y + b.height / 2] })()"
         )
-        data = {"items": [], "files": [str(file) for file in files], "dragOperationsMask": 1}
+        data = {"items": [], "files": [str(file.absolute()) for file in files], "dragOperationsMask": 1}
         for kind in ("dragEnter", "dragOver", "drop"):
             await self.command("Input.dispatchDragEvent", type=kind, x=box[0], y=box[1], data=data)
 
@@ -97,8 +99,8 @@ class Tab:
         await self.command("Input.dispatchKeyEvent", type="keyUp", key=key, windowsVirtualKeyCode=code)
 
     async def photograph(self, path: Path) -> None:
-        """Write what is on the whole page as a PNG."""
-        shot = await self.command("Page.captureScreenshot", captureBeyondViewport=True)
+        """Write what is on the screen as a PNG."""
+        shot = await self.command("Page.captureScreenshot")
         path.write_bytes(base64.b64decode(shot["data"]))
 
 

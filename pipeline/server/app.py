@@ -45,6 +45,7 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
     408: {"model": Problem, "description": "The body came too slowly."},
     413: {"model": Problem, "description": "The body is too large."},
     415: {"model": Problem, "description": "The body is of another type."},
+    500: {"model": Problem, "description": "The model failed, or the server."},
     503: {"model": Problem, "description": "Too many wait, or the model does not run; see Retry-After."},
 }
 _KEPT_OUT: dict[int | str, dict[str, Any]] = {code: _REFUSALS[code] for code in (401, 403)}

@@ -183,5 +183,5 @@ def describe_body() -> dict[str, Any]:
         "properties": {"images": {"type": "array", "items": image, "minItems": 1, "maxItems": MAX_IMAGES}},
         "required": ["images"],
     }
-    schemas = {_FORM: form, _JSON: EncodedImages.model_json_schema(), _OCTETS: image}
+    schemas = {_FORM: form, _JSON: EncodedImages.model_json_schema(), "image/*": image, _OCTETS: image}
     return {"required": True, "content": {kind: {"schema": schema} for kind, schema in schemas.items()}}

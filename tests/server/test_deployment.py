@@ -1,4 +1,4 @@
-"""A version answers, another takes its place, a process dies: no request is lost, and none is answered twice."""
+"""A version answers, another takes its place, a process dies: no request is lost."""
 
 import asyncio
 import logging

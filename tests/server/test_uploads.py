@@ -99,7 +99,7 @@ def test_every_form_of_a_picture_is_taken() -> None:
     ],
 )
 def test_what_is_refused(kind: str, body: bytes, status: int, said: str) -> None:
-    with pytest.raises(RefusedError, match=".") as refused:
+    with pytest.raises(RefusedError) as refused:
         read(kind, body)
     assert refused.value.status == status
     assert said in str(refused.value)

@@ -60,7 +60,7 @@ async function meet() {
     if (asking !== nKnocking) return false;
     model = found;
   } catch (error) {
-    if (!error.isDoor) tell(error.message, true);
+    if (!error.isDoor) tell(error.message, { isProblem: true });
     find("model").textContent = error.isDoor ? "It answers those who have its token." : "";
     return false;
   }
@@ -128,7 +128,7 @@ addEventListener("drop", async (event) => {
   if (find("drop").hidden) return;
   const files = await take(event.dataTransfer).catch(() => []);
   if (files.length) add(files);
-  else tell("What was dropped holds no file.", true);
+  else tell("What was dropped holds no file.", { isProblem: true });
 });
 addEventListener("paste", (event) => {
   const files = [...event.clipboardData.files];
@@ -164,6 +164,7 @@ async function send(item) {
     item.model = said.model;
     item.state = item.answer.reason ? "refused" : item.answer.review ? "review" : "answered";
     item.why = item.answer.reason || "";
+    if (said.model.version !== model.version) meet(); // another version answers by now
   } catch (error) {
     if (error.isDoor) {
       item.state = "locked";
@@ -221,7 +222,8 @@ function fill(item) {
   card.classList.add(state);
   if (state === "refused") {
     part(".answer").textContent = "No answer";
-    part(".why").textContent = item.why;
+    const why = item.why.replace(/^[a-z_]+: /, ""); // without the word for machines
+    part(".why").textContent = why[0].toUpperCase() + why.slice(1);
     return;
   }
   part(".answer").textContent = state === "review" ? `Review: ${answer.class}?` : answer.class;
@@ -261,7 +263,8 @@ function summarise() {
   filter();
   if (items.length && nDone === items.length) {
     const [only] = items.length === 1 ? items : [];
-    tell(only ? `${only.name}: ${only.card.querySelector(".answer").textContent}` : `Done: ${parts.join(", ")}.`);
+    const answer = only && `${only.name}: ${only.card.querySelector(".answer").textContent}`;
+    tell(answer || `Done: ${parts.join(", ")}.`, { isSeen: false });
   }
 }
 
@@ -270,9 +273,11 @@ function filter() {
 }
 find("only").addEventListener("change", filter);
 
-function tell(words, isProblem = false) {
+// What was done stands above the list already, so it is only read aloud.
+function tell(words, { isProblem = false, isSeen = true } = {}) {
   find("status").textContent = words;
   find("status").classList.toggle("problem", isProblem);
+  find("status").classList.toggle("aloud", !isSeen);
 }
 
 // ---- what it looked at
@@ -351,7 +356,9 @@ find("save-answers").addEventListener("click", () => {
   save(`answers-${stamp()}.csv`, [[...head, ...model.classes.map((name) => `p(${name})`)], ...rows]);
 });
 find("save-labels").addEventListener("click", () => {
-  const rows = items.filter((one) => one.label).map((one) => [
+  const corrected = items.filter((one) => one.label);
+  for (const item of corrected) item.saved = item.label;
+  const rows = corrected.map((one) => [
     one.name, one.label, one.answer.answer, one.answer.probability.toFixed(6), versionOf(one),
   ]);
   save(`corrections-${stamp()}.csv`, [["path", "label", "answer", "probability", "model"], ...rows]);
@@ -363,11 +370,11 @@ find("clear").addEventListener("click", () => {
   items.length = 0;
   find("list").replaceChildren();
   summarise();
-  tell("The list is empty.");
+  tell("The list is empty.", { isSeen: false });
   find("files").focus();
 });
 addEventListener("beforeunload", (event) => {
-  if (items.some((one) => one.label)) event.preventDefault();
+  if (items.some((one) => one.label && one.label !== one.saved)) event.preventDefault();
 });
 
 // ---- words
@@ -376,7 +383,11 @@ function make(name, text = "") {
   return Object.assign(document.createElement(name), { textContent: text });
 }
 const count = (n, thing, things = `${thing}s`) => `${n.toLocaleString("en")} ${n === 1 ? thing : things}`;
-const percent = (share) => (share > 0.9995 && share < 1 ? "> 99.9 %" : `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`);
+function percent(share) {
+  if (share > 0 && share < 0.0005) return "< 0.1 %";
+  if (share > 0.9995 && share < 1) return "> 99.9 %";
+  return `${(100 * share).toFixed(share < 0.1 || share > 0.99 ? 1 : 0)} %`;
+}
 const megabytes = (n) => `${(n / 2 ** 20).toFixed(1)} MB`;
 const kind = (name) => (name.includes(".") ? name.split(".").pop().toUpperCase().slice(0, 5) : "file");
 
