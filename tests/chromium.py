@@ -22,7 +22,7 @@ class Tab:
 
     Attributes:
         asked: the address of each request that it sent.
-        problems: what its console said: exceptions, and what the browser refused.
+        problems: exceptions, and what the console calls errors.
     """
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
@@ -42,7 +42,7 @@ class Tab:
                     waiting.set_result(said)
             elif said["method"] == "Network.requestWillBeSent":
                 self.asked.append(said["params"]["request"]["url"])
-            elif said["method"] in ("Runtime.exceptionThrown", "Log.entryAdded"):
+            elif said["method"] == "Runtime.exceptionThrown" or _is_error(said):
                 self.problems.append(json.dumps(said["params"]))
 
     async def command(self, method: str, **params: Any) -> Any:
@@ -102,6 +102,10 @@ class Tab:
         """Write what is on the screen as a PNG."""
         shot = await self.command("Page.captureScreenshot")
         path.write_bytes(base64.b64decode(shot["data"]))
+
+
+def _is_error(said: dict[str, Any]) -> bool:
+    return said["method"] == "Log.entryAdded" and said["params"]["entry"]["level"] == "error"
 
 
 @asynccontextmanager
