@@ -225,6 +225,9 @@ class PromoteParams(Section):
     alpha: Annotated[float, Field(gt=0, le=0.5)]
     prefer: Literal["none", "newer", "smaller", "faster"]
     min_common_images: PositiveInt
+    trial_images: Annotated[int, Field(ge=0, le=10_000)]
+    max_mb: Annotated[float, Field(gt=0, le=1_000_000)]
+    max_ms: Annotated[float, Field(gt=0, le=1_000_000)]
 
 
 class TuneParams(Section):

@@ -36,6 +36,7 @@ class Known:
         uses: the decisions before this one, oldest first.
         models: the md5 of the challenger and of the champion.
         sizes: what `promote.prefer` goes by, of both; None: not known.
+        new_sources: both models on sources that they had not seen, a group each; None: not known.
     """
 
     groups: Mapping[str, str] = field(default_factory=dict)
@@ -44,6 +45,7 @@ class Known:
     uses: Sequence[Use] = ()
     models: tuple[str, str] = ("challenger", "champion")
     sizes: tuple[float | None, float | None] = (None, None)
+    new_sources: Pair | None = None
 
 
 def compare(challenger: Exam, champion: Exam, known: Known, params: PromoteParams) -> Decision:
@@ -127,7 +129,7 @@ def _examine(
     tally = count_groups(pair)
     difference = bootstrap_difference(pair, params.metric, confidence=1 - 2 * budget.level)
     overall = Overall(*pair.score(params.metric), difference, tally, compute_gain_p(tally.won, tally.lost))
-    parts = compare_parts(pair, class_names, known.facts)
+    parts = compare_parts(pair, class_names, known.facts, known.new_sources)
     verdict, reasons = judge(
         overall,
         parts,

@@ -129,7 +129,7 @@ def _prefer(preference: Preference) -> tuple[Verdict, str]:
         return "HOLD", why
     if word == "newer":
         return "PROMOTE", f"{why}; promote.prefer takes the newer one"
-    thing = "weights" if word == "smaller" else "seconds a picture"
+    thing = "weights" if word == "smaller" else "ms a picture"
     if mine is None or theirs is None:
         return "HOLD", f"{why}; which one is {word} is not known: the {thing} of one were not recorded"
     is_less = mine < theirs

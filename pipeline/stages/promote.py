@@ -11,6 +11,7 @@ Cost    about 10 s for a new state, mostly importing MLflow and copying the mode
 
 import json
 import logging
+import math
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -21,7 +22,8 @@ from pipeline.errors import PromotionError
 from pipeline.labels import read_class_names
 from pipeline.params import Params
 from pipeline.paths import Paths
-from pipeline.promotion.examiner import USE_TAG, examine
+from pipeline.promotion.artefact import Trial, try_model
+from pipeline.promotion.examiner import USE_TAG, examine, fetch_version
 from pipeline.promotion.row_contents import fill_row, link_stages, log_state_model, name_state
 from pipeline.promotion.state import State, copy_state
 from pipeline.promotion.verdict import describe_verdict, write_verdict
@@ -30,7 +32,7 @@ from pipeline.storage import write_whole
 from pipeline.tracking import registry, rows
 from pipeline.tracking.connection import connect
 from pipeline.tracking.lineage import Lineage
-from pipeline.tracking.runs import Run, end_killed_runs
+from pipeline.tracking.runs import Run, Tracked, end_killed_runs
 from pipeline.tracking.views import save_views
 
 if TYPE_CHECKING:
@@ -79,8 +81,9 @@ def _make_row(client: "MlflowClient", state: State, params: Params, digest: str)
         version = registry.register_version(
             client, model_name, model=model, run_id=row.run_id, classes=classes
         )
+        trial = _try_model(row, model_name, version, state)
         for _ in range(_N_TRIES):
-            judged, before = examine(client, model_name, version, params.promote, state)
+            judged, before = examine(client, model_name, version, state, trial)
             named = {"model_name": model_name, "version": version.number, "champion_before": before}
             decision = judged.as_dict() | named
             row.log_metrics({"gain": decision["gain"]})
@@ -101,6 +104,17 @@ def _make_row(client: "MlflowClient", state: State, params: Params, digest: str)
     save_views(client)
     _log.info("%s", describe_verdict(decision))
     return decision
+
+
+def _try_model(row: Tracked, model_name: str, version: registry.Version, state: State) -> Trial | None:
+    """Try the registered model in a process of its own, and log its size and its speed; None if unwanted."""
+    n = state.params.promote.trial_images
+    if not n:
+        return None
+    trial = try_model(fetch_version(state.root, model_name, version), state, n)
+    numbers = {"model_mb": trial.megabytes, "latency_ms": trial.latency_ms}
+    row.log_metrics({name: round(value, 1) for name, value in numbers.items() if not math.isnan(value)})
+    return trial
 
 
 def _name_model(client: "MlflowClient", params: Params, classes: Sequence[str]) -> str:

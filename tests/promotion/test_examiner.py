@@ -11,6 +11,7 @@ import pytest
 
 from pipeline.params import Params
 from pipeline.paths import Paths
+from pipeline.promotion.artefact import Trial
 from pipeline.promotion.examiner import USE_TAG, examine
 from pipeline.promotion.gate import Decision
 from pipeline.promotion.state import State
@@ -61,7 +62,9 @@ class Project:
         write_json({"n_parameters": 1000 - n_right}, paths.metrics("train"))
         return State(paths.root, paths, None, self.params)  # type: ignore[arg-type]
 
-    def promote(self, n_right: int, *, crown: bool = False, is_finished: bool = True) -> Decision:
+    def promote(
+        self, n_right: int, *, crown: bool = False, is_finished: bool = True, trial: Trial | None = None
+    ) -> Decision:
         """Register such a model, examine it, record the decision; then crown it."""
         row = create_run(self.client, self.root, "row", row=True, tags={rows.STATE_TAG: "state"})
         version = add(self.client, self.name, f"md5 {n_right}", row.run_id)
@@ -69,9 +72,7 @@ class Project:
         write_answers(n_right, exam / "predictions.parquet", exam / "classes.json")
         write([{"id": "old-001"}], LEARNT, exam / LEARNT_FILE)
         self.client.log_model_artifacts(version.model_id, str(exam.parents[1]))
-        decision, before = examine(
-            self.client, self.name, version, self.params.promote, self.build_state(n_right)
-        )
+        decision, before = examine(self.client, self.name, version, self.build_state(n_right), trial)
         row.set_tags({USE_TAG: decision.use.as_text() if decision.use else ""})
         named = {"model_name": self.name, "version": version.number, "champion_before": before}
         rows.record(row, decision.as_dict() | named, "note")
@@ -176,3 +177,14 @@ def test_a_champion_whose_answers_are_gone_is_said(project: Make) -> None:
     assert champion is not None
     chain.client.delete_logged_model(champion.model_id)
     assert "are gone from MLflow" in chain.promote(190).reasons[0]
+
+
+def test_a_registered_model_that_does_not_answer_is_rejected_first_of_all(project: Make) -> None:
+    chain = project()
+    broken = Trial(n=8, fault="it answers otherwise", latency_ms=float("nan"), megabytes=1)
+    assert chain.promote(150, trial=broken).verdict == "REJECT"
+    chain.promote(151, crown=True)
+    decision = chain.promote(190, trial=broken)
+    assert decision.verdict == "REJECT"
+    assert decision.reasons[0] == "the registered model cannot be used as it is: it answers otherwise"
+    assert "0.9495 against 0.7525" in decision.reasons[1], "the exam is shown all the same"
