@@ -15,7 +15,7 @@ from pipeline.evidence.slices import Fact
 from pipeline.params import PromoteParams
 from pipeline.promotion.budget import Budget, Use, number_use, sketch_ids
 from pipeline.promotion.floors import find_missed_floors
-from pipeline.promotion.gate import Decision, Overall, Preference, Verdict, judge
+from pipeline.promotion.gate import Compared, Decision, Overall, Preference, Verdict, judge
 from pipeline.promotion.parts import Part, compare_parts, find_losses
 from pipeline.tracking.registry import CHAMPION
 
@@ -142,6 +142,7 @@ def _examine(
         *(verdict, reasons, params.metric, CHAMPION, overall.challenger, overall.champion, len(pair)),
         exam=_list_numbers(overall, budget, parts),
         use=Use(*known.models, sketch_ids(ids)),
+        compared=Compared(tuple(ids), pair, tuple(parts), budget),
     )
 
 

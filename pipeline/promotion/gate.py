@@ -5,11 +5,11 @@ more than luck. What is only not worse is held, or promoted where `promote.prefe
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from pipeline.evidence.intervals import Interval
-from pipeline.evidence.paired_groups import Tally
+from pipeline.evidence.paired_groups import Pair, Tally
 from pipeline.promotion.budget import Budget, Use
 from pipeline.promotion.parts import Part, find_losses
 
@@ -46,6 +46,23 @@ class Preference:
 
 
 @dataclass(frozen=True)
+class Compared:
+    """What an exam of two models looked at.
+
+    Attributes:
+        ids: of the test pictures, in the order of `pair`.
+        pair: their classes, and the answers of the challenger and of the champion.
+        parts: the classes, slices and new sources that were tested.
+        budget: the place of the decision among those of its test set.
+    """
+
+    ids: tuple[str, ...]
+    pair: Pair
+    parts: tuple[Part, ...]
+    budget: Budget
+
+
+@dataclass(frozen=True)
 class Decision:
     """What was decided and on what grounds.
 
@@ -56,6 +73,7 @@ class Decision:
         n_left_out: test images in common that are near-duplicates of what one of the two learned from.
         exam: the numbers behind a comparison; None without one.
         use: what the test set was asked; None likewise. It is recorded beside the decision.
+        compared: what the page of the decision shows; None likewise.
     """
 
     verdict: Verdict
@@ -68,6 +86,7 @@ class Decision:
     n_left_out: int = 0
     exam: dict[str, Any] | None = None
     use: Use | None = None
+    compared: Compared | None = None
 
     @property
     def gain(self) -> float:
@@ -76,13 +95,13 @@ class Decision:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON; numbers rounded to 6 decimals."""
-        values = asdict(self) | {
+        values = asdict(replace(self, use=None, compared=None)) | {
             "reasons": list(self.reasons),
             "challenger": round(self.challenger, 6),
             "reference": round(self.reference, 6),
             "gain": round(self.gain, 6),
         }
-        del values["use"]
+        del values["use"], values["compared"]
         return values
 
 
