@@ -4,9 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
-import pytest
 
-from pipeline.errors import PromotionError, SourceError
 from pipeline.params import Params
 from pipeline.promotion.artefact import Trial, find_faults, measure_latency, try_model
 from pipeline.promotion.state import State
@@ -65,16 +63,6 @@ def test_what_is_no_model_is_a_fault(tmp_path: Path, old_state: State) -> None:
     (tmp_path / "empty").mkdir()
     trial = try_model(tmp_path / "empty", old_state, 3)
     assert "does not answer" in trial.fault
-
-
-def test_a_source_that_is_gone_or_changed_is_said(old_model: Path, old_state: State) -> None:
-    for file in old_state.paths.raw.rglob("*.png"):
-        file.write_bytes(file.read_bytes() + b"0")
-    with pytest.raises(PromotionError, match=r"\.png is not in the source as validate saw it"):
-        try_model(old_model / "model", old_state, 3)
-    old_state.paths.raw.rename(old_state.paths.raw.with_name("elsewhere"))
-    with pytest.raises(SourceError, match="does not exist"):
-        try_model(old_model / "model", old_state, 3)
 
 
 def test_each_limit_is_named(params_of: Callable[..., Params]) -> None:
