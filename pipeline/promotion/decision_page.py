@@ -125,7 +125,7 @@ def _render_certainty(exam: Mapping[str, Any], compared: Compared) -> Iterator[s
             (f"difference, {100 * (1 - 2 * budget.level):.4g} % interval", interval),
             ("only this model is right", f"{exam['won']:,}"),
             ("only the champion is right", f"{exam['lost']:,}"),
-            ("so much by luck alone", f"{exam['p']:.2g}"),
+            ("chance of such a gain by luck", f"{exam['p']:.2g}"),
             ("decision of this test set", f"number {budget.number}"),
             ("smallest gain it can show", found),
         ]

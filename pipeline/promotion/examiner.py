@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Set
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import TrackingError
 from pipeline.evidence.exams import Exam, read_exam
@@ -15,7 +15,7 @@ from pipeline.json_file import read_json
 from pipeline.promotion.artefact import Trial, find_faults, measure_latency
 from pipeline.promotion.budget import Use
 from pipeline.promotion.exam import Known, accept_first, compare, confirm_champion, miss_champion
-from pipeline.promotion.gate import Decision
+from pipeline.promotion.gate import Decision, Rival, hold_for_rival
 from pipeline.promotion.learning import list_learnt, list_new_sources, pair_answers
 from pipeline.promotion.reexamination import complete_exam
 from pipeline.promotion.state import State
@@ -82,10 +82,14 @@ def _judge(
             known,
             models=(version.model_md5, champion.model_md5),
             sizes=_measure_sizes(client, champion, fetch, state, trial),
-            uses=tuple(_list_uses(client, model_name)),
+            uses=tuple(use for _, _, use in _list_comparisons(client, model_name)),
             new_sources=_pair_new_sources(fetch_beside(NEW_SOURCES_FILE), state, exam.class_names),
         )
-        return compare(exam, theirs, known, params)
+        decision = compare(exam, theirs, known, params)
+        if params.candidate == "every":
+            return decision
+        rival = _find_rival(client, model_name, champion, decision.use)
+        return hold_for_rival(decision, _read_train_metric(state, "val_accuracy"), rival)
 
 
 def _gather(exam: Exam, state: State, learnt: Set[str]) -> Known:
@@ -155,19 +159,35 @@ def _measure_sizes(
         if trial is None:
             return None, None
         return trial.latency_ms, measure_latency(fetch(), state, params.trial_images)
-    return _count_weights(state), registry.read_metric(client, champion, "n_parameters")
+    return _read_train_metric(state, "n_parameters"), registry.read_metric(client, champion, "n_parameters")
 
 
-def _count_weights(state: State) -> float | None:
-    found: float | None = read_json(state.paths.metrics("train"), "train").get("n_parameters")
+def _read_train_metric(state: State, name: str) -> float | None:
+    found: float | None = read_json(state.paths.metrics("train"), "train").get(name)
     return found
 
 
-def _list_uses(client: "MlflowClient", model_name: str) -> Iterator[Use]:
-    """The comparisons of models of this name, oldest first. A row that was deleted is forgotten."""
+def _find_rival(
+    client: "MlflowClient", model_name: str, champion: registry.Version, use: Use | None
+) -> Rival | None:
+    """The best in validation of the models that were held against this champion on the same test pictures."""
+    waiting = [
+        Rival(str(run.info.run_name), run.data.metrics["val_accuracy"])
+        for run, decision, earlier in _list_comparisons(client, model_name)
+        if use
+        and earlier.test == use.test
+        and earlier.challenger != use.challenger
+        and (decision["verdict"], decision["champion_before"]) == ("HOLD", champion.number)
+        and "val_accuracy" in run.data.metrics
+    ]
+    return max(waiting, key=lambda one: one.accuracy, default=None)
+
+
+def _list_comparisons(client: "MlflowClient", model_name: str) -> Iterator[tuple[Any, rows.Decision, Use]]:
+    """The rows that compared models of this name, oldest first. A row that was deleted is forgotten."""
     found = search_runs(client, "attributes.status = 'FINISHED'", row=True)
     for run in sorted(found, key=lambda run: str(run.data.tags.get(rows.RECORDED_TAG, ""))):
         decision = rows.parse_decision(run.data.tags)
         use = Use.from_text(run.data.tags.get(USE_TAG, ""))
         if decision and use and decision["model_name"] == model_name:
-            yield use
+            yield run, decision, use

@@ -6,7 +6,7 @@ more than luck. What is only not worse is held, or promoted where `promote.prefe
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pipeline.evidence.intervals import Interval
 from pipeline.evidence.paired_groups import Pair, Tally
@@ -43,6 +43,13 @@ class Preference:
     prefer: Prefer
     challenger: float | None = None
     champion: float | None = None
+
+
+class Rival(NamedTuple):
+    """A model that waits: the name of its row, and its accuracy on its validation pictures."""
+
+    name: str
+    accuracy: float
 
 
 @dataclass(frozen=True)
@@ -138,6 +145,22 @@ def judge(
     else:
         verdict, why = _prefer(preference)
     return verdict, (f"{compared}: {why}", spent)
+
+
+def hold_for_rival(decision: Decision, accuracy: float | None, rival: Rival | None) -> Decision:
+    """The decision, once it is known which of the models that wait did best in validation.
+
+    Args:
+        accuracy: of the challenger, on its validation pictures; None: not known.
+        rival: the best of those that were held on the same test pictures; None: there is none.
+    """
+    if decision.verdict != "PROMOTE" or accuracy is None or rival is None or rival.accuracy <= accuracy:
+        return decision
+    why = (
+        f"{rival.name} is held on the same test images and did better in validation, {rival.accuracy:.4f} "
+        f"against {accuracy:.4f}, so this model is not the candidate (promote.candidate)"
+    )
+    return replace(decision, verdict="HOLD", reasons=(why, *decision.reasons))
 
 
 def _prefer(preference: Preference) -> tuple[Verdict, str]:

@@ -48,6 +48,7 @@ class Project:
     folder: Path
     params: Params
     name: str
+    val_accuracy: float = 0.5
 
     def build_state(self, n_right: int) -> State:
         """The state of a model that answers so many test pictures right."""
@@ -59,8 +60,11 @@ class Project:
             {"id": i, "split": "train"} for i in LEARNED
         ]
         write(parts, SPLIT, paths.split)
-        write_json({"n_parameters": 1000 - n_right}, paths.metrics("train"))
+        write_json(self.describe_training(n_right), paths.metrics("train"))
         return State(paths.root, paths, None, self.params)  # type: ignore[arg-type]
+
+    def describe_training(self, n_right: int) -> dict[str, float]:
+        return {"n_parameters": 1000 - n_right, "val_accuracy": self.val_accuracy}
 
     def promote(
         self, n_right: int, *, crown: bool = False, is_finished: bool = True, trial: Trial | None = None
@@ -76,7 +80,7 @@ class Project:
         row.set_tags({USE_TAG: decision.use.as_text() if decision.use else ""})
         named = {"model_name": self.name, "version": version.number, "champion_before": before}
         rows.record(row, decision.as_dict() | named, "note")
-        row.log_metrics({"n_parameters": 1000 - n_right})
+        row.log_metrics(self.describe_training(n_right))
         if is_finished:
             row.finish("FINISHED")
         if crown:
@@ -188,3 +192,26 @@ def test_a_registered_model_that_does_not_answer_is_rejected_first_of_all(projec
     assert decision.verdict == "REJECT"
     assert decision.reasons[0] == "the registered model cannot be used as it is: it answers otherwise"
     assert "0.9495 against 0.7525" in decision.reasons[1], "the exam is shown all the same"
+
+
+def test_a_model_that_waits_and_did_better_in_validation_comes_first(project: Make) -> None:
+    chain = project()
+    chain.promote(150, crown=True)
+    chain.val_accuracy = 0.9
+    assert chain.promote(151).verdict == "HOLD"
+    chain.val_accuracy = 0.8
+    held = chain.promote(190)
+    assert held.verdict == "HOLD"
+    assert held.reasons[0].startswith("row is held on the same test images and did better in validation")
+    assert "0.9000 against 0.8000" in held.reasons[0]
+    chain.val_accuracy = 0.95
+    assert chain.promote(191).verdict == "PROMOTE"
+
+
+def test_each_model_for_itself_where_that_is_asked(project: Make) -> None:
+    chain = project(candidate="every")
+    chain.promote(150, crown=True)
+    chain.val_accuracy = 0.9
+    chain.promote(151)
+    chain.val_accuracy = 0.8
+    assert chain.promote(190).verdict == "PROMOTE"
