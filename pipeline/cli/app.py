@@ -10,6 +10,7 @@ from pipeline.cli import (
     check,
     compare,
     crossval,
+    export,
     labels,
     mistakes,
     predict,
@@ -29,6 +30,7 @@ app = typer.Typer(
 app.command()(setup.setup)
 app.command()(check.check)
 app.command()(predict.predict)
+app.command()(export.export)
 app.command()(mistakes.mistakes)
 app.command()(compare.compare)
 app.command()(crossval.crossval)
