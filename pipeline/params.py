@@ -223,8 +223,12 @@ class PromoteParams(Section):
     floors: FloorMap
     margin: Annotated[float, Field(ge=0, lt=1)]
     alpha: Annotated[float, Field(gt=0, le=0.5)]
+    candidate: Literal["best", "every"]
     prefer: Literal["none", "newer", "smaller", "faster"]
     min_common_images: PositiveInt
+    trial_images: Annotated[int, Field(ge=0, le=10_000)]
+    max_mb: Annotated[float, Field(gt=0, le=1_000_000)]
+    max_ms: Annotated[float, Field(gt=0, le=1_000_000)]
 
 
 class TuneParams(Section):

@@ -271,6 +271,11 @@ class Paths:
         return self.stage("promote") / "verdict.js"
 
     @property
+    def decision_page(self) -> Path:
+        """The decision as a page for people; written by promote."""
+        return self.stage("promote") / "decision.html"
+
+    @property
     def decision(self) -> Path:
         """The verdict about the model with its reasons, as JSON; written by promote."""
         return self.stage("promote") / "decision.json"

@@ -20,6 +20,7 @@ NO_DATA = {
         f"pipeline/tracking/{name}.py"
         for name in (
             *(
+                "artifacts",
                 "connection",
                 "inputs",
                 "lineage",
@@ -29,6 +30,7 @@ NO_DATA = {
                 "row_names",
                 "runs",
                 "server",
+                "stored_models",
                 "views",
             ),
         )

@@ -144,7 +144,7 @@ def test_a_promotion_killed_before_any_call_is_mended_by_the_next(clone: Clone, 
     numbers = chance.sample(early, min(N_KILLS // 3, len(early)))
     for number in sorted(numbers + chance.sample(late, min(N_KILLS, len(late)))):
         model = f"killed-{number}"
-        clone.set_params({"promote": {"model_name": model}})
+        clone.set_params({"promote": {"model_name": model, "trial_images": 0}})
         promote_killed_at(clone, tmp_path, number)
         clone.run("python", "-m", "pipeline.stages.promote")
         decision = json.loads(clone.paths.decision.read_text())
@@ -163,7 +163,7 @@ def test_a_promotion_killed_before_any_call_is_mended_by_the_next(clone: Clone, 
 
 def list_calls(clone: Clone, folder: Path, model: str) -> list[str]:
     """The calls to MLflow of a promotion that nobody kills, by name."""
-    clone.set_params({"promote": {"model_name": model}})
+    clone.set_params({"promote": {"model_name": model, "trial_images": 0}})
     log = folder / "calls"
     clone.run("python", *KILLING, env={"DARKROOM_KILL_AT": "0", "DARKROOM_CALLS": str(log)})
     return log.read_text().split()

@@ -10,6 +10,7 @@ from pipeline.cli import (
     check,
     compare,
     crossval,
+    export,
     labels,
     mistakes,
     predict,
@@ -31,6 +32,7 @@ app.command()(setup.setup)
 app.command()(check.check)
 app.command()(predict.predict)
 app.command()(serve.serve)
+app.command()(export.export)
 app.command()(mistakes.mistakes)
 app.command()(compare.compare)
 app.command()(crossval.crossval)

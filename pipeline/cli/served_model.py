@@ -10,7 +10,7 @@ from pipeline.paths import Paths
 from pipeline.server.deployment import About, Candidate
 from pipeline.serving.model_process import ModelProcess
 from pipeline.serving.seal import check_seal
-from pipeline.tracking.artifacts import read_card
+from pipeline.tracking.model_cards import read_card
 from pipeline.tracking.packaging import MODEL_NAME
 from pipeline.tracking.stored_models import Address, StoredModel, fetch_model
 
@@ -35,8 +35,7 @@ def _find_candidate(paths: Paths, address: Address, is_default: bool) -> Candida
     found = find_registered(paths, address, is_default=is_default)
 
     def tell() -> About:
-        card = read_card(paths.root, found.evidence) if found.evidence else None
-        return About(found.name, found.number, describe(found), card)
+        return About(found.name, found.number, describe(found), read_card(paths.root, found))
 
     return Candidate((found.name, found.number, found.location), tell, partial(_start, paths, found))
 

@@ -15,7 +15,7 @@ from pipeline.evidence.slices import Fact
 from pipeline.params import PromoteParams
 from pipeline.promotion.budget import Budget, Use, number_use, sketch_ids
 from pipeline.promotion.floors import find_missed_floors
-from pipeline.promotion.gate import Decision, Overall, Preference, Verdict, judge
+from pipeline.promotion.gate import Compared, Decision, Overall, Preference, Verdict, judge
 from pipeline.promotion.parts import Part, compare_parts, find_losses
 from pipeline.tracking.registry import CHAMPION
 
@@ -36,6 +36,7 @@ class Known:
         uses: the decisions before this one, oldest first.
         models: the md5 of the challenger and of the champion.
         sizes: what `promote.prefer` goes by, of both; None: not known.
+        new_sources: both models on sources that they had not seen, a group each; None: not known.
     """
 
     groups: Mapping[str, str] = field(default_factory=dict)
@@ -44,6 +45,7 @@ class Known:
     uses: Sequence[Use] = ()
     models: tuple[str, str] = ("challenger", "champion")
     sizes: tuple[float | None, float | None] = (None, None)
+    new_sources: Pair | None = None
 
 
 def compare(challenger: Exam, champion: Exam, known: Known, params: PromoteParams) -> Decision:
@@ -127,7 +129,7 @@ def _examine(
     tally = count_groups(pair)
     difference = bootstrap_difference(pair, params.metric, confidence=1 - 2 * budget.level)
     overall = Overall(*pair.score(params.metric), difference, tally, compute_gain_p(tally.won, tally.lost))
-    parts = compare_parts(pair, class_names, known.facts)
+    parts = compare_parts(pair, class_names, known.facts, known.new_sources)
     verdict, reasons = judge(
         overall,
         parts,
@@ -140,6 +142,7 @@ def _examine(
         *(verdict, reasons, params.metric, CHAMPION, overall.challenger, overall.champion, len(pair)),
         exam=_list_numbers(overall, budget, parts),
         use=Use(*known.models, sketch_ids(ids)),
+        compared=Compared(tuple(ids), pair, tuple(parts), budget),
     )
 
 

@@ -1,27 +1,32 @@
 """The exam of a registered version: what it takes is read from the state and from MLflow."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Set
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
+from pipeline.errors import TrackingError
 from pipeline.evidence.exams import Exam, read_exam
+from pipeline.evidence.paired_groups import Pair
 from pipeline.evidence.slices import Fact
 from pipeline.json_file import read_json
-from pipeline.params import PromoteParams
+from pipeline.promotion.artefact import Trial, find_faults, measure_latency
 from pipeline.promotion.budget import Use
 from pipeline.promotion.exam import Known, accept_first, compare, confirm_champion, miss_champion
-from pipeline.promotion.gate import Decision
+from pipeline.promotion.gate import Decision, Rival, hold_for_rival
+from pipeline.promotion.learning import list_learnt, list_new_sources, pair_answers
+from pipeline.promotion.reexamination import complete_exam
 from pipeline.promotion.state import State
 from pipeline.tables.clean_manifest import CLEAN_MANIFEST
 from pipeline.tables.learnt import LEARNT
+from pipeline.tables.new_sources import NEW_SOURCES
 from pipeline.tables.parquet import read_table
-from pipeline.tables.split import SPLIT
 from pipeline.tracking import registry, rows
+from pipeline.tracking.packaging import LEARNT_FILE, NEW_SOURCES_FILE
 from pipeline.tracking.runs import search_runs
+from pipeline.tracking.stored_models import Address, fetch_model, find_model
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -30,45 +35,99 @@ USE_TAG = "promote.test_set"  # of a row whose decision compared two models: whi
 
 
 def examine(
-    client: "MlflowClient", model_name: str, version: registry.Version, params: PromoteParams, state: State
-) -> tuple[Decision, int | None]:
-    """The decision about a version, and the number of the champion that it was compared with."""
-    before = registry.find_champion(client, model_name)
-    exam = read_exam(state.paths.predictions, state.paths.classes)
-    if before is None:
-        return accept_first(exam, params), None
-    if before.number == version.number:
-        return confirm_champion(exam, params), before.number
-    with tempfile.TemporaryDirectory() as scratch:
-        found = registry.fetch_exam(client, before, Path(scratch))
-        if found is None:
-            return miss_champion(exam, before.number, params), before.number
-        known = _gather(client, (version, before), exam, state, Path(scratch))
-        known = replace(known, uses=tuple(_list_uses(client, model_name)))
-        return compare(exam, read_exam(*found), known, params), before.number
-
-
-def _gather(
     client: "MlflowClient",
-    versions: tuple[registry.Version, registry.Version],
-    exam: Exam,
+    model_name: str,
+    version: registry.Version,
     state: State,
-    scratch: Path,
-) -> Known:
-    """What is known beside the answers of the two versions, the new one first."""
-    version, champion = versions
+    trial: Trial | None = None,
+) -> tuple[Decision, int | None]:
+    """The decision about a version, and the number of the champion that it was compared with.
+
+    Args:
+        trial: of the version as it is registered; None: it was not tried.
+    """
+    before = registry.find_champion(client, model_name)
+    decision = _judge(client, model_name, (version, before), state, trial)
+    if trial and (faults := find_faults(trial, state.params.promote)):
+        decision = replace(decision, verdict="REJECT", reasons=faults + decision.reasons)
+    return decision, before.number if before else None
+
+
+def _judge(
+    client: "MlflowClient",
+    model_name: str,
+    versions: tuple[registry.Version, registry.Version | None],
+    state: State,
+    trial: Trial | None,
+) -> Decision:
+    """The decision about the first of two versions; the second is the champion, if there is one."""
+    params, (version, champion) = state.params.promote, versions
+    exam = read_exam(state.paths.predictions, state.paths.classes)
+    if champion is None:
+        return accept_first(exam, params)
+    if champion.number == version.number:
+        return confirm_champion(exam, params)
+    with tempfile.TemporaryDirectory() as scratch:
+        found = registry.fetch_exam(client, champion, Path(scratch))
+        if found is None:
+            return miss_champion(exam, champion.number, params)
+        theirs = read_exam(*found)
+        fetch_beside = partial(registry.fetch_beside_exam, client, champion, into=Path(scratch))
+        learnt = _read_learnt(fetch_beside(LEARNT_FILE))
+        known = _gather(exam, state, learnt or set())
+        fetch = partial(fetch_version, state.root, model_name, champion)
+        if learnt is not None:
+            theirs = complete_exam(theirs, exam, learnt, fetch, state)
+        known = replace(
+            known,
+            models=(version.model_md5, champion.model_md5),
+            sizes=_measure_sizes(client, champion, fetch, state, trial),
+            uses=tuple(use for _, _, use in _list_comparisons(client, model_name)),
+            new_sources=_pair_new_sources(fetch_beside(NEW_SOURCES_FILE), state, exam.class_names),
+        )
+        decision = compare(exam, theirs, known, params)
+        if params.candidate == "every":
+            return decision
+        rival = _find_rival(client, model_name, champion, decision.use)
+        return hold_for_rival(decision, _read_train_metric(state, "val_accuracy"), rival)
+
+
+def _gather(exam: Exam, state: State, learnt: Set[str]) -> Known:
+    """What the state knows beside the answers.
+
+    Args:
+        learnt: what the champion learned from, as far as it is known.
+    """
     clean = read_table(state.paths.clean_manifest, CLEAN_MANIFEST)
-    split = read_table(state.paths.split, SPLIT)
-    learnt = set(split.filter(pa.compute.not_equal(split["split"], "test"))["id"].to_pylist())
-    if file := registry.fetch_learnt(client, champion, scratch):
-        learnt |= set(read_table(file, LEARNT)["id"].to_pylist())
     return Known(
         groups=dict(zip(clean["id"].to_pylist(), clean["duplicate_group"].to_pylist(), strict=True)),
-        learnt=learnt,
+        learnt=learnt | set(list_learnt(state.paths)["id"].to_pylist()),
         facts=_read_facts(exam, state),
-        models=(version.model_md5, champion.model_md5),
-        sizes=(_count_weights(state), registry.read_metric(client, champion, "n_parameters")),
     )
+
+
+def _read_learnt(file: Path | None) -> set[str] | None:
+    return set(read_table(file, LEARNT)["id"].to_pylist()) if file else None
+
+
+def fetch_version(root: Path, model_name: str, version: registry.Version) -> Path:
+    """The folder of a version's model, as the registry of a project gives it.
+
+    Raises:
+        TrackingError: it is gone, or cannot be fetched.
+    """
+    found = find_model(root, Address(model_name, number=version.number))
+    if found is None:
+        raise TrackingError(f"the registry holds no {model_name} version {version.number}")
+    return fetch_model(root, found)
+
+
+def _pair_new_sources(file: Path | None, state: State, class_names: tuple[str, ...]) -> Pair | None:
+    """Both models on sources that they had not seen; None where one of them was not asked."""
+    if file is None:
+        return None
+    champion = read_table(file, NEW_SOURCES)
+    return pair_answers(list_new_sources(state.paths), champion, state.paths, class_names)
 
 
 def _read_facts(exam: Exam, state: State) -> list[Fact]:
@@ -84,16 +143,51 @@ def _read_facts(exam: Exam, state: State) -> list[Fact]:
     return read_facts(exam.ids.tolist(), **manifests, group_by=of_sources)
 
 
-def _count_weights(state: State) -> float | None:
-    found: float | None = read_json(state.paths.metrics("train"), "train").get("n_parameters")
+def _measure_sizes(
+    client: "MlflowClient",
+    champion: registry.Version,
+    fetch: Callable[[], Path],
+    state: State,
+    trial: Trial | None,
+) -> tuple[float | None, float | None]:
+    """What `promote.prefer` goes by, of the challenger and the champion: weights, or milliseconds a picture.
+
+    Both are timed on this machine and the same pictures, one after the other.
+    """
+    params = state.params.promote
+    if params.prefer == "faster":
+        if trial is None:
+            return None, None
+        return trial.latency_ms, measure_latency(fetch(), state, params.trial_images)
+    return _read_train_metric(state, "n_parameters"), registry.read_metric(client, champion, "n_parameters")
+
+
+def _read_train_metric(state: State, name: str) -> float | None:
+    found: float | None = read_json(state.paths.metrics("train"), "train").get(name)
     return found
 
 
-def _list_uses(client: "MlflowClient", model_name: str) -> Iterator[Use]:
-    """The comparisons of models of this name, oldest first. A row that was deleted is forgotten."""
+def _find_rival(
+    client: "MlflowClient", model_name: str, champion: registry.Version, use: Use | None
+) -> Rival | None:
+    """The best in validation of the models that were held against this champion on the same test pictures."""
+    waiting = [
+        Rival(str(run.info.run_name), run.data.metrics["val_accuracy"])
+        for run, decision, earlier in _list_comparisons(client, model_name)
+        if use
+        and earlier.test == use.test
+        and earlier.challenger != use.challenger
+        and (decision["verdict"], decision["champion_before"]) == ("HOLD", champion.number)
+        and "val_accuracy" in run.data.metrics
+    ]
+    return max(waiting, key=lambda one: one.accuracy, default=None)
+
+
+def _list_comparisons(client: "MlflowClient", model_name: str) -> Iterator[tuple[Any, rows.Decision, Use]]:
+    """The rows that compared models of this name, oldest first. A row that was deleted is forgotten."""
     found = search_runs(client, "attributes.status = 'FINISHED'", row=True)
     for run in sorted(found, key=lambda run: str(run.data.tags.get(rows.RECORDED_TAG, ""))):
         decision = rows.parse_decision(run.data.tags)
         use = Use.from_text(run.data.tags.get(USE_TAG, ""))
         if decision and use and decision["model_name"] == model_name:
-            yield use
+            yield run, decision, use

@@ -5,11 +5,11 @@ more than luck. What is only not worse is held, or promoted where `promote.prefe
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, NamedTuple
 
 from pipeline.evidence.intervals import Interval
-from pipeline.evidence.paired_groups import Tally
+from pipeline.evidence.paired_groups import Pair, Tally
 from pipeline.promotion.budget import Budget, Use
 from pipeline.promotion.parts import Part, find_losses
 
@@ -45,6 +45,30 @@ class Preference:
     champion: float | None = None
 
 
+class Rival(NamedTuple):
+    """A model that waits: the name of its row, and its accuracy on its validation pictures."""
+
+    name: str
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What an exam of two models looked at.
+
+    Attributes:
+        ids: of the test pictures, in the order of `pair`.
+        pair: their classes, and the answers of the challenger and of the champion.
+        parts: the classes, slices and new sources that were tested.
+        budget: the place of the decision among those of its test set.
+    """
+
+    ids: tuple[str, ...]
+    pair: Pair
+    parts: tuple[Part, ...]
+    budget: Budget
+
+
 @dataclass(frozen=True)
 class Decision:
     """What was decided and on what grounds.
@@ -56,6 +80,7 @@ class Decision:
         n_left_out: test images in common that are near-duplicates of what one of the two learned from.
         exam: the numbers behind a comparison; None without one.
         use: what the test set was asked; None likewise. It is recorded beside the decision.
+        compared: what the page of the decision shows; None likewise.
     """
 
     verdict: Verdict
@@ -68,6 +93,7 @@ class Decision:
     n_left_out: int = 0
     exam: dict[str, Any] | None = None
     use: Use | None = None
+    compared: Compared | None = None
 
     @property
     def gain(self) -> float:
@@ -76,13 +102,13 @@ class Decision:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON; numbers rounded to 6 decimals."""
-        values = asdict(self) | {
+        values = asdict(replace(self, use=None, compared=None)) | {
             "reasons": list(self.reasons),
             "challenger": round(self.challenger, 6),
             "reference": round(self.reference, 6),
             "gain": round(self.gain, 6),
         }
-        del values["use"]
+        del values["use"], values["compared"]
         return values
 
 
@@ -121,6 +147,22 @@ def judge(
     return verdict, (f"{compared}: {why}", spent)
 
 
+def hold_for_rival(decision: Decision, accuracy: float | None, rival: Rival | None) -> Decision:
+    """The decision, once it is known which of the models that wait did best in validation.
+
+    Args:
+        accuracy: of the challenger, on its validation pictures; None: not known.
+        rival: the best of those that were held on the same test pictures; None: there is none.
+    """
+    if decision.verdict != "PROMOTE" or accuracy is None or rival is None or rival.accuracy <= accuracy:
+        return decision
+    why = (
+        f"{rival.name} is held on the same test images and did better in validation, {rival.accuracy:.4f} "
+        f"against {accuracy:.4f}, so this model is not the candidate (promote.candidate)"
+    )
+    return replace(decision, verdict="HOLD", reasons=(why, *decision.reasons))
+
+
 def _prefer(preference: Preference) -> tuple[Verdict, str]:
     """What becomes of a model that is neither better nor worse by more than luck."""
     why = "not better by more than luck, and not worse by more than promote.margin"
@@ -129,7 +171,7 @@ def _prefer(preference: Preference) -> tuple[Verdict, str]:
         return "HOLD", why
     if word == "newer":
         return "PROMOTE", f"{why}; promote.prefer takes the newer one"
-    thing = "weights" if word == "smaller" else "seconds a picture"
+    thing = "weights" if word == "smaller" else "ms a picture"
     if mine is None or theirs is None:
         return "HOLD", f"{why}; which one is {word} is not known: the {thing} of one were not recorded"
     is_less = mine < theirs

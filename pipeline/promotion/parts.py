@@ -18,6 +18,7 @@ from pipeline.evidence.several_tests import adjust_holm
 from pipeline.evidence.slices import Fact, cut_fact
 
 MIN_GROUPS = 20  # of a part; fewer are not tested
+NEW_SOURCES = "sources that were not learned from"
 _MAX_NAME = 40  # characters of a class, or of a value
 
 
@@ -41,14 +42,21 @@ class Part:
         return f"{self.name} (of {self.n}, {self.lost} lost and {self.won} won, p {self.adjusted:.2g})"
 
 
-def compare_parts(pair: Pair, class_names: Sequence[str], facts: Sequence[Fact]) -> list[Part]:
-    """All parts that are large enough, classes first.
+def compare_parts(
+    pair: Pair, class_names: Sequence[str], facts: Sequence[Fact], new_sources: Pair | None = None
+) -> list[Part]:
+    """All parts that are large enough: sources that were not learned from, classes, slices.
 
     Args:
         pair: the challenger first, the champion second.
         facts: of the same pictures, by which slices are cut.
+        new_sources: both models on sources that they had not seen, a group each. However few sources there
+            are, the test is exact.
     """
     found = []
+    if new_sources is not None:
+        n, won, lost = count_groups(new_sources)
+        found.append(Part(NEW_SOURCES, n, won, lost, compute_gain_p(lost, won)))
     for name, chosen in _list_parts(pair, class_names, facts):
         n, won, lost = count_groups(pair.choose(chosen))
         if n >= MIN_GROUPS:

@@ -3,18 +3,15 @@
 import shutil
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
 from pipeline.json_file import read_json
 from pipeline.paths import Paths
+from pipeline.promotion.learning import list_learnt, list_new_sources
 from pipeline.promotion.state import State, list_artifacts
 from pipeline.serving.seal import write_seal
-from pipeline.tables.learnt import LEARNT
-from pipeline.tables.parquet import build_table, read_table, write_table
-from pipeline.tables.split import SPLIT
+from pipeline.tables.parquet import write_table
 from pipeline.tracking import rows
 from pipeline.tracking.lineage import UPSTREAM, compute_md5
-from pipeline.tracking.packaging import EXAM, LEARNT_FILE, LoggedModel, log_model
+from pipeline.tracking.packaging import EXAM, LEARNT_FILE, NEW_SOURCES_FILE, LoggedModel, log_model
 from pipeline.tracking.row_names import Origin, name_row
 from pipeline.tracking.runs import (
     ENTRY_TAG,
@@ -119,6 +116,7 @@ def log_state_model(client: "MlflowClient", row: Tracked, state: State) -> Logge
     for file in (state.paths.predictions, state.paths.classes):
         shutil.copy(file, exam)
     write_table(list_learnt(state.paths), exam / LEARNT_FILE)
+    write_table(list_new_sources(state.paths), exam / NEW_SOURCES_FILE)
     shutil.copy(state.paths.answers, state.paths.classifier)  # the copy: the model answers by the rule
     outs = state.lineage.list_outs("train") | state.lineage.list_outs("evaluate")
     made = (state.paths.classifier, state.paths.answers)
@@ -134,10 +132,3 @@ def _read_details(paths: Paths, stage: str) -> dict[str, float]:
 def _read_metrics(paths: Paths, stage: str) -> dict[str, float]:
     metrics: dict[str, float] = read_json(paths.metrics(stage), stage)
     return metrics
-
-
-def list_learnt(paths: Paths) -> pa.Table:
-    """The pictures that the model learned from, or that chose its weights."""
-    split = read_table(paths.split, SPLIT).select(["id", "split"]).to_pydict()
-    learnt = (id_ for id_, part in zip(split["id"], split["split"], strict=True) if part != "test")
-    return build_table(({"id": id_} for id_ in learnt), LEARNT, sort_by="id")

@@ -90,10 +90,13 @@ class _Taken:
             self._study.optimize(self._try, n_trials=1, catch=(_GivenUpError,))
         except optuna.exceptions.UpdateFinishedTrialError:
             return  # this process slept so long that another has taken the trial up
-        except BaseException:
+        except BaseException as error:
             if self._trial is not None:
-                trials = self._study.get_trials(deepcopy=False)
-                studies.put_back(self._study, trials[self._trial.number], is_killed=False)
+                trial = self._study.get_trials(deepcopy=False)[self._trial.number]
+                # SQLite ignores Optuna's lock of a row, so two processes can take one trial from the queue.
+                if isinstance(error, ValueError) and trial.state.is_finished():
+                    return
+                studies.put_back(self._study, trial, is_killed=False)
             raise
 
     def _try(self, trial: Trial) -> float:

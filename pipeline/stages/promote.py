@@ -11,17 +11,24 @@ Cost    about 10 s for a new state, mostly importing MLflow and copying the mode
 
 import json
 import logging
+import math
+import shutil
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pipeline.errors import PromotionError
 from pipeline.labels import read_class_names
 from pipeline.params import Params
 from pipeline.paths import Paths
-from pipeline.promotion.examiner import USE_TAG, examine
+from pipeline.promotion.artefact import Trial, try_model
+from pipeline.promotion.decision_page import Exhibits, write_decision_page
+from pipeline.promotion.examiner import USE_TAG, examine, fetch_version
+from pipeline.promotion.gate import Decision
 from pipeline.promotion.row_contents import fill_row, link_stages, log_state_model, name_state
 from pipeline.promotion.state import State, copy_state
 from pipeline.promotion.verdict import describe_verdict, write_verdict
@@ -30,7 +37,7 @@ from pipeline.storage import write_whole
 from pipeline.tracking import registry, rows
 from pipeline.tracking.connection import connect
 from pipeline.tracking.lineage import Lineage
-from pipeline.tracking.runs import Run, end_killed_runs
+from pipeline.tracking.runs import Run, Tracked, end_killed_runs
 from pipeline.tracking.views import save_views
 
 if TYPE_CHECKING:
@@ -58,7 +65,8 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
         _log.info("this state is in MLflow already, nothing to do: %s", describe_verdict(decision))
     with write_whole(paths.decision) as temporary:
         temporary.write_text(json.dumps(decision, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    write_verdict(decision, paths.verdict)
+    _write_page(decision, paths, digest)
+    write_verdict(decision, paths.verdict, page=paths.decision_page.name)
     return _measure(decision)
 
 
@@ -79,10 +87,13 @@ def _make_row(client: "MlflowClient", state: State, params: Params, digest: str)
         version = registry.register_version(
             client, model_name, model=model, run_id=row.run_id, classes=classes
         )
+        trial = _try_model(row, model_name, version, state)
         for _ in range(_N_TRIES):
-            judged, before = examine(client, model_name, version, params.promote, state)
+            judged, before = examine(client, model_name, version, state, trial)
             named = {"model_name": model_name, "version": version.number, "champion_before": before}
             decision = judged.as_dict() | named
+            page = _make_page(decision, judged, trial, state)
+            row.log_artifact(page, "promote")
             row.log_metrics({"gain": decision["gain"]})
             row.set_tags({USE_TAG: judged.use.as_text() if judged.use else ""})
             rows.record(row, decision, describe_verdict(decision))
@@ -98,9 +109,61 @@ def _make_row(client: "MlflowClient", state: State, params: Params, digest: str)
             )
         if elected != row.run_id:
             rows.withdraw(client, row.run_id)
+        else:
+            _keep_page(page, state.root, digest)
     save_views(client)
     _log.info("%s", describe_verdict(decision))
     return decision
+
+
+def _make_page(decision: rows.Decision, judged: Decision, trial: Trial | None, state: State) -> Path:
+    """The decision as a page, beside the copies of the state."""
+    # Here: a repro with nothing to do has no use for them.
+    from pipeline.collection.pictures import Pictures, read_part
+    from pipeline.images.picture import encode_png
+
+    names, page = read_class_names(state.paths.classes), state.paths.decision_page
+    part = read_part("test", split_path=state.paths.split, manifest_path=state.paths.clean_manifest)
+    pictures = Pictures((Paths(state.root).shards, part))
+    place = {id_: i for i, id_ in enumerate(part.ids)}
+
+    def draw(ids: Sequence[str]) -> list[bytes]:
+        return [encode_png(one) for one in pictures.gather(np.array([place[id_] for id_ in ids], np.int64))]
+
+    page.parent.mkdir(parents=True, exist_ok=True)
+    write_decision_page(decision, page, Exhibits(names, judged.compared, trial, draw))
+    return page
+
+
+def _keep_page(page: Path, root: Path, digest: str) -> None:
+    """Keep the page of a state in the project's cache, for the next time that the state is here."""
+    with write_whole(_locate_page(root, digest)) as temporary:
+        shutil.copy(page, temporary)
+
+
+def _write_page(decision: rows.Decision, paths: Paths, digest: str) -> None:
+    """Write the page of the decision: the one that was made with it, or what the decision itself says."""
+    kept = _locate_page(paths.root, digest)
+    if kept.is_file():
+        with write_whole(paths.decision_page) as temporary:
+            shutil.copy(kept, temporary)
+    else:
+        write_decision_page(decision, paths.decision_page)
+
+
+def _locate_page(root: Path, digest: str) -> Path:
+    return Paths(root).cache / "decisions" / f"{digest}.html"
+
+
+def _try_model(row: Tracked, model_name: str, version: registry.Version, state: State) -> Trial | None:
+    """Try the registered model in a process of its own, and log its size and its speed; None if unwanted."""
+    n = state.params.promote.trial_images
+    if not n:
+        return None
+    trial = try_model(fetch_version(state.root, model_name, version), state, n)
+    numbers = {"model_mb": trial.megabytes, "latency_ms": trial.latency_ms}
+    row.log_metrics({name: round(value, 1) for name, value in numbers.items() if not math.isnan(value)})
+    return trial
 
 
 def _name_model(client: "MlflowClient", params: Params, classes: Sequence[str]) -> str:

@@ -13,7 +13,6 @@ from pipeline.paths import Paths
 from pipeline.storage import hold_lock, sync_folder, translate_errors
 from pipeline.tracking.connection import connect
 
-_CARD = "evaluate/model_card.json"
 _ANSWERS = ("evaluate/predictions.parquet", "split/classes.json")  # of a row
 
 _log = logging.getLogger(__name__)
@@ -66,23 +65,20 @@ def fetch_answers(root: Path, row: Any) -> tuple[Path, Path] | None:
     return predictions, classes
 
 
-def read_card(root: Path, place: str) -> dict[str, Any] | None:
-    """The model card among the artifacts of a row at `place`; None if it cannot be had.
+def fetch_json(root: Path, place: str) -> Any:
+    """The JSON of a small artifact; from a server it is fetched each time.
 
-    From a server it is fetched each time: it is small, and asked for when a model is loaded.
+    Raises:
+        TrackingError: it cannot be fetched.
+        OSError, ValueError: it cannot be read, or is none.
     """
     import tempfile
 
-    place = f"{place.rstrip('/')}/{_CARD}"
-    try:
-        if (local := find_local(place)) is not None:
-            return dict(load_json(local))
-        connect(root)
-        with tempfile.TemporaryDirectory() as folder:
-            return dict(load_json(_fetch(place, Path(folder))))
-    except (TrackingError, OSError, ValueError, TypeError) as error:
-        _log.info("there is no model card at %s: %s", place, one_line(error))
-        return None
+    if (local := find_local(place)) is not None:
+        return load_json(local)
+    connect(root)
+    with tempfile.TemporaryDirectory() as folder:
+        return load_json(_fetch(place, Path(folder)))
 
 
 def _begin(part: Path) -> None:

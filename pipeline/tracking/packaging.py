@@ -15,7 +15,8 @@ _EXAMPLE = (
     "AP8A/wD/AAD/AP8A/wD/AAD/AP8A/wD/AAD/AP8A/wD/AAD/AP8A/wD/bBQf4SY+pSIAAAAASUVORK5CYII="
 )
 EXAM_FILES = ("predictions.parquet", "classes.json")
-LEARNT_FILE = "learnt.parquet"  # in the exam, too: the pictures that the model learned from
+# In the exam, too: the pictures that the model learned from, and its answers on sources that were left out.
+LEARNT_FILE, NEW_SOURCES_FILE = "learnt.parquet", "new_sources.parquet"
 
 
 class LoggedModel(NamedTuple):

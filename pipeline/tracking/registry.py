@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import PromotionError, one_line
-from pipeline.tracking.packaging import EXAM, EXAM_FILES, LEARNT_FILE, LoggedModel
+from pipeline.tracking.packaging import EXAM, EXAM_FILES, LoggedModel
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -195,14 +195,18 @@ def fetch_exam(client: "MlflowClient", version: Version, into: Path) -> tuple[Pa
     return None
 
 
-def fetch_learnt(client: "MlflowClient", version: Version, into: Path) -> Path | None:
-    """Download the ids of the pictures that a version learned from; None if they are not known."""
+def fetch_beside_exam(client: "MlflowClient", version: Version, name: str, into: Path) -> Path | None:
+    """Download a file that lies beside a version's test answers; None if there is none.
+
+    Args:
+        name: LEARNT_FILE or NEW_SOURCES_FILE of `packaging.py`; an older Darkroom wrote neither.
+    """
     from mlflow.artifacts import download_artifacts, list_artifacts
 
     with _suppress_missing():
         folder = _locate_exam(client, version)
-        if LEARNT_FILE in {Path(one.path).name for one in list_artifacts(folder)}:
-            return Path(download_artifacts(artifact_uri=f"{folder}/{LEARNT_FILE}", dst_path=str(into)))
+        if name in {Path(one.path).name for one in list_artifacts(folder)}:
+            return Path(download_artifacts(artifact_uri=f"{folder}/{name}", dst_path=str(into)))
     return None
 
 

@@ -29,13 +29,13 @@ from pipeline.tracking.server import UnusualAnswerError, ask, hide_password, is_
 
 _ADDRESS = re.compile(r"(?:models:/+)?(?P<name>[^@/:]+)(?:@(?P<alias>[^@/:]+)|/(?P<number>\d{1,9}))")
 _ACCURACY = "accuracy"
+_EVALUATED_BY = "stage.evaluate.run_id"  # a tag of the row
 _N_COPIES = 5  # of models that a server keeps
 _VERSION = "SELECT version, storage_location FROM model_versions WHERE name = ? AND version = ?"
 _ALIASED = "SELECT version FROM registered_model_aliases WHERE name = ? AND alias = ?"
 _ALIASES = "SELECT alias FROM registered_model_aliases WHERE name = ? AND version = ?"
 _TAG = "SELECT value FROM model_version_tags WHERE name = ? AND version = ? AND key = ?"
 _TAGS = "SELECT key, value FROM tags WHERE run_uuid = ?"
-_ROW = "SELECT artifact_uri FROM runs WHERE run_uuid = ?"
 _METRICS = "SELECT key, value FROM latest_metrics WHERE run_uuid = ?"
 
 _log = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ class StoredModel:
         verdict: of its promotion; "" if it was not registered by Darkroom.
         accuracy: on its test pictures, with the ends of its interval as far as they are known.
         seal: the sha256 of the hashes of its classifier's files; "" where an older Darkroom registered it.
-        evidence: the URI of the artifacts of its row; "" where it has none.
+        evaluation: the id of the run that evaluated it; "" where its row does not say.
     """
 
     name: str
@@ -72,7 +72,7 @@ class StoredModel:
     verdict: str = ""
     accuracy: tuple[float, ...] = ()
     seal: str = ""
-    evidence: str = ""
+    evaluation: str = ""
 
 
 def parse_address(text: str) -> Address:
@@ -180,12 +180,9 @@ def _ask_database(database: Path, address: Address) -> StoredModel | None:
         aliases = tuple(alias for (alias,) in db.execute(_ALIASES, version).fetchall())
         row_id, seal = (db.execute(_TAG, (*version, tag)).fetchone() or ("",) for tag in (RUN_TAG, SEAL_TAG))
         tags, metrics = (dict(db.execute(asked, row_id).fetchall()) for asked in (_TAGS, _METRICS))
-        evidence = db.execute(_ROW, row_id).fetchone() or ("",)
     if not found[1]:
         raise LookupError("registered from a place that only MLflow can resolve")
-    model = StoredModel(
-        address.name, int(found[0]), aliases, found[1], seal=seal[0], evidence=evidence[0] or ""
-    )
+    model = StoredModel(address.name, int(found[0]), aliases, found[1], seal=seal[0])
     return _add_results(model, tags, metrics)
 
 
@@ -200,11 +197,10 @@ def _ask_server(uri: str, address: Address) -> StoredModel | None:
     where = ask(uri, f"model-versions/get-download-uri?{asked}&version={number}")["artifact_uri"]
     own = _index(version.get("tags", []))
     row_id = own.get(RUN_TAG)
-    row = ask(uri, f"runs/get?run_id={row_id}")["run"] if row_id else {"data": {}, "info": {}}
-    data, evidence = row["data"], row["info"].get("artifact_uri", "")
+    data = ask(uri, f"runs/get?run_id={row_id}")["run"]["data"] if row_id else {}
     tags, metrics = _index(data.get("tags", [])), _index(data.get("metrics", []))
     aliases = tuple(version.get("aliases", ()))
-    model = StoredModel(address.name, number, aliases, where, seal=own.get(SEAL_TAG, ""), evidence=evidence)
+    model = StoredModel(address.name, number, aliases, where, seal=own.get(SEAL_TAG, ""))
     return _add_results(model, tags, metrics)
 
 
@@ -225,12 +221,12 @@ def _ask_client(root: Path, address: Address) -> StoredModel | None:
         raise TrackingError(
             f"the registry at {hide_password(resolve_uri(root))} cannot name {address}: {one_line(error)}"
         ) from None
-    tags, metrics, evidence = {}, {}, ""
+    tags, metrics = {}, {}
     with suppress(MlflowException, LookupError):  # its row was deleted
-        row = client.get_run(version.tags[RUN_TAG])
-        tags, metrics, evidence = row.data.tags, row.data.metrics, row.info.artifact_uri
+        data = client.get_run(version.tags[RUN_TAG]).data
+        tags, metrics = data.tags, data.metrics
     aliases, seal = tuple(version.aliases), version.tags.get(SEAL_TAG, "")
-    model = StoredModel(address.name, int(version.version), aliases, where, seal=seal, evidence=evidence)
+    model = StoredModel(address.name, int(version.version), aliases, where, seal=seal)
     return _add_results(model, tags, metrics)
 
 
@@ -243,7 +239,8 @@ def _add_results(found: StoredModel, tags: Mapping[str, str], metrics: Mapping[s
     decision = parse_decision(tags) or {}
     names = (_ACCURACY, f"{_ACCURACY}_low", f"{_ACCURACY}_high")
     accuracy = tuple(float(metrics[one]) for one in names if one in metrics)
-    return replace(found, verdict=str(decision.get("verdict", "")), accuracy=accuracy)
+    verdict, evaluation = str(decision.get("verdict", "")), str(tags.get(_EVALUATED_BY, ""))
+    return replace(found, verdict=verdict, accuracy=accuracy, evaluation=evaluation)
 
 
 def name_champion(model_name: str) -> Address:

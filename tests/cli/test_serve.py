@@ -99,7 +99,8 @@ class Registry:
         seal = write_seal(folder)
         row = create_run(self.client, self.root, "state", row=True, tags={})
         (self.root / "model_card.json").write_text(json.dumps({"intended_use": seen[0]}))
-        self.client.log_artifact(row.run_id, str(self.root / "model_card.json"), "evaluate")
+        self.client.log_artifact(row.run_id, str(self.root / "model_card.json"))
+        row.set_tags({"stage.evaluate.run_id": row.run_id})
         model = log_model(self.client, row.run_id, folder, md5=seen[0], seal="0" * 64 if spoil else seal)
         given: dict[str, Any] = {"model": model, "run_id": row.run_id, "classes": (*seen, "odd")}
         version = registry.register_version(self.client, "digits", **given)

@@ -11,6 +11,7 @@ import pytest
 
 from pipeline.params import Params
 from pipeline.paths import Paths
+from pipeline.promotion.artefact import Trial
 from pipeline.promotion.examiner import USE_TAG, examine
 from pipeline.promotion.gate import Decision
 from pipeline.promotion.state import State
@@ -47,6 +48,7 @@ class Project:
     folder: Path
     params: Params
     name: str
+    val_accuracy: float = 0.5
 
     def build_state(self, n_right: int) -> State:
         """The state of a model that answers so many test pictures right."""
@@ -58,10 +60,15 @@ class Project:
             {"id": i, "split": "train"} for i in LEARNED
         ]
         write(parts, SPLIT, paths.split)
-        write_json({"n_parameters": 1000 - n_right}, paths.metrics("train"))
+        write_json(self.describe_training(n_right), paths.metrics("train"))
         return State(paths.root, paths, None, self.params)  # type: ignore[arg-type]
 
-    def promote(self, n_right: int, *, crown: bool = False, is_finished: bool = True) -> Decision:
+    def describe_training(self, n_right: int) -> dict[str, float]:
+        return {"n_parameters": 1000 - n_right, "val_accuracy": self.val_accuracy}
+
+    def promote(
+        self, n_right: int, *, crown: bool = False, is_finished: bool = True, trial: Trial | None = None
+    ) -> Decision:
         """Register such a model, examine it, record the decision; then crown it."""
         row = create_run(self.client, self.root, "row", row=True, tags={rows.STATE_TAG: "state"})
         version = add(self.client, self.name, f"md5 {n_right}", row.run_id)
@@ -69,13 +76,11 @@ class Project:
         write_answers(n_right, exam / "predictions.parquet", exam / "classes.json")
         write([{"id": "old-001"}], LEARNT, exam / LEARNT_FILE)
         self.client.log_model_artifacts(version.model_id, str(exam.parents[1]))
-        decision, before = examine(
-            self.client, self.name, version, self.params.promote, self.build_state(n_right)
-        )
+        decision, before = examine(self.client, self.name, version, self.build_state(n_right), trial)
         row.set_tags({USE_TAG: decision.use.as_text() if decision.use else ""})
         named = {"model_name": self.name, "version": version.number, "champion_before": before}
         rows.record(row, decision.as_dict() | named, "note")
-        row.log_metrics({"n_parameters": 1000 - n_right})
+        row.log_metrics(self.describe_training(n_right))
         if is_finished:
             row.finish("FINISHED")
         if crown:
@@ -176,3 +181,37 @@ def test_a_champion_whose_answers_are_gone_is_said(project: Make) -> None:
     assert champion is not None
     chain.client.delete_logged_model(champion.model_id)
     assert "are gone from MLflow" in chain.promote(190).reasons[0]
+
+
+def test_a_registered_model_that_does_not_answer_is_rejected_first_of_all(project: Make) -> None:
+    chain = project()
+    broken = Trial(n=8, fault="it answers otherwise", latency_ms=float("nan"), megabytes=1)
+    assert chain.promote(150, trial=broken).verdict == "REJECT"
+    chain.promote(151, crown=True)
+    decision = chain.promote(190, trial=broken)
+    assert decision.verdict == "REJECT"
+    assert decision.reasons[0] == "the registered model cannot be used as it is: it answers otherwise"
+    assert "0.9495 against 0.7525" in decision.reasons[1], "the exam is shown all the same"
+
+
+def test_a_model_that_waits_and_did_better_in_validation_comes_first(project: Make) -> None:
+    chain = project()
+    chain.promote(150, crown=True)
+    chain.val_accuracy = 0.9
+    assert chain.promote(151).verdict == "HOLD"
+    chain.val_accuracy = 0.8
+    held = chain.promote(190)
+    assert held.verdict == "HOLD"
+    assert held.reasons[0].startswith("row is held on the same test images and did better in validation")
+    assert "0.9000 against 0.8000" in held.reasons[0]
+    chain.val_accuracy = 0.95
+    assert chain.promote(191).verdict == "PROMOTE"
+
+
+def test_each_model_for_itself_where_that_is_asked(project: Make) -> None:
+    chain = project(candidate="every")
+    chain.promote(150, crown=True)
+    chain.val_accuracy = 0.9
+    chain.promote(151)
+    chain.val_accuracy = 0.8
+    assert chain.promote(190).verdict == "PROMOTE"

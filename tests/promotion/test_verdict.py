@@ -24,8 +24,9 @@ def test_a_sentence() -> None:
     ("verdict", "colour"), [("PROMOTE", "passed"), ("HOLD", "warned"), ("REJECT", "stopped")]
 )
 def test_the_script_sets_text_and_colour(verdict: str, colour: str, tmp_path: Path) -> None:
-    write_verdict(DECISION | {"verdict": verdict}, tmp_path / "verdict.js")
-    _, colours, text = (tmp_path / "verdict.js").read_text().splitlines()
+    write_verdict(DECISION | {"verdict": verdict}, tmp_path / "verdict.js", page="../decision.html")
+    _, colours, text, _, page, *_ = (tmp_path / "verdict.js").read_text().splitlines()
+    assert page == 'page.href = "../decision.html";'
     assert colours == f'verdict.className = "banner {colour}";'
     said = text.removeprefix("verdict.textContent = ").removesuffix(";")
     assert json.loads(said) == f"{verdict} scans version 2: a; </script>"

@@ -49,6 +49,16 @@ def test_a_search_that_is_continued_tries_what_one_in_one_go_would(tmp_path: Pat
     assert len({str(settings) for settings in found[0]}) == 8
 
 
+def test_a_trial_that_another_process_took_too_and_finished_first_is_let_be(address: Address) -> None:
+    def learn(number: int, settings: dict[str, Any], report: Report) -> float:
+        if number == 0:
+            read(address).tell(number, 0.75)
+        return 0.5
+
+    run_trials(address, toys.make_search(n_trials=2), learn, owner="me")
+    assert [trial.value for trial in read(address).trials] == [0.75, 0.5]
+
+
 def test_what_fails_says_why_and_the_search_continues(address: Address) -> None:
     def learn(number: int, settings: dict[str, Any], report: Report) -> float:
         if number == 1:

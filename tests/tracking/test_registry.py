@@ -146,20 +146,20 @@ def test_answers_are_fetched_from_the_row_or_the_model(
     assert [path.read_text() for path in found] == ["of the model"] * 2
 
 
-def test_what_a_version_learned_from_is_fetched_where_it_is_known(
+def test_what_lies_beside_the_exam_is_fetched_where_it_is_known(
     client: "MlflowClient", row: Tracked, tmp_path: Path
 ) -> None:
     version = add(client, "learned", "a", row.run_id)
-    assert registry.fetch_learnt(client, version, tmp_path) is None
+    assert registry.fetch_beside_exam(client, version, LEARNT_FILE, tmp_path) is None
     exam = tmp_path / "m" / "artifacts" / "exam"
     exam.mkdir(parents=True)
     (exam / LEARNT_FILE).write_text("ids")
     client.log_model_artifacts(version.model_id, str(tmp_path / "m"))
-    found = registry.fetch_learnt(client, version, tmp_path / "into")
+    found = registry.fetch_beside_exam(client, version, LEARNT_FILE, tmp_path / "into")
     assert found is not None
     assert found.read_text() == "ids"
     client.delete_logged_model(version.model_id)
-    assert registry.fetch_learnt(client, version, tmp_path) is None
+    assert registry.fetch_beside_exam(client, version, LEARNT_FILE, tmp_path) is None
 
 
 def test_a_metric_of_a_version_is_known_or_none(client: "MlflowClient", row: Tracked) -> None:
