@@ -105,7 +105,7 @@ class Tab:
 
 
 def _is_error(said: dict[str, Any]) -> bool:
-    return said["method"] == "Log.entryAdded" and said["params"]["entry"]["level"] == "error"
+    return bool(said["method"] == "Log.entryAdded" and said["params"]["entry"]["level"] == "error")
 
 
 @asynccontextmanager

@@ -50,7 +50,7 @@ def _leave_checkouts() -> None:
     sys.path[:] = [place for place in sys.path if not (Path(place) / "pipeline" / "runner.py").is_file()]
 
 
-def _answer(model: Any, pictures: list[bytes], class_name: str | None) -> dict[str, Any]:
+def _answer(model: Any, pictures: list[bytes], class_name: str | None = None) -> dict[str, Any]:
     """A row a picture; with the name of a class ("": the likeliest), what in the picture spoke for it."""
     try:
         if class_name is None:

@@ -1,19 +1,27 @@
 """Hostile requests to a real server with a real model: each is refused in a sentence, and nothing dies."""
 
+import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import psutil
 import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis.errors import InvalidArgument, Unsatisfiable
+from schemathesis import GenerationMode
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from benchmarks.hostile_requests import REQUESTS, Hostile, send
 from pipeline.collection.demos import encode_grey_png
 from tests.serve_process import Served, ask, run_serve
 
 LIGHT = encode_grey_png([bytes([250] * 8)] * 8)
+N_EXAMPLES = int(os.environ.get("DARKROOM_EXAMPLES", "15"))  # of each path, for schemathesis
 pytestmark = pytest.mark.slow
 
 
@@ -63,3 +71,27 @@ def test_no_connection_is_left_behind(server: Served, said: dict[str, tuple[str,
             break
         time.sleep(0.1)
     assert left == []
+
+
+@pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
+def test_whatever_the_document_allows_or_not_the_answer_is_as_it_says(
+    server: Served, mode: GenerationMode
+) -> None:
+    """No 5xx, and no code, type or form of an answer that the OpenAPI document does not name.
+
+    What the document allows is bytes. Whether they are an image is not its to say.
+    """
+    document = schemathesis.openapi.from_url(f"{server.address}/openapi.json")
+    operations = [found.ok() for found in document.get_all_operations()]
+    assert len(operations) == 6
+    for operation in operations:
+
+        @settings(max_examples=N_EXAMPLES, deadline=None, suppress_health_check=[*HealthCheck], database=None)
+        @given(case=operation.as_strategy(generation_mode=mode))
+        def ask_and_check(case: schemathesis.Case) -> None:
+            case.call_and_validate(excluded_checks=[positive_data_acceptance])
+
+        with suppress(
+            InvalidArgument, Unsatisfiable
+        ):  # what takes nothing cannot be given anything that is wrong
+            ask_and_check()
