@@ -56,7 +56,7 @@ HEAVY = {
             *("study", "supervision", "trials", "tuning", "worker"),
         )
     ),
-    *(f"server/{name}" for name in ("app", "connections", "counters", "guard", "uploads")),
+    *(f"server/{name}" for name in ("app", "connections", "counters", "error_answers", "guard", "uploads")),
     "serving/pyfunc",
     *(
         f"synthesis/{name}"
