@@ -52,11 +52,13 @@ def test_the_next_batch_waits_for_as_many_as_the_last_one_had() -> None:
         batcher = Batcher(model.answer)
         run = asyncio.create_task(batcher.run())
 
-        async def be_a_client() -> None:
+        async def be_a_client(n_steps: int) -> None:
             for _ in range(5):
                 await batcher.ask([b"x"])
+                for _ in range(n_steps):  # one comes back later than the other
+                    await asyncio.sleep(0)
 
-        await asyncio.gather(*(be_a_client() for _ in range(4)))
+        await asyncio.gather(*map(be_a_client, range(4)))
         assert [len(batch) for batch in model.batches] == [4] * 5
         run.cancel()
 
