@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pipeline.characters import cut, escape, say_count
 from pipeline.evidence.fit import judge_fit
 from pipeline.search.comparison import (
+    SHOWN,
     Comparison,
     Entry,
     describe_difference,
@@ -19,7 +20,7 @@ from pipeline.search.comparison_files import show_interval, show_value
 if TYPE_CHECKING:
     from rich.table import Table
 
-_SCORES = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "n_test", "train_seconds", "n_parameters")
+_SCORES = (*SHOWN, "balanced_accuracy", "macro_f1", "log_loss", "n_test", "train_seconds", "n_parameters")
 _N_PARAMS = 6  # that differ, of two rows; more do not fit
 _FRAME = 3  # characters between two columns
 _MAX_NAME, _MAX_VALUE = 36, 16  # characters of a cell
@@ -119,7 +120,7 @@ def _describe_fits(pair: Sequence[Entry], names: Sequence[str]) -> str:
 def _list_columns(comparison: Comparison, entries: Sequence[Entry]) -> Mapping[str, list[str]]:
     """All columns, those that matter most first."""
     best = comparison.best.run_id
-    scores = dict.fromkeys([comparison.sort, comparison.metric, "accuracy"])
+    scores = dict.fromkeys([comparison.sort, comparison.metric, *SHOWN])
     columns = {"row": [cut(comparison.name(entry), _MAX_NAME) for entry in entries]}
     columns[comparison.sort] = [show_interval(entry, comparison.sort) for entry in entries]
     columns["points from the best"] = [
