@@ -120,7 +120,7 @@ def _describe_fits(pair: Sequence[Entry], names: Sequence[str]) -> str:
 def _list_columns(comparison: Comparison, entries: Sequence[Entry]) -> Mapping[str, list[str]]:
     """All columns, those that matter most first."""
     best = comparison.best.run_id
-    scores = dict.fromkeys([comparison.sort, comparison.metric, *SHOWN])
+    scores = dict.fromkeys([comparison.sort, comparison.metric, "accuracy"])
     columns = {"row": [cut(comparison.name(entry), _MAX_NAME) for entry in entries]}
     columns[comparison.sort] = [show_interval(entry, comparison.sort) for entry in entries]
     columns["points from the best"] = [
@@ -131,8 +131,8 @@ def _list_columns(comparison: Comparison, entries: Sequence[Entry]) -> Mapping[s
     columns |= {
         name: [show_interval(entry, name) for entry in entries] for name in scores if name not in columns
     }
-    costs = {"seconds": "train_seconds", "parameters": "n_parameters"}
-    for heading, metric in ((one, metric) for one, metric in costs.items() if metric != comparison.sort):
+    others = {"new sources": "new_sources_accuracy", "seconds": "train_seconds", "parameters": "n_parameters"}
+    for heading, metric in ((one, metric) for one, metric in others.items() if metric not in scores):
         columns[heading] = [show_value(metric, entry.read(metric).value) for entry in entries]
     short = [key.rpartition(".")[2] for key in comparison.differing]
     for key, name in zip(comparison.differing, short, strict=True):

@@ -7,10 +7,7 @@ from typing import Literal
 from pipeline.training.history import Row, find_best_row, is_better_low
 
 _GAP, _WEAK = 0.1, 0.8  # between training and validation; of the training pictures
-_PART, _GAIN = (
-    4,
-    0.02,
-)  # the last quarter of the epochs, and how much of the error it takes off a network that learns
+_PART, _GAIN = 4, 0.02  # the last quarter of the epochs takes so much off the errors of what still learns
 
 Fit = Literal["overfits", "underfits", "healthy"]
 

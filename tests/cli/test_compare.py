@@ -53,7 +53,10 @@ def read_cells(said: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.split("│")[1:-1]] for line in said.splitlines() if "│" in line]
 
 
-def test_all_rows_by_default_the_best_first(darkroom: Darkroom, ids: list[str]) -> None:
+def test_all_rows_by_default_the_best_first(
+    darkroom: Darkroom, ids: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "150")
     code, said, error = darkroom("compare")
     assert (code, error) == (0, "")
     rows = read_cells(said)

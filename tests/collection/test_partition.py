@@ -194,6 +194,7 @@ def test_pictures_to_learn_from_are_in_train_and_move_nothing_out_of_the_test_se
     after = divide_all(ids + groups, [""] * 300 + [LEARN] * 100)
     of_group = dict(zip(ids, after[:300], strict=True))
     assert after[300:] == [of_group.get(group, "train") for group in groups]
+    assert "test" in after[300::4], "their near-duplicates are tested as before"
     n_moved = sum(one != other for one, other in zip(before, after, strict=False))
     assert n_moved <= (30 if exact_below else 0)
     counts = [after[:300].count(name) for name in SHARES]
