@@ -171,7 +171,9 @@ def _judge_sources(
     )
     state: State = "good"
     if worst := find_worst(sources):
-        words += f" The worst is {show_name(worst.name)}: {worst.left_out.value:.1%} of {worst.n:,}."
+        words += (
+            f" The worst is {show_name(worst.name)}: {worst.left_out.value:.1%} of its {worst.n:,} pictures."
+        )
     if not np.isnan(reached.gap):
         words += f" Test pictures of known sources: {reached.known.value:.1%}."
         if reached.gap > _GAP:

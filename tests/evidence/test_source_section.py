@@ -194,6 +194,6 @@ def test_only_pictures_with_a_source_say_something_of_new_sources(examined: Exam
 def test_the_first_page_names_the_worst_source(examined: Examination) -> None:
     """Ten sources of 20; the last 20 answers are wrong, two of each: a tie, and the first by name."""
     words = show(examined, make_balanced(20)).judgements[0].words
-    assert "The worst is <bdi>0</bdi>: 90.0% of 20." in words
+    assert "The worst is <bdi>0</bdi>: 90.0% of its 20 pictures." in words
     few = show(examined, make_balanced(20, n_sources=2)).judgements[0].words
     assert "The worst is" not in few
