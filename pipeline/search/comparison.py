@@ -21,6 +21,7 @@ from pipeline.tracking.views import find_differing
 
 CHAMPION, LAST = "champion", "last"
 CONFIDENCE = 0.95
+SHOWN = ("accuracy", "new_sources_accuracy")  # of every row that has them, whatever is tested
 _MIN_PREFIX, _N_NAMED = 4, 8
 _N_DIGITS = 8  # of an id that is shown
 _LOWER_IS_BETTER = ("loss", "seconds", "parameters")  # ends of metrics' names

@@ -43,17 +43,12 @@ from pipeline.evidence.model_card import Described, build_card, write_card
 from pipeline.evidence.probabilities import show_probabilities
 from pipeline.evidence.probability_scores import score_probabilities
 from pipeline.evidence.report import write_report
-from pipeline.evidence.review import (
-    Unseen,
-    choose_rule,
-    judge_review,
-    read_label_answers,
-    read_unseen,
-)
+from pipeline.evidence.review import choose_rule, judge_review
 from pipeline.evidence.robustness import probe_robustness
 from pipeline.evidence.score_section import show_mistakes, show_scores
 from pipeline.evidence.slice_section import show_slices
 from pipeline.evidence.source_section import Known, show_sources
+from pipeline.evidence.unseen import Unseen, read_label_answers, read_unseen
 from pipeline.evidence.variants import score_variants
 from pipeline.figures.confusion import draw_confusion
 from pipeline.json_file import read_json
