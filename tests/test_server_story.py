@@ -22,6 +22,7 @@ from pipeline.paths import STAGES
 from pipeline.tables.parquet import read_table
 from pipeline.tables.predictions import PREDICTIONS
 from pipeline.tracking import connection, registry, rows
+from pipeline.tracking.decisions import parse_decision
 from tests.clones import QUICK, Clone, check_metrics, make_clone
 from tests.mlflow_server import run_server
 
@@ -226,7 +227,7 @@ def test_a_long_decision_is_read_again_whole(clone: Clone) -> None:
         rows.record(row, decision, "a note " * 3000)
         client.set_terminated(row.run_id, "FINISHED")
     assert rows.read_decision(clone.root, "long") == decision
-    assert rows.parse_decision(client.get_run(row.run_id).data.tags) == decision
+    assert parse_decision(client.get_run(row.run_id).data.tags) == decision
 
 
 def check_registry(clone: Clone, model: str = "digits") -> None:
@@ -239,4 +240,4 @@ def check_registry(clone: Clone, model: str = "digits") -> None:
         assert client.get_logged_model(version.source.removeprefix("models:/")).status == "READY"
     assert registry.find_champion(client, model) is not None
     assert all(row.info.status == "FINISHED" for row in clone.rows())
-    assert all(rows.parse_decision(row.data.tags) for row in clone.rows())
+    assert all(parse_decision(row.data.tags) for row in clone.rows())

@@ -21,6 +21,7 @@ from pipeline.tables.learnt import LEARNT
 from pipeline.tables.parquet import read_table
 from pipeline.tables.split import SPLIT
 from pipeline.tracking import registry, rows
+from pipeline.tracking.decisions import parse_decision
 from pipeline.tracking.runs import search_runs
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def _list_uses(client: "MlflowClient", model_name: str) -> Iterator[Use]:
     """The comparisons of models of this name, oldest first. A row that was deleted is forgotten."""
     found = search_runs(client, "attributes.status = 'FINISHED'", row=True)
     for run in sorted(found, key=lambda run: str(run.data.tags.get(rows.RECORDED_TAG, ""))):
-        decision = rows.parse_decision(run.data.tags)
+        decision = parse_decision(run.data.tags)
         use = Use.from_text(run.data.tags.get(USE_TAG, ""))
         if decision and use and decision["model_name"] == model_name:
             yield use

@@ -2,8 +2,8 @@
 
 Reads   dvc.lock, every stage's metrics and pictures, data/train/classifier,
         data/evaluate/predictions.parquet, the registry.
-Writes  data/promote/decision.json, verdict.js (for the report); a row in MLflow; a model version;
-        the alias `champion` on PROMOTE.
+Writes  data/promote/decision.json, verdict.js (for the report); a row in MLflow; a model version; on PROMOTE
+        a line in the ledger and the aliases `champion` and `previous`, otherwise the alias `challenger`.
 Run     always (DVC may have restored everything else from its cache). If MLflow already holds the whole
         state, nothing changes, and its decision is written again as it was made.
 Cost    about 10 s for a new state, mostly importing MLflow and copying the model; well under 1 s otherwise.
@@ -22,6 +22,7 @@ from pipeline.labels import read_class_names
 from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.promotion.examiner import USE_TAG, examine
+from pipeline.promotion.rolled_back import respect_rollback
 from pipeline.promotion.row_contents import fill_row, link_stages, log_state_model, name_state
 from pipeline.promotion.state import State, copy_state
 from pipeline.promotion.verdict import describe_verdict, write_verdict
@@ -29,6 +30,7 @@ from pipeline.runner import Metrics, run_stage
 from pipeline.storage import write_whole
 from pipeline.tracking import registry, rows
 from pipeline.tracking.connection import connect
+from pipeline.tracking.ledger import open_ledger, read_lines
 from pipeline.tracking.lineage import Lineage
 from pipeline.tracking.runs import Run, end_killed_runs
 from pipeline.tracking.views import save_views
@@ -81,13 +83,15 @@ def _make_row(client: "MlflowClient", state: State, params: Params, digest: str)
         )
         for _ in range(_N_TRIES):
             judged, before = examine(client, model_name, version, params.promote, state)
+            moves = read_lines(open_ledger(client, state.root, model_name), model_name)
+            judged = respect_rollback(judged, moves, version.number)
             named = {"model_name": model_name, "version": version.number, "champion_before": before}
             decision = judged.as_dict() | named
             row.log_metrics({"gain": decision["gain"]})
             row.set_tags({USE_TAG: judged.use.as_text() if judged.use else ""})
             rows.record(row, decision, describe_verdict(decision))
             elected, decision = rows.elect(client, digest)
-            if rows.carry_out(client, elected, decision):
+            if rows.carry_out(client, state.root, elected, decision):
                 break
             time.sleep(_PAUSE_S)
         else:
