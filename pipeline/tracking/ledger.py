@@ -139,7 +139,7 @@ class TagLedger:
 
     def read(self) -> list[str]:
         """As `Ledger.read`."""
-        return list_tagged(self.client.get_registered_model(self.model).tags)
+        return list(list_tagged(self.client.get_registered_model(self.model).tags).values())
 
     def append(self, move: Move) -> Line:
         """As `Ledger.append`."""
@@ -162,10 +162,10 @@ def find_file(root: Path) -> Path | None:
     return database.with_name(_FILE if database.name == "mlflow.db" else f"{database.stem}.{_FILE}")
 
 
-def list_tagged(tags: Mapping[str, str]) -> list[str]:
-    """The texts of the lines that tags hold, by number."""
+def list_tagged(tags: Mapping[str, str]) -> dict[int, str]:
+    """The texts of the lines that tags hold, by number, in order."""
     numbered = {int(found[1]): text for key, text in tags.items() if (found := _TAG.fullmatch(key))}
-    return [numbered[n] for n in sorted(numbered)]
+    return dict(sorted(numbered.items()))
 
 
 def parse_line(text: str) -> Line | None:

@@ -37,16 +37,16 @@ def find_faults(client: "MlflowClient", root: Path, model: str) -> tuple[int, li
     return len(texts), list(dict.fromkeys(faults))
 
 
-Mirror = Mapping[str, Mapping[int, Line]]  # the lines that the tags of a model's versions hold
+# The lines that the tags of a model's versions hold: model -> number of the line -> version, text.
+Mirror = Mapping[str, Mapping[int, tuple[int, str]]]
 
 
-def _read_mirror(client: "MlflowClient", model: str) -> dict[int, Line]:
-    held: dict[int, Line] = {}
-    for found in registry.list_versions(client, model):
-        for line in filter(None, map(parse_line, list_tagged(found.tags))):
-            is_own = (line.move.model, line.move.version) == (model, int(found.version))
-            held |= {line.n: line} if is_own else {}
-    return held
+def _read_mirror(client: "MlflowClient", model: str) -> dict[int, tuple[int, str]]:
+    return {
+        n: (int(found.version), text)
+        for found in registry.list_versions(client, model)
+        for n, text in list_tagged(found.tags).items()
+    }
 
 
 def _check_order(lines: Sequence[Line | None]) -> Iterator[str]:
@@ -80,8 +80,7 @@ def _check_chain(lines: Sequence[Line], mirror: Mirror) -> Iterator[str]:
 
 
 def _is_mirrored(line: Line, mirror: Mirror) -> bool:
-    held = mirror[line.move.model].get(line.n)
-    return held is not None and held.text == line.text
+    return mirror[line.move.model].get(line.n) == (line.move.version, line.text)
 
 
 def _check_mirror(client: "MlflowClient", lines: Sequence[Line], mirror: Mirror) -> Iterator[str]:
@@ -89,12 +88,12 @@ def _check_mirror(client: "MlflowClient", lines: Sequence[Line], mirror: Mirror)
     by_number = {line.n: line for line in lines}
     last = {line.move.model: line for line in lines}
     for name, held in mirror.items():
-        for n, copy in held.items():
+        for n, (version, text) in held.items():
             line = by_number.get(n)
-            said = f"the tags of {_name(name)} version {copy.move.version}"
+            said = f"the tags of {_name(name)} version {version}"
             if line is None:
                 yield f"line {n} is missing, and {said} hold it"
-            elif line.text != copy.text:
+            elif line.text != text:
                 yield f"line {n} was changed: {said} hold another"
     for line in lines:
         if line.n in mirror[line.move.model] or not is_pending(client, line):

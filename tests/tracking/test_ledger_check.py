@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pipeline.tracking import moves, registry
-from pipeline.tracking.ledger import hash_text, open_ledger
+from pipeline.tracking.ledger import find_file, hash_text, open_ledger
 from pipeline.tracking.ledger_check import find_faults
 from tests.tracking.test_moves import make_model, plan
 
@@ -19,17 +19,16 @@ Texts = list[str]
 
 
 @pytest.fixture
-def root(tmp_path: Path, tracking_root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A root with a ledger of its own; its database is that of all tests."""
-    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "of-the-check")
-    return tmp_path
+def root(root: Path) -> Path:
+    """The root of all tests of this process, with a ledger that begins anew."""
+    find_ledger(root).unlink(missing_ok=True)
+    return root
 
 
-@pytest.fixture
-def client(tracking_root: Path) -> "MlflowClient":
-    from pipeline.tracking import connection
-
-    return connection.connect(tracking_root)
+def find_ledger(root: Path) -> Path:
+    file = find_file(root)
+    assert file is not None
+    return file
 
 
 @pytest.fixture
@@ -46,8 +45,7 @@ def model(client: "MlflowClient", root: Path, request: pytest.FixtureRequest) ->
 
 def rewrite(root: Path, change: Callable[[Texts], Texts]) -> None:
     """Do something to the lines of the file."""
-    (root / "mlflow").mkdir(exist_ok=True)
-    file = root / "mlflow" / "ledger.jsonl"
+    file = find_ledger(root)
     file.write_text("".join(f"{text}\n" for text in change(file.read_text().splitlines())))
 
 
@@ -68,7 +66,6 @@ def forge(texts: Texts) -> Texts:
 
 
 def test_a_whole_ledger_has_no_fault(client: "MlflowClient", root: Path, model: str) -> None:
-    (root / "mlflow").mkdir(exist_ok=True)
     assert find_faults(client, root, model) == (4, [])
 
 
@@ -121,13 +118,18 @@ def test_a_change_on_a_server_is_found(
 
 def test_a_tag_that_was_changed_is_found(client: "MlflowClient", root: Path, model: str) -> None:
     client.set_model_version_tag(model, "3", "ledger.000003", "{}")
+    said = f"line 3 was changed: the tags of {model} version 3 hold another"
+    assert find_faults(client, root, model)[1] == [said]
+    client.delete_model_version_tag(model, "3", "ledger.000003")
     assert find_faults(client, root, model)[1] == [f"line 3 is not in the tags of {model} version 3"]
 
 
 def test_an_alias_that_was_moved_is_found(client: "MlflowClient", root: Path, model: str) -> None:
     registry.crown(client, model, 3)
     (fault,) = find_faults(client, root, model)[1]
-    assert fault.startswith(f"version 3 is champion of {model}, and the last line about it, line 4, says version 2")
+    assert fault.startswith(
+        f"version 3 is champion of {model}, and the last line about it, line 4, says version 2"
+    )
     client.delete_registered_model_alias(model, "champion")
     assert find_faults(client, root, model)[1][0].startswith(f"there is no champion of {model}")
 

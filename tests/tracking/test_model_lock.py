@@ -1,4 +1,4 @@
-"""The lock of a registered model on a server, by tags; here over a database, which a server would stand before."""
+"""The lock of a registered model on a server, by tags; here over a database, without the server before it."""
 
 import threading
 import time

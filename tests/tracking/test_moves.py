@@ -1,4 +1,4 @@
-"""A move of the champion, killed before any of its steps, on a file and on a server's tags: what is there then."""
+"""A move of the champion, killed before any of its steps; with a ledger in a file, and in tags."""
 
 import itertools
 import random
@@ -12,7 +12,7 @@ from pipeline.tracking import moves, registry, rows
 from pipeline.tracking.ledger import Line, Move, open_ledger, read_lines
 from pipeline.tracking.ledger_check import find_faults
 from pipeline.tracking.runs import Tracked, create_run
-from tests.tracking.dying import DyingClient, KilledError
+from tests.tracking.dying import DyingClient, KilledError, bury
 from tests.tracking.test_registry import add
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def test_a_promotion_killed_before_any_step_is_completed(
             rows.carry_out(DyingClient(client, n), root, row.run_id, decision)  # type: ignore[arg-type]
             break
         except KilledError:
-            pass
+            bury(client, name)
         assert read_aliases(client, name)["champion"] in (1, 2), n
         assert rows.carry_out(client, root, row.run_id, decision)
         assert client.get_run(row.run_id).info.status == "FINISHED"
@@ -132,7 +132,7 @@ def test_a_promotion_killed_before_any_step_is_completed(
 
 
 def test_a_line_that_others_wrote_meanwhile_is_the_last_word(client: "MlflowClient", root: Path) -> None:
-    """This process slept, its lock was taken for a dead one's, and others completed its move and made another."""
+    """This process slept, and its lock counted as a dead one's. Others completed its move, and made one."""
     first, second = make_model(client, root, "overtaken")
     moves.move_champion(client, root, plan(first, "overtaken", None))
     crown, slept = registry.crown, []
