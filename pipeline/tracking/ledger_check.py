@@ -112,7 +112,7 @@ def _check_alias(client: "MlflowClient", lines: Sequence[Line], name: str) -> It
     """Whether the champion is the one of the last line; without a line, an older Darkroom made it."""
     own = [line for line in lines if line.move.model == name]
     champion = registry.find_alias(client, name, registry.CHAMPION)
-    if own and champion != own[-1].move.version:
+    if own and champion != own[-1].move.version and not is_pending(client, own[-1]):
         is_now = "there is no champion" if champion is None else f"version {champion} is champion"
         yield (
             f"{is_now} of {_name(name)}, and the last line about it, line {own[-1].n}, says version "

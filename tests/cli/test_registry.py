@@ -24,7 +24,7 @@ def model(
     request: pytest.FixtureRequest,
 ) -> str:
     """The name of the project's registered model: of three versions the second is champion."""
-    name = request.node.name.replace("[", "-").strip("]")[:60]
+    name: str = request.node.name.replace("[", "-").strip("]")[:60]
     values = read_yaml(project.params)
     values["promote"] |= {"model_name": name, "floors": {}, "min_common_images": 20}
     YAML().dump(values, project.params)

@@ -169,7 +169,7 @@ def test_a_version_of_others_or_of_other_classes_is_not_crowned(local: Place, tm
     add_version(local.client, local.root, local.name, tmp_path, n_right=50, classes=("cat", "cow"))
     with pytest.raises(PromotionError, match="version 4 tells other classes apart than the champion"):
         force(local.client, local.root, local.name, 4, reason="why")
-    source = local.client.get_model_version(local.name, "1").source
+    source = str(local.client.get_model_version(local.name, "1").source)
     local.client.create_model_version(local.name, source)
     with pytest.raises(PromotionError, match="version 5 was not registered by Darkroom"):
         force(local.client, local.root, local.name, 5, reason="why")

@@ -34,7 +34,7 @@ def find_ledger(root: Path) -> Path:
 @pytest.fixture
 def model(client: "MlflowClient", root: Path, request: pytest.FixtureRequest) -> str:
     """A model whose champion was 1, 2, 3 and 2: four lines."""
-    name = request.node.name.replace("[", "-").strip("]")
+    name: str = request.node.name.replace("[", "-").strip("]")
     versions = make_model(client, root, name, 3)
     before = None
     for version in (versions[0], versions[1], versions[2], versions[1]):
@@ -138,8 +138,8 @@ def test_a_move_that_was_cut_short_is_said(client: "MlflowClient", root: Path, m
     version = registry.find_version(client, model, 1)
     assert version is not None
     open_ledger(client, root, model).append(plan(version, model, 2))
-    found = find_faults(client, root, model)[1]
-    assert found[0].startswith("line 5 was not carried out to its end: the next promotion")
+    (fault,) = find_faults(client, root, model)[1]
+    assert fault.startswith("line 5 was not carried out to its end: the next promotion")
     moves.settle(client, root, model)
     assert find_faults(client, root, model)[1] == []
 

@@ -135,7 +135,8 @@ def test_a_line_that_others_wrote_meanwhile_is_the_last_word(client: "MlflowClie
     """This process slept, and its lock counted as a dead one's. Others completed its move, and made one."""
     first, second = make_model(client, root, "overtaken")
     moves.move_champion(client, root, plan(first, "overtaken", None))
-    crown, slept = registry.crown, []
+    crown = registry.crown
+    slept: list[int] = []
 
     def crown_late(*asked: Any, **named: Any) -> None:
         if not slept:
