@@ -39,10 +39,17 @@ def history(
     ] = False,
 ) -> None:
     """List the moves of the champion, the newest last, with who made them and why."""
-    from pipeline.tracking.ledger import open_ledger, read_lines
+    from pipeline.tracking.connection import connect, translate_errors
+    from pipeline.tracking.ledger import FileLedger, TagLedger, find_file, read_lines
 
-    paths, _, model, client = _open(name)
-    lines = read_lines(open_ledger(client, paths.root, model), model)
+    paths, _, model = _choose(name)
+    file = find_file(paths.root)
+    if file:  # no MLflow, whose import takes seconds
+        lines = read_lines(FileLedger(file), model)
+    else:
+        client = connect(paths.root)
+        with translate_errors():
+            lines = read_lines(TagLedger(client, model), model)
     if as_json:
         for line in lines:
             typer.echo(line.text)
@@ -131,7 +138,17 @@ def compare(
 
 
 def _open(name: str | None) -> "tuple[Paths, Params, str, MlflowClient]":
-    """The project, its parameters, the name of the registered model, and the registry.
+    """As `_choose`, with the registry."""
+    from pipeline.tracking.connection import connect
+    from pipeline.tracking.relocation import repair_locations
+
+    paths, params, model = _choose(name)
+    repair_locations(paths.root)
+    return paths, params, model, connect(paths.root)
+
+
+def _choose(name: str | None) -> "tuple[Paths, Params, str]":
+    """The project, its parameters, and the name of the registered model.
 
     Raises:
         PromotionError: there is no registry yet.
@@ -139,8 +156,7 @@ def _open(name: str | None) -> "tuple[Paths, Params, str, MlflowClient]":
     from pipeline.cli.model_choice import find_name
     from pipeline.params_file import load_params
     from pipeline.paths import Paths, project_root
-    from pipeline.tracking.connection import connect, find_database, use_experiment
-    from pipeline.tracking.relocation import repair_locations
+    from pipeline.tracking.connection import find_database, use_experiment
 
     paths = Paths(project_root())
     params = load_params(paths.params)
@@ -150,8 +166,7 @@ def _open(name: str | None) -> "tuple[Paths, Params, str, MlflowClient]":
             f"there is no registry yet: {database} does not exist; `dvc repro` makes it, or set "
             "MLFLOW_TRACKING_URI"
         )
-    repair_locations(paths.root)
-    return paths, params, name or find_name(paths), connect(paths.root)
+    return paths, params, name or find_name(paths)
 
 
 def _print_rows(client: "MlflowClient", model: str, numbers: tuple[int, int], params: "Params") -> None:

@@ -138,8 +138,15 @@ class TagLedger:
         return f"the tags of {self.model}"
 
     def read(self) -> list[str]:
-        """As `Ledger.read`."""
-        return list(list_tagged(self.client.get_registered_model(self.model).tags).values())
+        """As `Ledger.read`; a model that does not exist has no line."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return list(list_tagged(self.client.get_registered_model(self.model).tags).values())
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return []
 
     def append(self, move: Move) -> Line:
         """As `Ledger.append`."""

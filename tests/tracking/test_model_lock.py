@@ -61,7 +61,10 @@ def test_an_error_inside_leaves_no_claim(client: "MlflowClient", root: Path, mod
     assert list_claims(client, model) == []
 
 
-def test_what_a_killed_process_left_is_removed(client: "MlflowClient", root: Path, model: str) -> None:
+def test_what_a_killed_process_left_is_removed_at_once(
+    client: "MlflowClient", root: Path, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_lock, "_TIMEOUT_S", 5)
     dead = describe_process().replace('"pid": ', '"pid": 9999')  # there is no process of this number
     client.set_registered_model_tag(model, "darkroom.lock.dead", dead)
     with lock_model(client, root, model):

@@ -91,6 +91,7 @@ def test_a_move_killed_before_any_step_is_completed(client: "MlflowClient", root
             met.add(str(killed))
         assert read_aliases(client, name)["champion"] in (1, 2), f"killed before call {n}, {dying.calls[-1]}"
         is_written = len(read(client, root, name)) > n_lines
+        assert is_written or read_aliases(client, name)["champion"] == 1, "the line comes first"
         assert (moves.settle(client, root, name) is not None) == is_written
         if not is_written:
             moves.move_champion(client, root, plan(second, name, 1))
@@ -129,6 +130,24 @@ def test_a_promotion_killed_before_any_step_is_completed(
         assert read_aliases(client, name) == {"champion": 2, "previous": 1}
     assert not [key for key in client.get_registered_model(name).tags if key.startswith("darkroom.lock.")]
     assert find_faults(client, root, name)[1] == []
+
+
+def test_a_promotion_that_was_rolled_back_before_its_row_was_finished_is_not_repeated(
+    client: "MlflowClient", root: Path, store: str
+) -> None:
+    name = f"overruled-{store}"
+    first, second = make_model(client, root, name)
+    moves.move_champion(client, root, plan(first, name, None))
+    row = create_run(client, root, name, row=True, tags={rows.STATE_TAG: name})
+    decision = {"verdict": "PROMOTE", "model_name": name, "version": 2, "champion_before": 1}
+    rows.record(row, decision, "note")
+    move = Move(name, 1, 2, "PROMOTE", "better", row.run_id, second.model_md5)
+    moves.move_champion(client, root, move)  # killed before the row was finished
+    moves.move_champion(client, root, plan(first, name, 2, "ROLLBACK"))
+    assert rows.carry_out(client, root, row.run_id, decision)
+    assert client.get_run(row.run_id).info.status == "FINISHED"
+    assert read_aliases(client, name) == {"champion": 1, "previous": 2}
+    assert [line.move.version for line in read(client, root, name)] == [1, 2, 1]
 
 
 def test_a_line_that_others_wrote_meanwhile_is_the_last_word(client: "MlflowClient", root: Path) -> None:
