@@ -72,8 +72,8 @@ def make_wish(client: "MlflowClient", model: str, to: int | None, *, decision: s
                 f"the registry holds no version of {model!r}; `dvc repro` registers one, --name says another "
                 "model"
             )
-        champion = registry.find_champion(client, model)
-    return Wish(model, to, decision, reason, champion.number if champion else None)
+        seen = registry.find_alias(client, model, registry.CHAMPION)
+    return Wish(model, to, decision, reason, seen)
 
 
 def grant(client: "MlflowClient", root: Path, wish: Wish) -> Line:

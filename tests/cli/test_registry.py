@@ -1,6 +1,10 @@
 """`darkroom registry`: what a person reads, and what is refused in one line."""
 
 import json
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +13,7 @@ from ruamel.yaml import YAML
 
 from pipeline.paths import Paths
 from pipeline.tracking import connection, registry
+from pipeline.tracking.ledger import FileLedger, Move
 from pipeline.yaml_file import read_yaml
 from tests.promotion.registered import add_versions
 
@@ -126,6 +131,29 @@ def test_without_a_registry_or_a_server_it_says_so(
     assert code == 1
     assert error.startswith("error: MLflow at http://127.0.0.1:9 cannot be used")
     assert len(error.splitlines()) == 1
+
+
+def test_the_history_of_a_local_database_needs_no_mlflow(
+    darkroom: Darkroom, project: Paths, repo: Path
+) -> None:
+    """Its import takes seconds."""
+    (project.root / "mlflow").mkdir()
+    (project.root / "mlflow" / "mlflow.db").touch()
+    FileLedger(project.root / "mlflow" / "ledger.jsonl").append(
+        Move("digits", None, 1, "FIRST", "good enough")
+    )
+    command = [sys.executable, "-X", "importtime", "-m", "pipeline.cli.app", "registry", "history"]
+    env = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+    done = subprocess.run(
+        command,
+        cwd=project.root,
+        env=env | {"PYTHONPATH": str(repo)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "good enough" in done.stdout
+    assert not re.search(r"\| +mlflow\b", done.stderr)
 
 
 def test_two_versions_side_by_side(darkroom: Darkroom, model: str, tracking_root: Path) -> None:

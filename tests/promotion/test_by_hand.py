@@ -173,6 +173,9 @@ def test_a_version_of_others_or_of_other_classes_is_not_crowned(local: Place, tm
     local.client.create_model_version(local.name, source)
     with pytest.raises(PromotionError, match="version 5 was not registered by Darkroom"):
         force(local.client, local.root, local.name, 5, reason="why")
+    registry.crown(local.client, local.name, 5)
+    roll_back(local.client, local.root, local.name, to=1, reason="somebody crowned a stranger")
+    assert local.read_moves()[-1] == ("ROLLBACK", 5, 1)
 
 
 def roll_back_at_once(place: Place) -> list[Line | DarkroomError]:

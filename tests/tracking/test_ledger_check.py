@@ -116,6 +116,14 @@ def test_a_change_on_a_server_is_found(
     assert find_faults(client, root, "on-a-server")[1][0].startswith("line 2 is missing")
 
 
+def test_without_the_tags_the_chain_finds_it(client: "MlflowClient", root: Path, model: str) -> None:
+    """The tags of a version that was deleted are gone."""
+    client.delete_model_version(model, "1")
+    rewrite(root, edit_line(1))
+    said = "line 1 was changed: the hash of line 1 in line 2 is another"
+    assert find_faults(client, root, model)[1] == [said]
+
+
 def test_a_tag_that_was_changed_is_found(client: "MlflowClient", root: Path, model: str) -> None:
     client.set_model_version_tag(model, "3", "ledger.000003", "{}")
     said = f"line 3 was changed: the tags of {model} version 3 hold another"
