@@ -20,6 +20,7 @@ from pipeline.serving.seal import SEAL_FILE, hash_file
 from pipeline.tables.parquet import read_table
 from pipeline.tables.predictions import PREDICTIONS
 from pipeline.tracking import connection, registry
+from pipeline.tracking.lineage import compute_md5
 from pipeline.tracking.stored_models import fetch_classifier, find_model, name_champion
 from tests.clones import QUICK, SHAPES, Clone, check_metrics, draw, make_clone
 
@@ -264,6 +265,32 @@ def test_promotion_params_rerun_promotion_alone(clone: Clone) -> None:
     assert decision["verdict"] == ("HOLD" if accuracy == 1 else "REJECT")
     assert registry.find_champion(connection.connect(clone.root), "digits") is not None
     clone.set_params(QUICK)
+
+
+def test_a_version_says_what_it_is_and_is_rolled_back_from(clone: Clone) -> None:
+    client = connection.connect(clone.root)
+    row = next(one for one in clone.rows() if one.data.tags["verdict"] == "PROMOTE")
+    version = client.get_model_version_by_alias("digits", "champion")
+    state, commit = row.data.tags["dvc.lock_state"], row.data.tags["mlflow.source.git.commit"]
+    assert len(version.tags["dvc.lock_state"]) == len(state) == len(version.tags["test.sha256"]) == 64
+    assert version.tags["git.commit"] == commit
+    assert version.tags["data.md5"] == compute_md5(clone.paths.raw_manifest)
+    assert str(version.description).startswith("Sorts pictures into 3 classes: circle, line, square.")
+    other = max(int(one.version) for one in registry.list_versions(client, "digits"))
+    assert other != int(version.version)
+    clone.run("darkroom", "registry", "promote", str(other), "--force", "--reason", "it is newer")
+    clone.run("darkroom", "registry", "rollback", "--reason", "it was not better")
+    aliases = client.get_registered_model("digits").aliases
+    assert (aliases["champion"], aliases["previous"]) == (version.version, str(other))
+    said = clone.run("darkroom", "registry", "history", "--json").splitlines()
+    lines = [json.loads(text) for text in said if text.startswith("{")]
+    assert [one["decision"] for one in lines][-2:] == ["FORCE", "ROLLBACK"]
+    assert lines[0]["decision"] == "FIRST"
+    assert lines[0]["evidence"]["n_common"] > 0
+    assert "whole; the champion is that of the last" in clone.run("darkroom", "registry", "verify")
+    clone.run("dvc", "repro")
+    assert client.get_registered_model("digits").aliases["champion"] == version.version
+    assert "ledger" not in clone.run("git", "status", "--porcelain")
 
 
 def test_a_class_map_reruns_split_and_what_follows(clone: Clone) -> None:

@@ -57,7 +57,7 @@ def choose_model(paths: Paths, *, model: str | None, is_last: bool) -> Choice:
 
 
 def _choose_registered(paths: Paths, model: str | None) -> Choice:
-    address = name_champion(_find_name(paths)) if model is None else parse_address(model)
+    address = name_champion(find_name(paths)) if model is None else parse_address(model)
     found = find_model(paths.root, address)
     if found is None:
         raise ModelError(_explain_missing(paths, address, is_default=model is None))
@@ -65,7 +65,7 @@ def _choose_registered(paths: Paths, model: str | None) -> Choice:
     return Choice(folder, f"model: {_describe(found)}", seal=found.seal)
 
 
-def _find_name(paths: Paths) -> str:
+def find_name(paths: Paths) -> str:
     """The registered model of this project: that of the last decision, where it is of this name.
 
     Its name is a longer one if a champion of this name has other classes.

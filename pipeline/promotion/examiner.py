@@ -23,7 +23,7 @@ from pipeline.tables.clean_manifest import CLEAN_MANIFEST
 from pipeline.tables.learnt import LEARNT
 from pipeline.tables.new_sources import NEW_SOURCES
 from pipeline.tables.parquet import read_table
-from pipeline.tracking import registry, rows
+from pipeline.tracking import decisions, registry, rows
 from pipeline.tracking.packaging import LEARNT_FILE, NEW_SOURCES_FILE
 from pipeline.tracking.runs import search_runs
 from pipeline.tracking.stored_models import Address, fetch_model, find_model
@@ -183,11 +183,13 @@ def _find_rival(
     return max(waiting, key=lambda one: one.accuracy, default=None)
 
 
-def _list_comparisons(client: "MlflowClient", model_name: str) -> Iterator[tuple[Any, rows.Decision, Use]]:
+def _list_comparisons(
+    client: "MlflowClient", model_name: str
+) -> Iterator[tuple[Any, decisions.Decision, Use]]:
     """The rows that compared models of this name, oldest first. A row that was deleted is forgotten."""
     found = search_runs(client, "attributes.status = 'FINISHED'", row=True)
     for run in sorted(found, key=lambda run: str(run.data.tags.get(rows.RECORDED_TAG, ""))):
-        decision = rows.parse_decision(run.data.tags)
+        decision = decisions.parse_decision(run.data.tags)
         use = Use.from_text(run.data.tags.get(USE_TAG, ""))
         if decision and use and decision["model_name"] == model_name:
             yield run, decision, use

@@ -67,4 +67,5 @@ def _list_contents(paths: Paths) -> list[Path]:
 def list_artifacts(paths: Paths) -> list[Path]:
     """The files of the stages that a row holds as artifacts, each under the name of its stage."""
     checked = (paths.expectations, paths.ready_expectations)
-    return [paths.classes, paths.history, paths.answers, paths.predictions, paths.confusion, *checked]
+    card = (paths.model_card, paths.model_card_text)
+    return [paths.classes, paths.history, paths.answers, paths.predictions, paths.confusion, *checked, *card]

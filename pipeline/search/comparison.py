@@ -16,7 +16,7 @@ from pipeline.evidence.metrics import SCORES
 from pipeline.evidence.paired import Difference, compare_answers
 from pipeline.evidence.power import LUCK
 from pipeline.evidence.several_tests import adjust_holm
-from pipeline.tracking.rows import CHAMPION_TAG, VERDICT_TAG
+from pipeline.tracking.decisions import CHAMPION_TAG, VERDICT_TAG
 from pipeline.tracking.views import find_differing
 
 CHAMPION, LAST = "champion", "last"

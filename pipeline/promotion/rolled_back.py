@@ -1,0 +1,26 @@
+"""A model that was rolled back is not promoted again by itself."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pipeline.promotion.gate import Decision
+from pipeline.tracking.ledger import ROLLBACK, Line
+
+
+def respect_rollback(decision: Decision, lines: Sequence[Line], number: int) -> Decision:
+    """A decision to promote a version becomes HOLD, if the last that was done with it was to roll it back.
+
+    Args:
+        lines: of the ledger, about this registered model, in order.
+    """
+    moves = [one.move for one in lines if number in (one.move.before, one.move.version)]
+    if decision.verdict != "PROMOTE" or not moves:
+        return decision
+    last = moves[-1]
+    if last.decision != ROLLBACK or last.version == number:
+        return decision
+    said = (
+        f"version {number} was champion and was rolled back ({last.reason}); "
+        f"`darkroom registry promote {number} --force --reason TEXT` makes it champion all the same"
+    )
+    return replace(decision, verdict="HOLD", reasons=(said, *decision.reasons))
