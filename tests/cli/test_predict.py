@@ -103,7 +103,7 @@ def test_predict_writes_a_file_and_never_over_one(
     files = {
         ".csv": lambda: [line.split(",")[0] for line in out.read_text().splitlines()[1:]],
         ".jsonl": lambda: [json.loads(line)["file"] for line in out.read_text().splitlines()],
-        ".parquet": lambda: pq.read_table(out)["file"].to_pylist(),
+        ".parquet": lambda: [str(name) for name in pq.read_table(out)["file"].to_pylist()],
     }[suffix]()
     assert files == [f"data/raw/circle/{number}.png" for number in range(10)]
     assert not list(project.root.glob("*.part"))
@@ -180,7 +180,7 @@ def test_files_are_sorted_into_the_folders_of_their_answers(
     assert not list(project.root.glob("*.part"))
     darkroom("predict", "in", "--model", folder, "--review-into", "look", "--out", "a.csv")
     assert list_files(project.root / "look") == ["doubt.png"]
-    rows = list(csv.DictReader((project.root / "a.csv").open()))
+    rows = list(csv.DictReader((project.root / "a.csv").read_text().splitlines()))
     assert [row["placed"] for row in rows if row["placed"]] == ["look/doubt.png"]
     darkroom(*command[:4], "--sort-into", "both", "--review-into", "look2", "--link", "sym")
     assert list_files(project.root / "both") == ["dark/a-2.png", "dark/a.png", "light/a.png"]
@@ -269,7 +269,7 @@ def test_drift_is_told_where_the_model_knows_its_training(
 
 
 def test_photographs_are_made_alike(darkroom: Darkroom, project: Paths, classifier_folder: Path) -> None:
-    """A dark square on light paper is light for this model; made alike, it is a light object on dark ground."""
+    """A dark square on light paper is light for this model; made alike, it is mostly dark."""
     (project.root / "photo.png").write_bytes(
         encode_grey_png(
             [
