@@ -10,6 +10,7 @@ import signal
 import subprocess
 import time
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -47,46 +48,57 @@ def clone(repo: Path, tmp_path_factory: pytest.TempPathFactory, warm: Path, clas
 
 
 def test_killed_at_random_moments(clone: Clone) -> None:
+    """Every third kill comes at any time of the run, the others while answers are being written."""
     start = time.monotonic()
-    assert not run(clone, "whole", None)
+    assert not run(clone, "whole", lambda: False)
     took_s = time.monotonic() - start
     whole = read_all(clone.root / "whole")
     assert len(whole) == N_PICTURES + 1
     chance = random.Random(time.time_ns())
+    journal = clone.root / "killed" / "a.csv.part"
     n_kills = 0
     while n_kills < N_KILLS:
-        was_killed = run(clone, "killed", chance.uniform(0.2, 1) * took_s)
+        moment_s, more = time.monotonic() + chance.uniform(0.2, 1) * took_s, chance.uniform(0, 60_000)
+        size = measure(journal) + more
+        is_timed = n_kills % 3 == 2
+        was_killed = run(
+            clone,
+            "killed",
+            (lambda at=moment_s: time.monotonic() > at)
+            if is_timed
+            else (lambda to=size: measure(journal) > to),
+        )
         n_kills += was_killed
         if not was_killed:
             assert read_all(clone.root / "killed") == whole
             shutil.rmtree(clone.root / "killed")
-    if (clone.root / "killed/a.csv").exists() and not (clone.root / "killed/a.csv.part").exists():
-        return  # the last kill came when all was done
-    assert not run(clone, "killed", None)
+    run(clone, "killed", lambda: False)
     assert read_all(clone.root / "killed") == whole
 
 
-def run(clone: Clone, into: str, moment_s: float | None) -> bool:
-    """Run the command, and kill all its processes after so many seconds; whether it was killed."""
+def run(clone: Clone, into: str, is_time: Callable[[], bool]) -> bool:
+    """Run the command, and kill all its processes when it is time; whether it was killed."""
     command = ("darkroom", "predict", "scans", "scans.zip", "--model", "classifier", "--top", "2")
     command += ("--out", f"{into}/a.csv", "--sort-into", f"{into}/sorted")
-    with subprocess.Popen(
-        command,
-        cwd=clone.root,
-        env=clone.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        try:
-            said, _ = process.communicate(timeout=moment_s)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            said, _ = process.communicate()
-    is_over = "exists already" in said and process.returncode == 1  # killed when all was done
-    assert is_over or process.returncode in (0, -signal.SIGKILL), said
+    log = clone.root / "log"
+    with (
+        log.open("w") as said,
+        subprocess.Popen(
+            command, cwd=clone.root, env=clone.environment(), stdout=said, stderr=said, start_new_session=True
+        ) as process,
+    ):
+        while process.poll() is None:
+            if is_time():
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+            time.sleep(0.002)
+    is_over = process.returncode == 1 and "exists already" in log.read_text()  # killed when all was done
+    assert is_over or process.returncode in (0, -signal.SIGKILL), log.read_text()
     return process.returncode == -signal.SIGKILL
+
+
+def measure(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def read_all(folder: Path) -> dict[str, bytes]:

@@ -136,7 +136,7 @@ def _answer(
     from pipeline.serving.decoding import make_scanners
 
     answers = plan.answers
-    with make_scanners(plan.recipe, framing=plan.framing, with_facts=answers.drift is not None) as scanners:
+    with make_scanners(plan.recipe, framing=plan.framing) as scanners:
         scanners.start()
         set_up_device()
         classifier = Classifier.load(chosen.folder, chosen.answers, seal=chosen.seal)

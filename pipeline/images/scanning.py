@@ -55,6 +55,11 @@ def develop_alike(data: bytes, recipe: Recipe, framing: Framing) -> NDArray[np.u
     return fit_whole(frame(decode_whole(data, recipe, side_px=side_px), framing), recipe)
 
 
-def give_up(_: bytes, why: str) -> Scanned:
+def scan_item(item: tuple[bytes, bool], *, recipe: Recipe, framing: Framing | None = None) -> Scanned:
+    """`scan` of an item (bytes, whether its facts are wanted), as workers call it."""
+    return scan(item[0], recipe=recipe, framing=framing, with_facts=item[1])
+
+
+def give_up(_: tuple[bytes, bool], why: str) -> Scanned:
     """What is known of a file whose decoder crashed or took too long."""
     return Scanned(refusal=Refusal("unreadable", why))

@@ -8,12 +8,13 @@ from typing import Any
 from pipeline.serving.classifier import Classifier
 from pipeline.serving.decoding import Scanners
 from pipeline.serving.drift import Drift
-from pipeline.serving.files import Files
+from pipeline.serving.files import Files, count_files
 from pipeline.serving.folders import Folders
 from pipeline.serving.journal import Journal
 from pipeline.serving.predictions import Answered, predict_files
 from pipeline.serving.reports import Tally, make_row
 
+_MAX_MEASURED = 2000  # files; more say no more of how far they are from the training
 PLACED = "placed"  # the key of where a file was put
 
 
@@ -65,6 +66,7 @@ def answer_files(
     journal: Journal | None = None,
 ) -> Iterator[dict[str, Any]]:
     """The rows of all files that a run has not answered yet; each batch is in the journal before the next."""
+    facts_every = -(-count_files(found) // _MAX_MEASURED) if answers.drift else 0
     batch: list[dict[str, Any]] = []
     with journal.extend() if journal else nullcontext() as add:
         for one in predict_files(
@@ -73,6 +75,7 @@ def answer_files(
             scanners,
             top=top,
             skip=len(answers.tally),
+            facts_every=facts_every,
             keeps_bytes=answers.folders is not None,
         ):
             row = answers.take(one)

@@ -12,7 +12,7 @@ from pipeline.errors import ImageError
 from pipeline.images.framing import Framing
 from pipeline.images.picture import Developed, develop, develop_item, give_up
 from pipeline.images.recipe import Recipe
-from pipeline.images.scanning import Scanned, scan
+from pipeline.images.scanning import Scanned, scan_item
 from pipeline.images.scanning import give_up as give_up_scan
 from pipeline.refusals import Refusal
 from pipeline.workers import Crew
@@ -24,7 +24,7 @@ MAX_SECONDS = 10.0
 Picture = npt.NDArray[np.uint8]
 Decoders = Crew[bytes, Picture | Refusal]
 Developers = Crew[bytes, Developed]
-Scanners = Crew[bytes, Scanned]
+Scanners = Crew[tuple[bytes, bool], Scanned]
 
 
 def make_decoders(recipe: Recipe) -> Decoders:
@@ -64,7 +64,7 @@ def _give_up_whole(encoded: bytes, why: str) -> Developed:
     return give_up((encoded, True), why)
 
 
-def make_scanners(recipe: Recipe, *, framing: Framing | None = None, with_facts: bool = True) -> Scanners:
-    """As `make_decoders`, for pictures with the facts of their files; or made alike."""
-    function = functools.partial(scan, recipe=recipe, framing=framing, with_facts=with_facts)
+def make_scanners(recipe: Recipe, *, framing: Framing | None = None) -> Scanners:
+    """As `make_decoders`, for pictures that may be made alike, with facts where these are wanted."""
+    function = functools.partial(scan_item, recipe=recipe, framing=framing)
     return Crew(function, max_seconds=MAX_SECONDS, lost=give_up_scan)

@@ -70,6 +70,7 @@ def predict_files(
     *,
     top: int,
     skip: int = 0,
+    facts_every: int = 1,
     keeps_bytes: bool = False,
 ) -> Iterator[Answered]:
     """The predictions of all files, in their order, each with at most `top` classes.
@@ -78,11 +79,12 @@ def predict_files(
 
     Args:
         skip: files that are answered already; the last of them ended a batch.
+        facts_every: of so many files the facts of one are measured; 0: of none.
         keeps_bytes: hand the bytes of what lies in archives on.
     """
     refused: list[tuple[Asked, Scanned]] = []
-    feed = _read_files(found, skip, refused, keeps_bytes=keeps_bytes)
-    with closing(scanners.map(feed, n_bytes=len)) as scanned:
+    feed = _read_files(found, skip, refused, facts_every=facts_every, keeps_bytes=keeps_bytes)
+    with closing(scanners.map(feed, n_bytes=_count_bytes)) as scanned:
         for batch in _cut_batches(scanned, refused):
             predictions = _answer(batch, classifier, top)
             last = len(batch) - 1
@@ -91,29 +93,41 @@ def predict_files(
 
 
 def _read_files(
-    found: Iterable[Files], skip: int, refused: list[tuple[Asked, Scanned]], *, keeps_bytes: bool
-) -> Iterator[tuple[tuple[list[tuple[Asked, Scanned]], Asked], bytes]]:
-    """The bytes of files; the ticket is the file, with those before it that have no bytes.
+    found: Iterable[Files],
+    skip: int,
+    refused: list[tuple[Asked, Scanned]],
+    *,
+    facts_every: int,
+    keeps_bytes: bool,
+) -> Iterator[tuple[tuple[list[tuple[Asked, Scanned]], Asked], tuple[bytes, bool]]]:
+    """The bytes of files, and whether facts are wanted; a ticket is a file with those refused before it.
 
     What stands behind the last file with bytes is left in `refused`.
     """
+    place = skip - 1
     for files in found:
         n_here = len(files.entries) if files.container else 1
         if skip >= n_here:
             skip -= n_here
             continue
         if files.container is None:
+            place += 1
             refused.append((Asked(files, None), Scanned(refusal=Refusal("unreadable", files.fault))))
         is_kept = keeps_bytes and files.container is not None and files.container.is_archive
         for content in files.read(skip):
+            place += 1
             if content.refusal:
                 refused.append((Asked(files, content.entry), Scanned(refusal=content.refusal)))
                 continue
             asked = Asked(files, content.entry, content.data if is_kept else b"")
             before = refused[:]
             refused.clear()
-            yield (before, asked), content.data
+            yield (before, asked), (content.data, facts_every > 0 and place % facts_every == 0)
         skip = 0
+
+
+def _count_bytes(item: tuple[bytes, bool]) -> int:
+    return len(item[0])
 
 
 def _cut_batches(

@@ -99,6 +99,7 @@ def test_the_likeliest_classes_come_first(tmp_path: Path, predict: Predict) -> N
 
 def write_many(where: Path, n: int = 80) -> Path:
     """Pictures in turn dark and light, and two files in between that are none."""
+    where.mkdir(exist_ok=True)
     for i in range(n):
         (where / f"{i:03d}.png").write_bytes(encode_grey_png([bytes([255 * (i % 2)] * 8)] * 8))
     (where / "001a.txt").write_bytes(b"no")
@@ -165,6 +166,10 @@ def test_an_archive_that_breaks_off_costs_only_what_follows(tmp_path: Path, clas
 
 
 def test_facts_come_with_each_picture(tmp_path: Path, classifier_folder: Path) -> None:
+    many = stream([write_many(tmp_path / "many")], classifier_folder, facts_every=10, skip=33)
+    measured = [one.prediction.file[-7:] for one in many if one.facts]
+    assert measured == ["039.png", "049.png", "059.png", "069.png", "079.png"]
+    assert not any(one.facts for one in stream([tmp_path / "many"], classifier_folder, facts_every=0))
     (one,) = stream([write_folder(tmp_path) / "a"], classifier_folder)
     assert one.facts
     assert (one.facts["format"], one.facts["width"], one.facts["brightness"]) == ("PNG", 8, 1.0)
