@@ -11,6 +11,7 @@ import subprocess
 import time
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -58,16 +59,10 @@ def test_killed_at_random_moments(clone: Clone) -> None:
     journal = clone.root / "killed" / "a.csv.part"
     n_kills = 0
     while n_kills < N_KILLS:
-        moment_s, more = time.monotonic() + chance.uniform(0.2, 1) * took_s, chance.uniform(0, 60_000)
-        size = measure(journal) + more
-        is_timed = n_kills % 3 == 2
-        was_killed = run(
-            clone,
-            "killed",
-            (lambda at=moment_s: time.monotonic() > at)
-            if is_timed
-            else (lambda to=size: measure(journal) > to),
-        )
+        moment_s = time.monotonic() + chance.uniform(0.2, 1) * took_s
+        size = measure(journal) + chance.uniform(0, 60_000)
+        is_time = partial(is_after, moment_s) if n_kills % 3 == 2 else partial(is_longer, journal, size)
+        was_killed = run(clone, "killed", is_time)
         n_kills += was_killed
         if not was_killed:
             assert read_all(clone.root / "killed") == whole
@@ -78,8 +73,8 @@ def test_killed_at_random_moments(clone: Clone) -> None:
 
 def run(clone: Clone, into: str, is_time: Callable[[], bool]) -> bool:
     """Run the command, and kill all its processes when it is time; whether it was killed."""
-    command = ("darkroom", "predict", "scans", "scans.zip", "--model", "classifier", "--top", "2")
-    command += ("--out", f"{into}/a.csv", "--sort-into", f"{into}/sorted")
+    made = ("--out", f"{into}/a.csv", "--sort-into", f"{into}/sorted")
+    command = ("darkroom", "predict", "scans", "scans.zip", "--model", "classifier", "--top", "2", *made)
     log = clone.root / "log"
     with (
         log.open("w") as said,
@@ -95,6 +90,14 @@ def run(clone: Clone, into: str, is_time: Callable[[], bool]) -> bool:
     is_over = process.returncode == 1 and "exists already" in log.read_text()  # killed when all was done
     assert is_over or process.returncode in (0, -signal.SIGKILL), log.read_text()
     return process.returncode == -signal.SIGKILL
+
+
+def is_after(moment_s: float) -> bool:
+    return time.monotonic() > moment_s
+
+
+def is_longer(path: Path, size: float) -> bool:
+    return measure(path) > size
 
 
 def measure(path: Path) -> int:

@@ -46,7 +46,7 @@ def predict(
         Path | None, typer.Option(help="Put each file into the folder of its answer, below this folder.")
     ] = None,
     link: Annotated[
-        str, typer.Option(help="How: copy, hard or sym (links). Files in archives can only be copied.")
+        str, typer.Option(help="copy, hard or sym: how a file gets there. From archives: copy only.")
     ] = "copy",
     review_into: Annotated[
         Path | None, typer.Option(help="Put the files that are left to a person into this folder.")

@@ -65,7 +65,9 @@ class Journal:
     @contextmanager
     def extend(self) -> Iterator[Callable[[Sequence[Row], Any], None]]:
         """Yields a function that adds a batch of rows, with a state that can be written as JSON."""
-        with translate_errors(self.path), self.path.open("r+b") as file:
+        with translate_errors(self.path):
+            opened = self.path.open("r+b")
+        with opened as file:
             file.truncate(self._end)
             file.seek(self._end)
 

@@ -100,11 +100,11 @@ def test_predict_writes_a_file_and_never_over_one(
     command = ("predict", "data/raw/circle", "--out", out.name, "--model", classifier_folder)
     code, said, _ = darkroom(*command)
     assert (code, said) == (0, f"model: {classifier_folder}\n10 files in {out.name}: 10 as dark\n")
-    files = {
-        ".csv": lambda: [line.split(",")[0] for line in out.read_text().splitlines()[1:]],
-        ".jsonl": lambda: [json.loads(line)["file"] for line in out.read_text().splitlines()],
-        ".parquet": lambda: [str(name) for name in pq.read_table(out)["file"].to_pylist()],
-    }[suffix]()
+    if suffix == ".parquet":
+        files = pq.read_table(out)["file"].to_pylist()
+    else:
+        lines = out.read_text().splitlines()[suffix == ".csv" :]
+        files = [line.split(",")[0] if suffix == ".csv" else json.loads(line)["file"] for line in lines]
     assert files == [f"data/raw/circle/{number}.png" for number in range(10)]
     assert not list(project.root.glob("*.part"))
     whole = out.read_bytes()
@@ -259,7 +259,10 @@ def test_drift_is_told_where_the_model_knows_its_training(
     command = ("predict", "data/raw/circle", "--model")
     assert "is not known: the model holds no facts of its own" in darkroom(*command, classifier_folder)[1]
     folder = Path(shutil.copytree(classifier_folder, project.root / "classifier"))
-    columns = {"brightness": [0.9 + i / 1000 for i in range(100)], "format": ["PNG"] * 100}
+    columns: dict[str, list[Any]] = {
+        "brightness": [0.9 + i / 1000 for i in range(100)],
+        "format": ["PNG"] * 100,
+    }
     write_facts(TrainingFacts(summarise_facts(columns), 100, review=0.0, n_test=50), folder / FACTS_FILE)
     code, said, _ = darkroom(*command, folder)
     assert code == 0

@@ -12,7 +12,7 @@ from pipeline.evidence.training_facts import gather_facts
 from pipeline.paths import Paths
 from pipeline.serving.answer_rule import AnswerRule
 from pipeline.serving.classifier import Classifier
-from pipeline.serving.drift import OF_PICTURE
+from pipeline.serving.drift import OF_PICTURE, TrainingFacts
 from tests.conftest import Develop
 
 
@@ -34,7 +34,7 @@ def test_the_training_pictures_are_measured_and_review_is_counted(
     rule = AnswerRule(min_probability=0.9)
     examined = examine(Classifier.load(classifier_folder).with_rule(rule), test, developed.shards)
 
-    def gather() -> training_facts.TrainingFacts:
+    def gather() -> TrainingFacts:
         return gather_facts(examined, train, shards=developed.shards, raw_manifest=developed.raw_manifest)
 
     facts = gather()

@@ -137,6 +137,6 @@ def test_what_cannot_be_decoded_has_a_reason() -> None:
     refused = scan(b"no", recipe=RECIPE)
     assert refused.picture is None
     assert str(refused.refusal).startswith("not_an_image: ")
-    assert str(give_up(b"", "it crashed").refusal) == "unreadable: it crashed"
+    assert str(give_up((b"", True), "it crashed").refusal) == "unreadable: it crashed"
     with pytest.raises(ImageError):
         develop_alike(b"no", RECIPE, ALIKE)
