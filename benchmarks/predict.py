@@ -142,7 +142,7 @@ def count_alike(model: Path) -> None:
         ways: dict[str, list[str]] = {
             "as they are": [],
             "--fit pad --content 0.7 --invert auto": ["--fit", "pad", "--content", "0.7", "--invert", "auto"],
-            "--fit pad --content 0.9 --invert auto": ["--fit", "pad", "--content", "0.9", "--invert", "auto"],
+            "--fit pad --content 1 --invert auto": ["--fit", "pad", "--content", "1", "--invert", "auto"],
         }
         for way, options in ways.items():
             out = Path(folder).with_suffix(".csv")

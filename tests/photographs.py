@@ -10,6 +10,8 @@ from PIL import Image, ImageDraw, ImageFilter
 
 Kind = Literal["digit", "clothes"]
 
+PEN, FELT_TIP = (0.07, 0.11), (0.13, 0.18)
+
 # Strokes of digits as written by hand, in a square of 1 x 1: polylines, and arcs as (box, start, end).
 _Stroke = list[tuple[float, float]]
 _DIGITS: dict[str, list[_Stroke]] = {
@@ -63,15 +65,20 @@ _CLOTHES: dict[str, _Stroke] = {
 }  # fmt: skip
 
 
-def draw_digit(digit: str, *, seed: int, size: tuple[int, int] = (450, 600)) -> Image.Image:
-    """A digit written with a pen somewhere on a sheet of paper, photographed: height, width in `size`."""
+def draw_digit(
+    digit: str, *, seed: int, pen: tuple[float, float] = PEN, size: tuple[int, int] = (450, 600)
+) -> Image.Image:
+    """A digit written somewhere on a sheet of paper, photographed: height, width in `size`.
+
+    `pen`: how thick its stroke is, as a share of the digit: the least and the most.
+    """
     chance = np.random.default_rng(seed)
     height, width = size
     mask = Image.new("L", (width, height), 0)
-    pen, side = ImageDraw.Draw(mask), chance.uniform(0.3, 0.5) * height
+    drawn, side = ImageDraw.Draw(mask), chance.uniform(0.3, 0.5) * height
     left, top = chance.uniform(0.1, 0.9, 2) * (width - side, height - side)
     slant, turn = chance.uniform(-0.12, 0.12), math.radians(chance.uniform(-8, 8))
-    thick = max(2, round(side * chance.uniform(0.07, 0.11)))
+    thick = max(2, round(side * chance.uniform(*pen)))
     for stroke in _DIGITS[digit]:
         bent = [(x + slant * (0.5 - y), y) for x, y in stroke]
         turned = [
@@ -81,9 +88,9 @@ def draw_digit(digit: str, *, seed: int, size: tuple[int, int] = (450, 600)) -> 
             )
             for x, y in bent
         ]
-        pen.line(turned, fill=255, width=thick, joint="curve")
+        drawn.line(turned, fill=255, width=thick, joint="curve")
         for x, y in (turned[0], turned[-1]):
-            pen.ellipse((x - thick / 2, y - thick / 2, x + thick / 2, y + thick / 2), fill=255)
+            drawn.ellipse((x - thick / 2, y - thick / 2, x + thick / 2, y + thick / 2), fill=255)
     return _photograph(mask, ink=chance.uniform(25, 70), paper=chance.uniform(170, 235), chance=chance)
 
 
@@ -105,11 +112,11 @@ def encode_jpeg(image: Image.Image, quality: int = 85) -> bytes:
     return stream.getvalue()
 
 
-def list_ten(kind: Kind) -> Iterator[tuple[str, bytes]]:
+def list_ten(kind: Kind, pen: tuple[float, float] = PEN) -> Iterator[tuple[str, bytes]]:
     """Ten photographs, each with what it shows."""
     for number in range(10):
         if kind == "digit":
-            yield str(number), encode_jpeg(draw_digit(str(number), seed=number))
+            yield str(number), encode_jpeg(draw_digit(str(number), seed=number, pen=pen))
         else:
             name = list(_CLOTHES)[number % len(_CLOTHES)]
             yield name, encode_jpeg(draw_clothes(name, seed=number))

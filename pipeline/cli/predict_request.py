@@ -104,7 +104,8 @@ class Request:
         review = name_review(settings.class_names)
         framing = None
         if self.content is not None or self.invert != "no":
-            framing = Framing(self.content, self.invert, training.is_dark if training else None)
+            of_training = (training.is_dark, training.is_grey) if training else (None, False)
+            framing = Framing(self.content, self.invert, *of_training)
         fit = self.fit or ("pad" if self.content else settings.recipe.fit)
         places = self._make_places(settings.class_names, review)
         answers = Answers(

@@ -32,11 +32,13 @@ class Framing:
         invert: whether dark and light change places. `auto`: where the ground is not as that of the training.
         is_dark: whether the ground of the training pictures is dark. None: not known; then a light ground is
             taken for one that has to become dark.
+        is_grey: whether the training pictures have no colours, however many channels they have.
     """
 
     content: float | None = None
     invert: Invert = "no"
     is_dark: bool | None = None
+    is_grey: bool = False
 
     def inverts(self, *, is_dark_ground: bool) -> bool:
         """Whether a picture with such a ground is inverted."""
@@ -48,10 +50,13 @@ class Framing:
 def frame(picture: NDArray[np.uint8], framing: Framing) -> NDArray[np.uint8]:
     """A picture [height, width, 1 or 3] made alike; a square where `content` is given.
 
-    With one channel, uneven light is taken away as well, and the object gets the full scale. A picture in
+    Without colours, uneven light is taken away as well, and the object gets the full scale. A picture in
     which no object is found is only inverted.
     """
+    n_channels = picture.shape[2]
     whole = picture.astype(np.float32)
+    if framing.is_grey:
+        whole = _to_luma(whole)[..., None]
     ground = fit_ground(whole)
     box = find_object(whole - ground)
     if box is None:
@@ -59,11 +64,12 @@ def frame(picture: NDArray[np.uint8], framing: Framing) -> NDArray[np.uint8]:
     else:  # paper in bad light may be darker than grey, and is lighter than its ink
         is_dark_ground = _is_lighter(_to_luma(whole - ground), box)
     if box is not None and framing.content:
-        if picture.shape[2] == 1:
+        if whole.shape[2] == 1:
             whole, ground = _stretch_object(whole - ground, box, is_light=is_dark_ground)
         whole = _cut_square(whole, ground, box, framing.content)
     whole = 255 - whole if framing.inverts(is_dark_ground=is_dark_ground) else whole
-    return np.clip(np.rint(whole), 0, 255).astype(np.uint8)
+    made = np.clip(np.rint(whole), 0, 255).astype(np.uint8)
+    return made if made.shape[2] == n_channels else np.repeat(made, n_channels, axis=2)
 
 
 def fit_ground(picture: Floats) -> Floats:

@@ -27,6 +27,7 @@ MIN_FILES = 20  # fewer say nothing
 _ALPHA = 0.05  # over all facts together
 _N_BINS = 10
 _MAX_VALUES = 20  # of a number that is taken as a word
+_HALF, _GREY = 0.5, 0.5  # of the brightness of a ground; of colourfulness, which compression leaves in grey
 _MAX_SHOWN = 40  # characters of a value
 # Facts of a file are those of its header; measures are of the picture as the network sees it.
 OF_FILE = tuple(fact.name for fact in FACTS if fact.of_file and not fact.of_picture)
@@ -95,12 +96,21 @@ class TrainingFacts:
     @property
     def is_dark(self) -> bool | None:
         """Whether the ground of most training pictures is dark; None where it is not known."""
-        border = self.measures.get("border_brightness")
-        if border is None:
+        border = self._find_middle("border_brightness")
+        return None if border is None else border < _HALF
+
+    @property
+    def is_grey(self) -> bool:
+        """Whether most training pictures have no colours, as far as that is known."""
+        colours = self._find_middle("colourfulness")
+        return colours is not None and colours < _GREY
+
+    def _find_middle(self, name: str) -> float | None:
+        """The median of a number, or the commonest of its few values; None where it is not known."""
+        measure = self.measures.get(name)
+        if measure is None:
             return None
-        if border.edges:
-            return border.middle < 0.5
-        return bool(border.words) and float(border.words[0]) < 0.5
+        return measure.middle if measure.edges else float(measure.words[0])
 
 
 def write_facts(facts: TrainingFacts, path: Path) -> None:

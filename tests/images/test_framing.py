@@ -1,6 +1,7 @@
 """A photograph from outside made like the pictures of a collection."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -85,6 +86,17 @@ def test_colours_stay_colours() -> None:
     assert made.shape == (40, 40, 3)
     assert made[20, 20].tolist() == [200, 10, 10]
     assert made[0, 0].tolist() == pytest.approx([240, 240, 240], abs=1)
+
+
+def test_grey_is_made_of_colours_where_the_training_has_none() -> None:
+    """The demo's digits are grey in three channels."""
+    recipe = replace(RECIPE, channels=3)
+    for _, data in list_ten("digit"):
+        made = develop_alike(data, recipe, replace(ALIKE, is_grey=True)).astype(int)
+        one = develop_alike(data, RECIPE, ALIKE).astype(int)
+        assert made.shape == (28, 28, 3)
+        assert np.ptp(made, axis=2).max() == 0
+        assert np.abs(made[..., :1] - one).mean() < 2
 
 
 @pytest.mark.parametrize("value", [0, 128, 255])

@@ -138,6 +138,12 @@ def test_the_ground_of_the_training_is_known_by_its_border(border: list[float], 
     assert TRAINING.is_dark is None
 
 
+@pytest.mark.parametrize(("colours", "is_grey"), [([0.0] * 9, True), ([30.0 + i for i in range(40)], False)])
+def test_a_training_without_colours_is_known(colours: list[float], is_grey: bool) -> None:
+    facts = TrainingFacts(summarise_facts({"colourfulness": colours}), 9, 0, 1)
+    assert (facts.is_grey, TRAINING.is_grey) == (is_grey, False)
+
+
 def test_facts_are_read_as_they_were_written(tmp_path: Path) -> None:
     assert read_facts(tmp_path / "facts.json") is None
     write_facts(TRAINING, tmp_path / "facts.json")
