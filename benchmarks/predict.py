@@ -7,8 +7,9 @@ is measured `--runs` times in turn, without the time that imports take, and the 
 cores decoding and network share the processor, so no run can be faster than 1 / (1 / a + 1 / b): that bound
 is printed too, as is the share of facts, the peak of memory with workers, and what each further file takes.
 
-With `--alike` it prints instead how many of ten drawn photographs of digits are answered rightly by the model
-of `make run` (or `--model`), before and after `--fit pad --content 0.7 --invert auto`.
+With `--alike` it prints instead how many of ten drawn photographs of digits, written with a felt-tip, are
+answered rightly by the model of `make run` (or `--model`), before and after `--fit pad --content 0.7 --invert
+auto`.
 
 Run: python -m benchmarks.predict [--files 5000] [--runs 3] [--sides 16 64] [--alike [--model FOLDER]]
 """
@@ -134,10 +135,10 @@ def measure_listing(folder: Path) -> None:
 
 def count_alike(model: Path) -> None:
     """Print how many of ten photographs are answered rightly, as they are and made alike."""
-    from tests.photographs import list_ten
+    from tests.photographs import FELT_TIP, list_ten
 
     with tempfile.TemporaryDirectory() as folder:
-        for name, data in list_ten("digit"):
+        for name, data in list_ten("digit", FELT_TIP):
             (Path(folder) / f"{name}.jpg").write_bytes(data)
         ways: dict[str, list[str]] = {
             "as they are": [],

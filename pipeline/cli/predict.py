@@ -24,44 +24,53 @@ if TYPE_CHECKING:
 _MOST_ROWS = 300  # of a table on the terminal
 
 
+Asked = Annotated[
+    list[Path],
+    typer.Argument(help="Images; or folders, .zip or .tar files of images; - reads paths, one a line."),
+]
+Top = Annotated[int, typer.Option(min=1, help="How many classes to show per file.")]
+Out = Annotated[
+    Path | None,
+    typer.Option(help="Write the answers to a .csv, .parquet or .jsonl. Killed and repeated, it continues."),
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print a line of JSON per file instead of a table (JSON Lines).")
+]
+SortInto = Annotated[
+    Path | None, typer.Option(help="Put each file into the folder of its answer, below this folder.")
+]
+LinkHow = Annotated[
+    str, typer.Option(help="copy, hard or sym: how a file gets there. From archives: copy only.")
+]
+ReviewInto = Annotated[
+    Path | None, typer.Option(help="Put the files that are left to a person into this folder.")
+]
+FitHow = Annotated[
+    str | None, typer.Option(help="stretch, pad or crop, in place of what the model was trained with.")
+]
+Content = Annotated[
+    float | None,
+    typer.Option(min=0.1, max=1, help="Find the object; it takes this share of a square, in its middle."),
+]
+InvertHow = Annotated[
+    str, typer.Option(help="Swap dark and light: yes, no, or auto (where the training was the other way).")
+]
+
+
 def predict(
-    files: Annotated[
-        list[Path],
-        typer.Argument(help="Images; or folders, .zip or .tar files of images; - reads paths, one a line."),
-    ],
+    files: Asked,
     *,
     model: Model = None,
     last: Last = False,
-    top: Annotated[int, typer.Option(min=1, help="How many classes to show per file.")] = 1,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="Write the answers to a .csv, .parquet or .jsonl. Killed and repeated, it continues."
-        ),
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print a line of JSON per file instead of a table (JSON Lines).")
-    ] = False,
-    sort_into: Annotated[
-        Path | None, typer.Option(help="Put each file into the folder of its answer, below this folder.")
-    ] = None,
-    link: Annotated[
-        str, typer.Option(help="copy, hard or sym: how a file gets there. From archives: copy only.")
-    ] = "copy",
-    review_into: Annotated[
-        Path | None, typer.Option(help="Put the files that are left to a person into this folder.")
-    ] = None,
-    fit: Annotated[
-        str | None, typer.Option(help="stretch, pad or crop, in place of what the model was trained with.")
-    ] = None,
-    content: Annotated[
-        float | None,
-        typer.Option(min=0.1, max=1, help="Find the object; it takes this share of a square, in its middle."),
-    ] = None,
-    invert: Annotated[
-        str,
-        typer.Option(help="Swap dark and light: yes, no, or auto (where the training was the other way)."),
-    ] = "no",
+    top: Top = 1,
+    out: Out = None,
+    as_json: AsJson = False,
+    sort_into: SortInto = None,
+    link: LinkHow = "copy",
+    review_into: ReviewInto = None,
+    fit: FitHow = None,
+    content: Content = None,
+    invert: InvertHow = "no",
 ) -> None:
     """Predict the class of images. A file that cannot be decoded is shown with the reason."""
     from pipeline.cli.model_choice import choose_model

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from pipeline.errors import ImageError
 from pipeline.images.framing import Framing, find_object, fit_ground, frame
+from pipeline.images.picture import develop
 from pipeline.images.recipe import Recipe
 from pipeline.images.scanning import develop_alike, give_up, scan
-from tests.photographs import Kind, draw_digit, encode_jpeg, list_ten
+from tests.photographs import FELT_TIP, Kind, draw_digit, encode_jpeg, list_ten
 
 RECIPE = Recipe((28, 28), 1, "pad", "bicubic", equalise=0, formats=("JPEG", "PNG"), max_pixels=10_000_000)
 ALIKE = Framing(content=0.7, invert="auto", is_dark=True)
@@ -152,3 +153,23 @@ def test_what_cannot_be_decoded_has_a_reason() -> None:
     assert str(give_up((b"", True), "it crashed").refusal) == "unreadable: it crashed"
     with pytest.raises(ImageError):
         develop_alike(b"no", RECIPE, ALIKE)
+
+
+def test_photographs_of_digits_are_recognised_once_they_are_alike() -> None:
+    """By the nearest neighbour among scikit-learn's digits, which are light on dark and fill their square."""
+    from sklearn.datasets import load_digits
+    from sklearn.neighbors import KNeighborsClassifier
+
+    known = load_digits()
+    nearest = KNeighborsClassifier(3).fit(known.data * 255 / 16, known.target)
+    small = replace(RECIPE, image_hw=(8, 8))
+    ten = [data for _, data in list_ten("digit", FELT_TIP)]
+
+    def count_right(pictures: list[NDArray[np.uint8]]) -> int:
+        answers = nearest.predict(np.stack([picture.ravel() for picture in pictures]).astype(float))
+        return int((answers == np.arange(10)).sum())
+
+    as_they_are = [develop(data, replace(small, fit="pad")) for data in ten]
+    alike = [develop_alike(data, small, replace(ALIKE, content=1.0)) for data in ten]
+    assert count_right(as_they_are) <= 2
+    assert count_right(alike) >= 7
