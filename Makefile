@@ -13,7 +13,7 @@ INSTALL := uv pip install --quiet --python $(BIN)/python $(if $(PYTHONDONTWRITEB
 LOCK := uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --extra pretrained
 
 .PHONY: run help test check format docs ui install install-dev lock bench-data bench-evidence bench-faults bench-others \
-        bench-promote bench-search bench-train
+        bench-promote bench-search bench-serve bench-train
 
 run: install ## from data/raw (scikit-learn's digits when it is empty) to a promoted model
 	@darkroom demo digits --if-empty
@@ -90,6 +90,10 @@ OTHER_fastai := fastai==2.8.12 timm==1.0.31
 
 bench-promote: | install-dev ## the gate on simulated models: how often luck is promoted, and a gain found; about two hours
 	python -m benchmarks.promotion
+
+bench-serve: | install-dev ## predict: pictures a second beside decoding and the network alone, memory, 20 kills; half an hour
+	python -m benchmarks.predict
+	DARKROOM_KILLS=20 pytest -q tests/test_predict_kills.py
 
 bench-search: .bench/keras_tuner/.installed ## tune and crossval: optimum, processes, kills, ASHA, folds; about an hour
 	python -m benchmarks.search

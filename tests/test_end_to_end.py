@@ -130,10 +130,11 @@ def test_the_registry_knows_the_hash_of_every_file_of_the_champion(clone: Clone)
     assert found
     folder = fetch_classifier(clone.root, found)
     hashes = json.loads((folder / SEAL_FILE).read_text(encoding="utf-8"))
-    assert set(hashes) == {"answers.json", "classifier.json", "model.keras"}
+    assert set(hashes) == {"answers.json", "classifier.json", "model.keras", "training_facts.json"}
     assert found.seal == hash_file(folder / SEAL_FILE)
-    for name, path in (("model.keras", clone.paths.classifier), ("answers.json", clone.paths.answers.parent)):
-        assert hashes[name] == hash_file(path / name)
+    made = (clone.paths.classifier / "model.keras", clone.paths.answers, clone.paths.training_facts)
+    for path in made:
+        assert hashes[path.name] == hash_file(path)
     assert not (clone.paths.classifier / SEAL_FILE).exists(), "the folder of train is DVC's to compare"
 
 

@@ -127,6 +127,8 @@ def log_state_model(client: "MlflowClient", row: Tracked, state: State) -> Logge
     write_table(list_learnt(state.paths), exam / LEARNT_FILE)
     write_table(list_new_sources(state.paths), exam / NEW_SOURCES_FILE)
     shutil.copy(state.paths.answers, state.paths.classifier)  # the copy: the model answers by the rule
+    if state.paths.training_facts.is_file():
+        shutil.copy(state.paths.training_facts, state.paths.classifier)
     outs = state.lineage.list_outs("train") | state.lineage.list_outs("evaluate")
     made = (state.paths.classifier, state.paths.answers)
     md5 = " ".join(outs[str(path.relative_to(state.paths.root))] for path in made)

@@ -60,7 +60,7 @@ def _list_contents(paths: Paths) -> list[Path]:
         for stage in UPSTREAM
         for path in (paths.metrics(stage), paths.details(stage), paths.figures(stage))
     ]
-    tables = [paths.raw_manifest, paths.clean_manifest, paths.split, paths.out_of_fold]
+    tables = [paths.raw_manifest, paths.clean_manifest, paths.split, paths.out_of_fold, paths.training_facts]
     return [*of_stages, *tables, *list_artifacts(paths), paths.classifier]
 
 
