@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 _PATIENCE_S = 60
-_FLAGS = (
+FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
     *("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--remote-debugging-port=0"),
 )
@@ -70,7 +70,7 @@ def look_at(page: Path, *, root: Path, width_px: int, folder: Path) -> Seen:
     assert CHROMIUM is not None
     wrapper = _FRAME.format(page=page.relative_to(root).as_posix(), width=width_px)
     with serve(root, wrapper) as (address, answers):
-        command = [CHROMIUM, *_FLAGS, f"--user-data-dir={folder / 'profile'}", address]
+        command = [CHROMIUM, *FLAGS, f"--user-data-dir={folder / 'profile'}", address]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as browser:
             try:
                 found: dict[str, Any] = answers.get(timeout=_PATIENCE_S)

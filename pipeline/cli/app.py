@@ -16,6 +16,7 @@ from pipeline.cli import (
     predict,
     quarantine,
     registry,
+    serve,
     setup,
     synthesize,
     tune,
@@ -31,6 +32,7 @@ app = typer.Typer(
 app.command()(setup.setup)
 app.command()(check.check)
 app.command()(predict.predict)
+app.command()(serve.serve)
 app.command()(export.export)
 app.command()(mistakes.mistakes)
 app.command()(compare.compare)

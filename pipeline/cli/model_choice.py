@@ -58,19 +58,36 @@ def choose_model(paths: Paths, *, model: str | None, is_last: bool) -> Choice:
     if model is not None and is_last:
         raise ModelError("--last and --model name two models; give one of them")
     if is_last:
-        return _choose_last(paths)
+        return choose_last(paths)
     if model is not None and Path(model).is_dir():
         return Choice(Path(model), f"model: {model}")
-    return _choose_registered(paths, model)
+    found = find_registered(paths, choose_address(paths, model), is_default=model is None)
+    return Choice(fetch_classifier(paths.root, found), f"model: {describe(found)}", seal=found.seal)
 
 
-def _choose_registered(paths: Paths, model: str | None) -> Choice:
-    address = name_champion(find_name(paths)) if model is None else _find_address(paths, model)
+def choose_address(paths: Paths, model: str | None) -> Address:
+    """The address that a command names; None: that of the champion.
+
+    Raises:
+        ModelError: it is no address.
+    """
+    return name_champion(find_name(paths)) if model is None else _find_address(paths, model)
+
+
+def find_registered(paths: Paths, address: Address, *, is_default: bool) -> StoredModel:
+    """The version at an address of the registry.
+
+    Args:
+        is_default: nobody named it; the advice is then another.
+
+    Raises:
+        ModelError: there is no such model.
+        TrackingError: the registry cannot be reached.
+    """
     found = find_model(paths.root, address)
     if found is None:
-        raise ModelError(_explain_missing(paths, address, is_default=model is None))
-    folder = fetch_classifier(paths.root, found)
-    return Choice(folder, f"model: {_describe(found)}", seal=found.seal)
+        raise ModelError(_explain_missing(paths, address, is_default=is_default))
+    return found
 
 
 def _find_address(paths: Paths, model: str) -> Address:
@@ -98,7 +115,8 @@ def find_name(paths: Paths) -> str:
     return decided if decided.startswith(f"{name}-") else name
 
 
-def _describe(found: StoredModel) -> str:
+def describe(found: StoredModel) -> str:
+    """What is known of a version, in one line."""
     aliases = f" ({', '.join(found.aliases)})" if found.aliases else ""
     known = (
         f"{found.name} version {found.number}{aliases}",
@@ -108,7 +126,8 @@ def _describe(found: StoredModel) -> str:
     return ", ".join(filter(None, known))
 
 
-def _choose_last(paths: Paths) -> Choice:
+def choose_last(paths: Paths) -> Choice:
+    """The model of the last run. Raises ModelError if there is none."""
     if not paths.classifier.is_dir():
         raise ModelError(
             f"there is no model of a last run: {paths.classifier} does not exist; `dvc repro` trains one"

@@ -10,11 +10,10 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.console import make_console
-from pipeline.errors import TrackingError
+from pipeline.cli.ports import check_port
 from pipeline.paths import Paths, project_root
 
 _FIND = "SELECT experiment_id FROM experiments WHERE name = ? AND lifecycle_stage = 'active'"
-_N_TRIED = 20  # ports, for one that is free
 
 
 def ui(
@@ -34,7 +33,7 @@ def ui(
     use_experiment(load_params(Paths(root).params).data.name)
     uri = resolve_uri(root)
     if not is_server(uri):
-        _check_port(host, port)
+        check_port(host, port, "ui")
     for line in list_addresses(root, hide_password(uri) if is_server(uri) else f"http://{host}:{port}"):
         make_console().print(line, soft_wrap=True)
     if not is_server(uri):
@@ -69,31 +68,6 @@ def _find_experiment(root: Path, name: str) -> str:
             with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as db:
                 return str(db.execute(_FIND, (name,)).fetchone()[0])
         return ask_experiment_id(resolve_uri(root), name)
-    return ""
-
-
-def _check_port(host: str, port: int) -> None:
-    """Raise TrackingError, with what to do, if nothing can listen there."""
-    if not (fault := _find_fault(host, port)):
-        return
-    others = range(port + 1, min(port + _N_TRIED, 65_535) + 1)
-    if free := next((other for other in others if not _find_fault(host, other)), None):
-        advice = f"end what uses it, or choose another: `darkroom ui --port {free}`"
-    else:
-        advice = "give an address of this machine, such as `--host 127.0.0.1`, and a free port"
-    raise TrackingError(f"port {port} of {host} cannot be used ({fault}); {advice}")
-
-
-def _find_fault(host: str, port: int) -> str:
-    """Why nothing can listen at a port, or ""."""
-    import socket
-
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            return error.strerror or str(error)
     return ""
 
 

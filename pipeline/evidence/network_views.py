@@ -9,7 +9,6 @@ import numpy.typing as npt
 
 from pipeline.backend.anatomy import Step, find_convolutions, read_filters, trace_steps
 from pipeline.collection.pictures import Ints
-from pipeline.evidence.attribution import attribute
 from pipeline.evidence.drawings import write_caption
 from pipeline.evidence.examination import Examination
 from pipeline.evidence.samples import choose_sample
@@ -17,6 +16,7 @@ from pipeline.figures.drawing import shorten
 from pipeline.figures.feature_maps import N_COLUMNS, LayerMaps, draw_feature_maps
 from pipeline.figures.heat import Glow, draw_heat
 from pipeline.figures.sheets import draw_sheet
+from pipeline.serving.attribution import attribute
 
 Float32 = npt.NDArray[np.float32]
 

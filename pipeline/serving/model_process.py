@@ -25,17 +25,20 @@ _MAX_WHY = 300  # characters
 
 
 class ModelProcess:
-    """The process of a model as MLflow logged it; close it, or use it in a `with`.
+    """The process of a model; close it, or use it in a `with`.
 
     Attributes:
-        code: the file of the package that answers, which lies in the model's folder.
+        code: the file of the package that answers, which lies in the folder of a model of MLflow's.
+        class_names: in the order of the columns of its answers.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, rule: Path | None = None) -> None:
         """Start the process; it has loaded the model when this returns.
 
         Args:
-            folder: of the model, which holds its MLmodel.
+            folder: of a model as MLflow logged it, which holds its MLmodel; or of a classifier, which answers
+                with the code of this process.
+            rule: the file with the rule of a classifier's answers, where its folder has none.
 
         Raises:
             ModelError: it cannot be loaded.
@@ -45,6 +48,7 @@ class ModelProcess:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - `close` closes it
         # -I: no PYTHONPATH, and no package of the working folder. -B: nothing is written beside the code.
         command = [sys.executable, "-IB", str(_PROGRAM), str(folder.absolute())]
+        command += [str(rule.absolute())] if rule else []
         environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
         self._process = subprocess.Popen(  # noqa: S603
             command,
@@ -56,10 +60,16 @@ class ModelProcess:
             stderr=self._errors,
         )
         try:
-            self.code = Path(self._exchange(b"", (), _START_S)["code"])
+            said = self._exchange(b"", (), _START_S)
         except BaseException:
             self.close()
             raise
+        self.code, self.class_names = Path(said["code"]), tuple(said["class_names"])
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process has not ended."""
+        return self._process.poll() is None
 
     def ask(self, pictures: Sequence[bytes], *, max_seconds: float = 600) -> list[dict[str, Any]]:
         """The answers to encoded pictures: a dictionary each, as a row of the model's output.
@@ -69,12 +79,24 @@ class ModelProcess:
         Raises:
             ModelError: the model failed, its process ended, or it took longer than `max_seconds`.
         """
-        head = json.dumps({"sizes": [len(one) for one in pictures]}).encode() + b"\n"
+        rows: list[dict[str, Any]] = self._ask({}, pictures, max_seconds)["rows"]
+        return rows
+
+    def explain(self, picture: bytes, class_name: str = "", *, max_seconds: float = 600) -> dict[str, Any]:
+        """What in an encoded picture spoke for a class ("": the likeliest): see `ImageClassifier.explain`.
+
+        Raises:
+            ModelError: as `ask`.
+        """
+        explained: dict[str, Any] = self._ask({"explain": class_name}, [picture], max_seconds)["explained"]
+        return explained
+
+    def _ask(self, asked: dict[str, Any], pictures: Sequence[bytes], max_seconds: float) -> dict[str, Any]:
+        head = json.dumps({"sizes": [len(one) for one in pictures], **asked}).encode() + b"\n"
         said = self._exchange(head, pictures, max_seconds)
         if "error" in said:
             raise ModelError(f"the model in {self._folder} failed: {_shorten(said['error'])}")
-        rows: list[dict[str, Any]] = said["rows"]
-        return rows
+        return said
 
     def close(self) -> None:
         """End the process, and its workers with it."""
@@ -107,6 +129,8 @@ class ModelProcess:
         if line.endswith(b"\n"):
             said: dict[str, Any] = json.loads(line)
             return said
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_LAST_WORDS_S)
         why = f"it took longer than {max_seconds:g} s" if is_late.is_set() else self._read_last_words()
         raise ModelError(f"the model in {self._folder} does not answer: {why}")
 
@@ -129,8 +153,6 @@ class ModelProcess:
 
     def _read_last_words(self) -> str:
         """The last line that the process wrote to standard error, or how it ended."""
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(_LAST_WORDS_S)
         self._errors.seek(0)
         lines = self._errors.read().decode("utf-8", "replace").split("\n")
         said = next((line for line in reversed(lines) if line.strip()), "")

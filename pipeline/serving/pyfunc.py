@@ -59,11 +59,15 @@ class ImageClassifier(PythonModel):
         """Load the classifier folder, which is the model's artifact "classifier"."""
         self.load(Path(context.artifacts["classifier"]))
 
-    def load(self, folder: Path) -> None:
-        """Load a classifier folder. Pictures are decoded in worker processes, which start when one comes."""
+    def load(self, folder: Path, rule: Path | None = None) -> None:
+        """Load a classifier folder. Pictures are decoded in worker processes, which start when one comes.
+
+        Args:
+            rule: the file with the rule of its answers; None: the one in the folder, if there is one.
+        """
         switch_on_onednn()  # before anything imports Keras
         limit_gpus()
-        self.classifier = Classifier.load(folder, seal="")  # MLflow does not say which version this is
+        self.classifier = Classifier.load(folder, rule, seal="")  # MLflow does not say which version this is
         self.decoders = make_decoders(self.classifier.settings.recipe)
 
     def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
@@ -86,6 +90,29 @@ class ImageClassifier(PythonModel):
             kind = None if column == "probability" else object
             table.insert(place, column, pd.Series(values, dtype=kind))
         return table if is_read.all() else table.astype(object).where(table.notna(), None)
+
+    def explain(self, encoded: bytes, class_name: str = "") -> dict[str, Any]:
+        """What in an encoded picture spoke for a class; of its likeliest one, where none is named.
+
+        Returns:
+            `class`, `heat` (rows of values from 0 to 1, which cover the picture) and `picture` (what the
+            network saw: a PNG as base64); or `reason`, where there is nothing to show.
+        """
+        from pipeline.backend.anatomy import trace_steps
+        from pipeline.images.picture import encode_png
+        from pipeline.serving.attribution import attribute
+
+        (picture,) = self._develop([encoded])
+        if isinstance(picture, Refusal):
+            return {"reason": str(picture)}
+        names, pictures = self.classifier.class_names, picture[None]
+        asked = class_name or names[self.classifier.predict_pictures(pictures)[0].argmax()]
+        network = self.classifier.network
+        heat = attribute(network, trace_steps(network, picture), pictures, np.array([names.index(asked)]))
+        if heat is None:
+            return {"reason": "this network has no convolution that knows where it saw something"}
+        shown = base64.b64encode(encode_png(picture)).decode("ascii")
+        return {"class": asked, "heat": heat[0].round(4).tolist(), "picture": shown}
 
     def _develop(self, items: Sequence[Any]) -> list[Any]:
         """The developed picture of each item, or why there is none."""

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from pipeline.errors import TrackingError, one_line
+from pipeline.json_file import load_json
 from pipeline.paths import Paths
 from pipeline.storage import hold_lock, sync_folder, translate_errors
 from pipeline.tracking.connection import connect
@@ -62,6 +63,22 @@ def fetch_answers(root: Path, row: Any) -> tuple[Path, Path] | None:
             _complete(part, part, folder)
     predictions, classes = (folder / Path(name).name for name in _ANSWERS)
     return predictions, classes
+
+
+def fetch_json(root: Path, place: str) -> Any:
+    """The JSON of a small artifact; from a server it is fetched each time.
+
+    Raises:
+        TrackingError: it cannot be fetched.
+        OSError, ValueError: it cannot be read, or is none.
+    """
+    import tempfile
+
+    if (local := find_local(place)) is not None:
+        return load_json(local)
+    connect(root)
+    with tempfile.TemporaryDirectory() as folder:
+        return load_json(_fetch(place, Path(folder)))
 
 
 def _begin(part: Path) -> None:

@@ -29,6 +29,7 @@ from pipeline.tracking.server import UnusualAnswerError, ask, hide_password, is_
 
 _ADDRESS = re.compile(r"(?:models:/+)?(?P<name>[^@/:]+)(?:@(?P<alias>[^@/:]+)|/(?P<number>\d{1,9}))")
 _ACCURACY = "accuracy"
+_EVALUATED_BY = "stage.evaluate.run_id"  # a tag of the row
 _N_COPIES = 5  # of models that a server keeps
 _VERSION = "SELECT version, storage_location FROM model_versions WHERE name = ? AND version = ?"
 _ALIASED = "SELECT version FROM registered_model_aliases WHERE name = ? AND alias = ?"
@@ -61,6 +62,7 @@ class StoredModel:
         verdict: of its promotion; "" if it was not registered by Darkroom.
         accuracy: on its test pictures, with the ends of its interval as far as they are known.
         seal: the sha256 of the hashes of its classifier's files; "" where an older Darkroom registered it.
+        evaluation: the id of the run that evaluated it; "" where its row does not say.
     """
 
     name: str
@@ -70,6 +72,7 @@ class StoredModel:
     verdict: str = ""
     accuracy: tuple[float, ...] = ()
     seal: str = ""
+    evaluation: str = ""
 
 
 def parse_address(text: str) -> Address:
@@ -236,7 +239,8 @@ def _add_results(found: StoredModel, tags: Mapping[str, str], metrics: Mapping[s
     decision = parse_decision(tags) or {}
     names = (_ACCURACY, f"{_ACCURACY}_low", f"{_ACCURACY}_high")
     accuracy = tuple(float(metrics[one]) for one in names if one in metrics)
-    return replace(found, verdict=str(decision.get("verdict", "")), accuracy=accuracy)
+    verdict, evaluation = str(decision.get("verdict", "")), str(tags.get(_EVALUATED_BY, ""))
+    return replace(found, verdict=verdict, accuracy=accuracy, evaluation=evaluation)
 
 
 def name_champion(model_name: str) -> Address:

@@ -19,7 +19,7 @@ def test_no_place_of_this_package_is_left(
 
 
 class Model:
-    def predict(self, pictures: list[bytes]) -> pd.DataFrame:
+    def predict(self, context: None, pictures: list[bytes]) -> pd.DataFrame:
         if len(pictures) == 1:
             raise ValueError("odd")
         return pd.DataFrame(
@@ -35,3 +35,14 @@ def test_rows_and_errors_are_plain_values() -> None:
         "rows": [{"answer": None, "n": 0}, {"answer": "a", "n": 2}]
     }
     assert model_host._answer(Model(), [b""])["error"].startswith("ValueError: ")
+
+
+class Explaining(Model):
+    def explain(self, picture: bytes, class_name: str) -> dict[str, str]:
+        return {"class": class_name or "likeliest", "of": picture.decode()}
+
+
+def test_only_a_model_that_can_explains_its_answer() -> None:
+    assert model_host._answer(Explaining(), [b"x"], "a") == {"explained": {"class": "a", "of": "x"}}
+    assert model_host._answer(Explaining(), [b"x"], "") == {"explained": {"class": "likeliest", "of": "x"}}
+    assert "could not explain" in model_host._answer(Model(), [b"x"], "a")["explained"]["reason"]

@@ -1,5 +1,6 @@
 """A model in a process of its own: it answers, and it ends; what goes wrong is one line."""
 
+import base64
 import os
 import signal
 from collections.abc import Iterator
@@ -10,11 +11,13 @@ import pytest
 
 from pipeline.collection.demos import encode_grey_png
 from pipeline.errors import ModelError
+from pipeline.serving.answer_rule import AnswerRule, write_rule
 from pipeline.serving.model_process import ModelProcess
 from pipeline.tracking.connection import connect
 from pipeline.tracking.packaging import log_model
 from pipeline.tracking.runs import create_run
 from pipeline.tracking.stored_models import StoredModel, fetch_model
+from tests.toy_classifier import save_toy_classifier
 
 
 def encode_grey(level: int) -> bytes:
@@ -73,5 +76,29 @@ def test_a_process_that_hangs_is_ended(model: Path) -> None:
 
 
 def test_what_is_no_model_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="MLmodel"):
+    with pytest.raises(ModelError, match="is not a classifier"):
         ModelProcess(tmp_path)
+
+
+def test_a_classifier_folder_answers_with_the_code_of_this_process(
+    classifier_folder: Path, tmp_path: Path, repo: Path
+) -> None:
+    write_rule(AnswerRule(1.0, 2.0, "val"), {}, tmp_path / "answers.json")
+    with ModelProcess(classifier_folder, tmp_path / "answers.json") as process:
+        assert process.code == repo / "pipeline" / "__init__.py"
+        assert process.class_names == ("light", "dark", "odd")
+        (row,) = process.ask([encode_grey(250)])
+        assert (row["answer"], row["class"]) == ("review", "light"), "by the rule beside it"
+        assert "no convolution" in process.explain(encode_grey(250))["reason"]
+        assert process.explain(b"no picture")["reason"].startswith("not_an_image")
+    assert not process.is_alive
+
+
+def test_it_says_what_spoke_for_a_class(tmp_path: Path) -> None:
+    save_toy_classifier(tmp_path / "toy", looks=True)
+    half = encode_grey_png([bytes([0] * 4 + [255] * 4)] * 8)
+    with ModelProcess(tmp_path / "toy") as process:
+        found = process.explain(half, "light")
+    assert found["class"] == "light"
+    assert found["heat"] == [[0.0] * 4 + [1.0] * 4] * 8
+    assert base64.b64decode(found["picture"]).startswith(b"\x89PNG")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.backend.anatomy import trace_steps
-from pipeline.evidence.attribution import attribute
+from pipeline.serving.attribution import attribute
 
 
 def build_half_blind(*, ends_in: str) -> Any:
