@@ -16,10 +16,11 @@ def describe_model(card: Mapping[str, Any]) -> str:
     """
     height, width = card["model"]["image_hw"]
     n_learnt, n_tested = (sum(card["data"]["pictures"][part].values()) for part in ("train", "test"))
+    said = _describe_accuracy(card["scores"], n_tested)
     lines = [
         cut(escape(card["intended_use"]), _MAX_USE),
         f"{card['model']['network']}, pictures of {height} x {width} pixels, learned from "
-        f"{say_count(n_learnt, 'picture')} of {escape(card['data']['name'])}. {_describe_accuracy(card['scores'], n_tested)}",
+        f"{say_count(n_learnt, 'picture')} of {escape(card['data']['name'])}. {said}",
     ]
     limits = [f"- {cut(escape(one), _MAX_LIMIT)}" for one in card["limits"][:_N_LIMITS]]
     if limits:
