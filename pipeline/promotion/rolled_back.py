@@ -11,13 +11,13 @@ from pipeline.tracking.ledger import ROLLBACK, Line
 
 
 def respect_rollback(decision: Decision, lines: Sequence[Line], number: int) -> Decision:
-    """A decision to promote a version becomes REJECT, if the last that was done with it was to roll it back.
+    """REJECT, whatever the exam said, if the last that was done with a version was to roll it back.
 
     Args:
         lines: of the ledger, about this registered model, in order.
     """
     moves = [one.move for one in lines if number in (one.move.before, one.move.version)]
-    if decision.verdict != "PROMOTE" or not moves:
+    if decision.verdict == "REJECT" or not moves:
         return decision
     last = moves[-1]
     if last.decision != ROLLBACK or last.version == number:

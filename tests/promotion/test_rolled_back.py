@@ -1,5 +1,7 @@
 """What was rolled back is not promoted again by itself."""
 
+from dataclasses import replace
+
 import pytest
 
 from pipeline.promotion.gate import Decision
@@ -37,6 +39,8 @@ def test_a_version_that_was_rolled_back_is_rejected(
     moves: list[tuple[str, int | None, int]], number: int, verdict: str
 ) -> None:
     assert respect_rollback(PROMOTE, write(*moves), number).verdict == verdict
+    held = replace(PROMOTE, verdict="HOLD")
+    assert (respect_rollback(held, write(*moves), number) == held) == (verdict == "PROMOTE")
 
 
 def test_the_reason_names_the_persons_own_and_the_way_back() -> None:
