@@ -213,7 +213,7 @@ def _make_table(lines: "Sequence[Line]") -> Any:
     """A row a move; in between, what was moved outside Darkroom."""
     from rich.table import Table
 
-    table = Table("", "when", "who", "champion", "decision", "reason")
+    table = Table("", "when (UTC)", "who", "champion", "decision", "reason")
     for column in table.columns:
         column.overflow = "fold"
     champion: int | None = None

@@ -14,13 +14,13 @@ def describe_model(card: Mapping[str, Any]) -> str:
     Args:
         card: as `evidence.model_card` builds it.
     """
-    scores = card["scores"]
     height, width = card["model"]["image_hw"]
-    n_learnt = sum(card["data"]["pictures"].get("train", {}).values())
+    n_learnt, n_tested = (sum(card["data"]["pictures"][part].values()) for part in ("train", "test"))
+    said = _describe_accuracy(card["scores"], n_tested)
     lines = [
         cut(escape(card["intended_use"]), _MAX_USE),
         f"{card['model']['network']}, pictures of {height} x {width} pixels, learned from "
-        f"{say_count(n_learnt, 'picture')} of {escape(card['data']['name'])}. {_describe_accuracy(scores)}",
+        f"{say_count(n_learnt, 'picture')} of {escape(card['data']['name'])}. {said}",
     ]
     limits = [f"- {cut(escape(one), _MAX_LIMIT)}" for one in card["limits"][:_N_LIMITS]]
     if limits:
@@ -30,11 +30,10 @@ def describe_model(card: Mapping[str, Any]) -> str:
     return "\n\n".join(lines)
 
 
-def _describe_accuracy(scores: Mapping[str, float]) -> str:
-    """How often it is right, with the interval and the number of test pictures, as far as they are known."""
+def _describe_accuracy(scores: Mapping[str, float], n_tested: int) -> str:
+    """How often it is right, with the interval as far as it is known."""
     if "accuracy" not in scores:
         return ""
     ends = [scores[name] for name in ("accuracy_low", "accuracy_high") if name in scores]
-    interval = f" (95 % interval {ends[0]:.1%} to {ends[1]:.1%})" if len(ends) == 2 else ""
-    on = f" of {say_count(int(scores['n_test']), 'test picture')}" if "n_test" in scores else ""
-    return f"Right on {scores['accuracy']:.1%}{interval}{on}."
+    interval = f" (95% interval {ends[0]:.1%} to {ends[1]:.1%})" if len(ends) == 2 else ""
+    return f"Right on {scores['accuracy']:.1%}{interval} of {say_count(n_tested, 'test picture')}."

@@ -1,4 +1,7 @@
-"""A model that was rolled back is not promoted again by itself."""
+"""A model that was rolled back is not promoted again by itself.
+
+The verdict is REJECT, not HOLD: who waits may become champion, and this one may not.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,13 +11,13 @@ from pipeline.tracking.ledger import ROLLBACK, Line
 
 
 def respect_rollback(decision: Decision, lines: Sequence[Line], number: int) -> Decision:
-    """A decision to promote a version becomes HOLD, if the last that was done with it was to roll it back.
+    """REJECT, whatever the exam said, if the last that was done with a version was to roll it back.
 
     Args:
         lines: of the ledger, about this registered model, in order.
     """
     moves = [one.move for one in lines if number in (one.move.before, one.move.version)]
-    if decision.verdict != "PROMOTE" or not moves:
+    if decision.verdict == "REJECT" or not moves:
         return decision
     last = moves[-1]
     if last.decision != ROLLBACK or last.version == number:
@@ -23,4 +26,4 @@ def respect_rollback(decision: Decision, lines: Sequence[Line], number: int) -> 
         f"version {number} was champion and was rolled back ({last.reason}); "
         f"`darkroom registry promote {number} --force --reason TEXT` makes it champion all the same"
     )
-    return replace(decision, verdict="HOLD", reasons=(said, *decision.reasons))
+    return replace(decision, verdict="REJECT", reasons=(said, *decision.reasons))

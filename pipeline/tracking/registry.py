@@ -172,11 +172,13 @@ def has_version(client: "MlflowClient", model_name: str, number: int) -> bool:
     return find_version(client, model_name, number) is not None
 
 
-def adopt_version(client: "MlflowClient", model_name: str, number: int, run_id: str) -> None:
-    """Let a version belong to this row if its own row was deleted."""
+def adopt_version(client: "MlflowClient", model_name: str, number: int, run_id: str) -> bool:
+    """Let a version belong to this row if its own row was deleted; whether it was."""
     owner = _read_version(client.get_model_version(model_name, str(number))).run_id
-    if owner != run_id and not is_finished_row(client, owner):
+    is_orphan = owner != run_id and not is_finished_row(client, owner)
+    if is_orphan:
         client.set_model_version_tag(model_name, str(number), RUN_TAG, run_id)
+    return is_orphan
 
 
 def delete_versions(client: "MlflowClient", run_id: str) -> None:

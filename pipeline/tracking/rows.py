@@ -129,9 +129,12 @@ def carry_out(client: "MlflowClient", root: Path, run_id: str, decision: Decisio
                 return False
         elif decision["champion_before"] is not None:
             registry.name_challenger(client, name, number)
-    describe_version(client, name, number, verdict=decision["verdict"], row=client.get_run(run_id))
+    if number != decision["champion_before"]:  # the champion keeps the verdict that made it champion
+        describe_version(client, name, number, verdict=decision["verdict"], row=client.get_run(run_id))
     client.set_terminated(run_id, "FINISHED")
-    registry.adopt_version(client, name, number, run_id)
+    is_adopted = registry.adopt_version(client, name, number, run_id)
+    if is_adopted and registry.find_alias(client, name, registry.CHAMPION) == number:
+        mark_champion(client, run_id, name)
     return True
 
 

@@ -1,5 +1,7 @@
 """What was rolled back is not promoted again by itself."""
 
+from dataclasses import replace
+
 import pytest
 
 from pipeline.promotion.gate import Decision
@@ -23,9 +25,9 @@ UP = [("FIRST", None, 1), ("PROMOTE", 1, 2)]
     [
         pytest.param([], 2, "PROMOTE", id="no-ledger"),
         pytest.param(UP, 3, "PROMOTE", id="new"),
-        pytest.param([*UP, ("ROLLBACK", 2, 1)], 2, "HOLD", id="rolled-back"),
+        pytest.param([*UP, ("ROLLBACK", 2, 1)], 2, "REJECT", id="rolled-back"),
         pytest.param([*UP, ("ROLLBACK", 2, 1)], 3, "PROMOTE", id="another"),
-        pytest.param([*UP, ("ROLLBACK", 2, 1), ("PROMOTE", 1, 3)], 2, "HOLD", id="rolled-back-before"),
+        pytest.param([*UP, ("ROLLBACK", 2, 1), ("PROMOTE", 1, 3)], 2, "REJECT", id="rolled-back-before"),
         pytest.param(
             [*UP, ("ROLLBACK", 2, 1), ("FORCE", 1, 2), ("PROMOTE", 2, 3)], 2, "PROMOTE", id="forced"
         ),
@@ -33,10 +35,12 @@ UP = [("FIRST", None, 1), ("PROMOTE", 1, 2)]
         pytest.param([*UP, ("ROLLBACK", 2, 1), ("PROMOTE", 1, 3)], 1, "PROMOTE", id="rolled-back-to"),
     ],
 )
-def test_a_version_that_was_rolled_back_is_held(
+def test_a_version_that_was_rolled_back_is_rejected(
     moves: list[tuple[str, int | None, int]], number: int, verdict: str
 ) -> None:
     assert respect_rollback(PROMOTE, write(*moves), number).verdict == verdict
+    held = replace(PROMOTE, verdict="HOLD")
+    assert (respect_rollback(held, write(*moves), number) == held) == (verdict == "PROMOTE")
 
 
 def test_the_reason_names_the_persons_own_and_the_way_back() -> None:
