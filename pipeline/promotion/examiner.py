@@ -12,7 +12,7 @@ from pipeline.evidence.exams import Exam, read_exam
 from pipeline.evidence.paired_groups import Pair
 from pipeline.evidence.slices import Fact
 from pipeline.json_file import read_json
-from pipeline.promotion.artefact import Trial, find_faults, measure_latency
+from pipeline.promotion.artefact import Trial, find_faults, measure_cpu
 from pipeline.promotion.budget import Use
 from pipeline.promotion.exam import Known, accept_first, compare, confirm_champion, miss_champion
 from pipeline.promotion.gate import Decision, Rival, hold_for_rival
@@ -150,7 +150,7 @@ def _measure_sizes(
     state: State,
     trial: Trial | None,
 ) -> tuple[float | None, float | None]:
-    """What `promote.prefer` goes by, of the challenger and the champion: weights, or milliseconds a picture.
+    """What `promote.prefer` goes by, of the challenger and the champion: weights, or ms of processor time.
 
     Both are timed on this machine and the same pictures, one after the other.
     """
@@ -158,7 +158,7 @@ def _measure_sizes(
     if params.prefer == "faster":
         if trial is None:
             return None, None
-        return trial.latency_ms, measure_latency(fetch(), state, params.trial_images)
+        return trial.cpu_ms, measure_cpu(fetch(), state, params.trial_images)
     return _read_train_metric(state, "n_parameters"), registry.read_metric(client, champion, "n_parameters")
 
 

@@ -165,7 +165,7 @@ def _try_model(row: Tracked, model_name: str, version: registry.Version, state: 
     if not n:
         return None
     trial = try_model(fetch_version(state.root, model_name, version), state, n)
-    numbers = {"model_mb": trial.megabytes, "latency_ms": trial.latency_ms}
+    numbers = {"model_mb": trial.megabytes, "cpu_ms": trial.cpu_ms}
     row.log_metrics({name: round(value, 1) for name, value in numbers.items() if not math.isnan(value)})
     return trial
 
