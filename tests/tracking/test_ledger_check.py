@@ -18,13 +18,6 @@ if TYPE_CHECKING:
 Texts = list[str]
 
 
-@pytest.fixture
-def root(root: Path) -> Path:
-    """The root of all tests of this process, with a ledger that begins anew."""
-    find_ledger(root).unlink(missing_ok=True)
-    return root
-
-
 def find_ledger(root: Path) -> Path:
     file = find_file(root)
     assert file is not None
