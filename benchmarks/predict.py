@@ -5,7 +5,8 @@ sizes of the demo and of scans, with weights as they begin, since only time coun
 workers, which hand their pictures on to nobody; the network alone gets pictures that are there already. Each
 is measured `--runs` times in turn, without the time that imports take, and the medians are printed. On two
 cores decoding and network share the processor, so no run can be faster than 1 / (1 / a + 1 / b): that bound
-is printed too, as is the share of facts, the peak of memory with workers, and what each further file takes.
+is printed too, as are processor times, which other work on the machine changes little, the share of facts,
+the peak of memory with workers, and what each further file takes.
 
 With `--alike` it prints instead how many of ten drawn photographs of digits, written with a felt-tip, are
 answered rightly by the model of `make run` (or `--model`), before and after `--fit pad --content 0.7 --invert
@@ -76,6 +77,7 @@ def measure(path: Path, folder: Path, side: int, runs: int) -> None:
     classifier = Classifier.load(folder)
     found = find_files([path])
     n = len(found[0].entries)
+    facts_every = -(-max(n, 5000) // 2000)  # as of 5,000 files, also where fewer are asked for
     recipe = classifier.settings.recipe
     pictures = np.random.default_rng(0).integers(0, 256, (256, *recipe.picture_shape)).astype(np.uint8)
     classifier.predict_pictures(pictures[:32])
@@ -93,7 +95,7 @@ def measure(path: Path, folder: Path, side: int, runs: int) -> None:
     def predict() -> None:
         drift = Drift(TrainingFacts(summarise_facts({"brightness": list(range(100))}), 100, 0, 1))
         with make_scanners(recipe) as scanners:
-            for one in predict_files(found, classifier, scanners, top=1, facts_every=-(-n // 2000)):
+            for one in predict_files(found, classifier, scanners, top=1, facts_every=facts_every):
                 drift.add(one.facts or {})
 
     tasks = {
@@ -103,12 +105,14 @@ def measure(path: Path, folder: Path, side: int, runs: int) -> None:
         "predict": predict,
     }
     rates: dict[str, list[float]] = {name: [] for name in tasks}
+    spent: dict[str, list[float]] = {name: [] for name in tasks}
     with watch_memory() as peak:
         for _ in range(runs):
             for name, task in tasks.items():
-                start = time.monotonic()
+                start, before = time.monotonic(), count_seconds()
                 task()
                 rates[name].append(n / (time.monotonic() - start))
+                spent[name].append((count_seconds() - before) / n * 1000)
     said = {name: statistics.median(found) for name, found in rates.items()}
     print(f"\ncompact at {side} x {side}, {n:,} JPEGs of 0.96 megapixels from a zip, median of {runs}")
     for name, rate in said.items():
@@ -116,10 +120,20 @@ def measure(path: Path, folder: Path, side: int, runs: int) -> None:
     slower = min(said["decoding alone"], said["network alone"])
     bound = 1 / (1 / said["decoding alone"] + 1 / said["network alone"])
     print(f"  predict / the slower of the two: {said['predict'] / slower:.2f} (asked: {TARGET})")
+    least = {name: min(found) for name, found in spent.items()}
+    print(f"  processor time, ms a picture: {', '.join(f'{name} {one:.2f}' for name, one in least.items())}")
+    busiest = max(least["decoding alone"], least["network alone"])
+    print(f"  the slower of the two / predict, by processor time: {busiest / least['predict']:.2f}")
     facts = 1 - said["decoding, all facts"] / said["decoding alone"]
     print(f"  what two shared cores allow: {bound:,.0f} pictures/s, {bound / slower:.2f} of the slower one")
     print(f"  predict / what they allow: {said['predict'] / bound:.2f}. Facts of all files cost {facts:.1%}")
     print(f"  peak of memory with workers: {peak[0]:,.0f} MB (asked: {MAX_MB:,})")
+
+
+def count_seconds() -> float:
+    """Processor time of this process and of its workers that have ended."""
+    spent = os.times()
+    return spent.user + spent.system + spent.children_user + spent.children_system
 
 
 def measure_listing(folder: Path) -> None:
