@@ -25,10 +25,14 @@ PAGES = [REPO / "README.md", *sorted((REPO / "docs").glob("*.md"))]
 OWNERS = {
     "PIL": {"images"},
     "dvc": {"tracking/workspace"},
+    "fastapi": {"server"},
     "great_expectations": {"expectations"},
     "jax": {"backend"},
     "keras": {"backend", "models", "serving/model_file", "synthesis", "training"},
     "matplotlib": {"figures"},
+    "prometheus_client": {"server"},
+    "starlette": {"server"},
+    "uvicorn": {"server"},
     "mlflow": {"serving/model_host", "serving/pyfunc", "tracking"},
     "pdqhash": {"images"},
     "pooch": {"collection/demos"},
@@ -52,6 +56,7 @@ HEAVY = {
             *("study", "supervision", "trials", "tuning", "worker"),
         )
     ),
+    *(f"server/{name}" for name in ("app", "connections", "counters", "error_answers", "guard", "uploads")),
     "serving/pyfunc",
     *(
         f"synthesis/{name}"

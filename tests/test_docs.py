@@ -38,6 +38,8 @@ NOT_RUN = {
     r"make (run|test|help|install|check)\b": "installs packages, or runs all tests",
     r"source \.venv\b": "the tests have an environment of their own",
     r"darkroom ui\b": "serves until it is stopped",
+    r"darkroom serve\b": "serves until it is stopped; tests/cli/test_serve.py runs it",
+    r"127\.0\.0\.1:8000": "asks that server",
     r"git clone\b": "needs an address",
     r"darkroom setup /": "asks about a collection of the reader's",
     r"dvc (remote|push)\b": "needs a place for the files",

@@ -4,16 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request, Response
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
-from starlette.exceptions import HTTPException
 
-from pipeline.characters import cut, escape, say_count
-from pipeline.errors import ModelError
+from pipeline.characters import cut, escape
 from pipeline.server.answers import (
     Answer,
     Answers,
@@ -28,7 +26,8 @@ from pipeline.server.answers import (
 )
 from pipeline.server.batching import MAX_BATCH, Batcher, BusyError
 from pipeline.server.counters import Counters
-from pipeline.server.deployment import Deployment, DownError, Row, Running
+from pipeline.server.deployment import Deployment, Row, Running
+from pipeline.server.error_answers import add_error_answers
 from pipeline.server.guard import Guard, Rules
 from pipeline.server.uploads import MAX_IMAGES, Intake, RefusedError, describe_body
 
@@ -159,7 +158,7 @@ def make_app(deployment: Deployment, terms: Terms) -> Any:
     _add_answering(app, server)
     _add_telling(app, server)
     _add_page(app)
-    _add_refusals(app)
+    add_error_answers(app)
     paths = {str(getattr(route, "path", "")) for route in app.routes}
     rules = Rules(terms.token, terms.hosts, paths)
     return Guard(app, rules, run=server.run, count=server.counters.count_request)
@@ -247,58 +246,8 @@ def _add_page(app: FastAPI) -> None:
     for path, (name, kind) in _PAGE.items():
         content = files(__package__).joinpath("page", name).read_bytes()
 
-        async def show(content: bytes = content, kind: str = kind) -> Response:
-            return Response(content, media_type=kind)
-
-        app.add_route(path, _ignore_request(show), methods=["GET", "HEAD"], include_in_schema=False)
+        app.add_route(path, partial(_show, content, kind), methods=["GET", "HEAD"], include_in_schema=False)
 
 
-def _ignore_request(show: Any) -> Any:
-    async def respond(_: Request) -> Response:
-        response: Response = await show()
-        return response
-
-    return respond
-
-
-def _add_refusals(app: FastAPI) -> None:
-    """Every refusal is a sentence, whoever raises it."""
-
-    def respond(status: int, sentence: str, retry_s: int | None = None) -> JSONResponse:
-        headers = {} if retry_s is None else {"retry-after": str(retry_s)}
-        return JSONResponse({"detail": sentence}, status, headers)
-
-    @app.exception_handler(RefusedError)
-    async def refuse(_: Request, error: RefusedError) -> JSONResponse:
-        return respond(error.status, str(error), error.retry_s)
-
-    @app.exception_handler(BusyError)
-    async def tell_busy(_: Request, error: BusyError) -> JSONResponse:
-        said = f"too many images wait already; ask again in {say_count(error.retry_s, 'second')}"
-        return respond(503, said, error.retry_s)
-
-    @app.exception_handler(DownError)
-    async def tell_down(_: Request, error: DownError) -> JSONResponse:
-        return respond(503, str(error), 5)
-
-    @app.exception_handler(ModelError)
-    async def tell_failed(_: Request, error: ModelError) -> JSONResponse:
-        return respond(500, f"the model failed on this request: {error}")
-
-    @app.exception_handler(RequestValidationError)
-    async def tell_invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        return respond(400, f"{escape(cut(where, 60))}: {escape(cut(first['msg'], 200))}")
-
-    @app.exception_handler(HTTPException)
-    async def tell_http(request: Request, error: HTTPException) -> JSONResponse:
-        path = escape(cut(request.url.path, 100))
-        words = {404: f"there is nothing at {path}", 405: f"{request.method} is not allowed at {path}"}
-        response = respond(error.status_code, words.get(error.status_code, str(error.detail)))
-        response.headers.update(error.headers or {})
-        return response
-
-    @app.exception_handler(Exception)
-    async def tell_bug(_: Request, __: Exception) -> JSONResponse:
-        return respond(500, "something went wrong here; the log of the server says what")
+async def _show(content: bytes, kind: str, _: Request) -> Response:
+    return Response(content, media_type=kind)

@@ -21,6 +21,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from benchmarks.hostile_requests import REQUESTS, Hostile, send
 from pipeline.collection.demos import encode_grey_png
 from tests.serve_process import Served, ask, run_serve
+from tests.slow_pictures import stall
 
 LIGHT = encode_grey_png([bytes([250] * 8)] * 8)
 N_EXAMPLES = int(os.environ.get("DARKROOM_EXAMPLES", "15"))  # of each path, for schemathesis
@@ -62,6 +63,15 @@ def test_nothing_died_and_the_next_is_answered(server: Served, said: dict[str, t
     assert (code, answer["answers"][0]["class"]) == (200, "light")
     assert ask(f"{server.address}/ready")[1]["ready"] is True
     assert "Traceback" not in server.log.read_text(encoding="utf-8")
+
+
+def test_an_image_on_which_a_decoder_hangs_costs_no_other_its_answer(server: Served) -> None:
+    with ThreadPoolExecutor(9) as threads:
+        slow = threads.submit(ask, f"{server.address}/predict", stall(n_chunks=600_000))
+        others = [threads.submit(ask, f"{server.address}/predict", LIGHT) for _ in range(8)]
+        assert [one.result()[0] for one in others] == [200] * 8
+        assert slow.result()[0] in (200, 422)
+    assert "\ndarkroom_model_restarts 0.0\n" in ask(f"{server.address}/metrics")[1]
 
 
 def test_no_connection_is_left_behind(server: Served, said: dict[str, tuple[str, str]]) -> None:
