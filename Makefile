@@ -91,7 +91,9 @@ OTHER_fastai := fastai==2.8.12 timm==1.0.31
 bench-promote: | install-dev ## the gate on simulated models: how often luck is promoted, and a gain found; about two hours
 	python -m benchmarks.promotion
 
-bench-serve: | install-dev ## serve: 16 clients, batching beside one at a time and MLflow, hostile requests, schemathesis; 15 minutes
+bench-serve: | install-dev ## predict and serve: pictures a second, memory, 20 kills; 16 clients beside MLflow, hostile requests; 45 minutes
+	python -m benchmarks.predict
+	DARKROOM_KILLS=20 pytest -q tests/test_predict_kills.py
 	python -m benchmarks.serve
 	python -m benchmarks.serve --network efficientnet_lite0 --side 224
 	DARKROOM_EXAMPLES=300 pytest -q tests/server/test_hostile.py

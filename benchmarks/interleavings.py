@@ -29,7 +29,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from pipeline.tracking import connection, registry, rows
+from pipeline.tracking import connection, ledger_check, registry, rows
 from tests.clones import QUICK, SHAPES, Clone, make_clone
 from tests.mlflow_server import run_server
 from tests.warm import warm_commands
@@ -227,6 +227,7 @@ def find_faults(clone: Clone, names: list[str], number: int) -> list[str]:
             wrong.append(f"version {version.version} leads to no finished row")
     if registry.find_champion(client, "digits") is None:
         wrong.append("there is no champion")
+    wrong += ledger_check.find_faults(client, clone.root, "digits")[1]
     if "quarantine" in names:
         kept = pq.read_table(clone.paths.clean_manifest).column("key").to_pylist()
         wrong += [f"{name_dropped(number)} was dropped and is kept"] * (name_dropped(number) in kept)

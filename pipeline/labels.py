@@ -10,6 +10,9 @@ from pathlib import Path
 from pipeline.errors import DataError
 from pipeline.json_file import read_json
 
+LEARN = (
+    "learn"  # the part of a picture that a person labels so that the model learns from it; it stays in train
+)
 _MAX_PART = 100  # characters; MLflow allows 250 for a whole name
 
 

@@ -211,6 +211,11 @@ class Paths:
         return self.stage("evaluate") / "answers.json"
 
     @property
+    def training_facts(self) -> Path:
+        """What the training pictures were like, for comparison with new files; written by evaluate."""
+        return self.stage("evaluate") / "training_facts.json"
+
+    @property
     def confusion(self) -> Path:
         """The actual and the predicted class of each test picture, for `dvc plots`; written by evaluate."""
         return self.stage("evaluate") / "confusion.csv"

@@ -20,6 +20,7 @@ from pipeline.serving.seal import SEAL_FILE, hash_file
 from pipeline.tables.parquet import read_table
 from pipeline.tables.predictions import PREDICTIONS
 from pipeline.tracking import connection, registry
+from pipeline.tracking.lineage import compute_md5
 from pipeline.tracking.stored_models import fetch_classifier, find_model, name_champion
 from tests.clones import QUICK, SHAPES, Clone, check_metrics, draw, make_clone
 
@@ -129,10 +130,11 @@ def test_the_registry_knows_the_hash_of_every_file_of_the_champion(clone: Clone)
     assert found
     folder = fetch_classifier(clone.root, found)
     hashes = json.loads((folder / SEAL_FILE).read_text(encoding="utf-8"))
-    assert set(hashes) == {"answers.json", "classifier.json", "model.keras"}
+    assert set(hashes) == {"answers.json", "classifier.json", "model.keras", "training_facts.json"}
     assert found.seal == hash_file(folder / SEAL_FILE)
-    for name, path in (("model.keras", clone.paths.classifier), ("answers.json", clone.paths.answers.parent)):
-        assert hashes[name] == hash_file(path / name)
+    made = (clone.paths.classifier / "model.keras", clone.paths.answers, clone.paths.training_facts)
+    for path in made:
+        assert hashes[path.name] == hash_file(path)
     assert not (clone.paths.classifier / SEAL_FILE).exists(), "the folder of train is DVC's to compare"
 
 
@@ -264,6 +266,34 @@ def test_promotion_params_rerun_promotion_alone(clone: Clone) -> None:
     assert decision["verdict"] == ("HOLD" if accuracy == 1 else "REJECT")
     assert registry.find_champion(connection.connect(clone.root), "digits") is not None
     clone.set_params(QUICK)
+
+
+def test_a_version_says_what_it_is_and_is_rolled_back_from(clone: Clone) -> None:
+    client = connection.connect(clone.root)
+    version = client.get_model_version_by_alias("digits", "champion")
+    row = client.get_run(version.tags[registry.RUN_TAG])
+    assert row.data.tags["champion"] == "champion"
+    assert version.tags["verdict"] == "PROMOTE"
+    assert version.tags["dvc.lock_state"] == row.data.tags["dvc.lock_state"]
+    assert version.tags["test.sha256"] == row.data.tags["test.sha256"]
+    assert len(version.tags["git.commit"]) == len(row.data.tags["mlflow.source.git.commit"])
+    assert version.tags["data.md5"] == compute_md5(clone.paths.raw_manifest)
+    assert str(version.description).startswith("Sorts pictures into 3 classes: circle, line, square.")
+    other = max(int(one.version) for one in registry.list_versions(client, "digits"))
+    assert other != int(version.version)
+    clone.run("darkroom", "registry", "promote", str(other), "--force", "--reason", "it is newer")
+    clone.run("darkroom", "registry", "rollback", "--reason", "it was not better")
+    aliases = client.get_registered_model("digits").aliases
+    assert [int(aliases[name]) for name in ("champion", "previous")] == [int(version.version), other]
+    said = clone.run("darkroom", "registry", "history", "--json").splitlines()
+    lines = [json.loads(text) for text in said if text.startswith("{")]
+    assert [one["decision"] for one in lines][-2:] == ["FORCE", "ROLLBACK"]
+    assert lines[0]["decision"] == "FIRST"
+    assert lines[0]["evidence"]["n_common"] > 0
+    assert "whole; the champion is that of the last" in clone.run("darkroom", "registry", "verify")
+    clone.run("dvc", "repro")
+    assert registry.find_alias(client, "digits", "champion") == int(version.version)
+    assert "ledger" not in clone.run("git", "status", "--porcelain")
 
 
 def test_a_class_map_reruns_split_and_what_follows(clone: Clone) -> None:

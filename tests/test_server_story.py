@@ -22,6 +22,9 @@ from pipeline.paths import STAGES
 from pipeline.tables.parquet import read_table
 from pipeline.tables.predictions import PREDICTIONS
 from pipeline.tracking import connection, registry, rows
+from pipeline.tracking.decisions import parse_decision
+from pipeline.tracking.ledger import open_ledger, read_lines
+from pipeline.tracking.ledger_check import find_faults
 from tests.clones import QUICK, Clone, check_metrics, make_clone
 from tests.mlflow_server import run_server
 
@@ -116,6 +119,28 @@ def test_the_next_model_is_compared_with_the_champion(clone: Clone) -> None:
     assert decision["n_common"] == json.loads(clone.paths.metrics("evaluate").read_text())["n_test"]
 
 
+def test_after_a_rollback_nothing_is_promoted_by_itself(clone: Clone) -> None:
+    """Of version 2, which is forced and taken back. A new state of it is compared, and held."""
+    client: Any = connection.connect(clone.root)
+    said = clone.run("darkroom", "registry", "promote", "2", "--force", "--reason", "to try it")
+    assert "digits: version 2 is champion" in said
+    clone.run("darkroom", "registry", "rollback", "--to", "1", "--reason", "it was a try")
+    for is_new in (False, True):
+        if is_new:
+            clone.set_params({"promote": {"margin": 0.04}})
+        assert ("nothing to do" not in clone.run("dvc", "repro")) == is_new
+        champion = registry.find_champion(client, "digits")
+        assert champion is not None
+        assert champion.number == 1
+    decision = json.loads(clone.paths.decision.read_text())
+    assert (decision["version"], decision["champion_before"]) == (2, 1)
+    assert decision["verdict"] != "PROMOTE"
+    moves = [line.move for line in read_lines(open_ledger(client, clone.root, "digits"), "digits")]
+    assert [(one.decision, one.version) for one in moves][-2:] == [("FORCE", 2), ("ROLLBACK", 1)]
+    assert "whole; the champion is that of the last" in clone.run("darkroom", "registry", "verify")
+    assert "it was a try" in clone.run("darkroom", "registry", "history")
+
+
 def test_two_promotions_of_one_state_at_once_leave_one_row(clone: Clone) -> None:
     """A server has no lock: both make a row, and one is withdrawn."""
     clone.set_params({"promote": {"margin": 0.01}})
@@ -126,7 +151,7 @@ def test_two_promotions_of_one_state_at_once_leave_one_row(clone: Clone) -> None
     ]
     said = [process.communicate()[1] for process in started]
     assert [process.returncode for process in started] == [0, 0], said
-    assert len(clone.rows()) == 3
+    assert len(clone.rows()) == 4
     check_registry(clone)
 
 
@@ -138,6 +163,7 @@ def test_a_promotion_killed_before_any_call_is_mended_by_the_next(clone: Clone, 
     calls = list_calls(clone, tmp_path, "whole")
     n = len(calls)
     assert {"log_batch", "create_model_version", "set_registered_model_alias", "set_terminated"} <= set(calls)
+    assert {"set_registered_model_tag", "set_model_version_tag"} <= set(calls), "the ledger"
     registered = calls.index("create_model_version") + 1
     chance = random.Random(time.time_ns())
     early, late = range(1, registered), range(registered, n + 1)
@@ -154,6 +180,8 @@ def test_a_promotion_killed_before_any_call_is_mended_by_the_next(clone: Clone, 
         champion = registry.find_champion(client, model)
         assert champion is not None, where
         assert champion.number == decision["version"], where
+        lines = read_lines(open_ledger(client, clone.root, model), model)
+        assert [(one.move.decision, one.move.version) for one in lines] == [("FIRST", champion.number)], where
         check_registry(clone, model)
         mine = [row for row in clone.rows() if row.data.params["promote.model_name"] == model]
         assert len(mine) == 1, where
@@ -203,7 +231,8 @@ def test_a_champion_whose_row_was_deleted_for_good_is_still_compared(clone: Clon
     clone.run("dvc", "repro")
     decision = json.loads(clone.paths.decision.read_text())
     assert decision["against"] == "champion"
-    assert "of the champion on" in decision["reasons"][0] or "champion already" in decision["reasons"][0]
+    reasons = "; ".join(decision["reasons"])
+    assert "of the champion on" in reasons or "champion already" in reasons
     client.delete_logged_model(champion.model_id)
     if (crowned := registry.find_champion(client, "digits")) and crowned.run_id != champion.run_id:
         client.delete_run(crowned.run_id)
@@ -226,7 +255,7 @@ def test_a_long_decision_is_read_again_whole(clone: Clone) -> None:
         rows.record(row, decision, "a note " * 3000)
         client.set_terminated(row.run_id, "FINISHED")
     assert rows.read_decision(clone.root, "long") == decision
-    assert rows.parse_decision(client.get_run(row.run_id).data.tags) == decision
+    assert parse_decision(client.get_run(row.run_id).data.tags) == decision
 
 
 def check_registry(clone: Clone, model: str = "digits") -> None:
@@ -238,5 +267,6 @@ def check_registry(clone: Clone, model: str = "digits") -> None:
         assert registry.is_finished_row(client, version.tags[registry.RUN_TAG])
         assert client.get_logged_model(version.source.removeprefix("models:/")).status == "READY"
     assert registry.find_champion(client, model) is not None
+    assert find_faults(client, clone.root, model)[1] == []
     assert all(row.info.status == "FINISHED" for row in clone.rows())
-    assert all(rows.parse_decision(row.data.tags) for row in clone.rows())
+    assert all(parse_decision(row.data.tags) for row in clone.rows())

@@ -15,6 +15,7 @@ from pipeline.cli import (
     mistakes,
     predict,
     quarantine,
+    registry,
     serve,
     setup,
     synthesize,
@@ -41,6 +42,7 @@ app.command()(synthesize.synthesize)
 app.command()(ui.ui)
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(labels.app, name="labels")
+app.add_typer(registry.app, name="registry")
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pipeline.characters import cut, escape, say_count
 from pipeline.evidence.fit import judge_fit
 from pipeline.search.comparison import (
+    SHOWN,
     Comparison,
     Entry,
     describe_difference,
@@ -19,7 +20,7 @@ from pipeline.search.comparison_files import show_interval, show_value
 if TYPE_CHECKING:
     from rich.table import Table
 
-_SCORES = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "n_test", "train_seconds", "n_parameters")
+_SCORES = (*SHOWN, "balanced_accuracy", "macro_f1", "log_loss", "n_test", "train_seconds", "n_parameters")
 _N_PARAMS = 6  # that differ, of two rows; more do not fit
 _FRAME = 3  # characters between two columns
 _MAX_NAME, _MAX_VALUE = 36, 16  # characters of a cell
@@ -130,8 +131,8 @@ def _list_columns(comparison: Comparison, entries: Sequence[Entry]) -> Mapping[s
     columns |= {
         name: [show_interval(entry, name) for entry in entries] for name in scores if name not in columns
     }
-    costs = {"seconds": "train_seconds", "parameters": "n_parameters"}
-    for heading, metric in ((one, metric) for one, metric in costs.items() if metric != comparison.sort):
+    others = {"new sources": "new_sources_accuracy", "seconds": "train_seconds", "parameters": "n_parameters"}
+    for heading, metric in ((one, metric) for one, metric in others.items() if metric not in scores):
         columns[heading] = [show_value(metric, entry.read(metric).value) for entry in entries]
     short = [key.rpartition(".")[2] for key in comparison.differing]
     for key, name in zip(comparison.differing, short, strict=True):

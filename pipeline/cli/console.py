@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 Model = Annotated[
     str | None,
     typer.Option(
-        help="The folder of a classifier, or NAME@alias, NAME/version or models:/... of the registry; by "
-        "default the champion."
+        help="champion, a version's number, the id of a row in MLflow, the folder of a classifier; or "
+        "NAME@alias, NAME/version or models:/...  [default: champion]"
     ),
 ]
 Last = Annotated[

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pipeline.params import Params
     from pipeline.paths import Paths
     from pipeline.serving.classifier import Classifier
-    from pipeline.serving.predictions import Files
+    from pipeline.serving.files import Files
 
 _MOST = 1000  # pictures on a sheet
 _N_UNREAD = 20  # files that are named
@@ -49,7 +49,7 @@ def queue(
     from pipeline.evidence.label_queue_files import check_new, draw_queue, find_free_table, write_queue
     from pipeline.params_file import load_params
     from pipeline.paths import Paths, project_root
-    from pipeline.serving.predictions import find_files
+    from pipeline.serving.files import find_files
     from pipeline.tracking.workspace import lock_workspace
 
     paths = Paths(project_root())

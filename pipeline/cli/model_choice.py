@@ -1,5 +1,6 @@
 """Which model answers: the champion, unless the command names another."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ from pipeline.json_file import load_json
 from pipeline.params_file import load_params
 from pipeline.paths import Paths
 from pipeline.tracking.lineage import Lineage
+from pipeline.tracking.models_of_rows import find_model_of_row
 from pipeline.tracking.stored_models import (
     Address,
     StoredModel,
@@ -20,19 +22,23 @@ from pipeline.tracking.stored_models import (
     parse_address,
 )
 
+_ALIASES = ("champion", "previous", "challenger")  # that go without the name of the model
+_NUMBER, _RUN_ID = re.compile(r"\d{1,9}"), re.compile(r"[0-9a-f]{32}")
 _ACCURACY = ("accuracy", "accuracy_low", "accuracy_high")
 
 
 class Choice(NamedTuple):
     """The folder of a classifier, in one line what is known of it, and where the rule of its answers lies.
 
-    `answers` is None where the folder holds that file, or there is none. `seal` is what the registry knows of
-    the hashes of its files; None where it is none of the registry's.
+    `answers` is None where the folder holds that file, or there is none; and so is `facts`, the file of what
+    its training pictures were like. `seal` is what the registry knows of the hashes of its files; None where
+    it is none of the registry's.
     """
 
     folder: Path
     title: str
     answers: Path | None = None
+    facts: Path | None = None
     seal: str | None = None
 
 
@@ -40,7 +46,9 @@ def choose_model(paths: Paths, *, model: str | None, is_last: bool) -> Choice:
     """The model that is asked for.
 
     Args:
-        model: a folder, or an address as `parse_address` takes it; None: the champion.
+        model: a folder; an alias or a number of a version of this project's model; the id of a row in MLflow;
+        or
+            an address as `parse_address` takes it. None: the champion.
         is_last: the model of the last run.
 
     Raises:
@@ -63,7 +71,7 @@ def choose_address(paths: Paths, model: str | None) -> Address:
     Raises:
         ModelError: it is no address.
     """
-    return name_champion(_find_name(paths)) if model is None else parse_address(model)
+    return name_champion(find_name(paths)) if model is None else _find_address(paths, model)
 
 
 def find_registered(paths: Paths, address: Address, *, is_default: bool) -> StoredModel:
@@ -82,7 +90,19 @@ def find_registered(paths: Paths, address: Address, *, is_default: bool) -> Stor
     return found
 
 
-def _find_name(paths: Paths) -> str:
+def _find_address(paths: Paths, model: str) -> Address:
+    if model in _ALIASES:
+        return Address(find_name(paths), alias=model)
+    if _NUMBER.fullmatch(model):
+        return Address(find_name(paths), number=int(model))
+    if not _RUN_ID.fullmatch(model):
+        return parse_address(model)
+    if (found := find_model_of_row(paths.root, model)) is None:
+        raise ModelError(f"there is no row {model} with a model in MLflow; `darkroom compare` lists the rows")
+    return found
+
+
+def find_name(paths: Paths) -> str:
     """The registered model of this project: that of the last decision, where it is of this name.
 
     Its name is a longer one if a champion of this name has other classes.
@@ -113,7 +133,7 @@ def choose_last(paths: Paths) -> Choice:
             f"there is no model of a last run: {paths.classifier} does not exist; `dvc repro` trains one"
         )
     title = f"model of the last run: {_describe_last(paths)}"
-    return Choice(paths.classifier, title, paths.answers)
+    return Choice(paths.classifier, title, paths.answers, paths.training_facts)
 
 
 def _describe_last(paths: Paths) -> str:

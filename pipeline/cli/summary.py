@@ -101,8 +101,10 @@ def _describe_shortcuts(metrics: dict[str, Any]) -> str:
 
 def _suggest(paths: Paths, metrics: dict[str, dict[str, Any]]) -> str:
     from pipeline.evidence.diagnosis import suggest_next
+    from pipeline.training.history import read_history
 
-    found = suggest_next(load_params(paths.params), metrics)
+    history = read_history(paths.history) if paths.history.exists() else ()
+    found = suggest_next(load_params(paths.params), metrics, history)
     return "\n".join(found[:_N_SUGGESTED])
 
 

@@ -15,10 +15,10 @@ import pyarrow as pa
 
 from pipeline.collection.overrides import PAST, Override
 from pipeline.errors import DataError, nearest
-from pipeline.labels import compose_label
+from pipeline.labels import LEARN, compose_label
 from pipeline.refusals import OVERRULABLE, Refusal
 
-_PREFERRED = {"test": 0, "val": 1}  # which copy is kept: the lowest; others come after these
+_PREFERRED = {"test": 0, "val": 1, LEARN: 3}  # which copy is kept: the lowest; others have 2
 _BATCH_ROWS = 4096
 _COLUMNS = ["id", "key", "label", "source_split", "reason", "detail", "repairs"]
 

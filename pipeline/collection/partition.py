@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.errors import DataError
+from pipeline.labels import LEARN
 
 SPLITS = ("train", "val", "test")  # in order of rank: if members of one group differ, the highest wins
 
@@ -34,11 +35,12 @@ def compute_chances(given: str, brought: Collection[str], shares: Mapping[str, f
     """The probability of each split for a picture that the source itself puts into the split `given`.
 
     A picture that the source does not place ("") is dealt by `shares`. A picture in its val or test stays
-    there. A picture in its train is dealt, in proportion to `shares`, between train and those of val and test
-    that the source lacks. `brought` holds the splits that the source has.
+    there, and one that is there to learn from is in train. A picture in its train is dealt, in proportion to
+    `shares`, between train and those of val and test that the source lacks. `brought` holds the splits that
+    the source has.
     """
-    if given in ("val", "test"):
-        return {name: float(name == given) for name in SPLITS}
+    if given in ("val", "test", LEARN):
+        return {name: float(name == ("train" if given == LEARN else given)) for name in SPLITS}
     closed = () if given == "" else [name for name in ("val", "test") if name in brought]
     left = {name: 0.0 if name in closed else shares[name] for name in SPLITS}
     total = sum(left.values())
@@ -55,7 +57,7 @@ def deal(
     """The split (train, val, test) of each picture.
 
     A group stays together. If the source puts members of one group into different splits, test wins over val,
-    and val over train.
+    and val over train. So a picture to learn from that is near-duplicate to a test picture is tested.
     """
     member_of, names = pd.factorize(groups)
     u = draw_numbers(names.tolist(), seed)
@@ -127,8 +129,10 @@ def deal_exactly(
             break
         inside, n_inside = np.unique(cell_of[members[group]], return_counts=True)
         if not least[group]:
-            may = (chance[cells[inside] % len(given)] > 0).all(axis=0)
-            need = (n_inside[:, None] * lacking[inside] / asked[inside]).sum(axis=0)
+            deciding = _choose_deciding(given[cells[inside] % len(given)])
+            may = (chance[cells[inside[deciding]] % len(given)] > 0).all(axis=0)
+            lacked = lacking[inside[deciding]] / asked[inside[deciding]]
+            need = (n_inside[deciding, None] * lacked).sum(axis=0)
             rank[group] = np.argmax(np.where(may, need, -np.inf))
         lacking[inside, rank[group]] -= n_inside
     single = np.flatnonzero(size[member_of] == 1)
@@ -138,6 +142,12 @@ def deal_exactly(
         quota = _round_to_whole(lacking[cell], len(mine))
         rank[member_of[mine]] = np.repeat([2, 1, 0], quota[::-1])
     return _name_splits(rank[member_of])
+
+
+def _choose_deciding(given: NDArray[Any]) -> NDArray[np.bool_]:
+    """Whose place a group takes [n]: not that of pictures to learn from, unless it holds no others."""
+    is_other = np.asarray(given != LEARN)
+    return is_other if is_other.any() else ~is_other
 
 
 def _name_splits(rank: NDArray[np.int8]) -> "pd.Series[str]":

@@ -8,6 +8,11 @@ Sources differ: a limit that is just good enough for some is too low for the nex
 error on the safe side, as by the one-standard-error rule (Breiman, Friedman, Olshen and Stone 1984,
 "Classification and Regression Trees"). The standard error is that of a ratio of sums over groups (Cochran
 1977, "Sampling Techniques", chapter 6).
+
+Some probabilities say nothing: right and wrong answers have the same. By chance the first twenty are then
+right all the same. So there is no limit unless right answers have higher probabilities by more than luck, by
+the area under the ROC curve and its variance over groups (Obuchowski 1997, "Nonparametric analysis of
+clustered ROC curve data").
 """
 
 import math
@@ -17,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.evidence.intervals import Interval, bound_share
+from pipeline.evidence.power import LUCK
 from pipeline.serving.answer_rule import NEVER
 
 Float32 = npt.NDArray[np.float32]
@@ -25,6 +31,17 @@ Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 
 _FEWEST = 10  # answers above a limit, at least; a precision of fewer is luck
+_CHANCE = 0.5  # the area under the ROC curve of probabilities that say nothing
+
+
+class Separation(NamedTuple):
+    """The area under the ROC curve of right answers against wrong ones, and whether chance explains it.
+
+    `area`: 0.5 where probabilities say nothing; nan without answers of both kinds.
+    """
+
+    area: float
+    is_luck: bool
 
 
 class Reach(NamedTuple):
@@ -42,7 +59,8 @@ def choose_limit(is_right: Bools, confidence: Float32, groups: Ints, min_precisi
         groups: the number of each picture's group [n], such as a source.
 
     Returns:
-        A probability; 0 where all answers pass, and NEVER where no limit is good enough.
+        A probability; 0 where all answers pass, and NEVER where no limit is good enough, or where
+        probabilities do not tell right answers from wrong ones.
     """
     if not len(is_right):
         return NEVER
@@ -54,12 +72,44 @@ def choose_limit(is_right: Bools, confidence: Float32, groups: Ints, min_precisi
     good = good[good + 1 >= min(_count_fewest(min_precision), len(order))]
     if not len(good):
         return NEVER
-    return 0.0 if good[-1] == len(order) - 1 else float(sorted_confidence[good[-1]])
+    if good[-1] == len(order) - 1:
+        return 0.0
+    if measure_separation(is_right, confidence, groups).is_luck:
+        return NEVER
+    return float(sorted_confidence[good[-1]])
 
 
 def _count_fewest(min_precision: float) -> int:
     """So many that one error more would still be allowed: fewer do not show such a precision."""
     return max(_FEWEST, math.ceil(1 / (1 - min_precision))) if min_precision < 1 else _FEWEST
+
+
+def measure_separation(is_right: Bools, confidence: Float32, groups: Ints) -> Separation:
+    """How well probabilities tell right answers from wrong ones.
+
+    Args:
+        is_right, confidence: of answers [n].
+        groups: the number of each picture's group [n].
+    """
+    from scipy.special import stdtrit
+
+    n_groups = int((np.bincount(groups) > 0).sum()) if len(groups) else 0
+    if n_groups < 2 or is_right.all() or not is_right.any():
+        return Separation(np.nan, is_luck=True)
+    below_right, below_wrong = (_share_below(confidence[kind], confidence) for kind in (is_right, ~is_right))
+    placed = np.where(is_right, below_wrong, 1 - below_right)  # the share of the other kind on its right side
+    area = float(placed[is_right].mean())
+    weights = (placed - area) / np.where(is_right, is_right.sum(), (~is_right).sum())
+    variance = n_groups / (n_groups - 1) * float((np.bincount(groups, weights=weights) ** 2).sum())
+    low = area - float(stdtrit(n_groups - 1, 1 - LUCK)) * math.sqrt(variance)
+    return Separation(area, is_luck=low <= _CHANCE)
+
+
+def _share_below(values: Float32, confidence: Float32) -> Float64:
+    """The share of values that are less than each probability; equal ones count half."""
+    ordered = np.sort(values)
+    places = [np.searchsorted(ordered, confidence, side) for side in ("left", "right")]
+    return np.asarray(np.mean(places, axis=0) / len(values), np.float64)
 
 
 def measure_precisions(is_right: Bools, groups: Ints) -> tuple[Float64, Float64]:

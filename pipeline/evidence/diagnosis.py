@@ -1,11 +1,13 @@
 """What to try next, from what the stages know of a run: pure, and at most a few sentences."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from pipeline.characters import say_count
-from pipeline.evidence.fit import judge_fit
+from pipeline.evidence.fit import is_still_learning, judge_fit
 from pipeline.models import is_frozen, is_pretrainable
 from pipeline.params import Params
+from pipeline.shortcuts.limit import is_too_telling
+from pipeline.training.history import Row
 
 _FEW_A_CLASS, _FEW_TESTED = 200, 100  # pictures
 _MIN_SIDE_PX = 32  # of what a network with weights from elsewhere takes
@@ -13,13 +15,18 @@ _MIN_SIDE_PX = 32  # of what a network with weights from elsewhere takes
 Metrics = Mapping[str, Mapping[str, float]]  # by stage
 
 
-def suggest_next(params: Params, metrics: Metrics) -> list[str]:
+def suggest_next(params: Params, metrics: Metrics, history: Sequence[Row] = ()) -> list[str]:
     """What may make the model better, the most likely first.
 
     Args:
         metrics: of the stages, as in their metrics.json; what is missing is not judged.
+        history: of the training, as `training.history` reads it.
     """
-    return [*_judge_start(params, metrics), *_judge_training(params, metrics), *_judge_data(params, metrics)]
+    return [
+        *_judge_start(params, metrics),
+        *_judge_training(params, metrics, history),
+        *_judge_data(params, metrics),
+    ]
 
 
 def _judge_start(params: Params, metrics: Metrics) -> Iterator[str]:
@@ -34,12 +41,13 @@ def _judge_start(params: Params, metrics: Metrics) -> Iterator[str]:
         )
 
 
-def _judge_training(params: Params, metrics: Metrics) -> Iterator[str]:
+def _judge_training(params: Params, metrics: Metrics, history: Sequence[Row]) -> Iterator[str]:
     train = metrics.get("train", {})
     learnt, validated = train.get("train_accuracy"), train.get("val_accuracy")
     if learnt is None or validated is None:
         return
-    if train.get("best_epoch") == train.get("epochs") == params.train.epochs and validated < 1:
+    is_cut_short = len(history) == params.train.epochs and is_still_learning(history, params.train.monitor)
+    if is_cut_short and validated < 1:
         longer = 2 * params.train.epochs
         yield f"the last epoch was the best: train longer (`dvc exp run -S train.epochs={longer}`)"
     fit = judge_fit(learnt, validated)
@@ -60,8 +68,9 @@ def _judge_training(params: Params, metrics: Metrics) -> Iterator[str]:
 
 
 def _judge_data(params: Params, metrics: Metrics) -> Iterator[str]:
-    found = metrics.get("split", {}).get("metadata_accuracy", 0.0)
-    if found > params.split.max_metadata_accuracy and not params.clean.equalise:
+    facts = metrics.get("split", {})
+    found, chance = facts.get("metadata_accuracy", 0.0), facts.get("metadata_chance", 0.0)
+    if is_too_telling(found, chance, params.split.max_metadata_accuracy) and not params.clean.equalise:
         yield (
             f"file facts alone give away the class of {found:.0%} of the pictures: `clean.equalise: 75` "
             "hides most histories; data/split/figures/shortcuts.png shows which facts"

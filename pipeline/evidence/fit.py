@@ -4,9 +4,10 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from pipeline.training.history import Row, find_best_row
+from pipeline.training.history import Row, find_best_row, is_better_low
 
 _GAP, _WEAK = 0.1, 0.8  # between training and validation; of the training pictures
+_PART, _GAIN = 4, 0.02  # the last quarter of the epochs takes so much off the errors of what still learns
 
 Fit = Literal["overfits", "underfits", "healthy"]
 
@@ -35,6 +36,26 @@ def judge_curves(history: Sequence[Row], monitor: str) -> Fit | None:
     return judge_fit(learnt, validated) if math.isfinite(learnt) and math.isfinite(validated) else None
 
 
+def is_still_learning(history: Sequence[Row], monitor: str) -> bool:
+    """Whether the last epoch was the best, and the last epochs took enough off the loss, or off the errors.
+
+    One epoch has nothing to compare with, and counts as learning.
+    """
+    known = [row for row in history if math.isfinite(row[monitor])]
+    if not known or known[-1] is not history[-1] or find_best_row(known, monitor) is not known[-1]:
+        return False
+    return len(known) == 1 or _measure_last_gain(known, monitor) >= _GAIN
+
+
+def _measure_last_gain(known: Sequence[Row], monitor: str) -> float:
+    """Which share of the loss, or of the errors, the last quarter of two or more epochs took away."""
+    earlier = known[: -max(1, len(known) // _PART)]
+    was, now = (find_best_row(rows, monitor)[monitor] for rows in (earlier, known))
+    if not is_better_low(monitor):
+        was, now = 1 - was, 1 - now
+    return (was - now) / was if was > 0 else 0.0
+
+
 def describe_curves(history: Sequence[Row], monitor: str, *, n_planned: int | None) -> Iterator[str]:
     """Sentences on how the network fits, when it was best, and why its training ended.
 
@@ -55,7 +76,7 @@ def describe_curves(history: Sequence[Row], monitor: str, *, n_planned: int | No
             "(train.epochs)."
         )
         return
-    yield f"{_describe_best(best, history, monitor)} {_describe_end(best, history, n_planned)}"
+    yield f"{_describe_best(best, history, monitor)} {_describe_end(best, history, monitor, n_planned)}"
     yield from _describe_after(best, history[-1])
 
 
@@ -87,11 +108,13 @@ def _describe_best(best: Row, history: Sequence[Row], monitor: str) -> str:
     return f"Epoch {best['epoch']:.0f} of {len(history)} was the best ({what} {best[monitor]:.4g}{also})."
 
 
-def _describe_end(best: Row, history: Sequence[Row], n_planned: int | None) -> str:
+def _describe_end(best: Row, history: Sequence[Row], monitor: str, n_planned: int | None) -> str:
     """Why the training ended, and whether the network was still getting better."""
     n = len(history)
     if best["epoch"] == history[-1]["epoch"]:
-        return "That was the last: it was still getting better, so more epochs may help (train.epochs)."
+        if is_still_learning(history, monitor):
+            return "That was the last: it was still getting better, so more epochs may help (train.epochs)."
+        return "That was the last, but the last epochs changed little: more would hardly help (train.epochs)."
     if n_planned is not None and n < n_planned:
         return f"Early stopping ended the training after {n} of at most {n_planned} epochs."
     waited = f"the {n - best['epoch']:.0f} epochs after it brought nothing better"

@@ -26,7 +26,7 @@ from pipeline.progress import log_time, track
 from pipeline.refusals import Refusal
 from pipeline.serving.classifier import Classifier
 from pipeline.serving.decoding import Developers
-from pipeline.serving.predictions import Files
+from pipeline.serving.files import Files
 from pipeline.sources import Container, Content, Entry, escape_name, list_labelled
 from pipeline.tables.clean_manifest import CLEAN_MANIFEST
 from pipeline.tables.parquet import read_table
@@ -102,7 +102,7 @@ def read_pool(
     """Answer all scans but those whose ids (sha256 of their bytes) are known.
 
     Args:
-        found: as `serving.predictions.find_files` lists them.
+        found: as `serving.files.find_files` lists them.
     """
     pool, answers, features = Pool(), [], []
     seen, layer = set(known), None
@@ -153,8 +153,7 @@ def _develop(
             if one.refusal or one.picture is None or one.fingerprint is None:
                 pool.unread.append((files.name(entry), one.refusal or Refusal("unreadable", "")))
             else:
-                below = entry.name if container.is_archive or files.path.is_dir() else files.path.name
-                yield Scan(container, entry, files.name(entry), below), one
+                yield Scan(container, entry, files.name(entry), files.below(entry)), one
 
 
 def _take_new(

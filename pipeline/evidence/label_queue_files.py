@@ -1,6 +1,7 @@
 """What `darkroom labels queue` leaves: a table to fill in, its pictures beside it, and a sheet to look at.
 
-The table holds path,label,answer,probability,rank,scan. The pictures are copies, in a folder called as the
+The table holds path,label,split,answer,probability,rank,scan. The split is train, since people label these
+pictures for the model to learn from. The pictures are copies, in a folder called as the
 table. So DVC sees them, and one can look at a picture of an archive.
 """
 
@@ -22,7 +23,7 @@ from pipeline.images.recipe import Recipe
 from pipeline.serving.decoding import MAX_SECONDS
 from pipeline.storage import write_whole
 
-COLUMNS = ("path", "label", "answer", "probability", "rank", "scan")
+COLUMNS = ("path", "label", "split", "answer", "probability", "rank", "scan")
 _ENDING = ".csv"
 _TILE_PX, _TILE_IN, _N_COLUMNS = 176, 1.8, 5
 _LINE = 34  # characters of a caption
@@ -80,7 +81,7 @@ def write_queue(pool: Pool, chosen: Sequence[int], class_names: Sequence[str], p
         table.writerow(COLUMNS)
         for rank, (i, name) in enumerate(zip(chosen, names, strict=True), start=1):
             answer, p = _describe(pool, i, class_names)
-            texts = (f"{folder.name}/{name}", "", escape(answer))
+            texts = (f"{folder.name}/{name}", "", "train", escape(answer))
             table.writerow([*map(quote_cell, texts), f"{p:.6f}", rank, quote_cell(pool.scans[i].name)])
     return copies
 

@@ -15,7 +15,7 @@ from pipeline.collection.suspect_labels import Suspect, write_suspects
 from pipeline.evidence.drawings import write_caption
 from pipeline.evidence.examination import Examination, Finding, Judgement
 from pipeline.evidence.label_audit import audit_labels
-from pipeline.evidence.review import Unseen
+from pipeline.evidence.unseen import Unseen
 from pipeline.evidence.wording import show_name
 from pipeline.figures.page import render_tiles
 from pipeline.figures.sheets import draw_sheet

@@ -30,6 +30,7 @@ _OUT_OF_SCOPE = (
     "Pictures unlike those it was tested on: for these, its scores promise nothing.",
     "Decisions about people.",
 )
+_NOTHING = {False: "Each answer has a limit; see below.", True: "None was found."}
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,6 @@ def build_card(
             {"question": one.question, "answer": _to_text(one.words), "state": one.state}
             for one in judgements
         ],
-        "limits": [f"{one.question} {_to_text(one.words)}" for one in judgements if one.state != "good"],
         "how_to_reproduce": list(_REPRODUCE),
     }
 
@@ -118,16 +118,22 @@ def _render(card: Mapping[str, Any]) -> Iterator[str]:
     yield f"---\n{head.getvalue().rstrip()}\n---\n"
     yield f"# {_escape(card['data']['name'])}\n"
     height, width = card["model"]["image_hw"]
-    yield f"{card['model']['network']}, pictures of {height} x {width} pixels. Made by Darkroom.\n"
+    training = dict(card["training"])
+    n = training.pop("n_parameters", None)
+    size = f" with {say_count(n, 'weight')}" if n else ""
+    yield f"{card['model']['network']}{size}, pictures of {height} x {width} pixels. Made by Darkroom.\n"
     yield f"## Intended use\n\n{_escape(card['intended_use'])}\n"
     yield from ("## Out of scope\n", *_list(card["out_of_scope"]))
     yield from ("## Data\n", *_render_pictures(card["data"]["pictures"]))
-    trained = [f"{name.replace('_', ' ')}: {_format(value)}" for name, value in card["training"].items()]
+    trained = [f"{name.replace('_', ' ')}: {_format(value)}" for name, value in training.items()]
     yield from ("## Training\n", *_list(trained))
-    yield "## Evaluation\n"
-    yield from _list(f"**{_escape(one['question'])}** {_escape(one['answer'])}" for one in card["evaluation"])
-    limits = [_escape(one) for one in card["limits"]] or ["None was found."]
-    yield from ("## Limits\n", *_list(limits))
+    for heading, is_limit in (("Evaluation", False), ("Limits", True)):
+        said = [
+            f"**{_escape(one['question'])}** {_escape(one['answer'])}"
+            for one in card["evaluation"]
+            if (one["state"] != "good") == is_limit
+        ]
+        yield from (f"## {heading}\n", *_list(said or [_NOTHING[is_limit]]))
     yield "## How to reproduce\n"
     yield from (f"{number}. {line}" for number, line in enumerate(card["how_to_reproduce"], start=1))
 

@@ -15,6 +15,7 @@ from pipeline.figures.class_lines import MAX_LINES, draw_class_lines
 from pipeline.figures.page import embed_png, render_facts, render_table
 from pipeline.paths import Paths
 from pipeline.progress import log_time
+from pipeline.serving.answer_rule import NEVER
 
 _MAX_CLASSES = 200
 
@@ -129,7 +130,7 @@ def _render_thresholds(
     yield "<p><b>Another threshold</b></p>\n<ul>"
     for curve in curves:
         c = examined.class_names.index(curve.name)
-        now = _say_point(examined, c, examined.y_pred == c, confidence)
+        now = _say_now(examined, c, confidence)
         at = curve.find_precise(min_precision)
         if at is None:
             then = f"No threshold makes {min_precision:.0%} of ten answers or more right."
@@ -137,13 +138,27 @@ def _render_thresholds(
             least = float(curve.threshold[at])
             called = examined.y_prob[:, c] >= least
             found = _say_point(examined, c, called, confidence)
-            shown = "more than 99.9%" if 0.9995 <= least < 1 else f"{least:.1%}"
-            then = f"Answered from {shown} only, {found}."
-        yield f"<li><b>{escape(curve.name)}</b>: answered from 50%, as now, {now}. {then}</li>"
+            then = f"Answered from {_say_least(least)} only, {found}."
+        yield f"<li><b>{escape(curve.name)}</b>: {now}. {then}</li>"
     yield (
         f"</ul>\n<p>The second threshold is the lowest at which {min_precision:.0%} of the answers are "
         "right. It is read off these test pictures, so new pictures will do a little worse.</p>"
     )
+
+
+def _say_now(examined: Examination, c: int, confidence: float) -> str:
+    """From where a class is answered by the rule of the answers, and what that is worth."""
+    rule = examined.classifier.rule
+    if rule.min_probability >= NEVER:
+        return "now every answer is <code>review</code>"
+    called = (examined.y_pred == c) & rule.is_answered(examined.y_prob)
+    least = max(rule.min_probability, 0.5)
+    return f"answered from {_say_least(least)}, as now, {_say_point(examined, c, called, confidence)}"
+
+
+def _say_least(least: float) -> str:
+    """A least probability in percent, that is never rounded to all."""
+    return "more than 99.9%" if 0.9995 <= least < 1 else f"{100 * least:.3g}%"
 
 
 def _say_point(examined: Examination, c: int, called: Bools, confidence: float) -> str:

@@ -1,127 +1,32 @@
 """How sure the model is, and whom it asks: the rule of its answers, and what that rule is worth."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from pipeline.collection.pictures import Part, Pictures
-from pipeline.errors import DataError
 from pipeline.evidence.abstention import (
     Reach,
+    Separation,
     answer_nested,
     average_over,
     choose_limit,
     measure_reach,
+    measure_separation,
 )
 from pipeline.evidence.calibration import Bins, count_bins, fit_temperature
-from pipeline.evidence.examination import Examination, Finding, Judgement, State, predict
+from pipeline.evidence.examination import Examination, Finding, Judgement, State
 from pipeline.evidence.intervals import Interval
+from pipeline.evidence.unseen import Unseen
 from pipeline.evidence.wording import MISSING, show_ends, show_share
 from pipeline.figures.page import frame_picture, render_table
 from pipeline.figures.reliability import Reliability, draw_reliability
 from pipeline.serving.answer_rule import NEVER, AnswerRule
-from pipeline.serving.classifier import Classifier
-from pipeline.tables.out_of_fold import OUT_OF_FOLD
-from pipeline.tables.parquet import read_table
-from pipeline.tables.split import NAMED
-
-Float32 = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int64]
 
 FIGURE = "reliability.png"
 _FEWEST_SOURCES = 3  # with which the limit can be judged by a source that did not choose it
 _WIDE = 0.5  # an interval that says nothing
-
-
-@dataclass(frozen=True)
-class Unseen:
-    """Answers to pictures that the network has not learned from, before any temperature.
-
-    Attributes:
-        part: the pictures [n].
-        y_prob: class probabilities [n, n_classes].
-        groups: the name of each picture's group that no fold divides [n], such as a source.
-        fold: the fold that answered each [n]; of validation pictures 0 and 1 in turn, by groups.
-        chosen_on: where they come from.
-    """
-
-    part: Part
-    y_prob: Float32
-    groups: npt.NDArray[np.str_]
-    fold: Ints
-    chosen_on: Literal["out_of_fold", "val"]
-
-    @property
-    def y_true(self) -> Ints:
-        """Their classes [n]."""
-        return self.part.y
-
-    @property
-    def is_right(self) -> npt.NDArray[np.bool_]:
-        """Whether each answer is right [n], whatever the temperature."""
-        return np.asarray(self.y_prob.argmax(axis=1) == self.y_true)
-
-    @property
-    def group_numbers(self) -> Ints:
-        """The number of each picture's group [n]."""
-        return np.unique(self.groups, return_inverse=True)[1]
-
-    @property
-    def is_named(self) -> npt.NDArray[np.bool_]:
-        """Whether the group of each has a name, such as a source, and is not only what looks alike [n]."""
-        return np.asarray(np.char.startswith(self.groups, NAMED))
-
-    def judge(self, rule: AnswerRule) -> tuple[npt.NDArray[np.bool_], Float32]:
-        """Whether each answer is right [n], and the probability that it is given by a rule [n]."""
-        tempered = rule.temper(self.y_prob)
-        return np.asarray(tempered.argmax(axis=1) == self.y_true), tempered.max(axis=1)
-
-    @property
-    def has_sources(self) -> bool:
-        """Whether whole sources were left out, as far as names tell."""
-        return self.chosen_on == "out_of_fold" and bool(self.is_named.any())
-
-
-def read_unseen(out_of_fold: Path, learnt: Part, val: Part, classifier: Classifier, shards: Path) -> Unseen:
-    """The answers of train's folds; where it made none, those of the classifier to the validation pictures.
-
-    Args:
-        learnt: the pictures of train and val.
-        val: those of val.
-
-    Raises:
-        DataError: the answers are of other pictures than those of the split.
-    """
-    found = _read_answers(out_of_fold, learnt, learnt.fold_group)
-    if found is not None:
-        return found
-    groups = np.array(val.fold_group or val.ids, dtype=str)
-    fold = np.unique(groups, return_inverse=True)[1] % 2
-    return Unseen(val, predict(classifier, Pictures((shards, val))), groups, fold, "val")
-
-
-def read_label_answers(path: Path, learnt: Part, unseen: Unseen) -> Unseen:
-    """What labels are compared with: answers by networks that know the sources; without any, `unseen`.
-
-    Raises:
-        DataError: the answers are of other pictures than those of the split.
-    """
-    return _read_answers(path, learnt, learnt.duplicate_group) or unseen
-
-
-def _read_answers(path: Path, learnt: Part, groups: Sequence[str] | None) -> Unseen | None:
-    table = read_table(path, OUT_OF_FOLD)
-    if not table.num_rows:
-        return None
-    if tuple(table["id"].to_pylist()) != learnt.ids:
-        raise DataError(f"{path} answers other pictures than split.parquet; run `dvc repro train`")
-    y_prob = np.array(table["y_prob"].to_pylist(), np.float32)
-    names, fold = np.array(groups or learnt.ids, dtype=str), table["fold"].to_numpy().astype(np.int64)
-    return Unseen(learnt, y_prob, names, fold, "out_of_fold")
 
 
 def choose_rule(unseen: Unseen, min_precision: float) -> AnswerRule:
@@ -154,6 +59,7 @@ def judge_review(
             *(examined.is_right, rule.is_answered(examined.y_prob), examined.groups), confidence=confidence
         ),
         _measure_nested(unseen, rule, min_precision, confidence),
+        measure_separation(*unseen.judge(rule), unseen.group_numbers),
         before=count_bins(examined.is_right, rule.untemper(examined.y_prob).max(axis=1)),
         after=count_bins(examined.is_right, examined.y_prob.max(axis=1)),
     )
@@ -171,6 +77,7 @@ class _Judged:
     rule: AnswerRule
     tested: Reach
     unseen: Reach
+    separation: Separation
     before: Bins
     after: Bins
 
@@ -181,6 +88,8 @@ class _Judged:
             "calibration/temperature": self.rule.temperature,
             "review/min_probability": min(self.rule.min_probability, 1.0),
         }
+        if not np.isnan(self.separation.area):
+            metrics["review/separation"] = self.separation.area
         for name, reach in (("test", self.tested), ("unseen", self.unseen)):
             if not np.isnan(reach.coverage.value):
                 metrics[f"review/{name}_coverage"] = reach.coverage.value
@@ -218,7 +127,7 @@ def _judge(judged: _Judged, unseen: Unseen, min_precision: float) -> Judgement:
         return Judgement(question, "Always: there was no answer to choose a limit on.", "unknown")
     if rule.min_probability >= NEVER:
         words = f"Never: no limit makes {min_precision:.0%} of its answers right."
-        return Judgement(question, words, "bad")
+        return Judgement(question, f"{words}{_explain_luck(judged.separation)}", "bad")
     state, words = _judge_reach(reach, unseen, min_precision)
     others = " The others are <code>review</code>." if reach.coverage.value < 1 else ""
     return Judgement(question, f"{words}{others}", state)
@@ -254,7 +163,8 @@ def _render(judged: _Judged, unseen: Unseen, min_precision: float) -> Iterator[s
         yield "<p>There was no answer to choose a limit on. So it always answers.</p>"
     elif rule.min_probability >= NEVER:
         yield (
-            f"<p>On {where}, no limit makes {min_precision:.0%} of the answers right. So every answer is "
+            f"<p>On {where}, no limit makes {min_precision:.0%} of the answers right."
+            f"{_explain_luck(judged.separation)} So every answer is "
             "<code>review</code>. Lower <code>evaluate.min_precision</code>, or train a better model.</p>"
         )
         if unseen.has_sources:
@@ -279,6 +189,16 @@ def _render(judged: _Judged, unseen: Unseen, min_precision: float) -> Iterator[s
         f"<p>Its probabilities are off by {judged.after.error:.1%} on average (expected calibration error on "
         f"the test pictures). Before the temperature of {rule.temperature:.2f} it was "
         f"{judged.before.error:.1%}.{_explain_doubt(judged, unseen)}</p>"
+    )
+
+
+def _explain_luck(separation: Separation) -> str:
+    """That probabilities say nothing, where that is so."""
+    if np.isnan(separation.area) or not separation.is_luck:
+        return ""
+    return (
+        " Its probabilities do not tell right answers from wrong ones by more than luck (area under the ROC "
+        f"curve {separation.area:.2f}; 0.5 says nothing)."
     )
 
 

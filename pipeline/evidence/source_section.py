@@ -1,40 +1,34 @@
 """The section about sources: how good answers about new sources are, and whether a shortcut explains them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from pipeline.characters import say_count
-from pipeline.evidence.abstention import average_over
 from pipeline.evidence.examination import Examination, Finding, Judgement, State
-from pipeline.evidence.intervals import Interval, bound_share
-from pipeline.evidence.review import Unseen
+from pipeline.evidence.intervals import Interval
+from pipeline.evidence.left_out import (
+    Reached,
+    Source,
+    find_worst,
+    list_named,
+    list_sources,
+    measure_reached,
+    name_tested,
+)
+from pipeline.evidence.unseen import Unseen
 from pipeline.evidence.wording import show_ends, show_level, show_name, show_share
 from pipeline.figures.page import render_bar, render_table
+from pipeline.shortcuts.limit import is_too_telling
 from pipeline.tables.split import NAMED
-
-Bools = npt.NDArray[np.bool_]
 
 _FOLDED = "cross_validated_accuracy"
 _FACTS, _FACTS_APART = "metadata_accuracy", "metadata_accuracy_groups_apart"
-_MAX_ROWS, _N_TELLING = 200, 5
+_N_TELLING = 5
 _WIDE = 0.5  # an interval that says nothing
 _GAP = 0.05  # between known and new sources, from which the page warns
-
-
-class _Source(NamedTuple):
-    """Answers about one source: by networks that have not seen it, and about its test pictures."""
-
-    name: str
-    classes: str
-    n: int
-    left_out: Interval
-    n_tested: int
-    tested: float
 
 
 @dataclass(frozen=True)
@@ -60,15 +54,15 @@ def show_sources(examined: Examination, unseen: Unseen, known: Known, *, confide
     Args:
         confidence: the level of the intervals.
     """
-    reached = _measure_reached(examined, unseen, confidence)
-    sources = _list_sources(examined, unseen, confidence) if unseen.has_sources else []
-    n_sources = len(_list_named(unseen))
+    reached = measure_reached(examined, unseen, confidence)
+    sources = list_sources(examined, unseen, confidence) if unseen.has_sources else []
+    n_sources = len(list_named(unseen))
     metrics = {}
     if sources:
         metrics = {
             "sources/n_sources": float(n_sources),
             "sources/left_out_accuracy": reached.left_out.value,
-            "sources/left_out_mean": reached.mean,
+            "new_sources_accuracy": reached.mean,  # `darkroom compare` shows it
         }
     if not np.isnan(reached.gap):
         metrics |= {"sources/known_accuracy": reached.known.value, "sources/gap": reached.gap}
@@ -77,75 +71,13 @@ def show_sources(examined: Examination, unseen: Unseen, known: Known, *, confide
         title="New sources and shortcuts",
         lines=list(_render(sources, n_sources, reached, known)),
         judgements=[
-            _judge_sources(reached, examined, unseen, known, confidence),
+            _judge_sources(reached, sources, examined, unseen, known, confidence=confidence),
             _judge_shortcut(reached, examined, unseen, known),
         ],
     )
 
 
-class _Reached(NamedTuple):
-    """The accuracy on left-out sources, its mean over sources, and that on test pictures of known sources.
-
-    `guess` is what always answering the most common class would reach on the left-out ones.
-    """
-
-    left_out: Interval
-    mean: float
-    known: Interval
-    guess: float
-
-    @property
-    def gap(self) -> float:
-        """How much better it is on known sources."""
-        return self.known.value - self.left_out.value
-
-
-def _measure_reached(examined: Examination, unseen: Unseen, confidence: float) -> _Reached:
-    asked = unseen.is_named if unseen.has_sources else np.ones(len(unseen.groups), np.bool_)
-    is_right = unseen.is_right[asked]
-    _, groups = np.unique(unseen.groups[asked], return_inverse=True)
-    left_out = bound_share(is_right.astype(np.float64), groups, confidence=confidence)
-    counts = np.bincount(unseen.y_true[asked], minlength=1)
-    is_known = np.isin(_name_tested(examined), _list_named(unseen))
-    known = bound_share(
-        examined.is_right[is_known].astype(np.float64), examined.groups[is_known], confidence=confidence
-    )
-    guess = float(counts.max() / max(1, counts.sum()))
-    return _Reached(left_out, average_over(groups, is_right), known, guess)
-
-
-def _name_tested(examined: Examination) -> npt.NDArray[np.str_]:
-    """The group of each test picture [n] that no fold divides."""
-    return np.array(examined.test.fold_group or examined.test.ids, dtype=str)
-
-
-def _list_named(unseen: Unseen) -> npt.NDArray[np.str_]:
-    return np.unique(unseen.groups[unseen.is_named])
-
-
-def _list_sources(examined: Examination, unseen: Unseen, confidence: float) -> list[_Source]:
-    """The sources with a name that are answered worst, at most as many as the page shows."""
-    is_right, tested_group = unseen.is_right, _name_tested(examined)
-    names, duplicates = examined.class_names, np.array(unseen.part.duplicate_group or unseen.part.ids)
-    found = []
-    for name in _choose_worst(unseen, is_right):
-        own, tested = unseen.groups == name, tested_group == name
-        groups = np.unique(duplicates[own], return_inverse=True)[1]
-        left_out = bound_share(is_right[own].astype(np.float64), groups, confidence=confidence)
-        classes = ", ".join(names[c] for c in np.unique(unseen.y_true[own]))
-        right = float(examined.is_right[tested].mean()) if tested.any() else np.nan
-        called = name.removeprefix(NAMED) or "without a name"
-        found.append(_Source(called, classes, int(own.sum()), left_out, int(tested.sum()), right))
-    return found
-
-
-def _choose_worst(unseen: Unseen, is_right: Bools) -> list[str]:
-    names, group_of = np.unique(unseen.groups[unseen.is_named], return_inverse=True)
-    share = np.bincount(group_of, weights=is_right[unseen.is_named]) / np.bincount(group_of)
-    return [str(names[i]) for i in np.argsort(share, kind="stable")[:_MAX_ROWS]]
-
-
-def _render(sources: list[_Source], n_sources: int, reached: _Reached, known: Known) -> Iterator[str]:
+def _render(sources: list[Source], n_sources: int, reached: Reached, known: Known) -> Iterator[str]:
     if not sources:
         yield (
             "<p>No picture has a source with a name, so nothing is known of new sources. Where the names of "
@@ -162,7 +94,7 @@ def _render(sources: list[_Source], n_sources: int, reached: _Reached, known: Kn
     yield from _render_facts(known)
 
 
-def _render_table(sources: list[_Source], reached: _Reached, known: Known) -> Iterator[str]:
+def _render_table(sources: list[Source], reached: Reached, known: Known) -> Iterator[str]:
     rows = [
         [
             f"{show_name(one.name)}<br><em>{escape(one.classes)}</em>",
@@ -217,14 +149,20 @@ def _render_facts(known: Known) -> Iterator[str]:
 
 
 def _judge_sources(
-    reached: _Reached, examined: Examination, unseen: Unseen, known: Known, confidence: float
+    reached: Reached,
+    sources: Sequence[Source],
+    examined: Examination,
+    unseen: Unseen,
+    known: Known,
+    *,
+    confidence: float,
 ) -> Judgement:
     question = "And on sources that it has not seen?"
     if not unseen.has_sources:
         words = "Not known: no source has a name (<code>split.fold_by</code>)."
         if known.has_pattern:
             words = "Not known: no class has two sources with a name (<code>split.fold_by</code>)."
-        if unseen.chosen_on == "val" and len(_list_named(unseen)):
+        if unseen.chosen_on == "val" and len(list_named(unseen)):
             words = "Not known: <code>train.out_of_fold: true</code> leaves each out in turn."
         return Judgement(question, words, "unknown")
     words = (
@@ -232,11 +170,15 @@ def _judge_sources(
         f"pictures ({show_level(confidence)} interval: {show_ends(reached.left_out)})."
     )
     state: State = "good"
+    if worst := find_worst(sources):
+        words += (
+            f" The worst is {show_name(worst.name)}: {worst.left_out.value:.1%} of its {worst.n:,} pictures."
+        )
     if not np.isnan(reached.gap):
         words += f" Test pictures of known sources: {reached.known.value:.1%}."
         if reached.gap > _GAP:
             state, words = "warning", f"{words} On new ones expect {100 * reached.gap:.0f} points fewer."
-    elif np.char.startswith(_name_tested(examined), NAMED).any():
+    elif np.char.startswith(name_tested(examined), NAMED).any():
         words += " The test pictures are of new sources, too."
     if reached.left_out.high - reached.left_out.low > _WIDE:
         return Judgement(question, f"{words} So few sources cannot tell.", "unknown")
@@ -245,7 +187,7 @@ def _judge_sources(
     return Judgement(question, words, state)
 
 
-def _judge_shortcut(reached: _Reached, examined: Examination, unseen: Unseen, known: Known) -> Judgement:
+def _judge_shortcut(reached: Reached, examined: Examination, unseen: Unseen, known: Known) -> Judgement:
     question, facts = "Could a shortcut explain that?", known.split
     if not facts.keys() >= {_FACTS, "metadata_chance"}:
         return Judgement(question, "Not known: <code>split</code> did not look.", "unknown")
@@ -267,13 +209,13 @@ def _judge_shortcut(reached: _Reached, examined: Examination, unseen: Unseen, kn
             f"{words} No class has two sources, so nothing tells what is learned from a class or a source."
         )
         return Judgement(question, words, "warning")
-    if _give_away(facts, known.most_metadata):
+    if is_too_telling(facts[_FACTS], facts["metadata_chance"], known.most_metadata):
         return Judgement(question, f"{words} A part of the score on known sources may be that.", "warning")
     return Judgement(question, words, "good")
 
 
 def _pair_with_facts(
-    reached: _Reached, examined: Examination, unseen: Unseen, known: Known
+    reached: Reached, examined: Examination, unseen: Unseen, known: Known
 ) -> tuple[float, float]:
     """The model's accuracy beside that of file facts, both about the same kind of pictures.
 
@@ -286,8 +228,3 @@ def _pair_with_facts(
     if _FACTS_APART in facts:
         return reached.left_out.value, facts[_FACTS_APART]
     return float(examined.is_right.mean()), facts[_FACTS]
-
-
-def _give_away(facts: Mapping[str, float], limit: float) -> bool:
-    """Whether facts are above the limit, and correct half of the errors of guessing, as `split` asks."""
-    return facts[_FACTS] > limit and 1 - facts[_FACTS] <= (1 - facts["metadata_chance"]) / 2

@@ -90,7 +90,7 @@ def inspect(
     try:
         with limit_pixels(max_pixels):
             opened = open_image(data, formats, max_pixels)
-            facts |= _read_header(opened)
+            facts |= read_facts(opened)
             check_size(opened.image, max_pixels, min_side_px)
             facts["n_frames"] = count_frames(opened)
             check_frames(opened.image, facts["n_frames"])
@@ -133,7 +133,8 @@ def _refuse_blank(local_contrast: float, lowest: float) -> Refusal | None:
     return Refusal("low_information", f"a local contrast of {local_contrast:.3f}: one colour, or nearly")
 
 
-def _read_header(opened: Opened) -> dict[str, Any]:
+def read_facts(opened: Opened) -> dict[str, Any]:
+    """The facts of a file's header: format, width, height, mode, and what `read_header_facts` gives."""
     image = opened.image
     width, height = image.size
     if image.format == "TIFF" and (find_orientation(image) or 1) >= SIDEWAYS:

@@ -3,7 +3,7 @@
 import hashlib
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -78,6 +78,26 @@ def develop(data: bytes, recipe: Recipe) -> NDArray[np.uint8]:
     """
     with limit_pixels(recipe.max_pixels):
         return _fill_recipe(_decode(data, recipe), recipe)
+
+
+def decode_whole(data: bytes, recipe: Recipe, *, side_px: int) -> NDArray[np.uint8]:
+    """An encoded image in its own proportions: uint8 [height, width, channels], upright, not yet fitted.
+
+    Its longer side has at most `side_px` pixels. Raises ImageError as `develop` does.
+    """
+    with limit_pixels(recipe.max_pixels):
+        decoded = _decode(data, replace(recipe, image_hw=(side_px // 2, side_px // 2)))
+        upright = decoded.upright().convert("L" if recipe.channels == 1 else "RGB")
+    upright.thumbnail((side_px, side_px))
+    return np.array(upright, dtype=np.uint8).reshape(upright.height, upright.width, recipe.channels)
+
+
+def fit_whole(picture: NDArray[np.uint8], recipe: Recipe) -> NDArray[np.uint8]:
+    """A picture [height, width, channels] of any size as the recipe's, which `develop` would make of it."""
+    from PIL import Image
+
+    image = Image.fromarray(picture[..., 0] if recipe.channels == 1 else picture)
+    return _fill_recipe(_Decoded(image, None, None, is_small=False, repairs=()), recipe)
 
 
 def develop_item(item: tuple[bytes, Wanted], *, recipe: Recipe, first_frame: bool = False) -> Developed:

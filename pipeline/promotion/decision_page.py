@@ -190,9 +190,12 @@ def _render_trial(trial: Trial) -> Iterator[str]:
             "<p>MLflow loaded it in a process of its own. It answered "
             f"{say_count(trial.n, 'test picture')} from their files as evaluate had recorded.</p>"
         )
-    latency = "not known" if np.isnan(trial.latency_ms) else f"{trial.latency_ms:,.0f} ms"
+    time = "not known" if np.isnan(trial.cpu_ms) else f"{trial.cpu_ms:,.0f} ms"
     yield from render_facts(
-        [("size", f"{trial.megabytes:,.1f} MB"), ("95 % of pictures take at most", latency)]
+        [
+            ("size", f"{trial.megabytes:,.1f} MB"),
+            ("processor time of a picture, of all but the slowest 5 %", time),
+        ]
     )
 
 

@@ -12,7 +12,7 @@ from pipeline.evidence.exams import Exam, read_exam
 from pipeline.evidence.paired_groups import Pair
 from pipeline.evidence.slices import Fact
 from pipeline.json_file import read_json
-from pipeline.promotion.artefact import Trial, find_faults, measure_latency
+from pipeline.promotion.artefact import Trial, find_faults, measure_cpu
 from pipeline.promotion.budget import Use
 from pipeline.promotion.exam import Known, accept_first, compare, confirm_champion, miss_champion
 from pipeline.promotion.gate import Decision, Rival, hold_for_rival
@@ -23,7 +23,7 @@ from pipeline.tables.clean_manifest import CLEAN_MANIFEST
 from pipeline.tables.learnt import LEARNT
 from pipeline.tables.new_sources import NEW_SOURCES
 from pipeline.tables.parquet import read_table
-from pipeline.tracking import registry, rows
+from pipeline.tracking import decisions, registry, rows
 from pipeline.tracking.packaging import LEARNT_FILE, NEW_SOURCES_FILE
 from pipeline.tracking.runs import search_runs
 from pipeline.tracking.stored_models import Address, fetch_model, find_model
@@ -150,7 +150,7 @@ def _measure_sizes(
     state: State,
     trial: Trial | None,
 ) -> tuple[float | None, float | None]:
-    """What `promote.prefer` goes by, of the challenger and the champion: weights, or milliseconds a picture.
+    """What `promote.prefer` goes by, of the challenger and the champion: weights, or ms of processor time.
 
     Both are timed on this machine and the same pictures, one after the other.
     """
@@ -158,7 +158,7 @@ def _measure_sizes(
     if params.prefer == "faster":
         if trial is None:
             return None, None
-        return trial.latency_ms, measure_latency(fetch(), state, params.trial_images)
+        return trial.cpu_ms, measure_cpu(fetch(), state, params.trial_images)
     return _read_train_metric(state, "n_parameters"), registry.read_metric(client, champion, "n_parameters")
 
 
@@ -183,11 +183,13 @@ def _find_rival(
     return max(waiting, key=lambda one: one.accuracy, default=None)
 
 
-def _list_comparisons(client: "MlflowClient", model_name: str) -> Iterator[tuple[Any, rows.Decision, Use]]:
+def _list_comparisons(
+    client: "MlflowClient", model_name: str
+) -> Iterator[tuple[Any, decisions.Decision, Use]]:
     """The rows that compared models of this name, oldest first. A row that was deleted is forgotten."""
     found = search_runs(client, "attributes.status = 'FINISHED'", row=True)
     for run in sorted(found, key=lambda run: str(run.data.tags.get(rows.RECORDED_TAG, ""))):
-        decision = rows.parse_decision(run.data.tags)
+        decision = decisions.parse_decision(run.data.tags)
         use = Use.from_text(run.data.tags.get(USE_TAG, ""))
         if decision and use and decision["model_name"] == model_name:
             yield run, decision, use

@@ -1,14 +1,19 @@
 """What a row in MLflow holds of a state: its name, numbers, files, stage runs, and the model."""
 
+import hashlib
 import shutil
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+
 from pipeline.json_file import read_json
 from pipeline.paths import Paths
+from pipeline.promotion.description import describe_model
 from pipeline.promotion.learning import list_learnt, list_new_sources
 from pipeline.promotion.state import State, list_artifacts
 from pipeline.serving.seal import write_seal
-from pipeline.tables.parquet import write_table
+from pipeline.tables.parquet import read_table, write_table
+from pipeline.tables.predictions import PREDICTIONS
 from pipeline.tracking import rows
 from pipeline.tracking.lineage import UPSTREAM, compute_md5
 from pipeline.tracking.packaging import EXAM, LEARNT_FILE, NEW_SOURCES_FILE, LoggedModel, log_model
@@ -21,12 +26,14 @@ from pipeline.tracking.runs import (
     create_run,
     search_runs,
 )
+from pipeline.tracking.version_tags import CARD_TAG, TEST_TAG
 from pipeline.tracking.views import ROW_TAG
 from pipeline.training.history import read_history
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+_IDS = pa.schema([PREDICTIONS.field("id")])
 # What a row says of the stages before evaluate; their own runs hold the rest.
 _TOLD_OF_STAGES = {
     "split": ("metadata_accuracy",),
@@ -69,6 +76,8 @@ def fill_row(row: Tracked, model: LoggedModel, state: State) -> None:
     row.log_dataset("raw", paths.raw_manifest, "source")
     row.log_dataset("clean", paths.clean_manifest, "clean")
     row.log_dataset("split", paths.split, "train, validation, test")
+    card = read_json(paths.model_card, "evaluate")
+    row.set_tags({CARD_TAG: describe_model(card), TEST_TAG: hash_test_ids(paths)})
 
 
 def link_stages(client: "MlflowClient", row: Tracked, state: State, name: str) -> None:
@@ -118,11 +127,19 @@ def log_state_model(client: "MlflowClient", row: Tracked, state: State) -> Logge
     write_table(list_learnt(state.paths), exam / LEARNT_FILE)
     write_table(list_new_sources(state.paths), exam / NEW_SOURCES_FILE)
     shutil.copy(state.paths.answers, state.paths.classifier)  # the copy: the model answers by the rule
+    if state.paths.training_facts.is_file():
+        shutil.copy(state.paths.training_facts, state.paths.classifier)
     outs = state.lineage.list_outs("train") | state.lineage.list_outs("evaluate")
     made = (state.paths.classifier, state.paths.answers)
     md5 = " ".join(outs[str(path.relative_to(state.paths.root))] for path in made)
     seal = write_seal(state.paths.classifier)
     return log_model(client, row.run_id, state.paths.classifier, md5=md5, seal=seal, exam=exam)
+
+
+def hash_test_ids(paths: Paths) -> str:
+    """The sha256 of the ids of the test pictures: two models with the same one had the same test."""
+    ids = sorted(read_table(paths.predictions, _IDS, may_hold_more=True)["id"].to_pylist())
+    return hashlib.sha256("\n".join(ids).encode()).hexdigest()
 
 
 def _read_details(paths: Paths, stage: str) -> dict[str, float]:

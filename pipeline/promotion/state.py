@@ -60,11 +60,12 @@ def _list_contents(paths: Paths) -> list[Path]:
         for stage in UPSTREAM
         for path in (paths.metrics(stage), paths.details(stage), paths.figures(stage))
     ]
-    tables = [paths.raw_manifest, paths.clean_manifest, paths.split, paths.out_of_fold]
+    tables = [paths.raw_manifest, paths.clean_manifest, paths.split, paths.out_of_fold, paths.training_facts]
     return [*of_stages, *tables, *list_artifacts(paths), paths.classifier]
 
 
 def list_artifacts(paths: Paths) -> list[Path]:
     """The files of the stages that a row holds as artifacts, each under the name of its stage."""
     checked = (paths.expectations, paths.ready_expectations)
-    return [paths.classes, paths.history, paths.answers, paths.predictions, paths.confusion, *checked]
+    card = (paths.model_card, paths.model_card_text)
+    return [paths.classes, paths.history, paths.answers, paths.predictions, paths.confusion, *checked, *card]

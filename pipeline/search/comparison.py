@@ -16,11 +16,12 @@ from pipeline.evidence.metrics import SCORES
 from pipeline.evidence.paired import Difference, compare_answers
 from pipeline.evidence.power import LUCK
 from pipeline.evidence.several_tests import adjust_holm
-from pipeline.tracking.rows import CHAMPION_TAG, VERDICT_TAG
+from pipeline.tracking.decisions import CHAMPION_TAG, VERDICT_TAG
 from pipeline.tracking.views import find_differing
 
 CHAMPION, LAST = "champion", "last"
 CONFIDENCE = 0.95
+SHOWN = ("accuracy", "new_sources_accuracy")  # of every row that has them, whatever is tested
 _MIN_PREFIX, _N_NAMED = 4, 8
 _N_DIGITS = 8  # of an id that is shown
 _LOWER_IS_BETTER = ("loss", "seconds", "parameters")  # ends of metrics' names

@@ -14,6 +14,7 @@ from pipeline.figures.drawing import BLUE, GREY, ORANGE
 from pipeline.figures.page import frame_page, render_facts, render_picture, render_table
 from pipeline.figures.score_dots import draw_score_dots
 from pipeline.search.comparison import (
+    SHOWN,
     Comparison,
     Entry,
     describe_difference,
@@ -134,7 +135,8 @@ def show_interval(entry: Entry, metric: str) -> str:
 
 def _render_rows(comparison: Comparison, n: int) -> Iterator[str]:
     differing = comparison.differing[:_N_PARAMS]
-    scores = list(dict.fromkeys([comparison.sort, comparison.metric, "accuracy"]))
+    asked = dict.fromkeys([comparison.sort, comparison.metric, *SHOWN])
+    scores = [name for name in asked if any(name in entry.metrics for entry in comparison.entries)]
     costs = [metric for metric in ("train_seconds", "n_parameters") if metric not in scores]
     head = ["row", *scores, "points from the best", "fit (gap)", "verdict", *costs, *differing]
 

@@ -9,8 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import ImageError
+from pipeline.images.framing import Framing
 from pipeline.images.picture import Developed, develop, develop_item, give_up
 from pipeline.images.recipe import Recipe
+from pipeline.images.scanning import Scanned, scan_item
+from pipeline.images.scanning import give_up as give_up_scan
 from pipeline.refusals import Refusal
 from pipeline.workers import Crew
 
@@ -21,6 +24,7 @@ MAX_SECONDS = 10.0
 Picture = npt.NDArray[np.uint8]
 Decoders = Crew[bytes, Picture | Refusal]
 Developers = Crew[bytes, Developed]
+Scanners = Crew[tuple[bytes, bool], Scanned]
 
 
 def make_decoders(recipe: Recipe) -> Decoders:
@@ -58,3 +62,9 @@ def develop_whole(encoded: bytes, *, recipe: Recipe) -> Developed:
 
 def _give_up_whole(encoded: bytes, why: str) -> Developed:
     return give_up((encoded, True), why)
+
+
+def make_scanners(recipe: Recipe, *, framing: Framing | None = None) -> Scanners:
+    """As `make_decoders`, for pictures that may be made alike, with facts where these are wanted."""
+    function = functools.partial(scan_item, recipe=recipe, framing=framing)
+    return Crew(function, max_seconds=MAX_SECONDS, lost=give_up_scan)

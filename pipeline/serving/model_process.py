@@ -98,6 +98,19 @@ class ModelProcess:
             raise ModelError(f"the model in {self._folder} failed: {_shorten(said['error'])}")
         return said
 
+    def measure_cpu(self) -> float:
+        """The processor time that the process and its workers have used so far, in seconds."""
+        import psutil
+
+        total = 0.0
+        with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(self._process.pid)
+            for one in (process, *process.children(recursive=True)):
+                with suppress(psutil.NoSuchProcess):
+                    used = one.cpu_times()
+                    total += used.user + used.system
+        return total
+
     def close(self) -> None:
         """End the process, and its workers with it."""
         with suppress(BrokenPipeError):  # what was not sent has no reader any more

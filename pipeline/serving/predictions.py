@@ -1,26 +1,26 @@
-"""A classifier's predictions of files outside the collection: single images, folders, archives."""
+"""A classifier's predictions of files outside the collection, as a stream: the files are never all in memory.
 
-from collections.abc import Iterable, Iterator, Sequence
+Workers decode while the network runs. Pictures are answered in batches that depend on the files alone, so a
+run that continues after a kill gives the same bits.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
-from pathlib import Path, PurePath
+from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from pipeline.characters import cut
-from pipeline.errors import SourceError
-from pipeline.progress import track
+from pipeline.backend.inference import BATCH_SIZE
+from pipeline.images.scanning import Scanned
 from pipeline.refusals import Refusal
 from pipeline.serving.classifier import Classifier
-from pipeline.serving.decoding import Decoders
-from pipeline.sources import Container, Content, Entry, escape_name, open_container
+from pipeline.serving.decoding import Scanners
+from pipeline.serving.files import Files
+from pipeline.sources import Entry, escape_name
 
-_MAX_FAULT = 300  # characters
-_CHUNK = 256  # pictures in memory at a time
-
-NamedPicture = tuple[str, npt.NDArray[np.uint8]]
+_MAX_HELD = 64 << 20  # bytes of files that wait for their answers
+_MAX_ROWS = 1024  # files of a batch, where hardly one is a picture
 
 
 @dataclass(frozen=True)
@@ -37,99 +37,129 @@ class Prediction:
     refusal: Refusal | None = None
 
 
-@dataclass(frozen=True)
-class Files:
-    """The files at one path that was asked about; `container` is None if it cannot be read, for `fault`."""
+class Asked(NamedTuple):
+    """A file on its way: where it lies, and its bytes where they are to be kept until it is answered."""
 
-    path: Path
-    container: Container | None
-    entries: tuple[Entry, ...] = ()
-    fault: str = ""
+    files: Files
+    entry: Entry | None
+    data: bytes = b""
 
-    def name(self, entry: Entry) -> str:
-        """An entry's name with the path in front of it, as it was given."""
-        is_itself = self.path.is_file() and not (self.container and self.container.is_archive)
-        path = escape_name(str(self.path))
-        return path if is_itself else str(PurePath(path, entry.name))
+    @property
+    def name(self) -> str:
+        """As people gave it."""
+        return self.files.name(self.entry) if self.entry else escape_name(str(self.files.path))
 
 
-def find_files(paths: Sequence[Path]) -> list[Files]:
-    """List the files at `paths`: images, folders of any depth, .zip, .tar, .tar.gz or .tgz.
+class Answered(NamedTuple):
+    """A file with its prediction, and its facts where there is a picture.
 
-    Hidden files inside folders and archives are left out.
-
-    Raises:
-        SourceError: a path does not exist, or there is no file in any of them.
+    Attributes:
+        ends_batch: a run that continues may begin behind this file.
     """
-    for path in paths:
-        if not path.exists():
-            raise SourceError(f"{path} does not exist; name images, folders, .zip or .tar files of images")
-    found = [_list(path) for path in paths]
-    if not any(files.entries or files.container is None for files in found):
-        raise SourceError(f"there is no file in {', '.join(map(str, paths))}")
-    return found
+
+    asked: Asked
+    prediction: Prediction
+    facts: Mapping[str, Any] | None
+    ends_batch: bool
 
 
 def predict_files(
-    found: Iterable[Files], classifier: Classifier, decoders: Decoders, *, top: int
-) -> list[Prediction]:
-    """One prediction per file, with at most `top` classes; sorted by name within each of the paths.
+    found: Sequence[Files],
+    classifier: Classifier,
+    scanners: Scanners,
+    *,
+    top: int,
+    skip: int = 0,
+    facts_every: int = 1,
+    keeps_bytes: bool = False,
+) -> Iterator[Answered]:
+    """The predictions of all files, in their order, each with at most `top` classes.
 
     A file that cannot be read or decoded has a prediction too, with the reason.
+
+    Args:
+        skip: files that are answered already; the last of them ended a batch.
+        facts_every: of so many files the facts of one are measured; 0: of none.
+        keeps_bytes: hand the bytes of what lies in archives on.
     """
-    return [
-        prediction
-        for files in found
-        for prediction in sorted(_predict(files, classifier, decoders, top), key=lambda one: one.file)
-    ]
+    refused: list[tuple[Asked, Scanned]] = []
+    feed = _read_files(found, skip, refused, facts_every=facts_every, keeps_bytes=keeps_bytes)
+    with closing(scanners.map(feed, n_bytes=_count_bytes)) as scanned:
+        for batch in _cut_batches(scanned, refused):
+            predictions = _answer(batch, classifier, top)
+            last = len(batch) - 1
+            for place, ((asked, one), prediction) in enumerate(zip(batch, predictions, strict=True)):
+                yield Answered(asked, prediction, one.facts, ends_batch=place == last)
 
 
-def _list(path: Path) -> Files:
-    try:
-        container = open_container(path)
-    except SourceError as error:
-        return Files(path, None, fault=cut(str(error), _MAX_FAULT))
-    is_listed = container.is_archive or path.is_dir()
-    entries = (entry for entry in container.entries if not (is_listed and _is_hidden(entry.name)))
-    return Files(path, container, tuple(entries))
+def _read_files(
+    found: Iterable[Files],
+    skip: int,
+    refused: list[tuple[Asked, Scanned]],
+    *,
+    facts_every: int,
+    keeps_bytes: bool,
+) -> Iterator[tuple[tuple[list[tuple[Asked, Scanned]], Asked], tuple[bytes, bool]]]:
+    """The bytes of files, and whether facts are wanted; a ticket is a file with those refused before it.
+
+    What stands behind the last file with bytes is left in `refused`.
+    """
+    place = skip - 1
+    for files in found:
+        n_here = len(files.entries) if files.container else 1
+        if skip >= n_here:
+            skip -= n_here
+            continue
+        if files.container is None:
+            place += 1
+            refused.append((Asked(files, None), Scanned(refusal=Refusal("unreadable", files.fault))))
+        is_kept = keeps_bytes and files.container is not None and files.container.is_archive
+        for content in files.read(skip):
+            place += 1
+            if content.refusal:
+                refused.append((Asked(files, content.entry), Scanned(refusal=content.refusal)))
+                continue
+            asked = Asked(files, content.entry, content.data if is_kept else b"")
+            before = refused[:]
+            refused.clear()
+            yield (before, asked), (content.data, facts_every > 0 and place % facts_every == 0)
+        skip = 0
 
 
-def _is_hidden(name: str) -> bool:
-    return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
+def _count_bytes(item: tuple[bytes, bool]) -> int:
+    return len(item[0])
 
 
-def _predict(files: Files, classifier: Classifier, decoders: Decoders, top: int) -> Iterator[Prediction]:
-    if files.container is None:
-        yield Prediction(escape_name(str(files.path)), refusal=Refusal("unreadable", files.fault))
-        return
-    contents = files.container.read(files.entries)
-    shown = track(contents, total=len(files.entries), what=escape_name(files.path.name))
-    unread: list[Prediction] = []
-    with closing(decoders.map(_set_aside(shown, files, unread), n_bytes=len)) as developed:
-        while chunk := list(islice(developed, _CHUNK)):
-            unread += [Prediction(name, refusal=one) for name, one in chunk if isinstance(one, Refusal)]
-            pictures = [(name, one) for name, one in chunk if not isinstance(one, Refusal)]
-            yield from _answer(pictures, classifier, top)
-    yield from unread
+def _cut_batches(
+    scanned: Iterable[tuple[tuple[list[tuple[Asked, Scanned]], Asked], Scanned]],
+    refused: list[tuple[Asked, Scanned]],
+) -> Iterator[list[tuple[Asked, Scanned]]]:
+    """All files in their order, as many at a time as the network answers at once."""
+    batch: list[tuple[Asked, Scanned]] = []
+    n_pictures = n_held = 0
+    for (before, asked), one in scanned:
+        batch += [*before, (asked, one)]
+        n_pictures += one.picture is not None
+        n_held += len(asked.data)
+        if n_pictures == BATCH_SIZE or n_held >= _MAX_HELD or len(batch) >= _MAX_ROWS:
+            yield batch
+            batch, n_pictures, n_held = [], 0, 0
+    batch += refused
+    if batch:
+        yield batch
 
 
-def _set_aside(
-    contents: Iterable[Content], files: Files, unread: list[Prediction]
-) -> Iterator[tuple[str, bytes]]:
-    """The names and bytes of files; what has no bytes becomes a prediction in `unread`."""
-    for content in contents:
-        name = files.name(content.entry)
-        if content.refusal:
-            unread.append(Prediction(name, refusal=content.refusal))
+def _answer(batch: Sequence[tuple[Asked, Scanned]], classifier: Classifier, top: int) -> Iterator[Prediction]:
+    pictures = [one.picture for _, one in batch if one.picture is not None]
+    answered: Iterator[tuple[Any, str]] = iter(())
+    if pictures:
+        y_prob = classifier.predict_pictures(np.stack(pictures))
+        answered = zip(y_prob, classifier.name_answers(y_prob), strict=True)
+    for asked, one in batch:
+        if one.picture is None:
+            yield Prediction(asked.name, refusal=one.refusal)
         else:
-            yield name, content.data
-
-
-def _answer(pictures: Sequence[NamedPicture], classifier: Classifier, top: int) -> Iterator[Prediction]:
-    if not pictures:
-        return
-    y_prob = classifier.predict_pictures(np.stack([picture for _, picture in pictures]))
-    answers = classifier.name_answers(y_prob)
-    for (name, _), row, answer in zip(pictures, y_prob, answers, strict=True):
-        best = np.argsort(-row, kind="stable")[:top]
-        yield Prediction(name, tuple((classifier.class_names[i], float(row[i])) for i in best), answer)
+            row, answer = next(answered)
+            best = np.argsort(-row, kind="stable")[:top]
+            classes = tuple((classifier.class_names[i], float(row[i])) for i in best)
+            yield Prediction(asked.name, classes, answer)

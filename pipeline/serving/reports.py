@@ -1,62 +1,147 @@
-"""How predictions are written down: as CSV, as JSON lines, and as one sentence of counts."""
+"""How predictions are written down: as rows, in files of three kinds, and as one sentence of counts."""
 
 import csv
 import json
 from collections import Counter
-from collections.abc import Sequence
-from itertools import chain
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
+from typing import Any
 
 from pipeline.characters import escape, quote_cell, say_count
+from pipeline.errors import ParamsError
 from pipeline.serving.predictions import Prediction
-from pipeline.storage import write_whole
+
+Row = Mapping[str, Any]
 
 _MAX_NAMED = 20  # classes in a sentence
+_MAX_UNREAD = 20  # files that are named
+_BATCH_ROWS = 4096  # of a Parquet file, at a time
 
 
-def write_csv(predictions: Sequence[Prediction], path: Path) -> None:
-    """Write one line per file: file, reason, answer, class, probability, class_2, probability_2 and so on.
+@dataclass
+class Tally:
+    """What became of many files: how many have each answer, and the first of those that could not be read."""
 
-    A text that a spreadsheet would take for a formula has an apostrophe in front.
-    """
-    n_classes = max((len(prediction.classes) for prediction in predictions), default=0)
-    header = ["file", "reason", "answer", "class", "probability"]
-    header += [f"{name}_{i}" for i in range(2, n_classes + 1) for name in ("class", "probability")]
-    with write_whole(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, header, restval="", lineterminator="\n")
-        writer.writeheader()
-        for prediction in predictions:
-            answers = [(quote_cell(escape(name)), f"{p:.6f}") for name, p in prediction.classes]
-            reason = str(prediction.refusal) if prediction.refusal else ""
-            answer = quote_cell(escape(prediction.answer))
-            row = [quote_cell(prediction.file), quote_cell(reason), answer, *chain.from_iterable(answers)]
-            writer.writerow(dict(zip(header, row, strict=False)))
+    answers: Counter[str] = field(default_factory=Counter)
+    n_unread: int = 0
+    unread: list[tuple[str, str]] = field(default_factory=list)  # name, reason
+
+    def __len__(self) -> int:
+        return self.answers.total() + self.n_unread
+
+    def add(self, row: Row) -> None:
+        """Count one more file."""
+        if row["answer"] is not None:
+            self.answers[row["answer"]] += 1
+            return
+        self.n_unread += 1
+        if len(self.unread) < _MAX_UNREAD:
+            self.unread.append((row["file"], row["reason"]))
 
 
-def describe_as_json(prediction: Prediction) -> str:
-    """One line of JSON: file, answer, class, probability, top (the likeliest classes in order), reason.
+def make_row(prediction: Prediction) -> dict[str, Any]:
+    """A prediction as JSON: file, answer, class, probability, top (the likeliest classes in order), reason.
 
-    What does not apply is null: the reason, or the answer, the class and its probability.
+    What does not apply is None: the reason, or the answer, the class and its probability.
     """
     top = [{"class": name, "probability": round(p, 6)} for name, p in prediction.classes]
     best = top[0] if top else {"class": None, "probability": None}
     reason = str(prediction.refusal) if prediction.refusal else None
-    said = {"file": prediction.file, "answer": prediction.answer or None}
-    return json.dumps(said | best | {"top": top, "reason": reason})
+    return {
+        "file": prediction.file,
+        "answer": prediction.answer or None,
+        **best,
+        "top": top,
+        "reason": reason,
+    }
 
 
-def describe_counts(predictions: Sequence[Prediction], path: Path | None = None) -> str:
+def check_format(path: Path) -> None:
+    """Raise ParamsError unless a file of answers can be written by this name."""
+    if path.suffix.lower() not in _WRITERS:
+        allowed = ", ".join(_WRITERS)
+        raise ParamsError(
+            f"{path} is no name for answers: allowed are {allowed}, got {path.suffix or 'none'}"
+        )
+
+
+def write_rows(rows: Iterable[Row], temporary: Path, *, top: int, more: tuple[str, ...] = ()) -> None:
+    """Write rows into a file whose suffix says how: .csv, .parquet or .jsonl. There may be very many rows.
+
+    Args:
+        top: the number of classes that each file may have.
+        more: further keys of the rows, which are texts.
+    """
+    _WRITERS[temporary.suffix.lower()](rows, temporary, top, more)
+
+
+def name_columns(top: int, more: tuple[str, ...] = ()) -> list[str]:
+    """The columns of a table: file, reason, answer, `more`, class, probability, class_2, probability_2..."""
+    numbered = [f"{name}_{i}" for i in range(2, top + 1) for name in ("class", "probability")]
+    return ["file", "reason", "answer", *more, "class", "probability", *numbered]
+
+
+def describe_counts(tally: Tally, path: Path | None = None) -> str:
     """How many files there are of each class, and how many could not be read.
 
     Args:
         path: of the file that lists them; None: they were listed just before.
     """
-    counts = Counter(prediction.answer for prediction in predictions if prediction.classes)
+    counts = tally.answers
     named = counts.most_common(_MAX_NAMED)
     parts = [f"{n:,} as {escape(name)}" for name, n in named]
     if rest := counts.total() - sum(n for _, n in named):
         parts.append(f"{rest:,} as {say_count(len(counts) - len(named), 'other class', 'other classes')}")
-    if n_unread := len(predictions) - counts.total():
-        parts.append(f"{n_unread:,} could not be read (the reasons are {f'in {path}' if path else 'above'})")
+    if tally.n_unread:
+        place = f"in {path}" if path else "above"
+        parts.append(f"{tally.n_unread:,} could not be read (the reasons are {place})")
     where = f" in {path}" if path else ""
-    return f"{say_count(len(predictions), 'file')}{where}: {', '.join(parts)}"
+    return f"{say_count(len(tally), 'file')}{where}: {', '.join(parts)}"
+
+
+def _write_csv(rows: Iterable[Row], path: Path, top: int, more: tuple[str, ...]) -> None:
+    """A text that a spreadsheet would take for a formula has an apostrophe in front."""
+    header = name_columns(top, more)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, header, restval="", lineterminator="\n")
+        writer.writeheader()
+        for row in rows:
+            texts = (row["file"], row["reason"], row["answer"], *(row[name] for name in more))
+            cells = [quote_cell(escape(text or "")) for text in texts]
+            for one in row["top"]:
+                cells += [quote_cell(escape(one["class"])), f"{one['probability']:.6f}"]
+            writer.writerow(dict(zip(header, cells, strict=False)))
+
+
+def _write_jsonl(rows: Iterable[Row], path: Path, top: int, more: tuple[str, ...]) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(row) + "\n" for row in rows)
+
+
+def _write_parquet(rows: Iterable[Row], path: Path, top: int, more: tuple[str, ...]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    names = name_columns(top, more)
+    kinds = [pa.float64() if name.startswith("probability") else pa.string() for name in names]
+    schema = pa.schema(list(zip(names, kinds, strict=True)))
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        waiting = iter(rows)
+        while batch := [dict(_flatten(row, names, more)) for row in islice(waiting, _BATCH_ROWS)]:
+            writer.write_batch(pa.RecordBatch.from_pylist(batch, schema=schema))
+    pa.default_memory_pool().release_unused()
+
+
+def _flatten(row: Row, names: list[str], more: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+    classes = chain.from_iterable((one["class"], one["probability"]) for one in row["top"])
+    values = chain((row["file"], row["reason"], row["answer"]), (row[name] for name in more), classes)
+    return zip(names, values, strict=False)
+
+
+_WRITERS: dict[str, Callable[[Iterable[Row], Path, int, tuple[str, ...]], None]] = {
+    ".csv": _write_csv,
+    ".parquet": _write_parquet,
+    ".jsonl": _write_jsonl,
+}

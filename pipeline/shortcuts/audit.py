@@ -18,6 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from pipeline.images.facts import FACT_BY_NAME, FACTS, Fact
+from pipeline.shortcuts.limit import is_too_telling
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.integer[Any]]
@@ -61,11 +62,8 @@ class Audit:
         return rounded | {"facts": facts}
 
     def is_above(self, limit: float) -> bool:
-        """Whether the accuracy is above `limit`, and the facts correct enough errors.
-
-        Enough is at least half of the errors made by always guessing the most common class.
-        """
-        return self.accuracy > limit and 1 - self.accuracy <= (1 - self.chance) / 2
+        """Whether the facts give too much away."""
+        return is_too_telling(self.accuracy, self.chance, limit)
 
     def list_sentences(self, n: int) -> list[str]:
         """The most telling facts in words, up to `n`."""

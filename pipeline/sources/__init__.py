@@ -20,6 +20,7 @@ from pipeline.errors import ParamsError, SourceError
 from pipeline.labels import compose_label
 from pipeline.params import DataParams
 from pipeline.sources.containers import LAYOUTS, Container, Content, Entry, escape_name, summarise
+from pipeline.sources.disk import wrap_files
 from pipeline.sources.folders import find_wrapper, read_class_folders
 from pipeline.sources.idx import find_idx_pairs, read_idx
 from pipeline.sources.label_rows import is_table
@@ -42,11 +43,13 @@ __all__ = [
     "Source",
     "escape_name",
     "find_obstacles",
+    "is_archive",
     "list_labelled",
     "open_collection",
     "open_container",
     "open_source",
     "stamp_collection",
+    "wrap_files",
 ]
 
 _TABLES = (".csv", ".csv.gz", ".parquet")

@@ -83,14 +83,22 @@ class Container(ABC):
         """
         readable = []
         for entry in entries:
-            if entry.refusal:
-                yield Content(entry, b"", entry.refusal)
-            elif entry.n_bytes > MAX_FILE_BYTES:
-                detail = f"the file has {entry.n_bytes:,} bytes, more than {MAX_FILE_BYTES:,}"
-                yield Content(entry, b"", Refusal("unreadable", detail))
+            if refusal := _refuse(entry):
+                yield Content(entry, b"", refusal)
             else:
                 readable.append(entry)
         yield from self._read(readable)
+
+    def sort(self, entries: Iterable[Entry]) -> list[Entry]:
+        """Entries in the order in which `read` gives them: what cannot be read comes first."""
+        refused: list[Entry] = []
+        readable: list[Entry] = []
+        for entry in entries:
+            (refused if _refuse(entry) else readable).append(entry)
+        return refused + self._sort(readable)
+
+    def _sort(self, entries: Sequence[Entry]) -> list[Entry]:
+        return list(entries)
 
     @abstractmethod
     def _read(self, entries: Sequence[Entry]) -> Iterator[Content]: ...
@@ -98,6 +106,13 @@ class Container(ABC):
     @abstractmethod
     def open(self, entry: Entry) -> AbstractContextManager[IO[bytes]]:
         """A binary stream of one entry; raises what is in DAMAGED."""
+
+
+def _refuse(entry: Entry) -> Refusal | None:
+    """Why an entry is not read; None if it is."""
+    if entry.refusal or entry.n_bytes <= MAX_FILE_BYTES:
+        return entry.refusal
+    return Refusal("unreadable", f"the file has {entry.n_bytes:,} bytes, more than {MAX_FILE_BYTES:,}")
 
 
 def escape_name(name: str) -> str:

@@ -2,15 +2,15 @@
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
-from pipeline.errors import SourceError
+from pipeline.errors import SourceError, one_line
 from pipeline.refusals import Refusal
-from pipeline.sources.containers import Container, Content, Entry, escape_name
+from pipeline.sources.containers import Container, Content, Entry, escape_name, make_entry
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,21 @@ class Folder(Container):
 def wrap_file(path: Path) -> Folder:
     """One file as a container of one entry."""
     return Folder(path, (Entry(escape_name(path.name), path.stat().st_size, str(path)),))
+
+
+def wrap_files(names: Iterable[str]) -> Folder:
+    """Files of any folders as one container, in their order; each is called by its path as it was given."""
+    return Folder(Path(), tuple(map(_make_named, names)))
+
+
+def _make_named(name: str) -> Entry:
+    try:
+        status = os.stat(name)  # noqa: PTH116 (a Path for each file would cost as much again)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        is_missing = isinstance(error, FileNotFoundError)
+        refusal = Refusal("missing" if is_missing else "unreadable", one_line(error))
+        return Entry(escape_name(name), 0, name, refusal)
+    return make_entry(escape_name(name), status.st_size, name, stat.S_ISREG(status.st_mode))
 
 
 def list_folder(path: Path, *, follow_links: bool = False) -> Folder:

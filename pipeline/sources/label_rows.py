@@ -1,4 +1,4 @@
-"""Tables of labels as rows: CSV with any separator, TSV, JSON lines; UTF-8, or UTF-16 with its mark.
+"""Tables of labels as rows: CSV with any separator, TSV, JSON lines; UTF-8, or UTF-16.
 
 A row has a limit, so a file without line ends is no danger.
 """
@@ -6,6 +6,7 @@ A row has a limit, so a file without line ends is no danger.
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
@@ -21,6 +22,7 @@ TABLES = (".csv", ".tsv", ".txt", ".jsonl", ".csv.gz", ".tsv.gz", ".jsonl.gz")
 _MAX_ROW = 1 << 20  # characters
 _MAX_ROWS = 20_000_000
 _SEPARATORS = ",;\t|"
+_STATED = re.compile('"?sep=(.)"?', re.IGNORECASE)  # Excel's own first line, which it does not show as a row
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 # What the standard library raises on a row that is none: broken quotes, deep brackets, huge numbers.
 _BAD_ROW = (csv.Error, ValueError, RecursionError)
@@ -28,7 +30,7 @@ _BAD_ROW = (csv.Error, ValueError, RecursionError)
 
 @dataclass(frozen=True, slots=True)
 class LabelRow:
-    """A row: its number (a header is row 1; JSON lines have none), and its cells, "" where empty."""
+    """A row: its number, as a spreadsheet shows it (blank rows count), and its cells, "" where empty."""
 
     number: int
     path: str
@@ -129,9 +131,8 @@ class _Lines:
 
     def __init__(self, stream: IO[bytes]) -> None:
         head = stream.read(2)
-        encoding = "utf-16" if head in _UTF16 else "utf-8-sig"
         joined = io.BufferedReader(_Joined(head, stream))
-        self._text = io.TextIOWrapper(joined, encoding=encoding, newline="")
+        self._text = io.TextIOWrapper(joined, encoding=_find_encoding(head), newline="")
         self.number, self._n = 0, 0
 
     def __iter__(self) -> Iterator[str]:
@@ -144,6 +145,15 @@ class _Lines:
     def end_row(self) -> None:
         """Count the characters of the next row."""
         self._n = 0
+
+
+def _find_encoding(head: bytes) -> str:
+    """The encoding of a text by its first two bytes: a letter beside a zero is UTF-16 without its mark."""
+    if head in _UTF16:
+        return "utf-16"
+    if head[:1] == b"\0":
+        return "utf-16-be"
+    return "utf-16-le" if head[1:] == b"\0" else "utf-8-sig"
 
 
 class _Joined(io.RawIOBase):
@@ -163,15 +173,13 @@ class _Joined(io.RawIOBase):
 
 
 def _read_json_lines(lines: _Lines) -> Iterator[tuple[int, dict[str, Any]]]:
-    number = 0
     for line in lines:
         lines.end_row()
         if line.strip():
-            number += 1
             cells = json.loads(line, object_pairs_hook=_index_pairs)
             if not isinstance(cells, dict):
                 raise ValueError("a line is not a JSON object")
-            yield number, cells
+            yield lines.number, cells
 
 
 def _index_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -186,16 +194,19 @@ def _index_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _read_delimited(lines: _Lines, header: bool) -> Iterator[tuple[int, dict[str, Any]]]:
     ahead = iter(lines)
-    first = next((line for line in ahead if line.strip()), "")
-    names = _split_header(first)
+    first = _find_text(ahead)
+    stated = _STATED.fullmatch(first.strip("\r\n"))
+    first = _find_text(ahead) if stated else first
+    separator = stated[1] if stated else max(_SEPARATORS, key=first.count)
+    names = _split_header(first, separator)
     if twice := next((name for name in names if name and names.count(name) > 1), ""):
         raise ValueError(f"two columns are called {cut(twice, 40)!r}; rename one")
     if header:
         yield 1, dict.fromkeys(names)
         return
     lines.end_row()
-    rows = csv.reader(ahead, delimiter=_find_separator(first), strict=True)
-    for number, cells in enumerate((row for row in rows if row), start=2):
+    rows = csv.reader(ahead, delimiter=separator, strict=True)
+    for number, cells in enumerate(rows, start=lines.number + (0 if stated else 1)):
         lines.end_row()
         if any(map(str.strip, cells[len(names) :])):
             raise ValueError(f"{len(cells)} cells in a row, {len(names)} columns in the header")
@@ -203,13 +214,11 @@ def _read_delimited(lines: _Lines, header: bool) -> Iterator[tuple[int, dict[str
             yield number, dict(zip(names, cells, strict=False))
 
 
-def _split_header(line: str) -> list[str]:
-    (names,) = (
-        csv.reader([line.strip("\r\n")], delimiter=_find_separator(line), strict=True) if line else ([],)
-    )
+def _find_text(lines: Iterator[str]) -> str:
+    """The next line that holds anything; "" at the end."""
+    return next((line for line in lines if line.strip()), "")
+
+
+def _split_header(line: str, separator: str) -> list[str]:
+    (names,) = csv.reader([line.strip("\r\n")], delimiter=separator, strict=True) if line else ([],)
     return [name.strip() for name in names]
-
-
-def _find_separator(line: str) -> str:
-    """The separator of a header line: the most frequent of those that tables have."""
-    return max(_SEPARATORS, key=line.count)

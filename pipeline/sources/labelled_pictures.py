@@ -2,7 +2,8 @@
 
 A table is a CSV with any separator, a TSV or JSON lines. A path is relative to the table, or to the project,
 or absolute. A row without a label waits: it is no picture yet. The key of a picture is its path in the
-project; outside the project it is its absolute path, which is another one on another machine.
+project; outside the project it is its absolute path, which is another one on another machine. What a table
+puts into train is there to learn from, and stays there; what it does not place is dealt as the source is.
 """
 
 import logging
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from pipeline.characters import cut, say_count, unquote_cell
 from pipeline.errors import SourceError, nearest
+from pipeline.labels import LEARN
 from pipeline.refusals import Refusal
 from pipeline.sources.containers import Entry, escape_name
 from pipeline.sources.disk import Folder
@@ -34,7 +36,7 @@ class LabelledPath:
     Attributes:
         path: where its picture lies; None: nowhere.
         key: of its picture.
-        label, part: "" where the row has none.
+        label, part: "" where the row has none; the part is learn | val | test.
         row: the table and the row, in words.
     """
 
@@ -74,7 +76,7 @@ def list_tables(listing: Listing) -> list[Entry]:
 
 
 def _warn_of_unread(listing: Listing) -> None:
-    """Warn of files in a folder of tables that people take for tables."""
+    """Warn of files in a folder of tables that people take for tables, and of folders that are links."""
     entries = [] if listing.where.is_file() else listing.entries
     unread = sorted(one.name for one in entries if one.name.lower().endswith(_TAKEN_FOR_TABLES))
     if unread:
@@ -83,6 +85,14 @@ def _warn_of_unread(listing: Listing) -> None:
             say_count(len(unread), "file"),
             f"{listing.where} is" if len(unread) == 1 else f"{listing.where} are",
             unread[0],
+        )
+    if links := sorted(listing.container.folder_links):
+        _log.warning(
+            "data.labelled: %s in %s not followed, such as %r; put the folder itself there, or a table that "
+            "names its pictures",
+            say_count(len(links), "link to a folder", "links to folders"),
+            f"{listing.where} is" if len(links) == 1 else f"{listing.where} are",
+            links[0],
         )
 
 
@@ -175,7 +185,8 @@ def _locate(row: LabelRow, table: Path, root: Path) -> LabelledPath:
     found = next((path for path in tried if _is_file(path)), None)
     where = f"row {row.number:,} of {escape_name(table.name)}"
     key = _name_key(found or tried[0], root) if tried else f"{_name_key(table, root)} ({where})"
-    return LabelledPath(found, key, unquote_cell(row.label), row.part, where)
+    part = LEARN if row.part == "train" else row.part
+    return LabelledPath(found, key, unquote_cell(row.label), part, where)
 
 
 def _is_file(path: Path) -> bool:

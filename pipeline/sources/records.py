@@ -13,8 +13,8 @@ class Record:
     """A raw image file, or a reason why it cannot be read.
 
     `key` is its path inside the source. `label` is its class, or "", and `unlabelled` then says why.
-    `source_split` is train | val | test | "", as the source says. `data` is its bytes as found, empty if
-    there is a `refusal`.
+    `source_split` is train | val | test | "", as the source says, or learn (`labels.LEARN`). `data` is its
+    bytes as found, empty if there is a `refusal`.
     """
 
     key: str

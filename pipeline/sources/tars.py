@@ -78,6 +78,9 @@ class Tar(Container):
                     data = read_whole(stream) if stream else b""
                     yield from (Content(entry, data) for entry in wanted[number])
 
+    def _sort(self, entries: Sequence[Entry]) -> list[Entry]:
+        return sorted(entries, key=lambda entry: int(entry.handle))
+
     @contextmanager
     def open(self, entry: Entry) -> Iterator[IO[bytes]]:
         """A binary stream of one member, which is found by reading the tar from its start."""

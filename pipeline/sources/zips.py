@@ -114,7 +114,7 @@ class Zip(Container):
 
     def _read(self, entries: Sequence[Entry]) -> Iterator[Content]:
         with translate_damage(self.where), _Unlisted(self.where) as archive, self.where.open("rb") as headers:
-            for entry in sorted(entries, key=lambda entry: self.members.offset(entry.handle)):
+            for entry in self._sort(entries):
                 try:
                     with archive.open(self._info(headers, entry)) as stream:
                         data = read_whole(stream)
@@ -123,6 +123,9 @@ class Zip(Container):
                     yield Content(entry, b"", refusal)
                 else:
                     yield Content(entry, data)
+
+    def _sort(self, entries: Sequence[Entry]) -> list[Entry]:
+        return sorted(entries, key=lambda entry: self.members.offset(entry.handle))
 
     @contextmanager
     def open(self, entry: Entry) -> Iterator[IO[bytes]]:

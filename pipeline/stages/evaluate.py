@@ -7,12 +7,13 @@ Reads   data/train/classifier/, out_of_fold.parquet, label_answers.parquet and h
         train, shortcuts.json of split (for the page); data/confirmed_labels.csv (labels that people found
         right).
 Writes  data/evaluate/report.html (for people; index of the rest), model_card.json and model_card.md,
-        answers.json (when the model answers, and when it asks for a person), predictions.parquet (by image
-        id), confusion.csv (one row per test picture, for `dvc plots`), class_scores.csv, slices.csv,
-        threshold_curves.csv, robustness.csv (the accuracy on altered pictures), suspect_labels.csv, figures/
-        (confusion.png, class_f1.png, curves.png, roc.png, precision_recall.png, reliability.png, slices.png,
-        sheet_right.png, sheet_wrong.png, sheet_labels.png; robustness.png, robustness_examples.png,
-        confusion_altered.png; gradcam.png, feature_maps.png, filters.png, embedding.png, sheet_random.png).
+        answers.json (when the model answers, and when it asks for a person), training_facts.json (what the
+        training pictures were like), predictions.parquet (by image id), confusion.csv (one row per test
+        picture, for `dvc plots`), class_scores.csv, slices.csv, threshold_curves.csv, robustness.csv (the
+        accuracy on altered pictures), suspect_labels.csv, figures/ (confusion.png, class_f1.png, curves.png,
+        roc.png, precision_recall.png, reliability.png, slices.png, sheet_right.png, sheet_wrong.png,
+        sheet_labels.png; robustness.png, robustness_examples.png, confusion_altered.png; gradcam.png,
+        feature_maps.png, filters.png, embedding.png, sheet_random.png).
 Run     python -m pipeline.stages.evaluate; DARKROOM_DEVICE=auto|cpu|gpu
 Cost    importing Keras (about 8 s), then some 3,000 pictures a second at 32x32 on two CPU cores. With
         train.test_mirror it is half as many, and one pass more without it. Imperfect pictures: one pass more.
@@ -43,17 +44,13 @@ from pipeline.evidence.model_card import Described, build_card, write_card
 from pipeline.evidence.probabilities import show_probabilities
 from pipeline.evidence.probability_scores import score_probabilities
 from pipeline.evidence.report import write_report
-from pipeline.evidence.review import (
-    Unseen,
-    choose_rule,
-    judge_review,
-    read_label_answers,
-    read_unseen,
-)
+from pipeline.evidence.review import choose_rule, judge_review
 from pipeline.evidence.robustness import probe_robustness
 from pipeline.evidence.score_section import show_mistakes, show_scores
 from pipeline.evidence.slice_section import show_slices
 from pipeline.evidence.source_section import Known, show_sources
+from pipeline.evidence.training_facts import gather_facts
+from pipeline.evidence.unseen import Unseen, read_label_answers, read_unseen
 from pipeline.evidence.variants import score_variants
 from pipeline.figures.confusion import draw_confusion
 from pipeline.json_file import read_json
@@ -64,6 +61,7 @@ from pipeline.progress import log_time
 from pipeline.runner import Metrics, run_stage
 from pipeline.serving.answer_rule import write_rule
 from pipeline.serving.classifier import Classifier
+from pipeline.serving.drift import write_facts
 from pipeline.tables.parquet import write_table
 from pipeline.tracking.runs import Run
 
@@ -90,6 +88,8 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     examined = examine(classifier.with_rule(rule), test, paths.shards)
     for name, file in (("split", paths.split), ("clean", paths.clean_manifest)):
         run.log_dataset(name, file, "test")
+    facts = gather_facts(examined, train, shards=paths.shards, raw_manifest=paths.raw_manifest)
+    write_facts(facts, paths.training_facts)
     scores = score(examined, params.evaluate)
     keys = read_keys(test.ids, paths.clean_manifest)
     answers = build_answers(test.ids, keys, test.y, examined.y_prob, class_names)

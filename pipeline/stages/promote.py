@@ -2,8 +2,8 @@
 
 Reads   dvc.lock, every stage's metrics and pictures, data/train/classifier,
         data/evaluate/predictions.parquet, the registry.
-Writes  data/promote/decision.json, verdict.js (for the report); a row in MLflow; a model version;
-        the alias `champion` on PROMOTE.
+Writes  data/promote/decision.json, verdict.js (for the report); a row in MLflow; a model version; on PROMOTE
+        a line in the ledger and the aliases `champion` and `previous`, otherwise the alias `challenger`.
 Run     always (DVC may have restored everything else from its cache). If MLflow already holds the whole
         state, nothing changes, and its decision is written again as it was made.
 Cost    about 10 s for a new state, mostly importing MLflow and copying the model; well under 1 s otherwise.
@@ -29,13 +29,15 @@ from pipeline.promotion.artefact import Trial, try_model
 from pipeline.promotion.decision_page import Exhibits, write_decision_page
 from pipeline.promotion.examiner import USE_TAG, examine, fetch_version
 from pipeline.promotion.gate import Decision
+from pipeline.promotion.rolled_back import respect_rollback
 from pipeline.promotion.row_contents import fill_row, link_stages, log_state_model, name_state
 from pipeline.promotion.state import State, copy_state
 from pipeline.promotion.verdict import describe_verdict, write_verdict
 from pipeline.runner import Metrics, run_stage
 from pipeline.storage import write_whole
-from pipeline.tracking import registry, rows
+from pipeline.tracking import decisions, registry, rows
 from pipeline.tracking.connection import connect
+from pipeline.tracking.ledger import open_ledger, read_lines
 from pipeline.tracking.lineage import Lineage
 from pipeline.tracking.runs import Run, Tracked, end_killed_runs
 from pipeline.tracking.views import save_views
@@ -90,6 +92,8 @@ def _make_row(client: "MlflowClient", state: State, params: Params, digest: str)
         trial = _try_model(row, model_name, version, state)
         for _ in range(_N_TRIES):
             judged, before = examine(client, model_name, version, state, trial)
+            moves = read_lines(open_ledger(client, state.root, model_name), model_name)
+            judged = respect_rollback(judged, moves, version.number)
             named = {"model_name": model_name, "version": version.number, "champion_before": before}
             decision = judged.as_dict() | named
             page = _make_page(decision, judged, trial, state)
@@ -98,7 +102,7 @@ def _make_row(client: "MlflowClient", state: State, params: Params, digest: str)
             row.set_tags({USE_TAG: judged.use.as_text() if judged.use else ""})
             rows.record(row, decision, describe_verdict(decision))
             elected, decision = rows.elect(client, digest)
-            if rows.carry_out(client, elected, decision):
+            if rows.carry_out(client, state.root, elected, decision):
                 break
             time.sleep(_PAUSE_S)
         else:
@@ -116,7 +120,7 @@ def _make_row(client: "MlflowClient", state: State, params: Params, digest: str)
     return decision
 
 
-def _make_page(decision: rows.Decision, judged: Decision, trial: Trial | None, state: State) -> Path:
+def _make_page(decision: decisions.Decision, judged: Decision, trial: Trial | None, state: State) -> Path:
     """The decision as a page, beside the copies of the state."""
     # Here: a repro with nothing to do has no use for them.
     from pipeline.collection.pictures import Pictures, read_part
@@ -141,7 +145,7 @@ def _keep_page(page: Path, root: Path, digest: str) -> None:
         shutil.copy(page, temporary)
 
 
-def _write_page(decision: rows.Decision, paths: Paths, digest: str) -> None:
+def _write_page(decision: decisions.Decision, paths: Paths, digest: str) -> None:
     """Write the page of the decision: the one that was made with it, or what the decision itself says."""
     kept = _locate_page(paths.root, digest)
     if kept.is_file():
@@ -161,7 +165,7 @@ def _try_model(row: Tracked, model_name: str, version: registry.Version, state: 
     if not n:
         return None
     trial = try_model(fetch_version(state.root, model_name, version), state, n)
-    numbers = {"model_mb": trial.megabytes, "latency_ms": trial.latency_ms}
+    numbers = {"model_mb": trial.megabytes, "cpu_ms": trial.cpu_ms}
     row.log_metrics({name: round(value, 1) for name, value in numbers.items() if not math.isnan(value)})
     return trial
 

@@ -2,8 +2,9 @@
 
 `id` is the sha256 (hex) of its bytes and `n_bytes` their number; both are null if they could not be read.
 `key` is its path inside the source. `label` is its class folder ("" if it lies in none). `source_split` is
-train | val | test | "". The facts are those of `images/facts.py`, null without a header. Sizes are in pixels
-as the header states them, before EXIF rotation. `verdict` is kept | repaired | quarantined. `reason` and
+train | val | test | ""; or learn, of a picture that a person labelled beside the source to learn from. The
+facts are those of `images/facts.py`, null without a header. Sizes are in pixels as the header states them,
+before EXIF rotation. `verdict` is kept | repaired | quarantined. `reason` and
 `detail` say why a file is quarantined ("" otherwise).
 """
 

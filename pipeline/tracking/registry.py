@@ -1,4 +1,6 @@
-"""The model registry: versions, the alias `champion`, and which state each version came from.
+"""The model registry: versions, their aliases, and which state each version came from.
+
+`champion` answers, `previous` was champion before it, `challenger` was the last that did not become champion.
 
 Only aliases and tags are used; MLflow's registry stages are deprecated.
 """
@@ -17,8 +19,7 @@ from pipeline.tracking.packaging import EXAM, EXAM_FILES, LoggedModel
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-CHAMPION = "champion"
-_TOLD = ("accuracy", "accuracy_low", "accuracy_high", "balanced_accuracy", "macro_f1", "n_test")
+CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous", "challenger"
 MODEL_TAG = "dvc.classifier"  # DVC's md5 of the classifier and its answers: the same model is one version
 RUN_TAG = "pipeline.run_id"
 CLASSES_TAG = "classes.sha256"
@@ -41,7 +42,7 @@ def find_champion(client: "MlflowClient", model_name: str) -> Version | None:
     Raises:
         PromotionError: the alias points to a version that Darkroom did not register.
     """
-    found = _ask_champion(client, model_name)
+    found = _ask_alias(client, model_name, CHAMPION)
     if found is None:
         return None
     version = _read_version(found)
@@ -60,12 +61,43 @@ def hash_classes(names: Iterable[str]) -> str:
 
 def read_classes(client: "MlflowClient", model_name: str) -> str:
     """The hash of the champion's classes; "" without a champion, or where it is not known."""
-    found = _ask_champion(client, model_name)
+    found = _ask_alias(client, model_name, CHAMPION)
     return "" if found is None else str(found.tags.get(CLASSES_TAG, ""))
 
 
-def _ask_champion(client: "MlflowClient", model_name: str) -> Any:
-    """MLflow's version that carries the alias `champion`; None while there is none.
+def find_alias(client: "MlflowClient", model_name: str, alias: str) -> int | None:
+    """The number of the version that carries an alias, whoever registered it; None if none does."""
+    found = _ask_alias(client, model_name, alias)
+    return None if found is None else int(found.version)
+
+
+def find_version(client: "MlflowClient", model_name: str, number: int) -> Version | None:
+    """A version by its number; None if the registry holds none."""
+    with _suppress_missing():
+        return _read_version(client.get_model_version(model_name, str(number)))
+    return None
+
+
+def list_versions(client: "MlflowClient", model_name: str) -> list[Any]:
+    """All versions of a registered model as MLflow has them; [] where there is none."""
+    found: list[Any] = []
+    page = None
+    while page is None or page.token:
+        token = page.token if page else None
+        page = client.search_model_versions(f"name = '{model_name}'", page_token=token)
+        found += page
+    return found
+
+
+def read_tags(client: "MlflowClient", model_name: str, number: int) -> dict[str, str] | None:
+    """The tags of a version; None if the registry holds no such version."""
+    with _suppress_missing():
+        return dict(client.get_model_version(model_name, str(number)).tags)
+    return None
+
+
+def _ask_alias(client: "MlflowClient", model_name: str, alias: str) -> Any:
+    """MLflow's version that carries an alias; None while there is none.
 
     Raises:
         PromotionError: the registry cannot tell.
@@ -73,12 +105,12 @@ def _ask_champion(client: "MlflowClient", model_name: str) -> Any:
     from mlflow.exceptions import MlflowException
 
     try:
-        return client.get_model_version_by_alias(model_name, CHAMPION)
+        return client.get_model_version_by_alias(model_name, alias)
     except MlflowException as error:
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return None
         raise PromotionError(
-            f"the registry cannot name the champion of {model_name}: {one_line(error)}"
+            f"the registry cannot name the {alias} of {model_name}: {one_line(error)}"
         ) from None
 
 
@@ -113,39 +145,40 @@ def register_version(
     return first
 
 
-def crown(client: "MlflowClient", model_name: str, number: int) -> None:
-    """Move the alias `champion` to a version; in MLflow this is one atomic change."""
+def crown(client: "MlflowClient", model_name: str, number: int, *, before: int | None = None) -> None:
+    """Move the alias `champion` to a version; in MLflow this is one atomic change.
+
+    `previous` moves first, so after a kill no champion is forgotten. The new champion is no challenger any
+    more.
+
+    Args:
+        before: the version that was champion.
+    """
+    if before is not None and before != number and has_version(client, model_name, before):
+        client.set_registered_model_alias(model_name, PREVIOUS, str(before))
     client.set_registered_model_alias(model_name, CHAMPION, str(number))
+    if find_alias(client, model_name, CHALLENGER) == number:
+        client.delete_registered_model_alias(model_name, CHALLENGER)
 
 
-def describe_version(client: "MlflowClient", model_name: str, number: int, *, verdict: str, row: Any) -> None:
-    """Tell people what a version is: the verdict and the scores of its row (an `mlflow.entities.Run`)."""
-    metrics, params = row.data.metrics, row.data.params
-    scores = {name: f"{metrics[name]:.6g}" for name in _TOLD if name in metrics}
-    for key, value in (scores | {"verdict": verdict}).items():
-        client.set_model_version_tag(model_name, str(number), key, value)
-    text = (
-        f"{row.data.tags.get('mlflow.note.content', verdict)}\n\n"
-        f"Network {params.get('train.model')}, pictures {params.get('clean.image_hw')}; row "
-        f"{row.info.run_name!r}, {', '.join(f'{name} {value}' for name, value in scores.items())}. It takes "
-        "encoded pictures and gives class, probability and one column per class."
-    )
-    client.update_model_version(model_name, str(number), description=text)
+def name_challenger(client: "MlflowClient", model_name: str, number: int) -> None:
+    """Let a version that was compared with the champion, and did not replace it, be the challenger."""
+    if find_alias(client, model_name, CHAMPION) not in (None, number):
+        client.set_registered_model_alias(model_name, CHALLENGER, str(number))
 
 
 def has_version(client: "MlflowClient", model_name: str, number: int) -> bool:
     """Whether the registry holds a version."""
-    with _suppress_missing():
-        client.get_model_version(model_name, str(number))
-        return True
-    return False
+    return find_version(client, model_name, number) is not None
 
 
-def adopt_version(client: "MlflowClient", model_name: str, number: int, run_id: str) -> None:
-    """Let a version belong to this row if its own row was deleted."""
+def adopt_version(client: "MlflowClient", model_name: str, number: int, run_id: str) -> bool:
+    """Let a version belong to this row if its own row was deleted; whether it was."""
     owner = _read_version(client.get_model_version(model_name, str(number))).run_id
-    if owner != run_id and not is_finished_row(client, owner):
+    is_orphan = owner != run_id and not is_finished_row(client, owner)
+    if is_orphan:
         client.set_model_version_tag(model_name, str(number), RUN_TAG, run_id)
+    return is_orphan
 
 
 def delete_versions(client: "MlflowClient", run_id: str) -> None:
@@ -157,13 +190,17 @@ def delete_versions(client: "MlflowClient", run_id: str) -> None:
 
 def is_finished_row(client: "MlflowClient", run_id: str) -> bool:
     """Whether a run exists, is finished and was not deleted."""
+    return is_active_run(client, run_id) and client.get_run(run_id).info.status == "FINISHED"
+
+
+def is_active_run(client: "MlflowClient", run_id: str) -> bool:
+    """Whether a run exists and was not deleted."""
     from mlflow.exceptions import MlflowException
 
     try:
-        info = client.get_run(run_id).info
+        return bool(client.get_run(run_id).info.lifecycle_stage == "active")
     except MlflowException:
         return False
-    return bool(info.lifecycle_stage == "active" and info.status == "FINISHED")
 
 
 def fetch_exam(client: "MlflowClient", version: Version, into: Path) -> tuple[Path, Path] | None:

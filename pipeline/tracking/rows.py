@@ -5,14 +5,14 @@ the record on, the row is whole, and whoever comes next can complete what a kill
 decision is withdrawn with all that came from it.
 """
 
-import json
 import logging
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.characters import cut
 from pipeline.tracking import registry
 from pipeline.tracking.connection import (
     connect,
@@ -22,22 +22,24 @@ from pipeline.tracking.connection import (
     resolve_uri,
     translate_errors,
 )
+from pipeline.tracking.decisions import DECISION_TAG, VERDICT_TAG, Decision, divide_decision, parse_decision
+from pipeline.tracking.ledger import FIRST, MAX_REASON, PROMOTE, Move, open_ledger, read_lines
+from pipeline.tracking.model_lock import lock_model
+from pipeline.tracking.moves import mark_champion, move_champion, settle
 from pipeline.tracking.processes import PROCESS_TAG, is_gone
 from pipeline.tracking.runs import PARENT_TAG, STAGE_TAG, Tracked, create_run, search_runs, shorten_value
 from pipeline.tracking.server import UnusualAnswerError, ask, ask_experiment_id
+from pipeline.tracking.version_tags import describe_version
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-VERDICT_TAG = "verdict"
-CHAMPION_TAG = "champion"  # of the row whose model is champion, for people
-DECISION_TAG = "promote.decision"  # its JSON; what is longer than a tag continues in .1, .2 and so on
 RECORDED_TAG = "promote.recorded_ms"
 STATE_TAG = "dvc.lock_state"
 OWNER_TAG = "pipeline.run_id"
-_MAX_TAG = 2000  # characters that every store of MLflow keeps; this one cuts at 8,000 without an error
 _MAX_NOTE = 5000
-_NEEDED = {"verdict", "model_name", "version", "champion_before"}  # of a decision, to carry it out
+_NUMBERS = ("metric", "challenger", "reference", "gain", "n_common")  # of a decision, that are evidence
+_OF_EXAM = ("gain_low", "gain_high", "p")
 _RIVAL_MS = 3_600_000  # a promotion takes less
 _RECORDED = """
     SELECT key, value FROM tags WHERE key LIKE ? || '%' AND run_uuid = (
@@ -49,8 +51,6 @@ _RECORDED = """
 """
 
 _log = logging.getLogger(__name__)
-
-Decision = dict[str, Any]
 
 
 def find_runs(client: "MlflowClient", *, row: bool, tag: str, value: str) -> list[Any]:
@@ -71,7 +71,7 @@ def lock_rows(client: "MlflowClient", root: Path) -> Iterator[None]:
             if STATE_TAG not in run.data.tags:
                 continue  # a run of someone else's, in the same experiment
             if is_alone or is_gone(run.data.tags.get(PROCESS_TAG), run.info.start_time):
-                _settle(client, run)
+                _settle(client, root, run)
         yield
 
 
@@ -91,12 +91,9 @@ def record(row: Tracked, decision: Decision, note: str) -> None:
     """Write the decision into its row, in one call: whole, or not at all."""
     import time
 
-    text = json.dumps(decision, sort_keys=True)
-    parts = [text[start : start + _MAX_TAG] for start in range(0, len(text), _MAX_TAG)]
-    tags = {DECISION_TAG + (f".{number}" if number else ""): part for number, part in enumerate(parts)}
     recorded = {RECORDED_TAG: f"{time.time_ns() // 1_000_000:015d}"}
     told = {VERDICT_TAG: decision["verdict"], "mlflow.note.content": shorten_value(note, _MAX_NOTE)}
-    row.set_tags(tags | recorded | told)
+    row.set_tags(divide_decision(decision) | recorded | told)
 
 
 def elect(client: "MlflowClient", state: str) -> tuple[str, Decision]:
@@ -115,7 +112,7 @@ def elect(client: "MlflowClient", state: str) -> tuple[str, Decision]:
     return run.info.run_id, decision
 
 
-def carry_out(client: "MlflowClient", run_id: str, decision: Decision) -> bool:
+def carry_out(client: "MlflowClient", root: Path, run_id: str, decision: Decision) -> bool:
     """Let the champion be whom a recorded decision chose, and finish its row; may be repeated at any point.
 
     Returns:
@@ -125,17 +122,19 @@ def carry_out(client: "MlflowClient", run_id: str, decision: Decision) -> bool:
     name, number = decision["model_name"], decision["version"]
     if not registry.has_version(client, name, number):
         return False
-    if decision["verdict"] == "PROMOTE":
-        champion = registry.find_champion(client, name)
-        now = champion.number if champion else None
-        if now not in (decision["champion_before"], number):
-            return False
-        if now != number and not _crown(client, run_id, decision):
-            return False
-        _mark_champion(client, run_id, name)
-    registry.describe_version(client, name, number, verdict=decision["verdict"], row=client.get_run(run_id))
+    with lock_model(client, root, name):
+        settle(client, root, name)
+        if decision["verdict"] == "PROMOTE":
+            if not _promote(client, root, run_id, decision):
+                return False
+        elif decision["champion_before"] is not None:
+            registry.name_challenger(client, name, number)
+    if number != decision["champion_before"]:  # the champion keeps the verdict that made it champion
+        describe_version(client, name, number, verdict=decision["verdict"], row=client.get_run(run_id))
     client.set_terminated(run_id, "FINISHED")
-    registry.adopt_version(client, name, number, run_id)
+    is_adopted = registry.adopt_version(client, name, number, run_id)
+    if is_adopted and registry.find_alias(client, name, registry.CHAMPION) == number:
+        mark_champion(client, run_id, name)
     return True
 
 
@@ -175,40 +174,38 @@ def read_decision(root: Path, state: str) -> Decision | None:
     return parse_decision(finished[-1]) if finished else None
 
 
-def parse_decision(tags: Mapping[str, str]) -> Decision | None:
-    """The decision that a row's tags hold; None if they hold none that is whole."""
-    parts = {key.removeprefix(DECISION_TAG): value for key, value in tags.items()}
-    text = "".join(parts.get(f".{number}" if number else "", "") for number in range(len(tags)))
-    try:
-        decision = json.loads(text)
-    except ValueError:
-        return None
-    return decision if isinstance(decision, dict) and decision.keys() >= _NEEDED else None
-
-
-def _crown(client: "MlflowClient", run_id: str, decision: Decision) -> bool:
-    """Move the alias, unless another promotion over the same champion comes first; whether it moved."""
-    name = decision["model_name"]
-    if _find_rival(client, run_id, decision):
+def _promote(client: "MlflowClient", root: Path, run_id: str, decision: Decision) -> bool:
+    """Move the champion, unless others have moved it, or come first; whether the decision holds."""
+    name, number = decision["model_name"], decision["version"]
+    moves = [one.move for one in read_lines(open_ledger(client, root, name), name)]
+    if any(one.row == run_id and one.decision in (FIRST, PROMOTE) for one in moves):
+        return True  # it was carried out, whatever came after it
+    champion = registry.find_champion(client, name)
+    now = champion.number if champion else None
+    if now == number:
+        mark_champion(client, run_id, name)
+        return True
+    if now != decision["champion_before"] or _has_rival(client, run_id, decision):
         return False
-    registry.crown(client, name, decision["version"])
-    rival = _find_rival(client, run_id, decision)  # one that looked before this one had crowned
-    if rival:
-        registry.crown(client, name, rival)
-    return not rival
+    exam = decision.get("exam") or {}
+    found = registry.find_version(client, name, number)
+    move = Move(
+        name,
+        now,
+        number,
+        FIRST if now is None else PROMOTE,
+        cut("; ".join(decision.get("reasons", ())), MAX_REASON),
+        run_id,
+        found.model_md5 if found else "",
+        {key: decision[key] for key in _NUMBERS if key in decision}
+        | {key: exam[key] for key in _OF_EXAM if key in exam},
+    )
+    move_champion(client, root, move)
+    return True
 
 
-def _mark_champion(client: "MlflowClient", run_id: str, model_name: str) -> None:
-    """Let this row alone be marked as that of the champion of a model."""
-    client.set_tag(run_id, CHAMPION_TAG, "champion")
-    for run in find_runs(client, row=True, tag=CHAMPION_TAG, value="champion"):
-        decision = parse_decision(run.data.tags)
-        if run.info.run_id != run_id and (decision is None or decision["model_name"] == model_name):
-            client.set_tag(run.info.run_id, CHAMPION_TAG, "former")
-
-
-def _find_rival(client: "MlflowClient", run_id: str, decision: Decision) -> int | None:
-    """The version of a promotion over the same champion that was recorded first, while this row was made.
+def _has_rival(client: "MlflowClient", run_id: str, decision: Decision) -> bool:
+    """Whether a promotion over the same champion was recorded first, while this row was made.
 
     On a server two models may be compared with one champion at the same time. The second is compared again.
     """
@@ -224,17 +221,17 @@ def _find_rival(client: "MlflowClient", run_id: str, decision: Decision) -> int 
             and all(other[key] == decision[key] for key in same)
             and f"{mine.info.start_time:015d}" <= run.data.tags.get(RECORDED_TAG, "") < recorded
         ):
-            return int(other["version"])
-    return None
+            return True
+    return False
 
 
-def _settle(client: "MlflowClient", run: Any) -> None:
+def _settle(client: "MlflowClient", root: Path, run: Any) -> None:
     """Complete what a killed promotion decided, or withdraw it; a promotion that no longer holds goes too."""
     run_id, decision = run.info.run_id, parse_decision(run.data.tags)
     if (
         decision is not None
         and elect(client, run.data.tags[STATE_TAG])[0] == run_id
-        and carry_out(client, run_id, decision)
+        and carry_out(client, root, run_id, decision)
     ):
         _log.info("completed a promotion that was interrupted: %s", run.info.run_name)
     else:

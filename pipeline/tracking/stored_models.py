@@ -21,10 +21,10 @@ from pipeline.paths import Paths
 from pipeline.storage import hold_lock, translate_errors
 from pipeline.tracking.artifacts import download_folder, find_local
 from pipeline.tracking.connection import connect, find_database, resolve_uri
+from pipeline.tracking.decisions import parse_decision
 from pipeline.tracking.packaging import MODEL_NAME
 from pipeline.tracking.registry import CHAMPION, RUN_TAG, SEAL_TAG
 from pipeline.tracking.relocation import repair_locations
-from pipeline.tracking.rows import parse_decision
 from pipeline.tracking.server import UnusualAnswerError, ask, hide_password, is_server
 
 _ADDRESS = re.compile(r"(?:models:/+)?(?P<name>[^@/:]+)(?:@(?P<alias>[^@/:]+)|/(?P<number>\d{1,9}))")
@@ -118,7 +118,7 @@ def fetch_model(root: Path, model: StoredModel) -> Path:
         if not local.is_dir():
             raise TrackingError(
                 f"the files of {model.name} version {model.number} are gone, or on another machine: {local} "
-                "does not exist; put them back, or name another version (--model)"
+                "does not exist; put them back, or name another version"
             )
         return local
     name = re.sub(r"[^\w-]", "_", f"{model.name}-{model.number}-{_shorten(place)}")

@@ -39,6 +39,7 @@ def ids(
             row.log_params({"train.epochs": epochs, "train.model": "compact"})
             row.log_metrics({"accuracy": n_right / 100, "accuracy_low": 0.5, "accuracy_high": 0.95})
             row.log_metrics({"train_accuracy": 0.92, "val_accuracy": n_right / 100, "n_parameters": 12345})
+            row.log_metrics({"new_sources_accuracy": n_right / 100 - 0.25})
             for file in write_answers(tmp_path_factory.mktemp("answers"), n_right):
                 row.log_artifact(file, file.parent.name)
             row.finish("FINISHED")
@@ -52,7 +53,10 @@ def read_cells(said: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.split("│")[1:-1]] for line in said.splitlines() if "│" in line]
 
 
-def test_all_rows_by_default_the_best_first(darkroom: Darkroom, ids: list[str]) -> None:
+def test_all_rows_by_default_the_best_first(
+    darkroom: Darkroom, ids: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "150")
     code, said, error = darkroom("compare")
     assert (code, error) == (0, "")
     rows = read_cells(said)
@@ -61,7 +65,7 @@ def test_all_rows_by_default_the_best_first(darkroom: Darkroom, ids: list[str]) 
     assert re.fullmatch(r"-2\.0 \(-.* to .*\), p 0\.5", rows[1][2])
     assert rows[2][2].endswith("p < 0.001")
     assert rows[2][3:5] == ["overfits (22)", "HOLD"]
-    assert rows[2][5:] == ["12,345", "2"], "what a training costs, and what differs"
+    assert rows[2][5:] == ["45.0%", "12,345", "2"], "new sources, what a training costs, and what differs"
     assert "by Holm for 2 comparisons" in said
 
 
@@ -88,6 +92,7 @@ def test_two_rows_are_side_by_side(darkroom: Darkroom, ids: list[str]) -> None:
     assert read_cells(said) == [
         ["verdict", "PROMOTE (champion)", "HOLD", ""],
         ["accuracy", "0.9 (0.5 to 0.95)", "0.7 (0.5 to 0.95)", "-0.2"],
+        ["new_sources_accuracy", "0.65", "0.45", "-0.2"],
         ["n_parameters", "12,345", "12,345", "+0"],
         ["fit (gap)", "healthy (2)", "overfits (22)", ""],
         ["train.epochs", "20", "2", ""],

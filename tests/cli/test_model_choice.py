@@ -61,6 +61,22 @@ def describe_file(project: Paths, path: Path) -> dict[str, str]:
     return {"path": path.relative_to(project.root).as_posix(), "md5": compute_md5(path)}
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        pytest.param("7", "the registry holds no of-predict/7; `darkroom ui`", id="no-such-number"),
+        pytest.param("previous", "the registry holds no of-predict@previous; ", id="no-such-alias"),
+        pytest.param("0" * 31 + "a", "a with a model in MLflow; `darkroom compare` lists", id="no-such-row"),
+    ],
+)
+def test_a_short_name_of_no_model_is_explained(
+    name: str, said: str, darkroom: Darkroom, registered: str
+) -> None:
+    code, _, error = darkroom("predict", "data/raw/circle", "--model", name)
+    assert code == 1
+    assert said in error
+
+
 REJECTED = {"verdict": "REJECT", "model_name": "of-predict", "version": 2, "reasons": ["too low"]}
 
 
@@ -69,7 +85,10 @@ def test_the_champion_answers_and_not_the_last_model(
 ) -> None:
     put_last(project, classifier_folder, **REJECTED)
     title = "model: of-predict version 1 (champion), PROMOTE, test accuracy 75.0%\n"
-    for words in ([], ["--model", "of-predict@champion"], ["--model", "models:/of-predict/1"]):
+    client = connection.connect(project.root)
+    row = str(client.get_model_version("of-predict", "1").tags[registry.RUN_TAG])
+    named = ("of-predict@champion", "models:/of-predict/1", "champion", "1", row)
+    for words in ([], *(["--model", name] for name in named)):
         code, said, _ = darkroom("predict", "data/raw/circle", *words)
         assert code == 0
         assert said.startswith(title)

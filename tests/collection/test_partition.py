@@ -17,6 +17,7 @@ from pipeline.collection.partition import (
     find_unlikely_shares,
 )
 from pipeline.errors import DataError
+from pipeline.labels import LEARN
 
 SHARES = {"train": 0.7, "val": 0.15, "test": 0.15}
 
@@ -62,6 +63,7 @@ def test_another_seed_deals_anew() -> None:
         pytest.param("", {""}, SHARES, id="nothing-brought"),
         pytest.param("", {"", "train", "test"}, SHARES, id="not-placed-beside-placed-ones"),
         pytest.param("test", {"train", "test"}, {"train": 0, "val": 0, "test": 1}, id="own-test"),
+        pytest.param(LEARN, {"", LEARN}, {"train": 1, "val": 0, "test": 0}, id="to-learn-from"),
         pytest.param("val", {"train", "val"}, {"train": 0, "val": 1, "test": 0}, id="own-val"),
         pytest.param(
             "train",
@@ -175,6 +177,44 @@ def test_exact_shares_leave_what_the_source_brings() -> None:
     assert set(parts[:50]) == {"test"}
     assert parts[60] == "test"
     assert (parts == "val").sum() == pytest.approx(250 * 0.15 / 0.85, abs=1)
+
+
+@pytest.mark.parametrize("exact_below", [0, 1000])
+def test_pictures_to_learn_from_are_in_train_and_move_nothing_out_of_the_test_set(exact_below: int) -> None:
+    """A hundred of them join 300; every fourth is a near-duplicate of one of these."""
+    ids, new = make_ids(300), make_ids(100, start=5_000)
+    groups = [ids[i] if i % 4 == 0 else group for i, group in enumerate(new)]
+    how: dict[str, Any] = {"exact_below": exact_below, "shares": SHARES, "seed": 0}
+
+    def divide_all(groups: list[str], given: list[str]) -> list[str]:
+        series = (pd.Series(values, dtype="str") for values in (groups, given))
+        return list(divide(*series, classes=np.zeros(len(groups), np.int32), **how))
+
+    before = divide_all(ids, [""] * 300)
+    after = divide_all(ids + groups, [""] * 300 + [LEARN] * 100)
+    of_group = dict(zip(ids, after[:300], strict=True))
+    assert after[300:] == [of_group.get(group, "train") for group in groups]
+    assert "test" in after[300::4], "their near-duplicates are tested as before"
+    n_moved = sum(one != other for one, other in zip(before, after, strict=False))
+    assert n_moved <= (30 if exact_below else 0)
+    counts = [after[:300].count(name) for name in SHARES]
+    assert not exact_below or counts == pytest.approx([210, 45, 45], abs=1)
+
+
+def test_groups_of_pictures_to_learn_from_alone_are_in_train() -> None:
+    """Twenty groups of three beside forty single pictures."""
+    groups = [f"new{i // 3}" for i in range(60)] + make_ids(40)
+    given = pd.Series([LEARN] * 60 + [""] * 40, dtype="str")
+    parts = divide(
+        pd.Series(groups, dtype="str"),
+        given,
+        classes=np.zeros(100, np.int32),
+        exact_below=1000,
+        shares=SHARES,
+        seed=0,
+    )
+    assert set(parts[:60]) == {"train"}
+    assert parts[60:].value_counts().to_dict() == {"train": 28, "val": 6, "test": 6}
 
 
 def test_only_groups_with_a_picture_of_a_small_class_are_dealt_exactly() -> None:

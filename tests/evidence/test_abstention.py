@@ -9,6 +9,7 @@ from pipeline.evidence.abstention import (
     choose_limit,
     measure_precisions,
     measure_reach,
+    measure_separation,
 )
 from pipeline.serving.answer_rule import NEVER
 
@@ -47,6 +48,39 @@ def test_a_few_right_answers_are_luck() -> None:
     is_right = np.array([True] * 5 + [False] * 45)
     assert choose_limit(is_right, CONFIDENCE, ALONE, 0.95) == NEVER
     assert choose_limit(np.array([], bool), CONFIDENCE[:0], ALONE[:0], 0.95) == NEVER
+
+
+def test_probabilities_that_say_nothing_set_no_limit() -> None:
+    """Of 100 answers 93 % are right whatever their probability; 300 times, the first twenty may be right."""
+    rng, alone = np.random.default_rng(0), np.arange(100)
+    limits = []
+    for _ in range(300):
+        is_right, confidence = rng.random(100) < 0.93, rng.random(100).astype(np.float32)
+        limits.append(choose_limit(is_right, confidence, alone, 0.95))
+    n_limited = sum(0 < limit < NEVER for limit in limits)
+    assert n_limited <= 30, "a quarter, if nothing asked whether probabilities tell right from wrong"
+
+
+def test_right_answers_have_higher_probabilities_by_more_than_luck() -> None:
+    is_right = np.arange(50) < 40
+    sure = measure_separation(is_right, CONFIDENCE, ALONE)
+    assert sure == (1.0, False)
+    same = measure_separation(is_right, np.full(50, 0.7, np.float32), ALONE)
+    assert same == (0.5, True)
+    turned = measure_separation(is_right, CONFIDENCE[::-1], ALONE)
+    assert turned == (0.0, True)
+    for none in (np.ones(50, bool), np.zeros(50, bool)):
+        assert np.isnan(measure_separation(none, CONFIDENCE, ALONE).area)
+    assert measure_separation(is_right[:0], CONFIDENCE[:0], ALONE[:0]).is_luck
+
+
+def test_the_area_is_that_of_all_pairs() -> None:
+    rng = np.random.default_rng(1)
+    is_right, confidence = rng.random(60) > 0.4, rng.integers(0, 9, 60).astype(np.float32)
+    above = confidence[is_right][:, None] - confidence[~is_right]
+    assert measure_separation(is_right, confidence, np.arange(60)).area == pytest.approx(
+        ((above > 0) + (above == 0) / 2).mean()
+    )
 
 
 def test_errors_of_one_group_raise_the_limit() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from pipeline.evidence.diagnosis import suggest_next
+from pipeline.training.history import CURVES
 from tests.conftest import ParamsOf
 
 GOOD: dict[str, dict[str, float]] = {
@@ -19,7 +20,6 @@ SCANS: dict[str, Any] = {"clean": {"image_hw": (128, 128)}}
     ("changes", "params", "expected"),
     [
         pytest.param({"split": {"n_train": 84, "n_classes": 3}}, SCANS, "84 training pictures", id="few"),
-        pytest.param({"train": {"best_epoch": 20}}, {}, "the last epoch was the best", id="short"),
         pytest.param(
             {"train": {"val_accuracy": 0.8}},
             {},
@@ -56,8 +56,31 @@ def test_each_cause_has_its_advice(
     assert expected in said
 
 
+@pytest.mark.parametrize(
+    ("losses", "said"),
+    [
+        pytest.param([1.0, 0.8, 0.6, 0.4], ["the last epoch was the best"], id="still falling"),
+        pytest.param([1.0, 0.4, 0.3991, 0.399], [], id="at a standstill"),
+        pytest.param([1.0, 0.4, 0.3, 0.31], [], id="the last was not the best"),
+        pytest.param([1.0, 0.8, 0.6], [], id="stopped early"),
+    ],
+)
+def test_longer_training_is_for_a_network_that_still_learns(
+    losses: list[float], said: list[str], params_of: ParamsOf
+) -> None:
+    history = [dict.fromkeys(CURVES, loss) | {"epoch": float(i)} for i, loss in enumerate(losses, start=1)]
+    params = params_of(train={"epochs": 4, "monitor": "val_loss"})
+    found = suggest_next(params, GOOD, history)
+    assert [words.partition(":")[0] for words in found] == said
+
+
 def test_nothing_is_said_where_all_is_well_or_unknown(params_of: ParamsOf) -> None:
     assert suggest_next(params_of(), GOOD) == suggest_next(params_of(), {}) == []
+
+
+def test_facts_that_say_no_more_than_a_guess_are_no_advice(params_of: ParamsOf) -> None:
+    facts = {"metadata_accuracy": 0.91, "metadata_chance": 0.9}
+    assert suggest_next(params_of(), GOOD | {"split": GOOD["split"] | facts}) == []
 
 
 def test_weights_from_elsewhere_need_fewer_pictures(params_of: ParamsOf) -> None:

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from pipeline.evidence.fit import describe_curves, judge_fit
+from pipeline.evidence.fit import describe_curves, is_still_learning, judge_fit
 from pipeline.training.history import CURVES, Row
 
 
@@ -24,6 +24,7 @@ def test_the_gap_has_a_name(learnt: float, validated: float, fit: str) -> None:
     assert judge_fit(learnt, validated) == fit
 
 
+CREEPING = history(*[(0.41, 0.9, 0.44, 0.88)] * 3, (0.4, 0.9, 0.439, 0.88))
 HEART = history((1, 0.6, 1.1, 0.5), (0.4, 0.97, 0.8, 0.75), (0.1, 0.99, 1.5, 0.74))
 RISING = history((1, 0.6, 1.1, 0.5), (0.4, 0.9, 0.8, 0.88))
 WEAK = history((1.6, 0.3, 1.7, 0.28), (1.5, 0.4, 1.6, 0.41), (1.5, 0.4, 1.6, 0.41))
@@ -58,6 +59,9 @@ WEAK = history((1.6, 0.3, 1.7, 0.28), (1.5, 0.4, 1.6, 0.41), (1.5, 0.4, 1.6, 0.4
             id="still improving",
         ),
         pytest.param(
+            CREEPING, 4, ["That was the last, but the last epochs changed little"], id="at a standstill"
+        ),
+        pytest.param(
             WEAK,
             3,
             ["It underfits: it gets 40.0% of the training", "not even learned", "reached again later"],
@@ -74,6 +78,16 @@ WEAK = history((1.6, 0.3, 1.7, 0.28), (1.5, 0.4, 1.6, 0.41), (1.5, 0.4, 1.6, 0.4
 def test_each_history_has_its_words(rows: list[Row], n_planned: int | None, expected: list[str]) -> None:
     said = " ".join(describe_curves(rows, "val_loss", n_planned=n_planned))
     assert [words for words in expected if words not in said] == [], said
+
+
+def test_an_accuracy_still_rises_by_its_errors() -> None:
+    """0.990 to 0.995 halves the errors; 0.50 to 0.505 takes one in a hundred."""
+    for was, now, expected in ((0.990, 0.995, True), (0.50, 0.505, False), (0.5, 0.5, False)):
+        rows = history((1, 1, 1, 0.4), (1, 1, 1, was), (1, 1, 1, now))
+        assert is_still_learning(rows, "val_accuracy") is expected
+    assert is_still_learning(history((1, 1, 1, 0.4)), "val_accuracy"), "one epoch"
+    assert not is_still_learning([], "val_accuracy")
+    assert not is_still_learning(history((1, 1, 1, 0.4), (1, 1, math.nan, math.nan)), "val_loss")
 
 
 def test_what_says_which_epoch_was_best_is_monitored() -> None:

@@ -18,7 +18,7 @@ from pipeline.params_file import load_params
 from pipeline.paths import Paths
 from pipeline.serving.classifier import Classifier
 from pipeline.serving.decoding import develop_whole, make_developers
-from pipeline.serving.predictions import find_files
+from pipeline.serving.files import find_files
 
 ParamsOf = Callable[..., Params]
 RECIPE = Recipe((8, 8), 1, "stretch", "bicubic", equalise=0, formats=("PNG",), max_pixels=100_000)

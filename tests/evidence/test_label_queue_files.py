@@ -46,6 +46,7 @@ def test_the_table_is_in_order_and_reads_as_labels(
         "label": "",
         "answer": "'=cmd",
         "probability": "0.700000",
+        "split": "train",
         "rank": "1",
         "scan": "scans/c.png",
     }

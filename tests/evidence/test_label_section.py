@@ -13,7 +13,7 @@ from pipeline.collection.pictures import choose_rows
 from pipeline.collection.suspect_labels import read_suspects
 from pipeline.evidence.examination import Examination, Finding
 from pipeline.evidence.label_section import FIGURE, judge_labels, show_label_audit
-from pipeline.evidence.review import Unseen
+from pipeline.evidence.unseen import Unseen
 from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.serving.answer_rule import AnswerRule

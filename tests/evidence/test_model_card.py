@@ -43,14 +43,20 @@ def test_its_head_is_that_of_hugging_face(tmp_path: Path) -> None:
 def test_it_says_what_for_of_what_how_good_and_where_it_ends(tmp_path: Path) -> None:
     card, text = write(tmp_path)
     assert card["intended_use"].startswith("Sorts pictures into 2 classes: Foto|1, <b>绘画.")
-    assert "\ncompact, pictures of 32 x 48 pixels." in text
+    assert "\ncompact with 71,034 weights, pictures of 32 x 48 pixels." in text
     assert (
         "| class | train | test |\n|---|---:|---:|\n| Foto&#124;1 | 1,200 | 40 |\n| &#60;b&#62;绘画 | 7 | 0 |"
         in text
     )
-    assert "- n parameters: 71,034" in text
-    assert "- **How often?** 92.5% of 40" in text
-    assert card["limits"] == ["New sources? Not known (split.fold_by) & a <b> c"]
-    assert "## Limits\n\n- New sources? Not known (split.fold&#95;by) &#38; a &#60;b&#62; c" in text
+    assert "## Evaluation\n\n- **How often?** 92.5% of 40" in text
+    asked = [(one["question"], one["answer"], one["state"]) for one in card["evaluation"]]
+    assert asked[1] == ("New sources?", "Not known (split.fold_by) & a <b> c", "unknown")
+    assert "## Limits\n\n- **New sources?** Not known (split.fold&#95;by) &#38; a &#60;b&#62; c" in text
     assert "3. Run `dvc repro`." in text
     assert write(tmp_path) == (card, text)
+
+
+def test_it_says_nothing_twice(tmp_path: Path) -> None:
+    lines = [line for line in write(tmp_path)[1].split("---\n", 2)[2].splitlines() if line.startswith("- ")]
+    assert len(lines) == len(set(lines))
+    assert sum("New sources" in line for line in lines) == 1

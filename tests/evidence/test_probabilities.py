@@ -13,13 +13,14 @@ from pipeline.evidence.examination import Examination
 from pipeline.evidence.probabilities import show_probabilities
 from pipeline.evidence.probability_scores import score_probabilities
 from pipeline.paths import Paths
+from pipeline.serving.answer_rule import NEVER, AnswerRule
 
 
-def show(root: Path, y: Any, y_prob: Any, names: list[str]) -> tuple[str, Paths]:
-    """The section as text, of a classifier that answered so."""
+def show(root: Path, y: Any, y_prob: Any, names: list[str], limit: float = 0.0) -> tuple[str, Paths]:
+    """The section as text, of a classifier that answered so, and by itself from a limit on."""
     y, y_prob, at = np.array(y), np.array(y_prob, np.float32), np.zeros(len(y), int)
     test = Part(tuple(f"{i:05d}" for i in range(len(y))), at, at, y)
-    classifier: Any = SimpleNamespace(class_names=tuple(names))
+    classifier: Any = SimpleNamespace(class_names=tuple(names), rule=AnswerRule(1.0, limit))
     nothing: Any = None
     examined = Examination(classifier, test, nothing, y_prob)
     scores = score_probabilities(
@@ -39,8 +40,26 @@ def test_two_classes_say_what_another_threshold_would_bring(tmp_path: Path) -> N
     page, _ = show(tmp_path, y, np.stack([first, 1 - first], axis=1), ["<b>photo", "other"])
     assert "<li><b>&lt;b&gt;photo</b>: answered from 50%, as now, it finds 100.0% of its pictures" in page
     assert "80.0% of these answers are right (66.3% to 90.0%)" in page
-    assert "Answered from 90.0% only, it finds 75.0% of its pictures" in page
+    assert "Answered from 90% only, it finds 75.0% of its pictures" in page
     assert "<b>photo" not in page
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        pytest.param(0.8, "answered from 80%, as now, it finds 75.0% of its pictures", id="above a half"),
+        pytest.param(0.3, "answered from 50%, as now, it finds 100.0% of its pictures", id="below a half"),
+        pytest.param(
+            0.9997, "answered from more than 99.9%, as now, it is never answered", id="none so sure"
+        ),
+        pytest.param(NEVER, "now every answer is <code>review</code>. Answered from 90% only", id="never"),
+    ],
+)
+def test_what_is_answered_now_goes_by_the_limit(limit: float, said: str, tmp_path: Path) -> None:
+    first = np.r_[np.full(30, 0.9), np.full(10, 0.6), np.full(10, 0.6), np.full(30, 0.1)]
+    y_prob = np.stack([first, 1 - first], axis=1)
+    page, _ = show(tmp_path, np.repeat([0, 1], 40), y_prob, ["photo", "other"], limit)
+    assert f"<li><b>photo</b>: {said}" in page
 
 
 def test_no_threshold_is_precise_enough(tmp_path: Path) -> None:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from pipeline.evidence.examination import Examination, Finding, State
-from pipeline.evidence.review import Unseen
 from pipeline.evidence.source_section import Known, show_sources
+from pipeline.evidence.unseen import Unseen
 from tests.evidence.conftest import ExaminationOf
-from tests.evidence.test_review import make_unseen
+from tests.evidence.test_unseen import make_unseen
 
 LIGHT, DARK = 230, 20
 FOLDS = {"cross_validated_accuracy": 0.9, "cross_validated_accuracy_low": 0.8}
@@ -52,7 +52,7 @@ def test_sources_left_out_beside_test_pictures(examined: Examination) -> None:
     assert "<td>100.0% of 20</td>" in page
     assert "<b>facts of the files alone, such as format and size</b>" in page
     assert "Cross-validated, over the pictures of train and val, the accuracy is <b>90.0%</b>" in page
-    assert found.metrics["sources/left_out_mean"] == pytest.approx(0.9)
+    assert found.metrics["new_sources_accuracy"] == pytest.approx(0.9)
     assert found.metrics["sources/gap"] == pytest.approx(0.1)
     of_sources, _ = found.judgements
     assert "<b>90.0%</b>, if sources count alike" in of_sources.words
@@ -64,7 +64,7 @@ def test_sources_weigh_alike_and_the_worst_comes_first(examined: Examination) ->
     unseen = make_unseen(100, 20)
     groups = np.where(unseen.y_true == 1, "group_by:bad", "group_by:fine")
     found = show(examined, replace(unseen, groups=groups))
-    assert found.metrics["sources/left_out_mean"] == pytest.approx(0.5)
+    assert found.metrics["new_sources_accuracy"] == pytest.approx(0.5)
     assert found.metrics["sources/left_out_accuracy"] == pytest.approx(0.8)
     page = "\n".join(found.lines)
     assert page.index("<th><bdi>bad") < page.index("<th><bdi>fine")
@@ -187,5 +187,13 @@ def test_only_pictures_with_a_source_say_something_of_new_sources(examined: Exam
     unseen = make_unseen(200, 20)
     groups = np.array([f"group_by:{i % 4}" if i >= 180 else f"alike:{i}" for i in range(200)])
     found = show(examined, replace(unseen, groups=groups))
-    assert found.metrics["sources/left_out_mean"] == 0
+    assert found.metrics["new_sources_accuracy"] == 0
     assert found.metrics["sources/n_sources"] == 4
+
+
+def test_the_first_page_names_the_worst_source(examined: Examination) -> None:
+    """Ten sources of 20; the last 20 answers are wrong, two of each: a tie, and the first by name."""
+    words = show(examined, make_balanced(20)).judgements[0].words
+    assert "The worst is <bdi>0</bdi>: 90.0% of its 20 pictures." in words
+    few = show(examined, make_balanced(20, n_sources=2)).judgements[0].words
+    assert "The worst is" not in few

@@ -494,21 +494,22 @@ def test_odd_names_go_all_the_way(
 
 def test_odd_names_are_listed_by_predict(tmp_path: Path, classifier_folder: Path) -> None:
     from pipeline.serving.classifier import Classifier
-    from pipeline.serving.decoding import make_decoders
-    from pipeline.serving.predictions import find_files, predict_files
-    from pipeline.serving.reports import write_csv
+    from pipeline.serving.decoding import make_scanners
+    from pipeline.serving.files import find_files
+    from pipeline.serving.predictions import predict_files
+    from pipeline.serving.reports import make_row, write_rows
 
     files = {name: encode(draw(i, 8, 8)) for i, name in enumerate(NAMES)}
     folder, archive = named_folder(tmp_path / "in", files), named_zip(tmp_path / "packed", files)
     single = Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.png"))
     found = find_files([folder, archive, single])
     classifier = Classifier.load(classifier_folder)
-    with make_decoders(classifier.settings.recipe) as decoders:
-        predictions = predict_files(found, classifier, decoders, top=1)
+    with make_scanners(classifier.settings.recipe) as scanners:
+        predictions = [one.prediction for one in predict_files(found, classifier, scanners, top=1)]
     assert {one.refusal for one in predictions} == {None}
     assert {one.file for one in predictions} == {
         *(f"{folder}/{name}" for name in NAMES.values()),
         *(f"{archive}/{name}" for name in NAMES.values()),
     }
-    write_csv(predictions, tmp_path / "answers.csv")
+    write_rows(map(make_row, predictions), tmp_path / "answers.csv", top=1)
     assert len((tmp_path / "answers.csv").read_text(encoding="utf-8").splitlines()) == 2 * len(NAMES) + 2

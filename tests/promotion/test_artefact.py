@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipeline.params import Params
-from pipeline.promotion.artefact import Trial, find_faults, measure_latency, try_model
+from pipeline.promotion.artefact import Trial, find_faults, measure_cpu, try_model
 from pipeline.promotion.state import State
 from pipeline.tables.parquet import read_table, write_table
 from pipeline.tables.predictions import PREDICTIONS
@@ -27,10 +27,10 @@ def test_a_model_that_answers_as_evaluated_has_no_fault(
 ) -> None:
     trial = try_model(old_model / "model", old_state, 6)
     assert (trial.n, trial.fault) == (6, "")
-    assert trial.latency_ms > 0
+    assert trial.cpu_ms > 0
     assert 0.01 < trial.megabytes < 10
     assert find_faults(trial, params_of(promote={"max_ms": 1e6}).promote) == ()
-    assert measure_latency(old_model / "model", old_state, 2) > 0
+    assert measure_cpu(old_model / "model", old_state, 2) > 0
 
 
 def test_other_probabilities_than_evaluated_are_a_fault(old_model: Path, old_state: State) -> None:
@@ -71,6 +71,6 @@ def test_each_limit_is_named(params_of: Callable[..., Params]) -> None:
     assert find_faults(Trial(8, "it is odd", 21, 11), params) == (
         "the registered model cannot be used as it is: it is odd",
         "the registered model takes 11 MB, and promote.max_mb allows 10",
-        "the registered model takes 21 ms for a picture (95 % of 8 took at most that), and promote.max_ms "
-        "allows 20",
+        "the registered model takes 21 ms of processor time for a picture (95 % of 8 took at most that), and "
+        "promote.max_ms allows 20",
     )

@@ -16,7 +16,7 @@ from pipeline.promotion.exam import Known, accept_first, compare
 NAMES = ("<cat>", "dog")
 N = 200
 TRUE = np.arange(N) % 2
-TRIAL = Trial(n=8, fault="", latency_ms=12.4, megabytes=3.21)
+TRIAL = Trial(n=8, fault="", cpu_ms=12.4, megabytes=3.21)
 NAMED = {"model_name": "scans", "version": 7}
 
 
@@ -68,7 +68,7 @@ def test_how_sure_it_is_and_what_could_be_found(page: str) -> None:
 def test_the_first_champion_has_a_page_without_a_comparison(tmp_path: Path, params_of: Any) -> None:
     decision = accept_first(make_exam(slice(0, 9)), params_of().promote)
     told = decision.as_dict() | NAMED | {"champion_before": None}
-    fault = Trial(n=8, fault="it refuses a.png", latency_ms=float("nan"), megabytes=1)
+    fault = Trial(n=8, fault="it refuses a.png", cpu_ms=float("nan"), megabytes=1)
     write_decision_page(told, tmp_path / "page", Exhibits(NAMES, decision.compared, fault, draw))
     page = (tmp_path / "page").read_text(encoding="utf-8")
     assert "there was no champion yet" in page

@@ -185,7 +185,7 @@ def test_a_champion_whose_answers_are_gone_is_said(project: Make) -> None:
 
 def test_a_registered_model_that_does_not_answer_is_rejected_first_of_all(project: Make) -> None:
     chain = project()
-    broken = Trial(n=8, fault="it answers otherwise", latency_ms=float("nan"), megabytes=1)
+    broken = Trial(n=8, fault="it answers otherwise", cpu_ms=float("nan"), megabytes=1)
     assert chain.promote(150, trial=broken).verdict == "REJECT"
     chain.promote(151, crown=True)
     decision = chain.promote(190, trial=broken)

@@ -83,6 +83,10 @@ def test_the_page_is_whole_and_no_name_is_html(tmp_path: Path) -> None:
     assert not {"http://", "https://"} & set(page.split('"'))
     assert "The first 2 of 3 rows by accuracy" in page
     assert "no test answers" not in page, "the third is not shown"
+    assert "new_sources_accuracy" not in page, "no row has it"
+    known = make_entry("known", 2 / 3, new_sources_accuracy=0.625)
+    write_page(compare(known, ODD), name="x", n=2, path=tmp_path / "a.html")
+    assert "<td>62.5%</td>" in (tmp_path / "a.html").read_text(encoding="utf-8")
 
 
 def test_a_comparison_by_what_is_no_share(tmp_path: Path) -> None:

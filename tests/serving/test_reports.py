@@ -2,18 +2,21 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
+from pipeline.errors import ParamsError
 from pipeline.refusals import Refusal
 from pipeline.serving.predictions import Prediction
-from pipeline.serving.reports import describe_as_json, describe_counts, write_csv
+from pipeline.serving.reports import Tally, check_format, describe_counts, make_row, write_rows
 
 
 @pytest.mark.parametrize(
     ("predictions", "expected"),
     [
-        pytest.param([], "file,reason,answer,class,probability\n", id="none"),
+        pytest.param([], "file,reason,answer,class,probability,class_2,probability_2\n", id="none"),
         pytest.param(
             [
                 Prediction("a, b.png", (("x", 0.75), ("y", 0.25)), "review"),
@@ -37,24 +40,52 @@ from pipeline.serving.reports import describe_as_json, describe_counts, write_cs
     ],
 )
 def test_a_csv_has_a_line_a_file(predictions: list[Prediction], expected: str, tmp_path: Path) -> None:
-    write_csv(predictions, tmp_path / "p.csv")
+    write_rows(map(make_row, predictions), tmp_path / "p.csv", top=2)
     assert (tmp_path / "p.csv").read_text() == expected
 
 
 UNREAD = Prediction("c", refusal=Refusal("corrupt", "?"))
 
 
-def test_a_line_of_json_says_all_of_a_file() -> None:
-    found = [
-        json.loads(describe_as_json(one))
-        for one in (Prediction("a\nb", (("x", 2 / 3), ("y", 1 / 3)), "review"), UNREAD)
-    ]
+ROWS = [make_row(Prediction("a\nb", (("x", 2 / 3), ("y", 1 / 3)), "review")), make_row(UNREAD)]
+
+
+def test_a_row_says_all_of_a_file() -> None:
     top = [{"class": "x", "probability": 0.666667}, {"class": "y", "probability": 0.333333}]
     said = {"file": "a\nb", "answer": "review", "class": "x", "probability": 0.666667}
-    assert found[0] == said | {"top": top, "reason": None}
+    assert ROWS[0] == said | {"top": top, "reason": None}
     nothing: dict[str, object] = {"answer": None, "class": None, "probability": None, "top": []}
-    assert found[1] == {"file": "c", "reason": "corrupt: ?"} | nothing
-    assert found[0].keys() == found[1].keys()
+    assert ROWS[1] == {"file": "c", "reason": "corrupt: ?"} | nothing
+    assert ROWS[0].keys() == ROWS[1].keys()
+
+
+def test_lines_of_json_hold_the_rows(tmp_path: Path) -> None:
+    write_rows(ROWS, tmp_path / "a.jsonl", top=2)
+    assert [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()] == ROWS
+
+
+def test_parquet_has_a_column_for_each_class_in_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.serving.reports._BATCH_ROWS", 1)  # several batches make one table
+    rows = [row | {"placed": "d/a"} for row in ROWS]
+    write_rows(rows, tmp_path / "a.parquet", top=2, more=("placed",))
+    found = pq.read_table(tmp_path / "a.parquet").to_pylist()
+    said = {"file": "a\nb", "reason": None, "answer": "review", "placed": "d/a", "class": "x"}
+    assert found[0] == said | {"probability": 0.666667, "class_2": "y", "probability_2": 0.333333}
+    assert list(found[0]) == ["file", "reason", "answer", "placed", *list(said)[4:], *list(found[0])[5:]]
+    assert (found[1]["class"], found[1]["probability_2"], found[1]["reason"]) == (None, None, "corrupt: ?")
+
+
+@pytest.mark.parametrize("name", ["answers", "a.xlsx", "a.csv.gz"])
+def test_a_file_of_another_kind_is_refused(name: str) -> None:
+    with pytest.raises(ParamsError, match=r"allowed are \.csv, \.parquet, \.jsonl, got"):
+        check_format(Path(name))
+
+
+def tally(rows: list[dict[str, Any]]) -> Tally:
+    counted = Tally()
+    for row in rows:
+        counted.add(row)
+    return counted
 
 
 @pytest.mark.parametrize(
@@ -80,12 +111,16 @@ def test_a_line_of_json_says_all_of_a_file() -> None:
     ],
 )
 def test_the_counts_in_words(names: list[str], n_unread: int, said: str) -> None:
-    assert (
-        describe_counts([Prediction("f", ((name, 1.0),), name) for name in names] + [UNREAD] * n_unread)
-        == said
-    )
+    rows = [make_row(Prediction("f", ((name, 1.0),), name)) for name in names]
+    assert describe_counts(tally(rows + [make_row(UNREAD)] * n_unread)) == said
+
+
+def test_the_first_unread_files_are_kept_with_their_reasons() -> None:
+    counted = tally([make_row(UNREAD)] * 30)
+    assert (len(counted), counted.n_unread, len(counted.unread)) == (30, 30, 20)
+    assert counted.unread[0] == ("c", "corrupt: ?")
 
 
 def test_the_counts_say_where_the_reasons_are() -> None:
-    said = describe_counts([UNREAD], Path("a.csv"))
+    said = describe_counts(tally([make_row(UNREAD)]), Path("a.csv"))
     assert said == "1 file in a.csv: 1 could not be read (the reasons are in a.csv)"

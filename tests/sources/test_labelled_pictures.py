@@ -69,6 +69,8 @@ def find_new(source: Source) -> dict[str, Record]:
         pytest.param(
             "q.jsonl", '{{"path": "queue/a.png", "label": "line"}}\n{{"path": "queue/b.png"}}\n', id="json"
         ),
+        pytest.param("q.csv", "sep=;\npath;label\nqueue/a.png;line\nqueue/b.png;\n", id="Excel's first line"),
+        pytest.param("q.csv", "SEP=\t\r\npath\tlabel\r\nqueue/a.png\tline\r\nqueue/b.png\t", id="its tab"),
         pytest.param("deep/q.csv", "path,label\n../queue/a.png,line\n../queue/b.png,\n", id="a table below"),
     ],
 )
@@ -92,6 +94,53 @@ def test_a_row_with_a_label_is_a_picture_and_one_without_waits(
         (labelled / "queue/a.png", "line"),
         (labelled / "queue/b.png", ""),
     ]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8", "utf-8-sig"])
+def test_a_table_is_read_in_the_encodings_of_spreadsheets(
+    encoding: str, labelled: Path, project: Paths, params_of: ParamsOf
+) -> None:
+    (labelled / "q.csv").write_bytes("path,label,note\nqueue/a.png,line,Жук\n".encode(encoding))
+    assert list(find_new(open_at(project, params_of))) == ["data/labels/queue/a.png"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "row"),
+    [
+        pytest.param("q.csv", "path,label\n\n\nqueue/a.png,odd\n", 4, id="blank lines"),
+        pytest.param("q.csv", "\n\npath,label\nqueue/a.png,odd\n", 4, id="above the header"),
+        pytest.param("q.csv", "path,label\n,\nqueue/a.png,odd\n", 3, id="blank cells"),
+        pytest.param("q.csv", "sep=,\npath,label\n\nqueue/a.png,odd\n", 3, id="Excel does not show its own"),
+        pytest.param(
+            "q.jsonl", '{"path": "x", "label": ""}\n\n{"path": "queue/a.png", "label": "odd"}', 3, id="json"
+        ),
+    ],
+)
+def test_a_row_has_the_number_that_a_spreadsheet_shows(
+    name: str, text: str, row: int, labelled: Path, project: Paths, params_of: ParamsOf
+) -> None:
+    (labelled / name).write_text(text)
+    with pytest.raises(SourceError, match=rf"^row {row} of {name}: 'odd' is no class"):
+        open_at(project, params_of)
+
+
+def test_what_a_table_puts_into_train_is_there_to_learn_from(
+    labelled: Path, project: Paths, params_of: ParamsOf
+) -> None:
+    rows = "queue/a.png,line,train\nqueue/b.png,line,test\nqueue/c.png,line,\n"
+    (labelled / "q.csv").write_text(f"path,label,split\n{rows}")
+    found = find_new(open_at(project, params_of)).values()
+    assert [record.source_split for record in found] == ["learn", "test", ""]
+
+
+def test_a_linked_folder_of_tables_is_named(
+    labelled: Path, project: Paths, params_of: ParamsOf, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/q.csv").write_text("path,label\nqueue/a.png,line\n")
+    (labelled / "mine").symlink_to(tmp_path / "elsewhere")
+    assert not find_new(open_at(project, params_of))
+    assert f"1 link to a folder in {labelled} is not followed, such as 'mine'" in caplog.text
 
 
 def test_without_tables_the_source_is_what_it_was(

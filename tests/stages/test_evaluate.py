@@ -234,6 +234,7 @@ def test_twice_the_same_bytes(project: Paths, params: Params) -> None:
         "slices.csv",
         "suspect_labels.csv",
         "threshold_curves.csv",
+        "training_facts.json",
     ]
     assert evaluate.main(params, project, Untracked()) == first_metrics
     assert read_outputs(project) == first

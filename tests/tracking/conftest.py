@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def root(tracking_root: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
-    """A root with a database, and experiments of this test's own."""
+    """A root with a database, and experiments of this test's own; the ledger of all models begins anew."""
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", request.node.name)
+    (tracking_root / "mlflow" / "ledger.jsonl").unlink(missing_ok=True)
     return tracking_root
 
 

@@ -139,9 +139,9 @@ def test_of_two_models_compared_with_one_champion_the_second_is_compared_again(
         add(client, "rivals", str(number), row.run_id)
         rows.record(row, decide("PROMOTE", version=number, name="rivals"), "note")
         client.set_tag(row.run_id, rows.RECORDED_TAG, f"{int(time.time() * 1000) + number:015d}")
-    assert not rows.carry_out(client, late.run_id, decide("PROMOTE", version=2, name="rivals"))
+    assert not rows.carry_out(client, root, late.run_id, decide("PROMOTE", version=2, name="rivals"))
     assert registry.find_champion(client, "rivals") is None
-    assert rows.carry_out(client, early.run_id, decide("PROMOTE", version=1, name="rivals"))
+    assert rows.carry_out(client, root, early.run_id, decide("PROMOTE", version=1, name="rivals"))
     champion = registry.find_champion(client, "rivals")
     assert champion is not None
     assert champion.number == 1

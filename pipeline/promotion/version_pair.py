@@ -1,0 +1,71 @@
+"""The exam of any two versions of a registered model, as if one were champion; nothing is recorded."""
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.errors import PromotionError
+from pipeline.evidence.exams import Exam, read_exam
+from pipeline.params import PromoteParams
+from pipeline.paths import Paths
+from pipeline.promotion.exam import Known, compare
+from pipeline.promotion.gate import Decision
+from pipeline.tables.clean_manifest import CLEAN_MANIFEST
+from pipeline.tables.learnt import LEARNT
+from pipeline.tables.parquet import read_table
+from pipeline.tracking import registry
+from pipeline.tracking.packaging import LEARNT_FILE
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+
+def compare_versions(
+    client: "MlflowClient", paths: Paths, model: str, numbers: tuple[int, int], params: PromoteParams
+) -> Decision:
+    """What the exam would decide about the second version, if the first were champion.
+
+    Slices are not compared: the facts that cut them are those of a state, not of a version.
+
+    Raises:
+        PromotionError: there is no such version, or its test answers are gone.
+    """
+    first, second = (_find(client, model, number) for number in numbers)
+    learnt: set[str] = set()
+    with tempfile.TemporaryDirectory() as scratch:
+        exams = []
+        for place, version in enumerate((first, second)):
+            folder = Path(scratch) / str(place)
+            folder.mkdir()
+            exams.append(_fetch(client, model, version, folder))
+            if file := registry.fetch_beside_exam(client, version, LEARNT_FILE, folder):
+                learnt |= set(read_table(file, LEARNT)["id"].to_pylist())
+    known = Known(_read_groups(paths), learnt, models=(second.model_md5, first.model_md5))
+    return compare(exams[1], exams[0], known, params)
+
+
+def _find(client: "MlflowClient", model: str, number: int) -> registry.Version:
+    version = registry.find_version(client, model, number)
+    if version is None:
+        raise PromotionError(
+            f"{model} has no version {number}; `darkroom ui` shows what it holds, under Models"
+        )
+    return version
+
+
+def _fetch(client: "MlflowClient", model: str, version: registry.Version, into: Path) -> Exam:
+    found = registry.fetch_exam(client, version, into)
+    if found is None:
+        raise PromotionError(
+            f"the test answers of {model} version {version.number} are gone from MLflow; restore its row or "
+            "its model, or compare another version"
+        )
+    return read_exam(*found)
+
+
+def _read_groups(paths: Paths) -> dict[str, str]:
+    """The groups of near-duplicates of the collection as it is now; a picture that is not in it is alone."""
+    if not paths.clean_manifest.is_file():
+        return {}
+    table = read_table(paths.clean_manifest, CLEAN_MANIFEST).select(["id", "duplicate_group"]).to_pydict()
+    return dict(zip(table["id"], table["duplicate_group"], strict=True))

@@ -1,0 +1,174 @@
+"""`darkroom registry`: what a person reads, and what is refused in one line."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from pipeline.paths import Paths
+from pipeline.tracking import connection, registry
+from pipeline.tracking.ledger import FileLedger, Move
+from pipeline.yaml_file import read_yaml
+from tests.promotion.registered import add_versions
+
+Darkroom = Callable[..., tuple[int, str, str]]  # exit code, stdout, stderr
+
+
+@pytest.fixture
+def model(
+    project: Paths,
+    tracking_root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> str:
+    """The name of the project's registered model: of three versions the second is champion."""
+    name: str = request.node.name.replace("[", "-").strip("]")[:60]
+    values = read_yaml(project.params)
+    values["promote"] |= {"model_name": name, "floors": {}, "min_common_images": 20}
+    YAML().dump(values, project.params)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", connection.resolve_uri(tracking_root))
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", name)
+    add_versions(connection.connect(tracking_root), tracking_root, name, tmp_path / "scratch")
+    return name
+
+
+def read_cells(said: str) -> list[list[str]]:
+    return [[cell.strip() for cell in line.split("│")[1:-1]] for line in said.splitlines() if "│" in line]
+
+
+def test_a_rollback_is_in_the_history(darkroom: Darkroom, model: str) -> None:
+    code, said, error = darkroom("registry", "rollback", "--reason", "fails on [the] new scanner")
+    assert (code, error) == (0, "")
+    assert said.startswith(f"{model}: version 1 is champion, it was version 2 (line ")
+    code, said, error = darkroom("registry", "promote", "3", "--force", "--reason", "we need it")
+    assert (code, error) == (0, "")
+    code, said, error = darkroom("registry", "history")
+    assert (code, error) == (0, "")
+    assert [row[3:] for row in read_cells(said)] == [
+        ["- > 1", "FIRST", "better 1"],
+        ["1 > 2", "PROMOTE", "better 2"],
+        ["2 > 1", "ROLLBACK", "fails on [the] new scanner"],
+        ["1 > 3", "FORCE", "we need it"],
+    ]
+    _, said, _ = darkroom("registry", "history", "--json")
+    lines = [json.loads(text) for text in said.splitlines()]
+    assert [(one["from"], one["to"]) for one in lines] == [(None, 1), (1, 2), (2, 1), (1, 3)]
+    assert darkroom("registry", "history", "--name", model)[0] == 0
+
+
+def test_what_was_moved_elsewhere_is_shown(darkroom: Darkroom, model: str, tracking_root: Path) -> None:
+    registry.crown(connection.connect(tracking_root), model, 3)
+    code, _, error = darkroom("registry", "verify")
+    assert code == 1
+    assert f"version 3 is champion of {model}, and the last line about it" in error
+    darkroom("registry", "rollback", "--to", "1", "--reason", "by hand")
+    cells = [row[3:] for row in read_cells(darkroom("registry", "history")[1])]
+    assert cells[2:] == [
+        ["2 > 3", "", "outside Darkroom, or by an older one"],
+        ["3 > 1", "ROLLBACK", "by hand"],
+    ]
+
+
+def test_verify_says_that_all_is_well_or_names_the_line(
+    darkroom: Darkroom, project: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/own.db")
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "own")
+    add_versions(connection.connect(tmp_path), tmp_path, "digits", tmp_path / "scratch")
+    file = tmp_path / "own.ledger.jsonl"
+    code, said, error = darkroom("registry", "verify")
+    assert (code, error) == (0, "")
+    assert said == f"{file}: 2 lines, whole; the champion is that of the last\n"
+    file.write_text(file.read_text().replace("better 1", "better 9"))
+    code, said, error = darkroom("registry", "verify")
+    assert (code, said) == (1, "")
+    assert error.startswith(f"error: {file}: line 1 was changed")
+    assert len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        pytest.param(["promote", "3"], "error: the exam decides who becomes champion", id="no-force"),
+        pytest.param(["promote", "3", "--force"], "error: a reason of 1 to 1,000", id="force-no-reason"),
+        pytest.param(["promote", "9", "--force", "--reason", "x"], "has no version 9", id="version"),
+        pytest.param(["rollback"], "error: a reason of 1 to 1,000 characters is needed", id="no-reason"),
+        pytest.param(["rollback", "--to", "9", "--reason", "x"], "has no version 9", id="to"),
+        pytest.param(["compare", "1", "9"], "has no version 9", id="compare"),
+        pytest.param(["compare", "2", "2"], "version 2 is compared with itself", id="itself"),
+        pytest.param(["rollback", "--reason", "x", "--name", "none"], "no version of 'none'", id="name"),
+    ],
+)
+def test_what_is_refused_in_one_line(words: list[str], said: str, darkroom: Darkroom, model: str) -> None:
+    code, _, error = darkroom("registry", *words)
+    assert code == 1
+    assert said in error
+    assert error.startswith("error: ")
+    assert len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["history"], ["verify"], ["rollback", "--reason", "x"], ["compare", "1", "2"]],
+    ids=lambda words: words[0],
+)
+def test_without_a_registry_or_a_server_it_says_so(
+    words: list[str], darkroom: Darkroom, project: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, _, error = darkroom("registry", *words)
+    assert code == 1
+    assert error.startswith("error: there is no registry yet: ")
+    assert not (project.root / "mlflow").exists()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    code, _, error = darkroom("registry", *words)
+    assert code == 1
+    assert error.startswith("error: MLflow at http://127.0.0.1:9 cannot be used")
+    assert len(error.splitlines()) == 1
+
+
+def test_the_history_of_a_local_database_needs_no_mlflow(
+    darkroom: Darkroom, project: Paths, repo: Path
+) -> None:
+    """Its import takes seconds."""
+    (project.root / "mlflow").mkdir()
+    (project.root / "mlflow" / "mlflow.db").touch()
+    FileLedger(project.root / "mlflow" / "ledger.jsonl").append(
+        Move("digits", None, 1, "FIRST", "good enough")
+    )
+    command = [sys.executable, "-X", "importtime", "-m", "pipeline.cli.app", "registry", "history"]
+    env = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+    done = subprocess.run(
+        command,
+        cwd=project.root,
+        env=env | {"PYTHONPATH": str(repo)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "good enough" in done.stdout
+    assert not re.search(r"\| +mlflow\b", done.stderr)
+
+
+def test_two_versions_side_by_side(darkroom: Darkroom, model: str, tracking_root: Path) -> None:
+    code, said, error = darkroom("registry", "compare", "1", "3")
+    assert (code, error) == (0, "")
+    cells = read_cells(said)
+    assert cells[1] == ["accuracy", "0.75 (0.5 to 0.95)", "0.85 (0.5 to 0.95)", "+0.1"]
+    assert "on 100 test images that both answered, accuracy of 'right 85' differs" in said
+    last = said.splitlines()[-1]
+    assert last.startswith("with version 1 as champion, the exam says PROMOTE of version 3: accuracy 0.8500")
+    client = connection.connect(tracking_root)
+    version = registry.find_version(client, model, 1)
+    assert version is not None
+    client.delete_run(version.run_id)
+    code, said, _ = darkroom("registry", "compare", "1", "3")
+    assert code == 0
+    assert said.startswith("the row of one of them is gone from MLflow, so their scores are not shown\n")
+    assert "the exam says PROMOTE of version 3" in said
