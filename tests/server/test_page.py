@@ -244,5 +244,6 @@ def test_pasted_pictures_have_names_of_their_own(server: Served, tmp_path: Path)
             first, second = await read_cards(tab, 2)
             assert (first[0], second[0]) == ("pasted-1.png", "pasted-2.png")
             assert first[1] == "light"
+            check_quiet(tab, server)
 
     asyncio.run(story())
