@@ -22,9 +22,10 @@ def describe_model(card: Mapping[str, Any]) -> str:
         f"{card['model']['network']}, pictures of {height} x {width} pixels, learned from "
         f"{say_count(n_learnt, 'picture')} of {escape(card['data']['name'])}. {said}",
     ]
-    limits = [f"- {cut(escape(one), _MAX_LIMIT)}" for one in card["limits"][:_N_LIMITS]]
+    found = [f"{one['question']} {one['answer']}" for one in card["evaluation"] if one["state"] != "good"]
+    limits = [f"- {cut(escape(one), _MAX_LIMIT)}" for one in found[:_N_LIMITS]]
     if limits:
-        n_more = len(card["limits"]) - len(limits)
+        n_more = len(found) - len(limits)
         more = [f"- and {n_more} more, in the model card"] if n_more > 0 else []
         lines.append("\n".join(["To mind:", *limits, *more]))
     return "\n\n".join(lines)

@@ -116,10 +116,7 @@ def fetch_model(root: Path, model: StoredModel) -> Path:
     place = model.location.rstrip("/")
     if (local := find_local(place)) is not None:
         if not local.is_dir():
-            raise TrackingError(
-                f"the files of {model.name} version {model.number} are gone, or on another machine: {local} "
-                "does not exist; put them back, or name another version"
-            )
+            raise TrackingError(_explain_loss(model, local))
         return local
     name = re.sub(r"[^\w-]", "_", f"{model.name}-{model.number}-{_shorten(place)}")
     folder = Paths(root).cache / "models" / name
@@ -138,7 +135,17 @@ def fetch_classifier(root: Path, model: StoredModel) -> Path:
     Raises:
         TrackingError: as `fetch_model`.
     """
-    return fetch_model(root, model) / "artifacts" / MODEL_NAME
+    folder = fetch_model(root, model) / "artifacts" / MODEL_NAME
+    if not folder.is_dir():
+        raise TrackingError(_explain_loss(model, folder))
+    return folder
+
+
+def _explain_loss(model: StoredModel, folder: Path) -> str:
+    return (
+        f"the files of {model.name} version {model.number} are gone, or on another machine: {folder} does "
+        "not exist; put them back, or name another version"
+    )
 
 
 def describe_accuracy(values: Iterable[float]) -> str:

@@ -133,7 +133,7 @@ class Clients:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    last = time.monotonic() + 180
+    last = time.monotonic() + 600
     while not condition():
         assert time.monotonic() < last
         time.sleep(0.2)

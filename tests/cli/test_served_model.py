@@ -11,6 +11,12 @@ from pipeline.serving.seal import write_seal
 from tests.toy_classifier import save_toy_classifier
 
 
+@pytest.fixture(autouse=True)
+def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The registry of the project itself, not the one that other tests of this process share."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
 def test_a_folder_is_always_the_same_model(project: Paths, tmp_path: Path) -> None:
     save_toy_classifier(tmp_path / "toy")
     find, may_change = follow_model(project, model=str(tmp_path / "toy"), is_last=False)

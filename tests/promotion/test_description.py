@@ -34,4 +34,5 @@ def test_it_stays_short() -> None:
     assert said.endswith("- Question 2? Answer 2.\n- and 6 more, in the model card")
     assert "To mind" not in describe_model(make_card(0, **SCORES))
     assert "Right on" not in describe_model(make_card(0))
-    assert len(describe_model(make_card(9) | {"intended_use": "x" * 9000, "limits": ["y" * 900] * 9})) < 1600
+    long = [{"question": "?", "answer": "y" * 900, "state": "bad"}] * 9
+    assert len(describe_model(make_card(9) | {"intended_use": "x" * 9000, "evaluation": long})) < 1600
