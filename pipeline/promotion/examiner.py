@@ -178,6 +178,7 @@ def _find_rival(
         and earlier.test == use.test
         and earlier.challenger != use.challenger
         and (decision["verdict"], decision["champion_before"]) == ("HOLD", champion.number)
+        and decisions.CHAMPION_TAG not in run.data.tags  # a person tried it as champion already
         and "val_accuracy" in run.data.metrics
     ]
     return max(waiting, key=lambda one: one.accuracy, default=None)

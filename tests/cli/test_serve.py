@@ -140,7 +140,10 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 @pytest.mark.slow
-def test_a_new_champion_is_taken_up_without_a_dropped_request(tmp_path: Path) -> None:
+def test_a_new_champion_is_taken_up_without_a_dropped_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)  # the registry is the project's own
     project = Registry(tmp_path / "project")
     first = project.crown("light", "dark")
     with run_serve(project.root) as served:

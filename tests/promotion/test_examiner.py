@@ -21,6 +21,7 @@ from pipeline.tables.parquet import write_table
 from pipeline.tables.predictions import PREDICTIONS
 from pipeline.tables.split import SPLIT
 from pipeline.tracking import registry, rows
+from pipeline.tracking.decisions import CHAMPION_TAG, VERDICT_TAG
 from pipeline.tracking.packaging import EXAM, LEARNT_FILE
 from pipeline.tracking.runs import create_run
 from tests.tracking.test_registry import add
@@ -202,6 +203,10 @@ def test_a_model_that_waits_and_did_better_in_validation_comes_first(project: Ma
     chain.val_accuracy = 0.8
     held = chain.promote(190)
     assert held.verdict == "HOLD"
+    (waiting,) = rows.find_runs(chain.client, row=True, tag=VERDICT_TAG, value="HOLD")[1:]
+    chain.client.set_tag(waiting.info.run_id, CHAMPION_TAG, "former")  # it was forced, and rolled back
+    assert chain.promote(192).verdict == "PROMOTE"
+    chain.client.delete_tag(waiting.info.run_id, CHAMPION_TAG)
     assert held.reasons[0].startswith("row is held on the same test images and did better in validation")
     assert "0.9000 against 0.8000" in held.reasons[0]
     chain.val_accuracy = 0.95

@@ -89,10 +89,13 @@ def test_requirements_are_the_installed_versions(logged: Path) -> None:
 
 
 def test_requirements_are_what_the_served_code_imports() -> None:
-    """All of it and no more; `pdqhash` takes fingerprints, which only clean asks for."""
+    """All of it and no more.
+
+    `pdqhash` takes fingerprints, which only clean asks for; `jax` is imported only where Keras runs on it.
+    """
     files = close_over(PACKAGE / "serving" / "pyfunc.py")
     imported = {module.partition(".")[0] for file in files for module in list_imports(file)}
-    third_party = imported - set(sys.stdlib_module_names) - {"pipeline", "pdqhash"}
+    third_party = imported - set(sys.stdlib_module_names) - {"pipeline", "pdqhash", "jax"}
     required = {line.partition("==")[0] for line in packaging._list_requirements()}
     assert {"pillow" if name == "PIL" else name for name in third_party} | {"tensorflow"} == required
 
