@@ -36,6 +36,14 @@ def run_server(folder: Path, store: str, *options: str) -> Iterator[tuple[subpro
         server.wait()
 
 
+@contextmanager
+def run_own_server(folder: Path) -> Iterator[str]:
+    """A server with a database and artifacts in a folder that only it can reach; its address."""
+    artifacts = ("--artifacts-destination", str(folder / "artifacts"))
+    with run_server(folder, f"sqlite:///{folder}/server.db", *artifacts) as (_, uri):
+        yield uri
+
+
 def _wait_until_well(server: "subprocess.Popen[bytes]", address: str) -> None:
     last = time.monotonic() + _START_TIMEOUT_S
     while time.monotonic() < last:

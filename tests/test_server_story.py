@@ -26,7 +26,7 @@ from pipeline.tracking.decisions import parse_decision
 from pipeline.tracking.ledger import open_ledger, read_lines
 from pipeline.tracking.ledger_check import find_faults
 from tests.clones import QUICK, Clone, check_metrics, make_clone
-from tests.mlflow_server import run_server
+from tests.mlflow_server import run_own_server
 
 pytestmark = pytest.mark.slow
 
@@ -45,8 +45,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def server(store: Path) -> Iterator[str]:
     """A plain server with SQLite behind it."""
-    artifacts = ("--artifacts-destination", str(store / "artifacts"))
-    with run_server(store, f"sqlite:///{store}/server.db", *artifacts) as (_, uri):
+    with run_own_server(store) as uri:
         yield uri
 
 

@@ -1,7 +1,7 @@
 """The exam of a registered version: what it takes is read from the state and from MLflow."""
 
 import tempfile
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,11 +16,15 @@ from pipeline.promotion.artefact import Trial, find_faults, measure_cpu
 from pipeline.promotion.budget import Use
 from pipeline.promotion.exam import Known, accept_first, compare, confirm_champion, miss_champion
 from pipeline.promotion.gate import Decision, Rival, hold_for_rival
-from pipeline.promotion.learning import list_learnt, list_new_sources, pair_answers
+from pipeline.promotion.learning import (
+    list_learnt,
+    list_new_sources,
+    pair_answers,
+    read_groups,
+    read_learnt,
+)
 from pipeline.promotion.reexamination import complete_exam
 from pipeline.promotion.state import State
-from pipeline.tables.clean_manifest import CLEAN_MANIFEST
-from pipeline.tables.learnt import LEARNT
 from pipeline.tables.new_sources import NEW_SOURCES
 from pipeline.tables.parquet import read_table
 from pipeline.tracking import decisions, registry, rows
@@ -30,6 +34,8 @@ from pipeline.tracking.stored_models import Address, fetch_model, find_model
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+Comparison = tuple[Any, decisions.Decision, Use]  # of two models, that a row holds
 
 USE_TAG = "promote.test_set"  # of a row whose decision compared two models: which ones, on which pictures
 
@@ -73,22 +79,24 @@ def _judge(
             return miss_champion(exam, champion.number, params)
         theirs = read_exam(*found)
         fetch_beside = partial(registry.fetch_beside_exam, client, champion, into=Path(scratch))
-        learnt = _read_learnt(fetch_beside(LEARNT_FILE))
+        file = fetch_beside(LEARNT_FILE)
+        learnt = read_learnt(file) if file else None
         known = _gather(exam, state, learnt or set())
         fetch = partial(fetch_version, state.root, model_name, champion)
         if learnt is not None:
             theirs = complete_exam(theirs, exam, learnt, fetch, state)
+        comparisons = list(_list_comparisons(client, model_name))
         known = replace(
             known,
             models=(version.model_md5, champion.model_md5),
             sizes=_measure_sizes(client, champion, fetch, state, trial),
-            uses=tuple(use for _, _, use in _list_comparisons(client, model_name)),
+            uses=tuple(use for _, _, use in comparisons),
             new_sources=_pair_new_sources(fetch_beside(NEW_SOURCES_FILE), state, exam.class_names),
         )
         decision = compare(exam, theirs, known, params)
         if params.candidate == "every":
             return decision
-        rival = _find_rival(client, model_name, champion, decision.use)
+        rival = _find_rival(comparisons, champion, decision.use)
         return hold_for_rival(decision, _read_train_metric(state, "val_accuracy"), rival)
 
 
@@ -98,16 +106,11 @@ def _gather(exam: Exam, state: State, learnt: Set[str]) -> Known:
     Args:
         learnt: what the champion learned from, as far as it is known.
     """
-    clean = read_table(state.paths.clean_manifest, CLEAN_MANIFEST)
     return Known(
-        groups=dict(zip(clean["id"].to_pylist(), clean["duplicate_group"].to_pylist(), strict=True)),
+        groups=read_groups(state.paths.clean_manifest),
         learnt=learnt | set(list_learnt(state.paths)["id"].to_pylist()),
         facts=_read_facts(exam, state),
     )
-
-
-def _read_learnt(file: Path | None) -> set[str] | None:
-    return set(read_table(file, LEARNT)["id"].to_pylist()) if file else None
 
 
 def fetch_version(root: Path, model_name: str, version: registry.Version) -> Path:
@@ -168,12 +171,12 @@ def _read_train_metric(state: State, name: str) -> float | None:
 
 
 def _find_rival(
-    client: "MlflowClient", model_name: str, champion: registry.Version, use: Use | None
+    comparisons: Iterable[Comparison], champion: registry.Version, use: Use | None
 ) -> Rival | None:
     """The best in validation of the models that were held against this champion on the same test pictures."""
     waiting = [
         Rival(str(run.info.run_name), run.data.metrics["val_accuracy"])
-        for run, decision, earlier in _list_comparisons(client, model_name)
+        for run, decision, earlier in comparisons
         if use
         and earlier.test == use.test
         and earlier.challenger != use.challenger
@@ -184,9 +187,7 @@ def _find_rival(
     return max(waiting, key=lambda one: one.accuracy, default=None)
 
 
-def _list_comparisons(
-    client: "MlflowClient", model_name: str
-) -> Iterator[tuple[Any, decisions.Decision, Use]]:
+def _list_comparisons(client: "MlflowClient", model_name: str) -> Iterator[Comparison]:
     """The rows that compared models of this name, oldest first. A row that was deleted is forgotten."""
     found = search_runs(client, "attributes.status = 'FINISHED'", row=True)
     for run in sorted(found, key=lambda run: str(run.data.tags.get(rows.RECORDED_TAG, ""))):

@@ -5,17 +5,31 @@ come from networks trained as the model was, without the picture's source. So th
 Pictures of a source stand and fall together, and a source counts once.
 """
 
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.evidence.paired_groups import Pair
 from pipeline.paths import Paths
+from pipeline.tables.clean_manifest import CLEAN_MANIFEST
 from pipeline.tables.learnt import LEARNT
 from pipeline.tables.new_sources import NEW_SOURCES
 from pipeline.tables.out_of_fold import OUT_OF_FOLD
 from pipeline.tables.parquet import build_table, read_table
 from pipeline.tables.split import NAMED, SPLIT
+
+
+def read_learnt(file: Path) -> set[str]:
+    """The ids of the pictures that a model learned from, from the file beside its exam."""
+    return set(read_table(file, LEARNT)["id"].to_pylist())
+
+
+def read_groups(clean_manifest: Path) -> dict[str, str]:
+    """The group of near-duplicates of each picture of a collection, by id."""
+    columns = read_table(clean_manifest, CLEAN_MANIFEST).select(["id", "duplicate_group"]).to_pydict()
+    return dict(zip(columns["id"], columns["duplicate_group"], strict=True))
 
 
 def list_learnt(paths: Paths) -> pa.Table:

@@ -10,9 +10,7 @@ from pipeline.params import PromoteParams
 from pipeline.paths import Paths
 from pipeline.promotion.exam import Known, compare
 from pipeline.promotion.gate import Decision
-from pipeline.tables.clean_manifest import CLEAN_MANIFEST
-from pipeline.tables.learnt import LEARNT
-from pipeline.tables.parquet import read_table
+from pipeline.promotion.learning import read_groups, read_learnt
 from pipeline.tracking import registry
 from pipeline.tracking.packaging import LEARNT_FILE
 
@@ -39,8 +37,10 @@ def compare_versions(
             folder.mkdir()
             exams.append(_fetch(client, model, version, folder))
             if file := registry.fetch_beside_exam(client, version, LEARNT_FILE, folder):
-                learnt |= set(read_table(file, LEARNT)["id"].to_pylist())
-    known = Known(_read_groups(paths), learnt, models=(second.model_md5, first.model_md5))
+                learnt |= read_learnt(file)
+    # A picture that is not in the collection as it is now is alone.
+    groups = read_groups(paths.clean_manifest) if paths.clean_manifest.is_file() else {}
+    known = Known(groups, learnt, models=(second.model_md5, first.model_md5))
     return compare(exams[1], exams[0], known, params)
 
 
@@ -61,11 +61,3 @@ def _fetch(client: "MlflowClient", model: str, version: registry.Version, into: 
             "its model, or compare another version"
         )
     return read_exam(*found)
-
-
-def _read_groups(paths: Paths) -> dict[str, str]:
-    """The groups of near-duplicates of the collection as it is now; a picture that is not in it is alone."""
-    if not paths.clean_manifest.is_file():
-        return {}
-    table = read_table(paths.clean_manifest, CLEAN_MANIFEST).select(["id", "duplicate_group"]).to_pydict()
-    return dict(zip(table["id"], table["duplicate_group"], strict=True))

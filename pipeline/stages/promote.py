@@ -1,12 +1,14 @@
 """promote: complete the state's one row in MLflow, and let the better model become champion.
 
 Reads   dvc.lock, every stage's metrics and pictures, data/train/classifier,
-        data/evaluate/predictions.parquet, the registry.
-Writes  data/promote/decision.json, verdict.js (for the report); a row in MLflow; a model version; on PROMOTE
-        a line in the ledger and the aliases `champion` and `previous`, otherwise the alias `challenger`.
+        data/evaluate/predictions.parquet, the registry; of a new state some files of the source, and shards.
+Writes  data/promote/decision.json, decision.html, verdict.js (for the report); a row in MLflow; a model
+        version; on PROMOTE a line in the ledger and the aliases `champion` and `previous`, otherwise the
+        alias `challenger`.
 Run     always (DVC may have restored everything else from its cache). If MLflow already holds the whole
         state, nothing changes, and its decision is written again as it was made.
-Cost    about 10 s for a new state, mostly importing MLflow and copying the model; well under 1 s otherwise.
+Cost    about 20 s for a new state, mostly importing MLflow and trying the model; well under 1 s otherwise:
+        what only a new state needs is imported in functions.
 """
 
 import json
@@ -19,18 +21,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from pipeline.errors import PromotionError
 from pipeline.labels import read_class_names
 from pipeline.params import Params
 from pipeline.paths import Paths
-from pipeline.promotion.artefact import Trial, try_model
-from pipeline.promotion.decision_page import Exhibits, write_decision_page
-from pipeline.promotion.examiner import USE_TAG, examine, fetch_version
-from pipeline.promotion.gate import Decision
-from pipeline.promotion.rolled_back import respect_rollback
-from pipeline.promotion.row_contents import fill_row, link_stages, log_state_model, name_state
 from pipeline.promotion.state import State, copy_state
 from pipeline.promotion.verdict import describe_verdict, write_verdict
 from pipeline.runner import Metrics, run_stage
@@ -44,6 +38,9 @@ from pipeline.tracking.views import save_views
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+    from pipeline.promotion.artefact import Trial
+    from pipeline.promotion.gate import Decision
 
 _N_TRIES, _PAUSE_S = 4, 1.0  # where other people promote at the same time
 
@@ -77,6 +74,10 @@ def _make_row(client: "MlflowClient", state: State, params: Params, digest: str)
 
     The decision is recorded before it is carried out, so a kill at any point is mended by the next promotion.
     """
+    from pipeline.promotion.examiner import USE_TAG, examine
+    from pipeline.promotion.rolled_back import respect_rollback
+    from pipeline.promotion.row_contents import fill_row, link_stages, log_state_model, name_state
+
     end_killed_runs(client)
     name = name_state(client, state)
     with rows.open_row(client, state.root, name, digest) as row:
@@ -120,11 +121,13 @@ def _make_row(client: "MlflowClient", state: State, params: Params, digest: str)
     return decision
 
 
-def _make_page(decision: decisions.Decision, judged: Decision, trial: Trial | None, state: State) -> Path:
+def _make_page(decision: decisions.Decision, judged: "Decision", trial: "Trial | None", state: State) -> Path:
     """The decision as a page, beside the copies of the state."""
-    # Here: a repro with nothing to do has no use for them.
+    import numpy as np
+
     from pipeline.collection.pictures import Pictures, read_part
     from pipeline.images.picture import encode_png
+    from pipeline.promotion.decision_page import Exhibits, write_decision_page
 
     names, page = read_class_names(state.paths.classes), state.paths.decision_page
     part = read_part("test", split_path=state.paths.split, manifest_path=state.paths.clean_manifest)
@@ -152,6 +155,8 @@ def _write_page(decision: decisions.Decision, paths: Paths, digest: str) -> None
         with write_whole(paths.decision_page) as temporary:
             shutil.copy(kept, temporary)
     else:
+        from pipeline.promotion.decision_page import write_decision_page
+
         write_decision_page(decision, paths.decision_page)
 
 
@@ -159,8 +164,11 @@ def _locate_page(root: Path, digest: str) -> Path:
     return Paths(root).cache / "decisions" / f"{digest}.html"
 
 
-def _try_model(row: Tracked, model_name: str, version: registry.Version, state: State) -> Trial | None:
+def _try_model(row: Tracked, model_name: str, version: registry.Version, state: State) -> "Trial | None":
     """Try the registered model in a process of its own, and log its size and its speed; None if unwanted."""
+    from pipeline.promotion.artefact import try_model
+    from pipeline.promotion.examiner import fetch_version
+
     n = state.params.promote.trial_images
     if not n:
         return None

@@ -18,7 +18,7 @@ from pipeline.tracking import connection, registry
 from pipeline.tracking.ledger import ROLLBACK, Line, open_ledger, read_lines
 from pipeline.tracking.ledger_check import find_faults
 from pipeline.tracking.stored_models import Address, fetch_classifier, find_model
-from tests.mlflow_server import run_server
+from tests.mlflow_server import run_own_server
 from tests.promotion.registered import add_version, add_versions
 from tests.tracking.dying import DyingClient, KilledError, bury
 
@@ -49,9 +49,7 @@ FIRST_MOVES = [("FIRST", None, 1), ("PROMOTE", 1, 2)]
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real server that keeps artifacts where only it can reach them."""
-    store = tmp_path_factory.mktemp("by-hand")
-    artifacts = ("--artifacts-destination", str(store / "artifacts"))
-    with run_server(store, f"sqlite:///{store}/server.db", *artifacts) as (_, uri):
+    with run_own_server(tmp_path_factory.mktemp("by-hand")) as uri:
         yield uri
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pipeline.tracking import models_of_rows, rows
+from pipeline.tracking import rows, run_lookup
 from pipeline.tracking.models_of_rows import find_model_of_row
 from pipeline.tracking.runs import create_run
 from pipeline.tracking.stored_models import Address
@@ -19,8 +19,8 @@ def test_a_row_leads_to_the_version_that_was_decided_on(
     way: str, client: "MlflowClient", tracking_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if way == "mlflow":
-        monkeypatch.setattr(models_of_rows, "find_database", lambda _: None)
-        monkeypatch.setattr(models_of_rows, "is_server", lambda _: False)
+        monkeypatch.setattr(run_lookup, "find_database", lambda _: None)
+        monkeypatch.setattr(run_lookup, "is_server", lambda _: False)
     row = create_run(client, tracking_root, "state", row=True, tags={})
     assert find_model_of_row(tracking_root, row.run_id) is None
     rows.record(row, {"verdict": "HOLD", "model_name": "of-row", "version": 7, "champion_before": None}, "")

@@ -16,7 +16,7 @@ from pipeline.tracking.artifacts import fetch_answers
 from pipeline.tracking.packaging import log_model
 from pipeline.tracking.runs import create_run
 from pipeline.tracking.stored_models import Address, StoredModel, fetch_classifier, find_model, parse_address
-from tests.mlflow_server import run_server
+from tests.mlflow_server import run_own_server, run_server
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -122,9 +122,7 @@ def test_files_that_are_gone_are_named(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def remote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server that keeps artifacts where only it can reach them."""
-    store = tmp_path_factory.mktemp("remote")
-    artifacts = ("--artifacts-destination", str(store / "artifacts"))
-    with run_server(store, f"sqlite:///{store}/server.db", *artifacts) as (_, uri):
+    with run_own_server(tmp_path_factory.mktemp("remote")) as uri:
         yield uri
 
 
