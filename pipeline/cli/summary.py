@@ -8,6 +8,7 @@ from pipeline.errors import DataError, explain_unread
 from pipeline.json_file import load_json
 from pipeline.params_file import load_params
 from pipeline.paths import STAGES, Paths
+from pipeline.tracking.ledger import FileLedger, find_file, read_lines
 from pipeline.tracking.lineage import Lineage
 
 _N_SUGGESTED = 3
@@ -31,6 +32,7 @@ def summarise(paths: Paths) -> dict[str, str]:
         "Cross-validated": _describe_folds(metrics["train"]),
         "Shortcuts": _describe_shortcuts(metrics["split"]),
         "Promotion": describe_promotion(decision) if _is_decided(paths) else "not yet; run `dvc repro`",
+        "Champion": _describe_champion(paths, decision),
         "Open": _join_existing(paths, [paths.report]),
         "Also": _join_existing(paths, [docs / "index.html" for docs in (paths.data_docs, paths.ready_docs)]),
         "Mistakes": "darkroom mistakes",
@@ -54,6 +56,18 @@ def describe_promotion(decision: dict[str, Any]) -> str:
     model = f" {decision['model_name']} version {decision['version']}" if "version" in decision else ""
     reasons = "; ".join(decision.get("reasons", ()))
     return f"{decision['verdict']}{model}" + (f": {reasons}" if reasons else "")
+
+
+def _describe_champion(paths: Paths, decision: dict[str, Any]) -> str:
+    """Who is champion, where it is another model than this one; "" where only a server could say."""
+    file = find_file(paths.root)
+    if file is None or "version" not in decision:
+        return ""
+    lines = read_lines(FileLedger(file), decision["model_name"])
+    if not lines or lines[-1].move.version == decision["version"]:
+        return ""
+    move, when = lines[-1].move, lines[-1].when[:10]
+    return f"version {move.version}, since {when} ({move.decision}: {move.reason}); darkroom registry history"
 
 
 def read_decision(paths: Paths) -> dict[str, Any]:

@@ -10,13 +10,17 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pipeline.characters import cut, escape
 from pipeline.errors import ModelError
+
+if TYPE_CHECKING:
+    import psutil
 
 _PROGRAM = Path(__file__).with_name("model_host.py")
 _START_S = 600.0  # to import MLflow and Keras on a busy machine
@@ -106,9 +110,8 @@ class ModelProcess:
         with suppress(psutil.NoSuchProcess):
             process = psutil.Process(self._process.pid)
             for one in (process, *process.children(recursive=True)):
-                with suppress(psutil.NoSuchProcess):
-                    used = one.cpu_times()
-                    total += used.user + used.system
+                with suppress(psutil.NoSuchProcess, OSError):
+                    total += _read_cpu(one)
         return total
 
     def close(self) -> None:
@@ -170,6 +173,18 @@ class ModelProcess:
         lines = self._errors.read().decode("utf-8", "replace").split("\n")
         said = next((line for line in reversed(lines) if line.strip()), "")
         return _shorten(said) if said else f"its process ended with {self._process.poll()}"
+
+
+def _read_cpu(process: "psutil.Process") -> float:
+    """The processor time that a process has used so far, in seconds; exact on Linux, in ticks elsewhere.
+
+    Linux has a clock of each process, whose number is made of the process id (clock_getcpuclockid(3)). psutil
+    reads ticks of 10 ms, and a small network answers in less.
+    """
+    if sys.platform == "linux":
+        return time.clock_gettime(~process.pid << 3 | 2)
+    used = process.cpu_times()
+    return float(used.user + used.system)
 
 
 def _shorten(text: str) -> str:

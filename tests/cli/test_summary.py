@@ -11,6 +11,7 @@ import pytest
 from pipeline.cli.summary import summarise
 from pipeline.errors import DataError
 from pipeline.paths import Paths
+from pipeline.tracking.ledger import FIRST, ROLLBACK, FileLedger, Move, find_file
 from pipeline.tracking.lineage import compute_md5
 
 METRICS = {"accuracy": 0.97239, "accuracy_low": 0.95, "accuracy_high": 0.98889, "n_test": 1270}
@@ -38,8 +39,9 @@ DAMAGED = (
 
 
 @pytest.fixture
-def root(repo: Path, tmp_path: Path) -> Path:
-    """A project's folder with the repository's params."""
+def root(repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project's folder with the repository's params and a local database."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     shutil.copy(repo / "params.yaml", tmp_path)
     return tmp_path
 
@@ -67,6 +69,21 @@ def test_a_run_in_a_few_lines(root: Path) -> None:
         "Mistakes": "darkroom mistakes",
         "Compare": "darkroom compare, or darkroom ui",
     }
+
+
+def test_a_champion_that_is_another_model_is_named(root: Path) -> None:
+    file = find_file(root)
+    assert file
+    file.parent.mkdir()
+    ledger = FileLedger(file)
+    ledger.append(Move("darkroom", None, 3, FIRST, "reaches promote.floors"))
+    ledger.append(Move("another", None, 1, FIRST, "reaches promote.floors"))
+    assert "Champion" not in summarise(write_run(root))
+    ledger.append(Move("darkroom", 3, 2, ROLLBACK, "it took screenshots for text"))
+    said = summarise(write_run(root))["Champion"]
+    when, why = said.split(" (", 1)
+    assert re.fullmatch(r"version 2, since \d{4}-\d\d-\d\d", when)
+    assert why == "ROLLBACK: it took screenshots for text); darkroom registry history"
 
 
 def test_what_the_stages_know_becomes_a_suggestion(root: Path) -> None:
