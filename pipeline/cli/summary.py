@@ -8,7 +8,7 @@ from pipeline.errors import DataError, explain_unread
 from pipeline.json_file import load_json
 from pipeline.params_file import load_params
 from pipeline.paths import STAGES, Paths
-from pipeline.tracking.ledger import FileLedger, find_file, read_lines
+from pipeline.tracking.ledger import FORCE, ROLLBACK, FileLedger, find_file, read_lines
 from pipeline.tracking.lineage import Lineage
 
 _N_SUGGESTED = 3
@@ -67,7 +67,8 @@ def _describe_champion(paths: Paths, decision: dict[str, Any]) -> str:
     if not lines or lines[-1].move.version == decision["version"]:
         return ""
     move, when = lines[-1].move, lines[-1].when[:10]
-    return f"version {move.version}, since {when} ({move.decision}: {move.reason}); darkroom registry history"
+    why = f" ({move.decision}: {move.reason})" if move.decision in (ROLLBACK, FORCE) else ""
+    return f"version {move.version}, since {when}{why}; darkroom registry history"
 
 
 def read_decision(paths: Paths) -> dict[str, Any]:

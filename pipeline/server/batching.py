@@ -2,7 +2,8 @@
 
 While the model is busy, pictures wait in a line. When it is free, it takes as many as a batch holds. Clients
 that wait for their answers come back at the same time. So where the last batch held several pictures, the
-next one waits a few milliseconds for as many. A single client never waits for others.
+next one waits for as many, but no longer than a quarter of the time that the last one took. A single client
+never waits for others.
 """
 
 import asyncio
@@ -15,7 +16,8 @@ from typing import Any, Generic, NamedTuple, TypeVar
 R = TypeVar("R")
 
 MAX_BATCH = 32  # pictures; a network computes so many at a time, however few there are
-_MAX_WAIT_S = 0.005
+_WAIT_SHARE = 0.25  # of the time that the last batch took
+_MIN_WAIT_S, _MAX_WAIT_S = 0.005, 0.2
 _RETRY_S = 1  # at least, until a full line is asked again
 
 
@@ -53,7 +55,7 @@ class Batcher(Generic[R]):
         self._max_batch, self._max_waiting, self._max_bytes = max_batch, max_waiting, max_bytes
         self._line: deque[_Waiting[R]] = deque()
         self._n_bytes, self._n_last = 0, 1
-        self._seconds_each = 0.0  # of a picture in the line, as far as is known
+        self._seconds = self._seconds_each = 0.0  # of the last batch, and of a picture in it
         self._has_come = asyncio.Event()
 
     @property
@@ -96,7 +98,7 @@ class Batcher(Generic[R]):
             await self._wait()
         wanted = min(self._n_last, self._max_batch)
         with suppress(TimeoutError):
-            async with asyncio.timeout(_MAX_WAIT_S):
+            async with asyncio.timeout(min(max(_WAIT_SHARE * self._seconds, _MIN_WAIT_S), _MAX_WAIT_S)):
                 while len(self._line) < wanted:
                     await self._wait()
 
@@ -122,7 +124,8 @@ class Batcher(Generic[R]):
             for one, answer in zip(batch, answers, strict=True):
                 if not one.answer.done():
                     one.answer.set_result(answer)
-            self._seconds_each = (time.monotonic() - start) / max(len(batch), 1)
+            self._seconds = time.monotonic() - start
+            self._seconds_each = self._seconds / max(len(batch), 1)
         finally:
             _cancel(batch)
 
