@@ -215,7 +215,7 @@ def name_at_length(files: Files) -> None:
         "registered_name": None,
         "config": {},
     }
-    files[CONFIG] = json.dumps(network | {"k" * (8 * MB): [{}] * MB}).encode()
+    files[CONFIG] = json.dumps(network | {"k" * (2 * MB): [{}] * (MB // 4)}).encode()
 
 
 def nest_at_length(file: Any) -> None:
@@ -308,10 +308,12 @@ MODELS = {
     "such a picture in a network inside": Hostile(
         wrap_in_network, "makes 1,000,0.* numbers of one picture; allo"
     ),
-    "a long name of a million objects": Hostile(name_at_length, "is damaged: A Sequential"),
+    "a long name of many objects": Hostile(name_at_length, "is damaged: A Sequential"),
     "a long name of many arrays": Hostile(state_weights(nest_at_length), "at 'ggg.*has a longer name"),
     "groups in groups": Hostile(state_weights(nest_deep), "lies deeper than Keras writes"),
-    "a config of 20 MB": Hostile(set_file(CONFIG, b" " * (20 * MB)), "config.json has 20,971,520 bytes; al"),
+    "a config of 20 MB": Hostile(
+        set_file(CONFIG, b" " * (20 * MB)), "config.json has 20,971,520 bytes; allowed are 4,194,304"
+    ),
     "settings 100,000 deep": Hostile(set_file("classifier.json", DEEP), "is damaged"),
     "settings that are a list": Hostile(set_file("classifier.json", b"[1]"), "is damaged"),
 }

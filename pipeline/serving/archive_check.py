@@ -18,7 +18,7 @@ from pipeline.errors import ModelError
 
 CONFIG, WEIGHTS, METADATA = "config.json", "model.weights.h5", "metadata.json"  # the names that Keras gives
 MEMBERS = frozenset({CONFIG, WEIGHTS, METADATA})
-_MAX_BYTES = {CONFIG: 16 << 20, METADATA: 64 << 10}
+_MAX_BYTES = {CONFIG: 4 << 20, METADATA: 64 << 10}  # the largest of keras.applications takes 1 MB
 _FREE_BYTES, _MAX_GROWTH = 64 << 20, 4  # what the archive may unpack to; Keras does not compress
 _PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _TENSOR = "__keras_tensor__"  # where a layer's input comes from: a shape and names
