@@ -100,7 +100,7 @@ def _render_models(compared: Compared, class_names: Sequence[str]) -> Iterator[s
     gain = np.where(n_of > 0, recalls[0] - recalls[1], 0)
     shown = np.argsort(-np.abs(gain), kind="stable")[:_N_CLASSES]
     rows += [(f"recall of {escape(class_names[i])}", f"{n_of[i]:,}", *(r[i] for r in recalls)) for i in shown]
-    columns = ("", "pictures", "this model", "the champion", "difference")
+    columns = ("", "n", "this model", "champion", "gain")
     yield from render_table(
         columns,
         (
