@@ -23,9 +23,13 @@ def summarise(paths: Paths) -> dict[str, str]:
         ParamsError: params.yaml is malformed.
     """
     metrics = {
-        stage: _read_metrics(paths, stage) if stage == "evaluate" or paths.metrics(stage).exists() else {}
+        stage: _read_metrics(paths, paths.metrics(stage))
+        if stage == "evaluate" or paths.metrics(stage).exists()
+        else {}
         for stage in STAGES
     }
+    if (details := paths.details("evaluate")).exists():
+        metrics["evaluate"] |= _read_metrics(paths, details)
     decision = read_decision(paths)
     summary = {
         "Test accuracy": _describe_accuracy(metrics["evaluate"]),
@@ -127,10 +131,10 @@ def _join_existing(paths: Paths, files: list[Path]) -> str:
     return ", ".join(file.relative_to(paths.root).as_posix() for file in files if file.exists())
 
 
-def _read_metrics(paths: Paths, stage: str) -> dict[str, Any]:
-    values = _read(paths.metrics(stage), paths.root)
+def _read_metrics(paths: Paths, file: Path) -> dict[str, Any]:
+    values = _read(file, paths.root)
     if not all(isinstance(value, int | float) for value in values.values()):
-        raise DataError(_explain_damage(paths.metrics(stage), paths.root))
+        raise DataError(_explain_damage(file, paths.root))
     return values
 
 

@@ -1,8 +1,9 @@
 """What to try next, from what the stages know of a run: pure, and at most a few sentences."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from pipeline.characters import say_count
+from pipeline.characters import escape, say_count
 from pipeline.evidence.fit import is_still_learning, judge_fit
 from pipeline.models import is_frozen, is_pretrainable
 from pipeline.params import Params
@@ -10,6 +11,9 @@ from pipeline.shortcuts.limit import is_too_telling
 from pipeline.training.history import Row
 
 _FEW_A_CLASS, _FEW_TESTED = 200, 100  # pictures
+_MANY_SUSPECTS = 0.05  # of the labels
+_FAR_BELOW = 0.5  # of the accuracy: the recall of a class
+_RECALL = re.compile(r"class/(.+)/recall", re.DOTALL)
 _MIN_SIDE_PX = 32  # of what a network with weights from elsewhere takes
 
 Metrics = Mapping[str, Mapping[str, float]]  # by stage
@@ -19,14 +23,37 @@ def suggest_next(params: Params, metrics: Metrics, history: Sequence[Row] = ()) 
     """What may make the model better, the most likely first.
 
     Args:
-        metrics: of the stages, as in their metrics.json; what is missing is not judged.
+        metrics: of the stages, as in their metrics.json and details.json; what is missing is not judged.
         history: of the training, as `training.history` reads it.
     """
     return [
+        *_judge_labels(metrics.get("evaluate", {})),
+        *_judge_classes(metrics.get("evaluate", {})),
         *_judge_start(params, metrics),
         *_judge_training(params, metrics, history),
         *_judge_data(params, metrics),
     ]
+
+
+def _judge_labels(scores: Mapping[str, float]) -> Iterator[str]:
+    share = scores.get("labels/share_suspect", 0.0)
+    if share > _MANY_SUSPECTS:
+        n = round(scores["labels/n_suspect"])
+        yield (
+            f"{say_count(n, 'label')} of {scores['labels/n_pictures']:,.0f} may be wrong ({share:.1%}): "
+            "`darkroom labels list` names them"
+        )
+
+
+def _judge_classes(scores: Mapping[str, float]) -> Iterator[str]:
+    """The class that is found least, if that is less than half as often as pictures are answered rightly."""
+    recalls = {found[1]: recall for name, recall in scores.items() if (found := _RECALL.fullmatch(name))}
+    worst = min(recalls, key=lambda name: recalls[name], default="")
+    if worst and recalls[worst] < _FAR_BELOW * scores.get("accuracy", 0.0):
+        yield (
+            f"only {recalls[worst]:.0%} of the test pictures of {escape(worst)} are found: look at its "
+            "labels (`darkroom mistakes`), and add pictures of it"
+        )
 
 
 def _judge_start(params: Params, metrics: Metrics) -> Iterator[str]:

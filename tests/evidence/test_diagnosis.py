@@ -33,6 +33,24 @@ SCANS: dict[str, Any] = {"clean": {"image_hw": (128, 128)}}
             "file facts alone give away the class of 90%",
             id="facts",
         ),
+        pytest.param(
+            {
+                "evaluate": {
+                    "labels/share_suspect": 0.09412,
+                    "labels/n_suspect": 208,
+                    "labels/n_pictures": 2211,
+                }
+            },
+            {},
+            "208 labels of 2,211 may be wrong (9.4%): `darkroom labels list`",
+            id="labels",
+        ),
+        pytest.param(
+            {"evaluate": {"accuracy": 0.7, "class/a/b/recall": 0.3, "class/c/recall": 0.36}},
+            {},
+            "only 30% of the test pictures of a/b are found",
+            id="a class that is missed",
+        ),
         pytest.param({"evaluate": {"n_test": 50}}, {}, "50 test pictures leave", id="few tested"),
         pytest.param(
             {"evaluate": {"n_test": 18}},
