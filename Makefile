@@ -88,8 +88,9 @@ OTHER_fastai := fastai==2.8.12 timm==1.0.31
 	@uv pip install --quiet --python .bench/$*/bin/python $(OTHER_$*)
 	@touch $@
 
-bench-promote: | install-dev ## the gate on simulated models: how often luck is promoted, and a gain found; about two hours
+bench-promote: | install-dev ## the gate on simulated models: how often luck is promoted, and a gain found; 100 kills; about two hours and a half
 	python -m benchmarks.promotion
+	python -m benchmarks.promote_kills
 
 bench-serve: | install-dev ## predict and serve: pictures a second, memory, 20 kills; 16 clients beside MLflow, hostile requests; 45 minutes
 	python -m benchmarks.predict
