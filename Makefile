@@ -22,7 +22,7 @@ run: install ## from data/raw (scikit-learn's digits when it is empty) to a prom
 	@darkroom summary
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "%-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "%-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 test: install-dev ## every test
 	@pytest -n 2 --dist loadfile --no-loadscope-reorder

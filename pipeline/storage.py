@@ -6,6 +6,7 @@ them in dvc.lock, so a power cut must not empty them afterwards. It costs 0.6 ms
 
 import errno
 import fcntl
+import hashlib
 import os
 import secrets
 from collections.abc import Callable, Iterator
@@ -193,3 +194,9 @@ def _is_at(opened: int, path: Path) -> bool:
 def _explain(path: Path, error: OSError) -> str:
     advice = f"; {_ADVICE[error.errno]}" if error.errno in _ADVICE else ""
     return f"{path} cannot be written: {error.strerror or one_line(error)}{advice}"
+
+
+def hash_file(path: Path) -> str:
+    """The sha256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -16,12 +16,13 @@ import numpy as np
 import pytest
 
 from pipeline.paths import STAGES
-from pipeline.serving.seal import SEAL_FILE, hash_file
+from pipeline.serving.seal import SEAL_FILE, check_model
+from pipeline.storage import hash_file
 from pipeline.tables.parquet import read_table
 from pipeline.tables.predictions import PREDICTIONS
 from pipeline.tracking import connection, registry
 from pipeline.tracking.lineage import compute_md5
-from pipeline.tracking.stored_models import fetch_classifier, find_model, name_champion
+from pipeline.tracking.stored_models import fetch_classifier, fetch_model, find_model, name_champion
 from tests.clones import QUICK, SHAPES, Clone, check_metrics, draw, make_clone
 
 pytestmark = pytest.mark.slow
@@ -128,6 +129,8 @@ print("ANSWERS" + answers.to_json(orient="values", double_precision=15))
 def test_the_registry_knows_the_hash_of_every_file_of_the_champion(clone: Clone) -> None:
     found = find_model(clone.root, name_champion("digits"))
     assert found
+    check_model(fetch_model(clone.root, found), found.model_seal)
+    assert found.model_seal
     folder = fetch_classifier(clone.root, found)
     hashes = json.loads((folder / SEAL_FILE).read_text(encoding="utf-8"))
     assert set(hashes) == {"answers.json", "classifier.json", "model.keras", "training_facts.json"}

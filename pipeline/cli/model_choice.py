@@ -12,6 +12,7 @@ from pipeline.params_file import load_params
 from pipeline.paths import Paths
 from pipeline.tracking.lineage import Lineage
 from pipeline.tracking.models_of_rows import find_model_of_row
+from pipeline.tracking.registry import CHAMPION
 from pipeline.tracking.stored_models import (
     Address,
     StoredModel,
@@ -118,9 +119,10 @@ def find_name(paths: Paths) -> str:
 def describe(found: StoredModel) -> str:
     """What is known of a version, in one line."""
     aliases = f" ({', '.join(found.aliases)})" if found.aliases else ""
+    is_by_hand = CHAMPION in found.aliases and found.verdict not in ("", "PROMOTE")
     known = (
         f"{found.name} version {found.number}{aliases}",
-        found.verdict,
+        "made champion by hand" if is_by_hand else found.verdict,
         describe_accuracy(found.accuracy),
     )
     return ", ".join(filter(None, known))

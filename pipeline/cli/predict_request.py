@@ -19,8 +19,8 @@ from pipeline.serving.files import Files, find_files, hash_files, split_list
 from pipeline.serving.folders import Folders, Link, Places, name_folders
 from pipeline.serving.journal import Origin, describe_place
 from pipeline.serving.reports import check_format
-from pipeline.serving.seal import hash_file
 from pipeline.serving.settings import MODEL_FILE, SETTINGS_FILE, read_settings
+from pipeline.storage import hash_file
 
 STANDARD_INPUT = "-"
 

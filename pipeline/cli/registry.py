@@ -175,7 +175,7 @@ def _print_rows(client: "MlflowClient", model: str, numbers: tuple[int, int], pa
 
     from pipeline.cli.comparison_table import make_pair
     from pipeline.search.comparison import compare_rows
-    from pipeline.tracking import registry
+    from pipeline.tracking import exam_files, registry
 
     found = [registry.find_version(client, model, number) for number in numbers]
     versions = {one.run_id: one for one in found if one and registry.is_active_run(client, one.run_id)}
@@ -185,7 +185,7 @@ def _print_rows(client: "MlflowClient", model: str, numbers: tuple[int, int], pa
         return
 
     def fetch(row: Any) -> tuple[Path, Path] | None:
-        return registry.fetch_exam(client, versions[row.info.run_id], Path(tempfile.mkdtemp(dir=scratch)))
+        return exam_files.fetch_exam(client, versions[row.info.run_id], Path(tempfile.mkdtemp(dir=scratch)))
 
     with tempfile.TemporaryDirectory() as scratch:
         compared = compare_rows(

@@ -9,7 +9,7 @@ from pipeline.json_file import load_json
 from pipeline.paths import Paths
 from pipeline.server.deployment import About, Candidate
 from pipeline.serving.model_process import ModelProcess
-from pipeline.serving.seal import check_seal
+from pipeline.serving.seal import check_model, check_seal
 from pipeline.tracking.model_cards import read_card
 from pipeline.tracking.packaging import MODEL_NAME
 from pipeline.tracking.stored_models import Address, StoredModel, fetch_model
@@ -43,6 +43,7 @@ def _find_candidate(paths: Paths, address: Address, is_default: bool) -> Candida
 def _start(paths: Paths, found: StoredModel) -> ModelProcess:
     folder = fetch_model(paths.root, found)
     check_seal(folder / "artifacts" / MODEL_NAME, found.seal)
+    check_model(folder, found.model_seal)
     return ModelProcess(folder)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from pipeline.characters import say_count
 from pipeline.errors import DataError, explain_unread
 from pipeline.json_file import load_json
+from pipeline.params import Params
 from pipeline.params_file import load_params
 from pipeline.paths import STAGES, Paths
 from pipeline.tracking.ledger import FORCE, ROLLBACK, FileLedger, find_file, read_lines
@@ -31,9 +32,11 @@ def summarise(paths: Paths) -> dict[str, str]:
     if (details := paths.details("evaluate")).exists():
         metrics["evaluate"] |= _read_metrics(paths, details)
     decision = read_decision(paths)
+    params = load_params(paths.params)
     summary = {
+        "Collection": _describe_collection(params.model_name, decision),
         "Test accuracy": _describe_accuracy(metrics["evaluate"]),
-        "Cross-validated": _describe_folds(metrics["train"]),
+        _name_folds(params): _describe_folds(metrics["train"]),
         "Shortcuts": _describe_shortcuts(metrics["split"]),
         "Promotion": describe_promotion(decision) if _is_decided(paths) else "not yet; run `dvc repro`",
         "Champion": _describe_champion(paths, decision),
@@ -42,7 +45,7 @@ def summarise(paths: Paths) -> dict[str, str]:
         "Mistakes": "darkroom mistakes",
         "Compare": "darkroom compare, or darkroom ui",
         "Keep": "git add -A && git commit (dvc.lock names this result); dvc push keeps its files",
-        "Try next": _suggest(paths, metrics),
+        "Try next": _suggest(paths, params, metrics),
     }
     return {heading: text for heading, text in summary.items() if text}
 
@@ -101,6 +104,18 @@ def _describe_accuracy(metrics: dict[str, Any]) -> str:
     return text + ends + (f", on {say_count(n_test, 'picture')}" if n_test else "")
 
 
+def _describe_collection(name: str, decision: dict[str, Any]) -> str:
+    """That params.yaml names another collection than the one that was run; "" where it is the same."""
+    ran = decision.get("model_name", name)
+    if ran == name or ran.startswith(f"{name}-"):
+        return ""
+    return f"what follows is of {ran}; params.yaml names {name} now: run `dvc repro`"
+
+
+def _name_folds(params: Params) -> str:
+    return "On new sources" if params.split.fold_by or params.split.group_by else "Cross-validated"
+
+
 def _describe_folds(metrics: dict[str, Any]) -> str:
     """The accuracy over folds; "" where train did not answer out of fold."""
     name = "cross_validated_accuracy"
@@ -118,12 +133,12 @@ def _describe_shortcuts(metrics: dict[str, Any]) -> str:
     return f"{said.format(**metrics)} (chance {metrics['metadata_chance']:.1%})"
 
 
-def _suggest(paths: Paths, metrics: dict[str, dict[str, Any]]) -> str:
+def _suggest(paths: Paths, params: Params, metrics: dict[str, dict[str, Any]]) -> str:
     from pipeline.evidence.diagnosis import suggest_next
     from pipeline.training.history import read_history
 
     history = read_history(paths.history) if paths.history.exists() else ()
-    found = suggest_next(load_params(paths.params), metrics, history)
+    found = suggest_next(params, metrics, history)
     return "\n".join(found[:_N_SUGGESTED])
 
 

@@ -107,7 +107,7 @@ def _judge_data(params: Params, metrics: Metrics) -> Iterator[str]:
         least = params.promote.min_common_images
         yield (
             f"{say_count(round(n_test), 'test picture')} cannot decide whether to replace a champion "
-            f"(promote.min_common_images: {least}): add pictures, or raise split.test"
+            f"(promote.min_common_images: {least}): add pictures, or raise split.test before there is one"
         )
     elif 0 < n_test < _FEW_TESTED:
         leave = "leaves" if n_test == 1 else "leave"

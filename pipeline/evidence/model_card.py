@@ -20,8 +20,9 @@ from pipeline.evidence.examination import Judgement
 from pipeline.storage import write_whole
 
 _REPRODUCE = (
-    "Check out the commit of this model: its row in MLflow names it, and `dvc.lock` there holds the md5 of "
-    "all data, code and outputs.",
+    "Check out the commit that holds the `dvc.lock` of this model: the md5 of all data, code and outputs. "
+    "Its row in MLflow names the commit on which it was made. If files differed from it (`git.dirty`), "
+    "`dvc.lock` is in the next one; that of an experiment comes back with `dvc exp apply`.",
     "Put the collection where `data.source` in `params.yaml` says, or fetch it with `dvc pull`.",
     "Run `dvc repro`.",
 )

@@ -1,19 +1,20 @@
 """Moves of the champion that a person asks for: back to an earlier version, or to one that no exam chose."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.characters import escape
 from pipeline.errors import ModelError, PromotionError
-from pipeline.serving.seal import check_seal
+from pipeline.serving.seal import check_model, check_seal
 from pipeline.tracking import registry
 from pipeline.tracking.connection import translate_errors
-from pipeline.tracking.ledger import FORCE, MAX_REASON, ROLLBACK, Line, Move
+from pipeline.tracking.ledger import FORCE, MAX_REASON, ROLLBACK, Line, Move, open_ledger, read_lines
 from pipeline.tracking.model_lock import lock_model
 from pipeline.tracking.moves import move_champion, settle
 from pipeline.tracking.rows import lock_rows
-from pipeline.tracking.stored_models import Address, fetch_classifier, find_model
+from pipeline.tracking.stored_models import Address, fetch_classifier, fetch_model, find_model
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -88,7 +89,7 @@ def grant(client: "MlflowClient", root: Path, wish: Wish) -> Line:
         if mended:
             return _take_mended(mended, wish)
         _check_champion(client, wish)
-        number = _find_target(client, wish)
+        number = _find_target(client, root, wish)
         _check_version(client, root, wish.model, number)  # before the lock: it may fetch files
         with lock_rows(client, root), lock_model(client, root, wish.model):
             _check_champion(client, wish)
@@ -122,19 +123,49 @@ def _check_champion(client: "MlflowClient", wish: Wish) -> None:
         )
 
 
-def _find_target(client: "MlflowClient", wish: Wish) -> int:
+def _find_target(client: "MlflowClient", root: Path, wish: Wish) -> int:
     """The number of the version that is asked for. Raises PromotionError if there is none."""
     if wish.decision == ROLLBACK and wish.seen is None:
         raise PromotionError(f"{wish.model} has no champion to roll back; {_list(client, wish.model)}")
-    number = wish.to or registry.find_alias(client, wish.model, registry.PREVIOUS)
+    lines = read_lines(open_ledger(client, root, wish.model), wish.model)
+    if wish.decision == ROLLBACK and wish.to and not _was_champion(client, wish, lines):
+        raise PromotionError(
+            f"version {wish.to} of {wish.model} was never champion, so nothing goes back to it; `darkroom "
+            f"registry promote {wish.to} --force --reason TEXT` makes it champion"
+        )
+    number = wish.to or _find_before(client, wish, lines)
     if number is None:
         raise PromotionError(
-            f"it is not recorded who was champion of {wish.model} before version {wish.seen}; name a "
-            f"version: --to N; {_list(client, wish.model)}"
+            f"no champion of {wish.model} before version {wish.seen} is recorded, but those that were rolled "
+            f"back; name a version: --to N; {_list(client, wish.model)}"
         )
     if number == wish.seen:
         raise PromotionError(f"version {number} is champion of {wish.model} already; nothing was changed")
     return number
+
+
+def _was_champion(client: "MlflowClient", wish: Wish, lines: Sequence[Line]) -> bool:
+    """Whether the version that is asked for was champion, or may have been before there was a ledger."""
+    known = {number for one in lines for number in (one.move.before, one.move.version)}
+    tags = registry.read_tags(client, wish.model, wish.to or 0) or {}
+    return wish.to in known or tags.get("verdict") not in ("HOLD", "REJECT")
+
+
+def _find_before(client: "MlflowClient", wish: Wish, lines: Sequence[Line]) -> int | None:
+    """The champion before this one that was not itself rolled back; None if none is known."""
+    champions: list[int] = []
+    for move in (one.move for one in lines):
+        if move.before is not None and champions[-1:] != [move.before]:
+            champions.append(move.before)  # that came by no line: it is older, or was moved by hand
+        if move.decision == ROLLBACK and move.version in champions:
+            del champions[champions.index(move.version) + 1 :]
+        else:
+            champions.append(move.version)
+    if not champions:
+        return registry.find_alias(client, wish.model, registry.PREVIOUS)
+    if champions[-1] == wish.seen:
+        champions.pop()
+    return champions[-1] if champions else None
 
 
 def _check_version(client: "MlflowClient", root: Path, model: str, number: int) -> None:
@@ -156,6 +187,7 @@ def _check_version(client: "MlflowClient", root: Path, model: str, number: int) 
         )
     try:
         check_seal(fetch_classifier(root, found), found.seal)
+        check_model(fetch_model(root, found), found.model_seal)
     except ModelError as error:
         raise ModelError(f"{model} version {number} does not become champion: {error}") from None
 

@@ -58,7 +58,8 @@ def write_decision_page(decision: Mapping[str, Any], path: Path, exhibits: Exhib
     name = f"{decision['model_name']} version {decision['version']}"
     before = decision["champion_before"]
     against = f"the champion, version {before}" if before else "no other: there was no champion yet"
-    question = f"May {name} become champion? It was compared with {against}."
+    was = "was" if before is None or "exam" in decision else "could not be"
+    question = f"May {name} become champion? It {was} compared with {against}."
     with write_whole(path) as temporary:
         lines = frame_page(f"Decision: {name}", question, _render(decision, exhibits))
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -83,8 +84,18 @@ def _render(decision: Mapping[str, Any], exhibits: Exhibits | None) -> Iterator[
     if exhibits.trial:
         yield from _render_trial(exhibits.trial)
     yield "<h2>If this was wrong</h2>"
-    yield "<p><code>darkroom registry history</code> lists every champion and why it became one. "
-    yield "<code>darkroom registry rollback --reason TEXT</code> brings back the one before.</p>"
+    yield f"<p>{_tell_way_out(decision)} <code>darkroom registry history</code> lists every champion and why "
+    yield "it became one.</p>"
+
+
+def _tell_way_out(decision: Mapping[str, Any]) -> str:
+    """How a person decides otherwise."""
+    if decision["verdict"] != "PROMOTE":
+        command = f"darkroom registry promote {decision['version']} --force --reason TEXT"
+        return f"<code>{command}</code> makes this model champion all the same."
+    if decision["champion_before"] is None:
+        return "There is no champion before it to go back to. A better model takes its place."
+    return "<code>darkroom registry rollback --reason TEXT</code> brings back the champion before it."
 
 
 def _render_models(compared: Compared, class_names: Sequence[str]) -> Iterator[str]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from pipeline.characters import cut, escape, say_count
 
-_N_LIMITS, _MAX_LIMIT, _MAX_USE = 3, 240, 600
+_N_LIMITS, _MAX_LIMIT, _MAX_USE = 3, 450, 600
 
 
 def describe_model(card: Mapping[str, Any]) -> str:

@@ -62,7 +62,8 @@ def compare(challenger: Exam, champion: Exam, known: Known, params: PromoteParam
     n_left_out = int((~is_new).sum())
     mine, theirs = mine[is_new], theirs[is_new]
     if len(mine) < params.min_common_images:
-        obstacle = _explain_few(len(mine), n_left_out, params.min_common_images)
+        n_unasked = len(challenger.ids) - len(mine) - n_left_out
+        obstacle = _explain_few(len(mine), n_unasked, n_left_out, params.min_common_images)
         alone = _decide_alone(challenger, params, obstacle, n_common=len(mine))
         return replace(alone, n_left_out=n_left_out)
     ids = challenger.ids[mine]
@@ -193,13 +194,16 @@ def _find_missed(exam: Exam, params: PromoteParams) -> tuple[str, ...]:
     return find_missed_floors(params.floors, exam.y_true, exam.y_pred, exam.class_names)
 
 
-def _explain_few(n_common: int, n_left_out: int, n_needed: int) -> str:
-    left_out = (
-        f" ({n_left_out} more are near-duplicates of what one of the two learned from)" if n_left_out else ""
-    )
+def _explain_few(n_common: int, n_unasked: int, n_left_out: int, n_needed: int) -> str:
+    why = [
+        f"{n_unasked} it learned from, or cannot be asked about" if n_unasked else "",
+        f"{n_left_out} are near-duplicates of what one of the two learned from" if n_left_out else "",
+    ]
+    said = f"; of the others, {' and '.join(filter(None, why))}" if any(why) else ""
     return (
-        f"only {say_count(n_common, 'test image')} can be compared with the {CHAMPION}{left_out}, and "
-        f"promote.min_common_images requires {n_needed}; add pictures, or raise split.test"
+        f"only {say_count(n_common, 'test image')} can be compared with the {CHAMPION}{said}. "
+        f"promote.min_common_images requires {n_needed}: add pictures (a larger split.test only adds what it "
+        "learned from), or decide by hand with `darkroom registry promote`"
     )
 
 

@@ -25,9 +25,10 @@ from pipeline.promotion.learning import (
 )
 from pipeline.promotion.reexamination import complete_exam
 from pipeline.promotion.state import State
+from pipeline.serving.seal import check_model
 from pipeline.tables.new_sources import NEW_SOURCES
 from pipeline.tables.parquet import read_table
-from pipeline.tracking import decisions, registry, rows
+from pipeline.tracking import decisions, exam_files, registry, rows
 from pipeline.tracking.packaging import LEARNT_FILE, NEW_SOURCES_FILE
 from pipeline.tracking.runs import search_runs
 from pipeline.tracking.stored_models import Address, fetch_model, find_model
@@ -74,11 +75,11 @@ def _judge(
     if champion.number == version.number:
         return confirm_champion(exam, params)
     with tempfile.TemporaryDirectory() as scratch:
-        found = registry.fetch_exam(client, champion, Path(scratch))
+        found = exam_files.fetch_exam(client, champion, Path(scratch))
         if found is None:
             return miss_champion(exam, champion.number, params)
         theirs = read_exam(*found)
-        fetch_beside = partial(registry.fetch_beside_exam, client, champion, into=Path(scratch))
+        fetch_beside = partial(exam_files.fetch_beside_exam, client, champion, into=Path(scratch))
         file = fetch_beside(LEARNT_FILE)
         learnt = read_learnt(file) if file else None
         known = _gather(exam, state, learnt or set())
@@ -122,7 +123,9 @@ def fetch_version(root: Path, model_name: str, version: registry.Version) -> Pat
     found = find_model(root, Address(model_name, number=version.number))
     if found is None:
         raise TrackingError(f"the registry holds no {model_name} version {version.number}")
-    return fetch_model(root, found)
+    folder = fetch_model(root, found)
+    check_model(folder, found.model_seal)
+    return folder
 
 
 def _pair_new_sources(file: Path | None, state: State, class_names: tuple[str, ...]) -> Pair | None:

@@ -11,7 +11,7 @@ from pipeline.paths import Paths
 from pipeline.promotion.description import describe_model
 from pipeline.promotion.learning import list_learnt, list_new_sources
 from pipeline.promotion.state import State, list_artifacts
-from pipeline.serving.seal import write_seal
+from pipeline.serving.seal import seal_model, write_seal
 from pipeline.tables.parquet import read_table, write_table
 from pipeline.tables.predictions import PREDICTIONS
 from pipeline.tracking import rows
@@ -133,7 +133,8 @@ def log_state_model(client: "MlflowClient", row: Tracked, state: State) -> Logge
     made = (state.paths.classifier, state.paths.answers)
     md5 = " ".join(outs[str(path.relative_to(state.paths.root))] for path in made)
     seal = write_seal(state.paths.classifier)
-    return log_model(client, row.run_id, state.paths.classifier, md5=md5, seal=seal, exam=exam)
+    folder = state.paths.classifier
+    return log_model(client, row.run_id, folder, md5=md5, seal=seal, seal_model=seal_model, exam=exam)
 
 
 def hash_test_ids(paths: Paths) -> str:

@@ -11,7 +11,7 @@ from pipeline.paths import Paths
 from pipeline.promotion.exam import Known, compare
 from pipeline.promotion.gate import Decision
 from pipeline.promotion.learning import read_groups, read_learnt
-from pipeline.tracking import registry
+from pipeline.tracking import exam_files, registry
 from pipeline.tracking.packaging import LEARNT_FILE
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def compare_versions(
             folder = Path(scratch) / str(place)
             folder.mkdir()
             exams.append(_fetch(client, model, version, folder))
-            if file := registry.fetch_beside_exam(client, version, LEARNT_FILE, folder):
+            if file := exam_files.fetch_beside_exam(client, version, LEARNT_FILE, folder):
                 learnt |= read_learnt(file)
     # A picture that is not in the collection as it is now is alone.
     groups = read_groups(paths.clean_manifest) if paths.clean_manifest.is_file() else {}
@@ -54,7 +54,7 @@ def _find(client: "MlflowClient", model: str, number: int) -> registry.Version:
 
 
 def _fetch(client: "MlflowClient", model: str, version: registry.Version, into: Path) -> Exam:
-    found = registry.fetch_exam(client, version, into)
+    found = exam_files.fetch_exam(client, version, into)
     if found is None:
         raise PromotionError(
             f"the test answers of {model} version {version.number} are gone from MLflow; restore its row or "

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.errors import ParamsError
-from pipeline.serving.seal import hash_file
-from pipeline.storage import lock, make_folder, translate_errors, write_whole
+from pipeline.storage import hash_file, lock, make_folder, translate_errors, write_whole
 
 Row = Mapping[str, Any]
 

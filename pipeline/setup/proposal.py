@@ -3,6 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from math import ceil
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -18,6 +19,8 @@ _SMALL_PX = 64  # a typical shorter side from here on is a photo or a scan, not 
 _SIDES = (16, 24, 28, 32, 48, 64)  # of small pictures
 _BACKBONE_PX, _FAST_PX = 224, 64
 _TRAIN_SHARE, _MANY_TRAINED = 0.7, 1000  # of the pictures; a number of pictures
+_VAL_SHARE, _TEST_SHARE, _MAX_TEST_SHARE = 0.15, 0.15, 0.3  # of params.yaml; and of a small collection
+_N_TESTED = 36  # test pictures: promote.min_common_images, and some that are lost to near-duplicates
 _N_STEPS, _MAX_EPOCHS = 800, 200  # of the head, whose weights are averaged over about 100 steps
 _MIN_GROUPS = 3  # of a class: one to train with, one to validate with, one to test with
 _GREY = ("1", "L", "LA", "I;16", "I;16B", "I", "F")
@@ -58,6 +61,7 @@ def propose(survey: Survey, *, source: str, name: str, preset: Preset | None) ->
     ]
     groups = find_groups(survey)
     found += _propose_groups(groups, survey, chosen)
+    found += _propose_shares(survey)
     if is_small or chosen == "fast":
         return found + list(_propose_compact(survey, side))
     found += _propose_backbone(side)
@@ -115,6 +119,20 @@ def _propose_groups(groups: Groups | None, survey: Survey, preset: Preset) -> It
         yield Change("split.group_by", "", f"{groups.meaning} looks like a source, {why}")
         said = "every picture is also answered by a network that has seen nothing of its source"
         yield Change("split.fold_by", groups.pattern, said)
+
+
+def _propose_shares(survey: Survey) -> Iterator[Change]:
+    """A larger test set for a small collection: a later model is compared on it, and it cannot grow then.
+
+    What moves into it later was learned from by the champion.
+    """
+    if survey.has_own_split or survey.n_files * _TEST_SHARE >= _N_TESTED:
+        return
+    test = min(_MAX_TEST_SHARE, 0.05 * ceil(_N_TESTED / max(survey.n_files, 1) / 0.05))
+    n = round(survey.n_files * test)
+    enough = "" if n >= _N_TESTED else f"; about {_N_TESTED} are needed, so add pictures before you compare"
+    yield Change("split.test", round(test, 2), f"{n} pictures on which models are compared{enough}")
+    yield Change("split.train", round(1 - _VAL_SHARE - test, 2), "what remains")
 
 
 def _propose_compact(survey: Survey, side: int) -> Iterator[Change]:

@@ -8,13 +8,26 @@ The caller holds the model's lock (`model_lock.py`).
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.errors import PromotionError
 from pipeline.tracking import registry
 from pipeline.tracking.decisions import CHAMPION_TAG, parse_decision
-from pipeline.tracking.ledger import Ledger, Line, Move, open_ledger, read_lines
+from pipeline.tracking.ledger import (
+    FORCE,
+    ROLLBACK,
+    Ledger,
+    Line,
+    Move,
+    hash_text,
+    open_ledger,
+    parse_line,
+    read_lines,
+)
 from pipeline.tracking.runs import search_runs
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+BY_HAND_TAG = "by_hand"  # of a version that a person made champion: who, when and why
 
 
 def move_champion(client: "MlflowClient", root: Path, move: Move) -> Line:
@@ -30,11 +43,16 @@ def move_champion(client: "MlflowClient", root: Path, move: Move) -> Line:
 
 
 def settle(client: "MlflowClient", root: Path, model: str) -> Line | None:
-    """Complete the last move of a model, if a kill interrupted it; the line of that move, otherwise None."""
+    """Complete the last move of a model, if a kill interrupted it; the line of that move, otherwise None.
+
+    Raises:
+        PromotionError: that line was not written by Darkroom: it does not follow from the one before.
+    """
     ledger = open_ledger(client, root, model)
     lines = read_lines(ledger, model)
     if not lines or not is_pending(client, lines[-1]):
         return None
+    _check_origin(ledger, lines[-1])
     _carry_out(client, ledger, lines[-1])
     return lines[-1]
 
@@ -56,6 +74,20 @@ def mark_champion(client: "MlflowClient", run_id: str, model: str) -> None:
             client.set_tag(run.info.run_id, CHAMPION_TAG, "former")
 
 
+def _check_origin(ledger: Ledger, line: Line) -> None:
+    """Raise PromotionError if a line does not follow from the one before it: nobody's exam is behind it."""
+    texts = ledger.read()
+    at = texts.index(line.text)
+    before = parse_line(texts[at - 1]) if at else None
+    follows = hash_text(texts[at - 1]) if at else ""
+    if line.previous != follows or line.n != (before.n if before else at) + 1:
+        raise PromotionError(
+            f"line {at + 1} of the ledger ({ledger.place}) does not follow from the one before, so its move to "
+            f"version {line.move.version} is not carried out; `darkroom registry verify` says "
+            "what was changed"
+        )
+
+
 def _carry_out(client: "MlflowClient", ledger: Ledger, line: Line) -> None:
     """The steps after the line; each may be repeated.
 
@@ -72,4 +104,7 @@ def _carry_out(client: "MlflowClient", ledger: Ledger, line: Line) -> None:
             break
         line = last
     mark_champion(client, move.row, move.model)
+    if move.decision in (ROLLBACK, FORCE):
+        said = f"{move.decision} by {line.who}, {line.when}: {move.reason}"
+        client.set_model_version_tag(move.model, str(move.version), BY_HAND_TAG, said)
     client.set_model_version_tag(move.model, str(move.version), line.tag, line.text)

@@ -1,7 +1,11 @@
 """A classifier folder as an MLflow model, with the package inside it."""
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pipeline.storage import hash_file
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -26,12 +30,16 @@ class LoggedModel(NamedTuple):
         uri: under which it is registered.
         md5: DVC's, of its classifier folder.
         seal: the sha256 of the file that holds the hashes of that folder's files; "" where it has none.
+        model_seal: the same of all of the model, so of the package, too.
+        exam: the sha256 of each file of the answers to test pictures, as JSON.
     """
 
     id: str
     uri: str
     md5: str = ""
     seal: str = ""
+    model_seal: str = ""
+    exam: str = ""
 
 
 def log_model(
@@ -41,6 +49,7 @@ def log_model(
     *,
     md5: str = "",
     seal: str = "",
+    seal_model: Callable[[Path], str] = lambda _: "",
     exam: Path | None = None,
 ) -> LoggedModel:
     """Log a classifier folder under a run as a pyfunc that takes encoded pictures.
@@ -51,6 +60,7 @@ def log_model(
     Args:
         md5: DVC's md5 of the folder, where it is known.
         seal: the hash of its seal, where it has one.
+        seal_model: seals the folder of the whole model, and gives the hash of that seal.
         exam: a folder of this name with the answers to the test pictures, which then last like the model.
     """
     from mlflow.models import Model
@@ -60,10 +70,11 @@ def log_model(
     run = client.get_run(run_id)
     made = client.create_logged_model(run.info.experiment_id, MODEL_NAME, run_id, params=run.data.params)
     # Not `pyfunc.log_model`: it needs an active run, and `start_run(run_id)` finishes the run when it ends.
+    seals: list[str] = []
     info: Any = Model.log(
         artifact_path=None,
         model_id=made.model_id,
-        flavor=_Unasked,
+        flavor=_make_flavor(seal_model, seals),
         run_id=run_id,
         python_model=str(package / "serving" / "pyfunc.py"),
         artifacts={name: str(path) for name, path in artifacts.items()},
@@ -73,22 +84,35 @@ def log_model(
         input_example={"image": [_EXAMPLE]},
         validate_serving_input=False,
     )
-    return LoggedModel(str(info.model_id), str(info.model_uri), md5, seal)
+    answers = hash_exam(exam) if exam else ""
+    return LoggedModel(str(info.model_id), str(info.model_uri), md5, seal, model_seal=seals[0], exam=answers)
 
 
-class _Unasked:
+def hash_exam(folder: Path) -> str:
+    """The sha256 of each file of a folder, by name, as JSON."""
+    return json.dumps({path.name: hash_file(path) for path in sorted(folder.iterdir())})
+
+
+def _make_flavor(seal_model: Callable[[Path], str], seals: list[str]) -> type:
     """MLflow's pyfunc, without asking the example of the model: that imports Keras and takes 15 s.
 
     MLflow knows `validate_serving_input`, and hands it on to a function that does not.
+
+    Args:
+        seals: takes what `seal_model` gives for the folder, before MLflow takes it.
     """
 
-    @staticmethod
-    def save_model(**given: Any) -> None:
-        """Write the model's folder; `given` is what Model.log was given."""
-        from mlflow import pyfunc
+    class Unasked:
+        @staticmethod
+        def save_model(**given: Any) -> None:
+            """Write the model's folder; `given` is what Model.log was given."""
+            from mlflow import pyfunc
 
-        del given["validate_serving_input"]
-        pyfunc.save_model(**given)
+            del given["validate_serving_input"]
+            pyfunc.save_model(**given)
+            seals.append(seal_model(Path(given["path"])))
+
+    return Unasked
 
 
 def _describe_answers() -> "ModelSignature":

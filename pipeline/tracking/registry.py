@@ -10,11 +10,10 @@ import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import PromotionError, one_line
-from pipeline.tracking.packaging import EXAM, EXAM_FILES, LoggedModel
+from pipeline.tracking.packaging import LoggedModel
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -23,17 +22,23 @@ CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous", "challenger"
 MODEL_TAG = "dvc.classifier"  # DVC's md5 of the classifier and its answers: the same model is one version
 RUN_TAG = "pipeline.run_id"
 CLASSES_TAG = "classes.sha256"
+EXAM_SEAL_TAG = "seal.exam"  # of each file of the answers to test pictures
+MODEL_SEAL_TAG = "seal.model.sha256"  # of the hashes of all files of the model
 SEAL_TAG = "seal.sha256"  # of the hashes of the classifier's files, to compare what is loaded by name
 
 
 @dataclass(frozen=True)
 class Version:
-    """A registered version: its number, DVC's md5 of its classifier folder, its row, its logged model."""
+    """A registered version: its number, DVC's md5 of its classifier folder, its row, its logged model.
+
+    `exam` is as of `packaging.LoggedModel`; "" where an older Darkroom registered it.
+    """
 
     number: int
     model_md5: str
     run_id: str
     model_id: str
+    exam: str = ""
 
 
 def find_champion(client: "MlflowClient", model_name: str) -> Version | None:
@@ -73,7 +78,7 @@ def find_alias(client: "MlflowClient", model_name: str, alias: str) -> int | Non
 
 def find_version(client: "MlflowClient", model_name: str, number: int) -> Version | None:
     """A version by its number; None if the registry holds none."""
-    with _suppress_missing():
+    with suppress_missing():
         return _read_version(client.get_model_version(model_name, str(number)))
     return None
 
@@ -91,7 +96,7 @@ def list_versions(client: "MlflowClient", model_name: str) -> list[Any]:
 
 def read_tags(client: "MlflowClient", model_name: str, number: int) -> dict[str, str] | None:
     """The tags of a version; None if the registry holds no such version."""
-    with _suppress_missing():
+    with suppress_missing():
         return dict(client.get_model_version(model_name, str(number)).tags)
     return None
 
@@ -136,8 +141,8 @@ def register_version(
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise PromotionError(f"cannot register the model {model_name!r}: {one_line(error)}") from None
     tags = {MODEL_TAG: model.md5, RUN_TAG: run_id, CLASSES_TAG: hash_classes(classes)}
-    if model.seal:
-        tags[SEAL_TAG] = model.seal
+    seals = {SEAL_TAG: model.seal, MODEL_SEAL_TAG: model.model_seal, EXAM_SEAL_TAG: model.exam}
+    tags |= {name: seal for name, seal in seals.items() if seal}
     made = client.create_model_version(model_name, model.uri, run_id, tags=tags, model_id=model.id)
     first = _find_usable(client, model_name, model.md5, run_id)[0]
     if first.number != int(made.version):
@@ -203,60 +208,12 @@ def is_active_run(client: "MlflowClient", run_id: str) -> bool:
         return False
 
 
-def fetch_exam(client: "MlflowClient", version: Version, into: Path) -> tuple[Path, Path] | None:
-    """Download predictions.parquet and classes.json of a version; None if they are gone.
-
-    They lie with the logged model, and in its row: one of the two suffices.
-    """
-    from mlflow.artifacts import download_artifacts, list_artifacts
-
-    def locate_with_model() -> tuple[str, str]:
-        location = _locate_exam(client, version)
-        return location, location
-
-    def locate_in_row() -> tuple[str, str]:
-        location = client.get_run(version.run_id).info.artifact_uri
-        return f"{location}/evaluate", f"{location}/split"
-
-    for locate in (locate_with_model, locate_in_row):
-        held: set[str] = set()
-        with _suppress_missing():
-            folders = locate()
-            held = {Path(one.path).name for folder in folders for one in list_artifacts(folder)}
-        if held.issuperset(EXAM_FILES):
-            predictions, classes = (
-                Path(download_artifacts(artifact_uri=f"{folder}/{name}", dst_path=str(into)))
-                for folder, name in zip(folders, EXAM_FILES, strict=True)
-            )
-            return predictions, classes
-    return None
-
-
-def fetch_beside_exam(client: "MlflowClient", version: Version, name: str, into: Path) -> Path | None:
-    """Download a file that lies beside a version's test answers; None if there is none.
-
-    Args:
-        name: LEARNT_FILE or NEW_SOURCES_FILE of `packaging.py`; an older Darkroom wrote neither.
-    """
-    from mlflow.artifacts import download_artifacts, list_artifacts
-
-    with _suppress_missing():
-        folder = _locate_exam(client, version)
-        if name in {Path(one.path).name for one in list_artifacts(folder)}:
-            return Path(download_artifacts(artifact_uri=f"{folder}/{name}", dst_path=str(into)))
-    return None
-
-
 def read_metric(client: "MlflowClient", version: Version, name: str) -> float | None:
     """A metric of a version's row; None if the row is gone, or has none."""
-    with _suppress_missing():
+    with suppress_missing():
         found: float | None = client.get_run(version.run_id).data.metrics.get(name)
         return found
     return None
-
-
-def _locate_exam(client: "MlflowClient", version: Version) -> str:
-    return f"{client.get_logged_model(version.model_id).artifact_location}/artifacts/{EXAM}"
 
 
 def _find_usable(client: "MlflowClient", model_name: str, model_md5: str, run_id: str) -> list[Version]:
@@ -268,7 +225,7 @@ def _find_usable(client: "MlflowClient", model_name: str, model_md5: str, run_id
 
 def _is_usable(client: "MlflowClient", version: Version) -> bool:
     """Whether the model of a version can be loaded, and no unfinished row may take the version back."""
-    with _suppress_missing():
+    with suppress_missing():
         is_whole = client.get_logged_model(version.model_id).status == "READY"
         row = client.get_run(version.run_id).info
         return is_whole and (row.status == "FINISHED" or row.lifecycle_stage != "active")
@@ -276,7 +233,7 @@ def _is_usable(client: "MlflowClient", version: Version) -> bool:
 
 
 @contextmanager
-def _suppress_missing() -> Iterator[None]:
+def suppress_missing() -> Iterator[None]:
     """Leave the block where MLflow says that something does not exist."""
     from mlflow.exceptions import MlflowException
 
@@ -289,4 +246,5 @@ def _suppress_missing() -> Iterator[None]:
 
 def _read_version(found: Any) -> Version:
     model_id = found.source.removeprefix("models:/")  # the version's own field stays empty in MLflow 3.17
-    return Version(int(found.version), found.tags.get(MODEL_TAG, ""), found.tags.get(RUN_TAG, ""), model_id)
+    md5, run_id, exam = (found.tags.get(tag, "") for tag in (MODEL_TAG, RUN_TAG, EXAM_SEAL_TAG))
+    return Version(int(found.version), md5, run_id, model_id, exam)

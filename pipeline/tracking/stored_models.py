@@ -23,10 +23,11 @@ from pipeline.tracking.artifacts import download_folder, find_local
 from pipeline.tracking.connection import connect, find_database, resolve_uri
 from pipeline.tracking.decisions import parse_decision
 from pipeline.tracking.packaging import MODEL_NAME
-from pipeline.tracking.registry import CHAMPION, RUN_TAG, SEAL_TAG
+from pipeline.tracking.registry import CHAMPION, MODEL_SEAL_TAG, RUN_TAG, SEAL_TAG
 from pipeline.tracking.relocation import repair_locations
 from pipeline.tracking.server import UnusualAnswerError, ask, hide_password, is_server
 
+_OWN_TAGS = (RUN_TAG, SEAL_TAG, MODEL_SEAL_TAG)  # of a version, that are asked for here
 _ADDRESS = re.compile(r"(?:models:/+)?(?P<name>[^@/:]+)(?:@(?P<alias>[^@/:]+)|/(?P<number>\d{1,9}))")
 _ACCURACY = "accuracy"
 _EVALUATED_BY = "stage.evaluate.run_id"  # a tag of the row
@@ -62,6 +63,7 @@ class StoredModel:
         verdict: of its promotion; "" if it was not registered by Darkroom.
         accuracy: on its test pictures, with the ends of its interval as far as they are known.
         seal: the sha256 of the hashes of its classifier's files; "" where an older Darkroom registered it.
+        model_seal: as `seal`, of all files of the model.
         evaluation: the id of the run that evaluated it; "" where its row does not say.
     """
 
@@ -72,6 +74,7 @@ class StoredModel:
     verdict: str = ""
     accuracy: tuple[float, ...] = ()
     seal: str = ""
+    model_seal: str = ""
     evaluation: str = ""
 
 
@@ -185,11 +188,12 @@ def _ask_database(database: Path, address: Address) -> StoredModel | None:
         if not found:
             return None
         aliases = tuple(alias for (alias,) in db.execute(_ALIASES, version).fetchall())
-        row_id, seal = (db.execute(_TAG, (*version, tag)).fetchone() or ("",) for tag in (RUN_TAG, SEAL_TAG))
+        own = {tag: value for tag in _OWN_TAGS for (value,) in db.execute(_TAG, (*version, tag)).fetchall()}
+        row_id = (own.get(RUN_TAG, ""),)
         tags, metrics = (dict(db.execute(asked, row_id).fetchall()) for asked in (_TAGS, _METRICS))
     if not found[1]:
         raise LookupError("registered from a place that only MLflow can resolve")
-    model = StoredModel(address.name, int(found[0]), aliases, found[1], seal=seal[0])
+    model = _seal(StoredModel(address.name, int(found[0]), aliases, found[1]), own)
     return _add_results(model, tags, metrics)
 
 
@@ -207,7 +211,7 @@ def _ask_server(uri: str, address: Address) -> StoredModel | None:
     data = ask(uri, f"runs/get?run_id={row_id}")["run"]["data"] if row_id else {}
     tags, metrics = _index(data.get("tags", [])), _index(data.get("metrics", []))
     aliases = tuple(version.get("aliases", ()))
-    model = StoredModel(address.name, number, aliases, where, seal=own.get(SEAL_TAG, ""))
+    model = _seal(StoredModel(address.name, number, aliases, where), own)
     return _add_results(model, tags, metrics)
 
 
@@ -232,9 +236,13 @@ def _ask_client(root: Path, address: Address) -> StoredModel | None:
     with suppress(MlflowException, LookupError):  # its row was deleted
         data = client.get_run(version.tags[RUN_TAG]).data
         tags, metrics = data.tags, data.metrics
-    aliases, seal = tuple(version.aliases), version.tags.get(SEAL_TAG, "")
-    model = StoredModel(address.name, int(version.version), aliases, where, seal=seal)
+    aliases = tuple(version.aliases)
+    model = _seal(StoredModel(address.name, int(version.version), aliases, where), version.tags)
     return _add_results(model, tags, metrics)
+
+
+def _seal(model: StoredModel, tags: Mapping[str, str]) -> StoredModel:
+    return replace(model, seal=tags.get(SEAL_TAG, ""), model_seal=tags.get(MODEL_SEAL_TAG, ""))
 
 
 def _index(pairs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ TEST_TAG = "test.sha256"  # of the ids of the test pictures
 _TOLD = ("accuracy", "accuracy_low", "accuracy_high", "balanced_accuracy", "macro_f1", "n_test")
 # Tags of a row that say where its model came from, and the names that they have on the version.
 _ORIGIN = {"dvc.lock_state": "dvc.lock_state", "mlflow.source.git.commit": "git.commit", TEST_TAG: TEST_TAG}
-_MAX_PART = 1500  # characters of a paragraph of a description, which holds 5,000
+_MAX_PART = 2200  # characters of a paragraph of a description, which holds 5,000
 
 
 def describe_version(client: "MlflowClient", model_name: str, number: int, *, verdict: str, row: Any) -> None:

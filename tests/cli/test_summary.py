@@ -62,6 +62,7 @@ def test_a_run_in_a_few_lines(root: Path) -> None:
     summary = summarise(paths)
     assert summary.pop("Keep").startswith("git add -A && git commit")
     assert summary == {
+        "Collection": "what follows is of darkroom; params.yaml names digits now: run `dvc repro`",
         "Test accuracy": "97.2% (95.0% to 98.9%), on 1,270 pictures",
         "Promotion": "PROMOTE darkroom version 3: accuracy 0.9724 beats 0.9; floors passed",
         "Open": "data/evaluate/report.html",
@@ -100,7 +101,7 @@ def test_what_the_stages_know_becomes_a_suggestion(root: Path) -> None:
     )
     assert second == (
         "18 test pictures cannot decide whether to replace a champion (promote.min_common_images: 30): add "
-        "pictures, or raise split.test"
+        "pictures, or raise split.test before there is one"
     )
 
 

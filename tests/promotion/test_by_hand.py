@@ -17,6 +17,7 @@ from pipeline.promotion.by_hand import force, grant, make_wish, roll_back
 from pipeline.tracking import connection, registry
 from pipeline.tracking.ledger import ROLLBACK, Line, open_ledger, read_lines
 from pipeline.tracking.ledger_check import find_faults
+from pipeline.tracking.moves import BY_HAND_TAG
 from pipeline.tracking.stored_models import Address, fetch_classifier, find_model
 from tests.mlflow_server import run_own_server
 from tests.promotion.registered import add_version, add_versions
@@ -102,6 +103,32 @@ def test_back_to_the_champion_before_and_to_a_number(local: Place) -> None:
     assert find_faults(local.client, local.root, local.name)[1] == []
 
 
+def test_a_second_rollback_does_not_bring_back_what_was_rolled_back(local: Place) -> None:
+    roll_back(local.client, local.root, local.name, to=None, reason="2 is bad")
+    with pytest.raises(
+        PromotionError, match=r"no champion of .* before version 1 is recorded, but those that"
+    ):
+        roll_back(local.client, local.root, local.name, to=None, reason="2 is bad")
+    force(local.client, local.root, local.name, 3, reason="to try it")
+    tags = local.client.get_model_version(local.name, "3").tags
+    assert tags[BY_HAND_TAG].startswith("FORCE by ")
+    assert tags[BY_HAND_TAG].endswith(": to try it")
+    roll_back(local.client, local.root, local.name, to=None, reason="3 is bad, too")
+    assert local.read_aliases() == {"champion": 1, "previous": 3}
+
+
+def test_what_was_never_champion_is_not_rolled_back_to(local: Place) -> None:
+    local.client.set_model_version_tag(local.name, "3", "verdict", "HOLD")
+    with pytest.raises(PromotionError, match=r"version 3 of .* was never champion.*promote 3 --force"):
+        roll_back(local.client, local.root, local.name, to=3, reason="why")
+
+
+def test_an_alias_that_was_moved_outside_goes_back_to_the_last_line(local: Place) -> None:
+    local.client.set_registered_model_alias(local.name, "champion", "3")
+    roll_back(local.client, local.root, local.name, to=None, reason="somebody moved it")
+    assert local.read_aliases()["champion"] == 2
+
+
 def test_the_same_over_http(remote: Place) -> None:
     roll_back(remote.client, remote.root, remote.name, to=None, reason="back")
     force(remote.client, remote.root, remote.name, 3, reason="forth")
@@ -135,7 +162,7 @@ def test_without_a_champion_or_one_before_it_says_so(local: Place, tmp_path: Pat
         roll_back(client, root, name, to=None, reason="why")
     assert force(client, root, name, 1, reason="the first").move.before is None
     add_version(client, root, name, tmp_path, n_right=61)
-    with pytest.raises(PromotionError, match=r"not recorded who was champion of .* before version 1; name a"):
+    with pytest.raises(PromotionError, match=r"no champion of .* before version 1 is recorded, but"):
         roll_back(client, root, name, to=None, reason="why")
 
 

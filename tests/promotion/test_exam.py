@@ -119,7 +119,9 @@ def test_near_duplicates_of_what_was_learned_are_left_out_and_counted(params_of:
         make_exam(380), make_exam(300), replace(known, learnt=set(IDS[:390])), read_params(params_of)
     )
     assert (few.verdict, few.n_left_out) == ("HOLD", 390)
-    assert "(390 more are near-duplicates" in few.reasons[0]
+    assert "; of the others, 390 are near-duplicates" in few.reasons[0]
+    unasked = compare(make_exam(380), make_exam(300, first=380), Known(), read_params(params_of))
+    assert "20 test images can be compared with the champion; of the others, 380 it le" in unasked.reasons[0]
 
 
 def test_near_duplicates_prove_once(params_of: ParamsOf) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from pipeline.errors import ModelError
 from pipeline.serving.classifier import Classifier
-from pipeline.serving.seal import SEAL_FILE, check_seal, hash_file, write_seal
+from pipeline.serving.seal import SEAL_FILE, check_model, check_seal, seal_model, write_seal
+from pipeline.storage import hash_file
 
 
 @pytest.fixture
@@ -112,3 +113,55 @@ def test_an_older_model_has_none_and_the_log_says_so_once(
     (said,) = (record for record in caplog.records if SEAL_FILE in record.getMessage())
     assert said.levelno == logging.INFO
     assert "by an older Darkroom; its files are not checked" in said.getMessage()
+
+
+MLMODEL = """\
+flavors:
+  python_function:
+    loader_module: mlflow.pyfunc.loaders.code_model
+    code: code
+    model_code_path: /elsewhere/pipeline/serving/pyfunc.py
+"""
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A model as MLflow writes it, sealed."""
+    for name in ("code/pipeline/__init__.py", "pyfunc.py", "artifacts/exam/predictions.parquet"):
+        (tmp_path / "m" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "m" / name).write_text("as it was")
+    (tmp_path / "m" / "MLmodel").write_text(MLMODEL)
+    return tmp_path / "m"
+
+
+def test_a_model_is_let_through_with_what_mlflow_and_python_add(model: Path) -> None:
+    seal = seal_model(model)
+    (model / "MLmodel").write_text(MLMODEL + "model_size_bytes: 5\n")
+    (model / "registered_model_meta").write_text("model_name: m")
+    compiled = model / "code" / "pipeline" / "__pycache__" / "__init__.cpython-311.pyc"
+    compiled.parent.mkdir()
+    compiled.write_bytes(b"other code")
+    check_model(model, seal)
+    assert not compiled.exists(), "it would run in place of the source"
+    check_model(model, "")  # as an older Darkroom registered it
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        pytest.param("code/pipeline/__init__.py", "evil", "code/pipeline/__init__.py was changed", id="code"),
+        pytest.param("pyfunc.py", "evil", r"pyfunc\.py was changed", id="entry"),
+        pytest.param("code/sitecustomize.py", "evil", r"code/sitecustomize\.py was added", id="more code"),
+        pytest.param("artifacts/exam/predictions.parquet", "x", "predictions.parquet was changed", id="exam"),
+        pytest.param(
+            "MLmodel", MLMODEL.replace("loaders.code_model", "evil"), "MLmodel names other code", id="loader"
+        ),
+        pytest.param("MLmodel", MLMODEL.replace("code: code", "code: .."), "MLmodel names other", id="path"),
+        pytest.param("MLmodel", "flavors: {}", "MLmodel cannot be read", id="no loader"),
+    ],
+)
+def test_a_model_that_was_changed_is_refused(model: Path, name: str, text: str, said: str) -> None:
+    seal = seal_model(model)
+    (model / name).write_text(text)
+    with pytest.raises(ModelError, match=said):
+        check_model(model, seal)

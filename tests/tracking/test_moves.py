@@ -1,6 +1,7 @@
 """A move of the champion, killed before any of its steps; with a ledger in a file, and in tags."""
 
 import itertools
+import json
 import random
 import time
 from pathlib import Path
@@ -8,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pipeline.errors import PromotionError
 from pipeline.tracking import moves, registry, rows
-from pipeline.tracking.ledger import Line, Move, open_ledger, read_lines
+from pipeline.tracking.ledger import Line, Move, find_file, open_ledger, read_lines
 from pipeline.tracking.ledger_check import find_faults
 from pipeline.tracking.runs import Tracked, create_run
 from tests.tracking.dying import DyingClient, KilledError, bury
@@ -209,3 +211,22 @@ def test_a_row_that_is_gone_is_not_marked(client: "MlflowClient", root: Path) ->
     moves.move_champion(client, root, plan(only, "rowless", None))
     assert read_aliases(client, "rowless") == {"champion": 1}
     assert client.get_run(other.run_id).data.tags["champion"] == "former"
+
+
+@pytest.mark.parametrize("change", [{"n": 30_000_000}, {"prev": "0" * 64}, {"n": -5}])
+def test_a_line_that_was_written_by_hand_is_not_carried_out(
+    client: "MlflowClient", root: Path, change: dict[str, Any]
+) -> None:
+    name = f"forged-{abs(hash(str(change)))}"
+    first, second = make_model(client, root, name)
+    moves.move_champion(client, root, plan(first, name, None, "FIRST"))
+    file = find_file(root)
+    assert file
+    whole = file.read_text(encoding="utf-8")
+    told = json.loads(open_ledger(client, root, name).append(plan(second, name, 1)).text) | change
+    file.write_text(whole + json.dumps(told) + "\n", encoding="utf-8")
+    with pytest.raises(PromotionError, match="does not follow from the one before, so its move to version 2"):
+        moves.settle(client, root, name)
+    assert read_aliases(client, name) == {"champion": 1}
+    file.write_text(whole, encoding="utf-8")
+    assert moves.settle(client, root, name) is None

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.errors import PromotionError
 from pipeline.tracking import registry
-from pipeline.tracking.packaging import EXAM_FILES, LEARNT_FILE, LoggedModel
+from pipeline.tracking.packaging import LoggedModel
 from pipeline.tracking.runs import Tracked, create_run
 
 if TYPE_CHECKING:
@@ -123,43 +123,6 @@ def test_a_champion_of_unknown_origin_is_refused(client: "MlflowClient", row: Tr
     client.set_registered_model_alias("foreign", registry.CHAMPION, "1")
     with pytest.raises(PromotionError, match="version 1 is champion but was not registered by Darkroom"):
         registry.find_champion(client, "foreign")
-
-
-def test_answers_are_fetched_from_the_row_or_the_model(
-    client: "MlflowClient", row: Tracked, tmp_path: Path
-) -> None:
-    version = add(client, "answers", "a", row.run_id)
-    assert registry.fetch_exam(client, version, tmp_path) is None
-    for name, folder in zip(EXAM_FILES, ("evaluate", "split"), strict=True):
-        (tmp_path / name).write_text("of the row")
-        row.log_artifact(tmp_path / name, folder)
-    found = registry.fetch_exam(client, version, tmp_path / "row")
-    assert found is not None
-    assert [path.read_text() for path in found] == ["of the row"] * 2
-    exam = tmp_path / "m" / "artifacts" / "exam"
-    exam.mkdir(parents=True)
-    for name in EXAM_FILES:
-        (exam / name).write_text("of the model")
-    client.log_model_artifacts(version.model_id, str(tmp_path / "m"))
-    found = registry.fetch_exam(client, version, tmp_path / "model")
-    assert found is not None
-    assert [path.read_text() for path in found] == ["of the model"] * 2
-
-
-def test_what_lies_beside_the_exam_is_fetched_where_it_is_known(
-    client: "MlflowClient", row: Tracked, tmp_path: Path
-) -> None:
-    version = add(client, "learned", "a", row.run_id)
-    assert registry.fetch_beside_exam(client, version, LEARNT_FILE, tmp_path) is None
-    exam = tmp_path / "m" / "artifacts" / "exam"
-    exam.mkdir(parents=True)
-    (exam / LEARNT_FILE).write_text("ids")
-    client.log_model_artifacts(version.model_id, str(tmp_path / "m"))
-    found = registry.fetch_beside_exam(client, version, LEARNT_FILE, tmp_path / "into")
-    assert found is not None
-    assert found.read_text() == "ids"
-    client.delete_logged_model(version.model_id)
-    assert registry.fetch_beside_exam(client, version, LEARNT_FILE, tmp_path) is None
 
 
 def test_a_metric_of_a_version_is_known_or_none(client: "MlflowClient", row: Tracked) -> None:
