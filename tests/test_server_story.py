@@ -1,8 +1,10 @@
 """The story of the real chain a second time, against a real MLflow server over HTTP that proxies artifacts.
 
-The tests of this file are chapters of one story and run in order on one clone.
+It is the server of a team, on PostgreSQL with passwords and roles; a plain one on SQLite where there is no
+PostgreSQL. The tests of this file are chapters of one story and run in order on one clone, Ana's.
 """
 
+import functools
 import hashlib
 import json
 import os
@@ -13,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +28,10 @@ from pipeline.tracking import connection, registry, rows
 from pipeline.tracking.decisions import parse_decision
 from pipeline.tracking.ledger import open_ledger, read_lines
 from pipeline.tracking.ledger_check import find_faults
+from pipeline.tracking.people import add_person
 from tests.clones import QUICK, Clone, check_metrics, make_clone
-from tests.mlflow_server import run_own_server
+from tests.mlflow_server import ADMIN_PASSWORD, run_own_server, run_team_server
+from tests.postgres import Postgres, find_programs
 
 pytestmark = pytest.mark.slow
 
@@ -36,26 +41,47 @@ N_A_CLASS = 25
 N_KILLS = int(os.environ.get("DARKROOM_KILLS", "4"))
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the server's database and artifacts, which nobody else can reach."""
-    return tmp_path_factory.mktemp("server")
+@dataclass(frozen=True)
+class Team:
+    """The server: its address, the URI of its database, and PostgreSQL behind it, if it has one."""
+
+    uri: str
+    database: str
+    postgres: Postgres | None = None
+
+    def sign_in(self, name: str, password: str = "") -> dict[str, str]:
+        """The variables with which a person uses it."""
+        known = {"MLFLOW_TRACKING_USERNAME": name, "MLFLOW_TRACKING_PASSWORD": password or f"of {name}" * 4}
+        return {"MLFLOW_TRACKING_URI": self.uri} | (known if self.postgres else {})
 
 
 @pytest.fixture(scope="module")
-def server(store: Path) -> Iterator[str]:
-    """A plain server with SQLite behind it."""
-    with run_own_server(store) as uri:
-        yield uri
+def server(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Team]:
+    """The server of the team, which knows Ana and Ben, who train, and Eve, who looks."""
+    folder = tmp_path_factory.mktemp("server")
+    if not find_programs() and not os.environ.get("DARKROOM_CI"):
+        with run_own_server(folder) as uri:
+            yield Team(uri, f"sqlite:///{folder}/server.db")
+        return
+    postgres: Postgres = request.getfixturevalue("postgres")
+    with run_team_server(folder, postgres.uri) as (_, uri), pytest.MonkeyPatch.context() as patch:
+        team = Team(uri, postgres.uri.replace("postgresql:", "postgresql+pg8000:"), postgres)
+        for name, value in team.sign_in("admin", ADMIN_PASSWORD).items():
+            patch.setenv(name, value)
+        for name in ("ana", "ben", "eve"):
+            password = functools.partial(str, team.sign_in(name)["MLFLOW_TRACKING_PASSWORD"])
+            assert add_person(folder, name, password, trains=name != "eve")
+        patch.undo()
+        yield team
 
 
 @pytest.fixture(scope="module")
-def clone(repo: Path, tmp_path_factory: pytest.TempPathFactory, warm: Path, server: str) -> Iterator[Clone]:
-    """A clone whose chain has run once with the server as `MLFLOW_TRACKING_URI`."""
+def clone(repo: Path, tmp_path_factory: pytest.TempPathFactory, warm: Path, server: Team) -> Iterator[Clone]:
+    """Ana's clone, whose chain has run once with the server as `MLFLOW_TRACKING_URI`."""
     clone = make_clone(repo, tmp_path_factory.mktemp("story") / "darkroom")
     clone.draw_collection(N_A_CLASS)
     clone.warm = warm
-    clone.env["MLFLOW_TRACKING_URI"] = server
+    clone.env |= server.sign_in("ana")
     clone.run("git", "init", "-q")
     clone.set_params(QUICK)
     clone.commit()
@@ -64,7 +90,8 @@ def clone(repo: Path, tmp_path_factory: pytest.TempPathFactory, warm: Path, serv
         for name in ("DVC_ROOT", "DVC_STAGE"):
             patch.delenv(name, raising=False)
         patch.setenv("MLFLOW_EXPERIMENT_NAME", "digits")
-        patch.setenv("MLFLOW_TRACKING_URI", server)
+        for name, value in server.sign_in("ana").items():
+            patch.setenv(name, value)
         yield clone
 
 
@@ -82,7 +109,7 @@ def test_the_row_is_whole_and_lies_on_the_server(clone: Clone) -> None:
     }
 
 
-def test_what_serves_is_what_was_evaluated(clone: Clone, server: str, tmp_path: Path) -> None:
+def test_what_serves_is_what_was_evaluated(clone: Clone, server: Team, tmp_path: Path) -> None:
     code = """
 import json, sys, mlflow
 mlflow.set_tracking_uri(sys.argv[1])
@@ -93,7 +120,7 @@ print("ANSWERS" + answers.iloc[:, 4:].to_json(orient="values", double_precision=
     files = {hashlib.sha256(p.read_bytes()).hexdigest(): str(p) for p in clone.paths.raw.rglob("*.png")}
     table = read_table(clone.paths.predictions, PREDICTIONS)
     asked = json.dumps([files[image_id] for image_id in table["id"].to_pylist()])
-    command = [sys.executable, "-c", code, server]
+    command = [sys.executable, "-c", code, server.uri]
     done = subprocess.run(command, cwd=tmp_path, input=asked, capture_output=True, text=True, check=True)
     served = json.loads(done.stdout.split("ANSWERS")[1])
     assert served == [pytest.approx(row, abs=1e-5) for row in table["y_prob"].to_pylist()]
@@ -217,15 +244,14 @@ def test_what_is_registered_is_what_the_lock_recorded(clone: Clone) -> None:
     assert registry.find_champion(connection.connect(clone.root), "replaced") is None
 
 
-def test_a_champion_whose_row_was_deleted_for_good_is_still_compared(clone: Clone, store: Path) -> None:
+def test_a_champion_whose_row_was_deleted_for_good_is_still_compared(clone: Clone, server: Team) -> None:
     """Its answers lie with its model, too. Once both are gone, the next model is held, and told why."""
     clone.set_params({"promote": {"model_name": "digits", "margin": 0.02}})
     client: Any = connection.connect(clone.root)
     champion = registry.find_champion(client, "digits")
     assert champion is not None
     client.delete_run(champion.run_id)
-    database = f"sqlite:///{store}/server.db"
-    gc = ("mlflow", "gc", "--backend-store-uri", database, "--run-ids", champion.run_id)
+    gc = ("mlflow", "gc", "--backend-store-uri", server.database, "--run-ids", champion.run_id)
     clone.run(*gc)
     clone.run("dvc", "repro")
     decision = json.loads(clone.paths.decision.read_text())

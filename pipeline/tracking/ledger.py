@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pipeline.characters import cut, escape
 from pipeline.storage import sync_folder, translate_errors
-from pipeline.tracking.connection import find_database
+from pipeline.tracking.connection import find_database, is_missing
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -144,7 +144,7 @@ class TagLedger:
         try:
             return list(list_tagged(self.client.get_registered_model(self.model).tags).values())
         except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            if not is_missing(error):
                 raise
             return []
 

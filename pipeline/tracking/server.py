@@ -33,7 +33,15 @@ _log = logging.getLogger(__name__)
 
 
 class UnusualAnswerError(Exception):
-    """The server answered, but not with what was asked for: MLflow finds out why."""
+    """The server answered, but not with what was asked for: MLflow finds out why.
+
+    Attributes:
+        code: of an error over HTTP; 0 for something else.
+    """
+
+    def __init__(self, said: str, code: int = 0) -> None:
+        super().__init__(said)
+        self.code = code
 
 
 def is_server(uri: str) -> bool:
@@ -54,8 +62,14 @@ def probe(uri: str) -> None:
         return
 
 
-def ask(uri: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+def ask(
+    uri: str, path: str, body: Mapping[str, Any] | None = None, *, version: str = "2.0", method: str = ""
+) -> Any:
     """The JSON that the REST API answers: to a GET, or to a POST of `body`.
+
+    Args:
+        version: of the API; what knows roles is 3.0.
+        method: in place of GET or POST.
 
     Raises:
         UnusualAnswerError: an error code, something else than JSON, or a way to sign in that only MLflow has.
@@ -64,7 +78,7 @@ def ask(uri: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
     if any(os.environ.get(name) for name in _UNUSUAL):
         raise UnusualAnswerError("only MLflow can sign in")
     try:
-        return json.loads(_fetch(uri, f"/api/2.0/mlflow/{path}", body))
+        return json.loads(_fetch(uri, f"/api/{version}/mlflow/{path}", body, method) or b"{}")
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
         raise UnusualAnswerError("no JSON") from None
 
@@ -80,13 +94,13 @@ def ask_experiment_id(uri: str, name: str) -> str:
     return str(found["experiment"]["experiment_id"])
 
 
-def _fetch(uri: str, path: str, body: Mapping[str, Any] | None = None) -> bytes:
+def _fetch(uri: str, path: str, body: Mapping[str, Any] | None = None, method: str = "") -> bytes:
     """The bytes of an answer.
 
     They are read in a thread, since a socket's own timeout begins anew with every byte. A thread that is
     given up ends with the process.
     """
-    request = _build_request(uri, path, body)
+    request = _build_request(uri, path, body, method)
     results: list[bytes | Exception] = []
 
     def read() -> None:
@@ -110,13 +124,15 @@ def _fetch(uri: str, path: str, body: Mapping[str, Any] | None = None) -> bytes:
         raise TimeoutError(f"no whole answer within {DEADLINE_S:g} s")
     if isinstance(results[0], urllib.error.HTTPError):
         results[0].close()
-        raise UnusualAnswerError(f"HTTP {results[0].code}")
+        raise UnusualAnswerError(f"HTTP {results[0].code}", results[0].code)
     if isinstance(results[0], Exception):
         raise results[0]
     return results[0]
 
 
-def _build_request(uri: str, path: str, body: Mapping[str, Any] | None) -> urllib.request.Request:
+def _build_request(
+    uri: str, path: str, body: Mapping[str, Any] | None, method: str
+) -> urllib.request.Request:
     """A request with the name and password, or the token, that MLflow's variables or the URI hold."""
     parts = urllib.parse.urlsplit(uri)
     name, password = (
@@ -134,7 +150,7 @@ def _build_request(uri: str, path: str, body: Mapping[str, Any] | None) -> urlli
         headers["Authorization"] = f"Bearer {token}"
     address = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}{path}"
     data = None if body is None else json.dumps(body).encode()
-    return urllib.request.Request(address, data, headers)  # noqa: S310 (http only)
+    return urllib.request.Request(address, data, headers, method=method or None)  # noqa: S310 (http only)
 
 
 def sign_in(uri: str) -> str:
