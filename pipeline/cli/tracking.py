@@ -65,3 +65,14 @@ def person(
     is_new = add_person(project_root(), name, ask_password, trains=may == "train")
     said = "is let in" if is_new else "keeps the password"
     make_console().print(f"{escape(name)} {said}, and may {may}", soft_wrap=True)
+
+
+@app.command()
+def replay() -> None:
+    """Send the runs that waited while the server was away. The next promotion of `dvc repro` does so, too."""
+    from pipeline.paths import project_root
+    from pipeline.tracking.replay import replay as send
+
+    sent = send(project_root())
+    said = f"sent the runs of {', '.join(sent)}" if sent else "no run waits in .darkroom/spool"
+    make_console().print(said, soft_wrap=True)
