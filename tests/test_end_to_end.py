@@ -148,6 +148,34 @@ def test_nothing_to_do_adds_nothing(clone: Clone) -> None:
     assert clone.run("git", "status", "--porcelain") == ""
 
 
+def test_a_colleague_pulls_and_computes_nothing(
+    clone: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By Git and a DVC remote. The row says where the result came from, and its model is the same."""
+    (first,) = clone.rows()
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")  # MLflow sets it to where this process looked first
+    clone.run("dvc", "remote", "add", "-q", "--default", "storage", str(tmp_path / "storage"))
+    clone.commit()
+    clone.run("dvc", "push", "-q", "--run-cache")
+    clone.run("git", "clone", "-q", ".", str(tmp_path / "colleague"))
+    colleague = Clone(tmp_path / "colleague")
+    colleague.warm = clone.warm
+    said = colleague.run("dvc", "pull", "--run-cache")
+    assert "failed" not in said
+    said = colleague.run("dvc", "repro")
+    assert list_running(said) == ["promote"]
+    assert colleague.run("git", "status", "--porcelain") == ""
+    (row,) = colleague.rows()
+    commit = colleague.run("git", "log", "-1", "--format=%h", "--", "dvc.lock").strip()
+    assert row.data.tags["origin"] == f"DVC's cache; dvc.lock of commit {commit} by t"
+    assert {row.data.tags[f"stage.{name}.status"] for name in STAGES[:-1]} == {"cached"}
+    stage_run = connection.connect(colleague.root).get_run(row.data.tags["stage.train.run_id"])
+    assert stage_run.data.tags["origin"] == row.data.tags["origin"]
+    assert "origin" not in first.data.tags
+    assert row.data.tags["dvc.lock_state"] == first.data.tags["dvc.lock_state"]
+    assert row.data.metrics.items() <= first.data.metrics.items() | {("cpu_ms", row.data.metrics["cpu_ms"])}
+
+
 # A picture, a page or a schema, and the stages that make or read it. DVC sees what follows from outputs.
 TOUCHED = {
     "figures/sizes.py": {"validate"},

@@ -10,6 +10,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,7 +29,10 @@ from pipeline.tracking import connection, registry, rows
 from pipeline.tracking.decisions import parse_decision
 from pipeline.tracking.ledger import open_ledger, read_lines
 from pipeline.tracking.ledger_check import find_faults
+from pipeline.tracking.lineage import Lineage
 from pipeline.tracking.people import add_person
+from pipeline.tracking.runs import ENTRY_TAG
+from pipeline.tracking.spool import read_waiting
 from tests.clones import QUICK, Clone, check_metrics, make_clone
 from tests.mlflow_server import ADMIN_PASSWORD, run_own_server, run_team_server
 from tests.postgres import Postgres, find_programs
@@ -37,6 +41,7 @@ pytestmark = pytest.mark.slow
 
 KILLING = ("-m", "tests.killing", "pipeline.stages.promote")
 
+NOBODY = "http://127.0.0.1:9"  # the discard port: nothing listens
 N_A_CLASS = 25
 N_KILLS = int(os.environ.get("DARKROOM_KILLS", "4"))
 
@@ -281,6 +286,126 @@ def test_a_long_decision_is_read_again_whole(clone: Clone) -> None:
         client.set_terminated(row.run_id, "FINISHED")
     assert rows.read_decision(clone.root, "long") == decision
     assert parse_decision(client.get_run(row.run_id).data.tags) == decision
+
+
+def test_what_a_person_may_and_how_the_server_is(clone: Clone, server: Team) -> None:
+    """Eve looks, and changes nothing. A wrong password, and a database that restarts, are one line each."""
+    if server.postgres is None:
+        pytest.skip("without PostgreSQL there are no names and no passwords")
+    check = ("darkroom", "tracking", "health")
+    assert clone.run(*check, env=server.sign_in("eve")) == f"MLflow at {server.uri} is well\n"
+    said = clone.run(*check, env=server.sign_in("eve", "not her password"), code=1)
+    assert "answers HTTP 401: name and password are missing, wrong or expired; set MLFLOW_TRACKING_US" in said
+    said = clone.run("darkroom", "tracking", "person", "mallory", env=server.sign_in("eve"), code=1)
+    assert "answers HTTP 403: you may not do that there" in said
+    n_rows = len(clone.rows())
+    clone.set_params({"promote": {"model_name": "of-eve"}})
+    said = clone.run("python", "-m", "pipeline.stages.promote", env=server.sign_in("eve"), code=1)
+    assert "ERROR promote: MLflow failed or refused: " in said
+    assert "Traceback" not in said
+    server.postgres.stop()
+    assert "; is its database away?" in clone.run(*check, code=1)
+    said = clone.run("python", "-m", "pipeline.stages.promote", code=1)
+    assert "ERROR promote: MLflow" in said
+    assert "Traceback" not in said
+    server.postgres.start()
+    assert "is well" in clone.run(*check)
+    assert len(clone.rows()) == n_rows
+
+
+@pytest.fixture(scope="module")
+def clone_of_ben(clone: Clone, server: Team, tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """A second person's clone of the same collection, with a cache of its own."""
+    ben = Clone(tmp_path_factory.mktemp("ben") / "darkroom")
+    shutil.copytree(clone.root, ben.root, symlinks=True)
+    ben.warm = clone.warm
+    ben.env |= server.sign_in("ben")
+    return ben
+
+
+def test_two_people_work_while_the_server_is_away(clone: Clone, clone_of_ben: Clone) -> None:
+    """Both train different models at once. Only their promotions wait, and the runs of their stages."""
+    away = {"MLFLOW_TRACKING_URI": NOBODY}
+    for one, epochs in ((clone, 2), (clone_of_ben, 6)):
+        quick = {"model_name": "together", "margin": 0.0, "trial_images": 0}
+        one.set_params({"promote": quick, "train": {"epochs": epochs}})
+    for code, said in run_at_once(("dvc", "repro"), (clone, clone_of_ben), away):
+        assert code != 0
+        assert "ERROR promote: MLflow at http://127.0.0.1:9 cannot be used" in said
+        assert "train continues, and its run waits in .darkroom/spool" in said
+        assert "Traceback" not in said
+    for one in (clone, clone_of_ben):
+        assert [waiting.run.stage for waiting in read_waiting(one.root)] == ["train", "evaluate"]
+
+
+def test_what_waited_is_sent_once_and_whole(clone: Clone, tmp_path: Path) -> None:
+    """By a replay that is killed half-way, and then by two at once."""
+    killed = ("python", "-m", "tests.killing", "pipeline.cli.app", "tracking", "replay")
+    env = clone.environment(DARKROOM_KILL_AT="9", DARKROOM_CALLS=str(tmp_path / "calls"))
+    done = subprocess.run(killed, cwd=clone.root, env=env, capture_output=True, check=False)
+    assert done.returncode == 128 + signal.SIGKILL, done.stderr.decode()
+    assert len(read_waiting(clone.root)) == 2
+    said = [text for _, text in run_at_once(("darkroom", "tracking", "replay"), (clone, clone), {})]
+    assert sum("sent the runs of train, evaluate" in text for text in said) == 1, said
+    assert sum("no run waits in .darkroom/spool" in text for text in said) == 1, said
+    client: Any = connection.connect(clone.root)
+    for stage in ("train", "evaluate"):
+        (run,) = rows.find_runs(client, row=False, tag=ENTRY_TAG, value=hash_entry(clone, stage))
+        assert run.info.status == "FINISHED"
+    (run,) = rows.find_runs(client, row=False, tag=ENTRY_TAG, value=hash_entry(clone, "train"))
+    assert len(client.get_metric_history(run.info.run_id, "curve/val_loss")) == 2
+    assert {"history.csv"} <= {one.path for one in client.list_artifacts(run.info.run_id)}
+
+
+def test_two_people_promote_at_once(clone: Clone, clone_of_ben: Clone, server: Team) -> None:
+    """The runs of one of them still wait. There is one champion, one ledger, and a row for each."""
+    before = {row.info.run_id for row in clone.rows()}
+    for code, said in run_at_once(("dvc", "repro"), (clone, clone_of_ben), {}):
+        assert code == 0, said
+        assert "Traceback" not in said
+    assert read_waiting(clone_of_ben.root) == []
+    made = [row for row in clone.rows() if row.info.run_id not in before]
+    assert sorted(row.data.params["train.epochs"] for row in made) == ["2", "6"]
+    if server.postgres:
+        assert sorted(row.data.tags["mlflow.user"] for row in made) == ["ana", "ben"]
+    client: Any = connection.connect(clone.root)
+    for row in made:
+        assert {row.data.tags[f"stage.{stage}.status"] for stage in ("train", "evaluate")} == {"ran"}
+        assert "rebuilt" not in client.get_run(row.data.tags["stage.train.run_id"]).data.tags
+    champion = registry.find_champion(client, "together")
+    assert champion is not None
+    assert sorted(int(one.version) for one in registry.list_versions(client, "together")) == [1, 2]
+    moves = [line.move for line in read_lines(open_ledger(client, clone.root, "together"), "together")]
+    assert [one.decision for one in moves] == ["FIRST", "PROMOTE"][: len(moves)]
+    assert moves[-1].version == champion.number
+    decided = [json.loads(one.paths.decision.read_text()) for one in (clone, clone_of_ben)]
+    assert sorted(one["version"] for one in decided) == [1, 2]
+    assert sorted(one["against"] for one in decided) == ["champion", "floors"]
+    assert "whole; the champion is that of the last" in clone_of_ben.run("darkroom", "registry", "verify")
+    check_registry(clone, "together")
+
+
+def hash_entry(clone: Clone, stage: str) -> str:
+    return Lineage(clone.paths).hash_entry_from_lock(stage)
+
+
+def run_at_once(
+    command: tuple[str, ...], clones: tuple[Clone, ...], more: dict[str, str]
+) -> list[tuple[int, str]]:
+    """Run a command in several clones at the same time; the exit code and what each said."""
+    started = [
+        subprocess.Popen(
+            command,
+            cwd=one.root,
+            env=one.environment(**more),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for one in clones
+    ]
+    said = [process.communicate()[0] for process in started]
+    return [(process.returncode, text) for process, text in zip(started, said, strict=True)]
 
 
 def check_registry(clone: Clone, model: str = "digits") -> None:

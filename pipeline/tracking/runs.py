@@ -279,8 +279,8 @@ def shorten_value(text: str, n_characters: int) -> str:
 
 def describe_origin(root: Path) -> dict[str, str]:
     """Where a run came from: who, git commit, whether code or params differ from it, the DVC experiment."""
-    commit = _ask_git(root, "rev-parse", "HEAD")
-    changed = _ask_git(root, "status", "--porcelain", "--untracked-files=no", "--", *_CODE)
+    commit = ask_git(root, "rev-parse", "HEAD")
+    changed = ask_git(root, "status", "--porcelain", "--untracked-files=no", "--", *_CODE)
     tags = {"mlflow.source.name": "dvc.yaml", "mlflow.source.type": "LOCAL", "mlflow.user": name_user()}
     if commit:
         tags |= {"mlflow.source.git.commit": commit, "git.dirty": str(bool(changed)).lower()}
@@ -289,7 +289,7 @@ def describe_origin(root: Path) -> dict[str, str]:
     return tags
 
 
-def _ask_git(root: Path, *arguments: str) -> str:
+def ask_git(root: Path, *arguments: str) -> str:
     """What git says; "" where there is no repository, or no git."""
     try:
         done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)  # noqa: S603, S607
