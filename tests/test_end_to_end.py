@@ -167,7 +167,7 @@ def test_a_colleague_pulls_and_computes_nothing(
 ) -> None:
     """The row says where the result came from, and its model is the same."""
     (first,) = clone.rows()
-    monkeypatch.delenv("MLFLOW_TRACKING_URI")  # MLflow sets it to where this process looked first
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)  # MLflow sets it to where a process looked
     said = colleague.run("dvc", "pull", "--run-cache")
     assert "failed" not in said
     said = colleague.run("dvc", "repro")
