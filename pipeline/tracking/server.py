@@ -9,11 +9,13 @@ import http.client
 import json
 import logging
 import os
+import ssl
 import threading
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 DEADLINE_S = 5.0  # for the whole of an answer: a server that sends a byte a second is away as well
@@ -23,11 +25,10 @@ _MAX_BYTES = 64 << 20  # of an answer
 _UNUSUAL = (
     "MLFLOW_TRACKING_AUTH",
     "MLFLOW_TRACKING_AWS_SIGV4",
-    "MLFLOW_TRACKING_CLIENT_CERT_PATH",
-    "MLFLOW_TRACKING_INSECURE_TLS",
-    "MLFLOW_TRACKING_SERVER_CERT_PATH",
     "MLFLOW_WORKSPACE",
 )
+_CA, _OWN = "MLFLOW_TRACKING_SERVER_CERT_PATH", "MLFLOW_TRACKING_CLIENT_CERT_PATH"
+_INSECURE = "MLFLOW_TRACKING_INSECURE_TLS"
 
 _log = logging.getLogger(__name__)
 
@@ -105,7 +106,8 @@ def _fetch(uri: str, path: str, body: Mapping[str, Any] | None = None, method: s
 
     def read() -> None:
         try:
-            with urllib.request.urlopen(request, timeout=2 * DEADLINE_S) as answer:  # noqa: S310 (http only)
+            tls = _make_context() if uri.startswith("https:") else None
+            with urllib.request.urlopen(request, timeout=2 * DEADLINE_S, context=tls) as answer:  # noqa: S310
                 results.append(answer.read(_MAX_BYTES))
         except http.client.HTTPException:  # its text may hold a part of a password
             results.append(
@@ -128,6 +130,21 @@ def _fetch(uri: str, path: str, body: Mapping[str, Any] | None = None, method: s
     if isinstance(results[0], Exception):
         raise results[0]
     return results[0]
+
+
+def _make_context() -> ssl.SSLContext:
+    """How to speak TLS, by MLflow's variables: whom to trust, and what to show."""
+    ca, own = os.environ.get(_CA, ""), os.environ.get(_OWN)
+    is_folder = Path(ca).is_dir() if ca else False
+    context = ssl.create_default_context(
+        cafile=None if is_folder else ca or None, capath=ca if is_folder else None
+    )
+    if own:
+        context.load_cert_chain(own)
+    if os.environ.get(_INSECURE, "").lower() in ("true", "1"):
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def _build_request(
