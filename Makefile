@@ -10,9 +10,9 @@ export UV_PYTHON_DOWNLOADS := never
 # An own uv if there is none: pip brings it into .venv.
 UV_IS_HERE := command -v uv >/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 INSTALL := uv pip install --quiet --python $(BIN)/python $(if $(PYTHONDONTWRITEBYTECODE),--compile-bytecode)
-LOCK := uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --extra pretrained
+LOCK := uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --extra pretrained --extra server
 
-.PHONY: run help test check format docs ui install install-dev lock bench-data bench-evidence bench-faults bench-others \
+.PHONY: run help test check format docs ui server install install-dev lock bench-data bench-evidence bench-faults bench-others \
         bench-promote bench-search bench-serve bench-train
 
 run: install ## from data/raw (scikit-learn's digits when it is empty) to a promoted model
@@ -104,6 +104,10 @@ bench-search: .bench/keras_tuner/.installed ## tune and crossval: optimum, proce
 
 bench-others: .bench/yolo/.installed .bench/autogluon/.installed .bench/fastai/.installed ## Darkroom beside other tools
 	python -m benchmarks.others
+
+server: install ## MLflow for a team: PostgreSQL, passwords and roles (mlflow/README.md)
+	@set -a && { [ ! -f mlflow/server.secret.env ] || . mlflow/server.secret.env; } && . mlflow/server.env && set +a && \
+	darkroom tracking serve
 
 install: $(INSTALLED) ## what `make run` needs
 

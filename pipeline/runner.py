@@ -18,7 +18,7 @@ from pipeline.storage import hold_lock
 from pipeline.tracking.connection import use_experiment
 from pipeline.tracking.inputs import Inputs
 from pipeline.tracking.relocation import repair_locations
-from pipeline.tracking.runs import ENTRY_TAG, Run, Tracked, Untracked, open_stage_run
+from pipeline.tracking.runs import ENTRY_TAG, Run, Untracked, open_stage_run
 
 Metrics = Mapping[str, float]
 StageMain = Callable[[Params, Paths, Run], Metrics]
@@ -59,7 +59,7 @@ def leave(code: int) -> NoReturn:
 def execute(name: str, main: StageMain, paths: Paths) -> None:
     """Run a stage's `main` inside its MLflow run, then write its metrics file.
 
-    `train` needs a tracking server. `promote` connects by itself. The other stages continue without a server.
+    `promote` connects by itself. The other stages continue without a server: their runs wait in the spool.
     One process at a time runs a stage in a folder: a stage outlives DVC where DVC alone was killed.
 
     Raises:
@@ -85,7 +85,7 @@ def _execute_alone(name: str, main: StageMain, paths: Paths) -> None:
         return
     source = inputs.stamp_source(params)
     logged = params.section(name).flatten(f"{name}.")
-    with open_stage_run(paths.root, name, logged, required=name == "train") as run:
+    with open_stage_run(paths.root, name, logged) as run:
         metrics = round_metrics(main(params, paths, run))
         main_metrics, details = divide_metrics(metrics)
         write_metrics(main_metrics, paths.metrics(name))
@@ -125,5 +125,5 @@ def _make_handler() -> logging.Handler:
 
 def _tag_entry(run: Run, inputs: Inputs) -> None:
     """Under DVC, tag the run with the hash of the lock entry that DVC will write, so promote can find it."""
-    if isinstance(run, Tracked) and os.environ.get("DVC_STAGE") == inputs.stage:
+    if os.environ.get("DVC_STAGE") == inputs.stage:
         run.set_tags({ENTRY_TAG: inputs.lineage.hash_entry_from_files(inputs.stage)})

@@ -27,9 +27,11 @@ NO_DATA = {
                 "packaging",
                 "processes",
                 "relocation",
+                "replay",
                 "row_names",
                 "runs",
                 "server",
+                "spool",
                 "stored_models",
                 "views",
             ),
@@ -78,7 +80,8 @@ def list_resources(file: Path) -> Iterator[Path]:
     for node in ast.walk(parse(file)):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.isprintable():
             beside = file.parent / node.value
-            if node.value and len(Path(node.value).parts) == 1 and beside.is_file() and beside != file:
+            is_name = 0 < len(node.value) < 100 and len(Path(node.value).parts) == 1
+            if is_name and beside.is_file() and beside != file:
                 yield beside
 
 

@@ -15,6 +15,7 @@ from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.yaml_file import read_yaml
 from tests.faults import build_shim
+from tests.postgres import Postgres, run_postgres
 from tests.toy_classifier import save_toy_classifier
 from tests.warm import warm_commands
 
@@ -79,6 +80,13 @@ def warm(tmp_path_factory: pytest.TempPathFactory, shim: Path | None) -> Iterato
     """The folder of commands that fork from a process which has imported the libraries."""
     with warm_commands(tmp_path_factory.mktemp("warm"), shim) as folder:
         yield folder
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """PostgreSQL on 127.0.0.1; without it, what needs it is skipped."""
+    with run_postgres() as server:
+        yield server
 
 
 @pytest.fixture

@@ -11,25 +11,48 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+ADMIN_PASSWORD = "of the administrator"
 _START_TIMEOUT_S = 240
 
 
 @contextmanager
 def run_server(folder: Path, store: str, *options: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """A server over a database, answering when this yields; its log is `folder`/server.log."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = _find_port()
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
     command += ["--workers", "1", "--backend-store-uri", store, *options]
-    variables = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+    with _run(command, folder, folder, port, {}) as server:
+        yield server, f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def run_team_server(root: Path, database: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """What `make server` runs in a project, over a database of PostgreSQL; its log is `root`/server.log."""
+    port = _find_port()
+    variables = {"MLFLOW_BACKEND_STORE_URI": database, "MLFLOW_AUTH_ADMIN_PASSWORD": ADMIN_PASSWORD}
+    command = [sys.executable, "-m", "pipeline.cli.app", "tracking", "serve", "--port", str(port)]
+    with _run(command, root, root, port, variables) as server:
+        yield server, f"http://127.0.0.1:{port}"
+
+
+def _find_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@contextmanager
+def _run(
+    command: list[str], folder: Path, root: Path, port: int, more: dict[str, str]
+) -> Iterator["subprocess.Popen[bytes]"]:
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")} | more
     with (folder / "server.log").open("w") as log:
         server = subprocess.Popen(
             command, cwd=folder, env=variables, stdout=log, stderr=log, start_new_session=True
         )
     try:
         _wait_until_well(server, f"http://127.0.0.1:{port}/health")
-        yield server, f"http://127.0.0.1:{port}"
+        yield server
     finally:
         with suppress(ProcessLookupError):
             os.killpg(server.pid, signal.SIGKILL)

@@ -1,18 +1,22 @@
 """The story of the real chain a second time, against a real MLflow server over HTTP that proxies artifacts.
 
-The tests of this file are chapters of one story and run in order on one clone.
+It is the server of a team, on PostgreSQL with passwords and roles; a plain one on SQLite where there is no
+PostgreSQL. The tests of this file are chapters of one story and run in order on one clone, Ana's.
 """
 
+import functools
 import hashlib
 import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,37 +29,64 @@ from pipeline.tracking import connection, registry, rows
 from pipeline.tracking.decisions import parse_decision
 from pipeline.tracking.ledger import open_ledger, read_lines
 from pipeline.tracking.ledger_check import find_faults
+from pipeline.tracking.lineage import Lineage
+from pipeline.tracking.people import add_person
+from pipeline.tracking.runs import ENTRY_TAG
+from pipeline.tracking.spool import read_waiting
 from tests.clones import QUICK, Clone, check_metrics, make_clone
-from tests.mlflow_server import run_own_server
+from tests.mlflow_server import ADMIN_PASSWORD, run_own_server, run_team_server
+from tests.postgres import Postgres, find_programs
 
 pytestmark = pytest.mark.slow
 
 KILLING = ("-m", "tests.killing", "pipeline.stages.promote")
 
+NOBODY = "http://127.0.0.1:9"  # the discard port: nothing listens
 N_A_CLASS = 25
 N_KILLS = int(os.environ.get("DARKROOM_KILLS", "4"))
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the server's database and artifacts, which nobody else can reach."""
-    return tmp_path_factory.mktemp("server")
+@dataclass(frozen=True)
+class Team:
+    """The server: its address, the URI of its database, and PostgreSQL behind it, if it has one."""
+
+    uri: str
+    database: str
+    postgres: Postgres | None = None
+
+    def sign_in(self, name: str, password: str = "") -> dict[str, str]:
+        """The variables with which a person uses it."""
+        known = {"MLFLOW_TRACKING_USERNAME": name, "MLFLOW_TRACKING_PASSWORD": password or f"of {name}" * 4}
+        return {"MLFLOW_TRACKING_URI": self.uri} | (known if self.postgres else {})
 
 
 @pytest.fixture(scope="module")
-def server(store: Path) -> Iterator[str]:
-    """A plain server with SQLite behind it."""
-    with run_own_server(store) as uri:
-        yield uri
+def server(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Team]:
+    """The server of the team, which knows Ana and Ben, who train, and Eve, who looks."""
+    folder = tmp_path_factory.mktemp("server")
+    if not find_programs() and not os.environ.get("DARKROOM_CI"):
+        with run_own_server(folder) as uri:
+            yield Team(uri, f"sqlite:///{folder}/server.db")
+        return
+    postgres: Postgres = request.getfixturevalue("postgres")
+    with run_team_server(folder, postgres.uri) as (_, uri), pytest.MonkeyPatch.context() as patch:
+        team = Team(uri, postgres.uri.replace("postgresql:", "postgresql+pg8000:"), postgres)
+        for name, value in team.sign_in("admin", ADMIN_PASSWORD).items():
+            patch.setenv(name, value)
+        for name in ("ana", "ben", "eve"):
+            password = functools.partial(str, team.sign_in(name)["MLFLOW_TRACKING_PASSWORD"])
+            assert add_person(folder, name, password, trains=name != "eve")
+        patch.undo()
+        yield team
 
 
 @pytest.fixture(scope="module")
-def clone(repo: Path, tmp_path_factory: pytest.TempPathFactory, warm: Path, server: str) -> Iterator[Clone]:
-    """A clone whose chain has run once with the server as `MLFLOW_TRACKING_URI`."""
+def clone(repo: Path, tmp_path_factory: pytest.TempPathFactory, warm: Path, server: Team) -> Iterator[Clone]:
+    """Ana's clone, whose chain has run once with the server as `MLFLOW_TRACKING_URI`."""
     clone = make_clone(repo, tmp_path_factory.mktemp("story") / "darkroom")
     clone.draw_collection(N_A_CLASS)
     clone.warm = warm
-    clone.env["MLFLOW_TRACKING_URI"] = server
+    clone.env |= server.sign_in("ana")
     clone.run("git", "init", "-q")
     clone.set_params(QUICK)
     clone.commit()
@@ -64,7 +95,8 @@ def clone(repo: Path, tmp_path_factory: pytest.TempPathFactory, warm: Path, serv
         for name in ("DVC_ROOT", "DVC_STAGE"):
             patch.delenv(name, raising=False)
         patch.setenv("MLFLOW_EXPERIMENT_NAME", "digits")
-        patch.setenv("MLFLOW_TRACKING_URI", server)
+        for name, value in server.sign_in("ana").items():
+            patch.setenv(name, value)
         yield clone
 
 
@@ -82,7 +114,7 @@ def test_the_row_is_whole_and_lies_on_the_server(clone: Clone) -> None:
     }
 
 
-def test_what_serves_is_what_was_evaluated(clone: Clone, server: str, tmp_path: Path) -> None:
+def test_what_serves_is_what_was_evaluated(clone: Clone, server: Team, tmp_path: Path) -> None:
     code = """
 import json, sys, mlflow
 mlflow.set_tracking_uri(sys.argv[1])
@@ -93,7 +125,7 @@ print("ANSWERS" + answers.iloc[:, 4:].to_json(orient="values", double_precision=
     files = {hashlib.sha256(p.read_bytes()).hexdigest(): str(p) for p in clone.paths.raw.rglob("*.png")}
     table = read_table(clone.paths.predictions, PREDICTIONS)
     asked = json.dumps([files[image_id] for image_id in table["id"].to_pylist()])
-    command = [sys.executable, "-c", code, server]
+    command = [sys.executable, "-c", code, server.uri]
     done = subprocess.run(command, cwd=tmp_path, input=asked, capture_output=True, text=True, check=True)
     served = json.loads(done.stdout.split("ANSWERS")[1])
     assert served == [pytest.approx(row, abs=1e-5) for row in table["y_prob"].to_pylist()]
@@ -217,15 +249,14 @@ def test_what_is_registered_is_what_the_lock_recorded(clone: Clone) -> None:
     assert registry.find_champion(connection.connect(clone.root), "replaced") is None
 
 
-def test_a_champion_whose_row_was_deleted_for_good_is_still_compared(clone: Clone, store: Path) -> None:
+def test_a_champion_whose_row_was_deleted_for_good_is_still_compared(clone: Clone, server: Team) -> None:
     """Its answers lie with its model, too. Once both are gone, the next model is held, and told why."""
     clone.set_params({"promote": {"model_name": "digits", "margin": 0.02}})
     client: Any = connection.connect(clone.root)
     champion = registry.find_champion(client, "digits")
     assert champion is not None
     client.delete_run(champion.run_id)
-    database = f"sqlite:///{store}/server.db"
-    gc = ("mlflow", "gc", "--backend-store-uri", database, "--run-ids", champion.run_id)
+    gc = ("mlflow", "gc", "--backend-store-uri", server.database, "--run-ids", champion.run_id)
     clone.run(*gc)
     clone.run("dvc", "repro")
     decision = json.loads(clone.paths.decision.read_text())
@@ -255,6 +286,126 @@ def test_a_long_decision_is_read_again_whole(clone: Clone) -> None:
         client.set_terminated(row.run_id, "FINISHED")
     assert rows.read_decision(clone.root, "long") == decision
     assert parse_decision(client.get_run(row.run_id).data.tags) == decision
+
+
+def test_what_a_person_may_and_how_the_server_is(clone: Clone, server: Team) -> None:
+    """Eve looks, and changes nothing. A wrong password, and a database that restarts, are one line each."""
+    if server.postgres is None:
+        pytest.skip("without PostgreSQL there are no names and no passwords")
+    check = ("darkroom", "tracking", "health")
+    assert clone.run(*check, env=server.sign_in("eve")) == f"MLflow at {server.uri} is well\n"
+    said = clone.run(*check, env=server.sign_in("eve", "not her password"), code=1)
+    assert "answers HTTP 401: name and password are missing, wrong or expired; set MLFLOW_TRACKING_US" in said
+    said = clone.run("darkroom", "tracking", "person", "mallory", env=server.sign_in("eve"), code=1)
+    assert "answers HTTP 403: you may not do that there" in said
+    n_rows = len(clone.rows())
+    clone.set_params({"promote": {"model_name": "of-eve"}})
+    said = clone.run("python", "-m", "pipeline.stages.promote", env=server.sign_in("eve"), code=1)
+    assert "ERROR promote: MLflow failed or refused: " in said
+    assert "Traceback" not in said
+    server.postgres.stop()
+    assert "; is its database away?" in clone.run(*check, code=1)
+    said = clone.run("python", "-m", "pipeline.stages.promote", code=1)
+    assert "ERROR promote: MLflow" in said
+    assert "Traceback" not in said
+    server.postgres.start()
+    assert "is well" in clone.run(*check)
+    assert len(clone.rows()) == n_rows
+
+
+@pytest.fixture(scope="module")
+def clone_of_ben(clone: Clone, server: Team, tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """A second person's clone of the same collection, with a cache of its own."""
+    ben = Clone(tmp_path_factory.mktemp("ben") / "darkroom")
+    shutil.copytree(clone.root, ben.root, symlinks=True)
+    ben.warm = clone.warm
+    ben.env |= server.sign_in("ben")
+    return ben
+
+
+def test_two_people_work_while_the_server_is_away(clone: Clone, clone_of_ben: Clone) -> None:
+    """Both train different models at once. Only their promotions wait, and the runs of their stages."""
+    away = {"MLFLOW_TRACKING_URI": NOBODY}
+    for one, epochs in ((clone, 2), (clone_of_ben, 6)):
+        quick = {"model_name": "together", "margin": 0.0, "trial_images": 0}
+        one.set_params({"promote": quick, "train": {"epochs": epochs}})
+    for code, said in run_at_once(("dvc", "repro"), (clone, clone_of_ben), away):
+        assert code != 0
+        assert "ERROR promote: MLflow at http://127.0.0.1:9 cannot be used" in said
+        assert "train continues, and its run waits in .darkroom/spool" in said
+        assert "Traceback" not in said
+    for one in (clone, clone_of_ben):
+        assert [waiting.run.stage for waiting in read_waiting(one.root)] == ["train", "evaluate"]
+
+
+def test_what_waited_is_sent_once_and_whole(clone: Clone, tmp_path: Path) -> None:
+    """By a replay that is killed half-way, and then by two at once."""
+    killed = ("python", "-m", "tests.killing", "pipeline.cli.app", "tracking", "replay")
+    env = clone.environment(DARKROOM_KILL_AT="9", DARKROOM_CALLS=str(tmp_path / "calls"))
+    done = subprocess.run(killed, cwd=clone.root, env=env, capture_output=True, check=False)
+    assert done.returncode == 128 + signal.SIGKILL, done.stderr.decode()
+    assert len(read_waiting(clone.root)) == 2
+    said = [text for _, text in run_at_once(("darkroom", "tracking", "replay"), (clone, clone), {})]
+    assert sum("sent the runs of train, evaluate" in text for text in said) == 1, said
+    assert sum("no run waits in .darkroom/spool" in text for text in said) == 1, said
+    client: Any = connection.connect(clone.root)
+    for stage in ("train", "evaluate"):
+        (run,) = rows.find_runs(client, row=False, tag=ENTRY_TAG, value=hash_entry(clone, stage))
+        assert run.info.status == "FINISHED"
+    (run,) = rows.find_runs(client, row=False, tag=ENTRY_TAG, value=hash_entry(clone, "train"))
+    assert len(client.get_metric_history(run.info.run_id, "curve/val_loss")) == 2
+    assert {"history.csv"} <= {one.path for one in client.list_artifacts(run.info.run_id)}
+
+
+def test_two_people_promote_at_once(clone: Clone, clone_of_ben: Clone, server: Team) -> None:
+    """The runs of one of them still wait. There is one champion, one ledger, and a row for each."""
+    before = {row.info.run_id for row in clone.rows()}
+    for code, said in run_at_once(("dvc", "repro"), (clone, clone_of_ben), {}):
+        assert code == 0, said
+        assert "Traceback" not in said
+    assert read_waiting(clone_of_ben.root) == []
+    made = [row for row in clone.rows() if row.info.run_id not in before]
+    assert sorted(row.data.params["train.epochs"] for row in made) == ["2", "6"]
+    if server.postgres:
+        assert sorted(row.data.tags["mlflow.user"] for row in made) == ["ana", "ben"]
+    client: Any = connection.connect(clone.root)
+    for row in made:
+        assert {row.data.tags[f"stage.{stage}.status"] for stage in ("train", "evaluate")} == {"ran"}
+        assert "rebuilt" not in client.get_run(row.data.tags["stage.train.run_id"]).data.tags
+    champion = registry.find_champion(client, "together")
+    assert champion is not None
+    assert sorted(int(one.version) for one in registry.list_versions(client, "together")) == [1, 2]
+    moves = [line.move for line in read_lines(open_ledger(client, clone.root, "together"), "together")]
+    assert [one.decision for one in moves] == ["FIRST", "PROMOTE"][: len(moves)]
+    assert moves[-1].version == champion.number
+    decided = [json.loads(one.paths.decision.read_text()) for one in (clone, clone_of_ben)]
+    assert sorted(one["version"] for one in decided) == [1, 2]
+    assert sorted(one["against"] for one in decided) == ["champion", "floors"]
+    assert "whole; the champion is that of the last" in clone_of_ben.run("darkroom", "registry", "verify")
+    check_registry(clone, "together")
+
+
+def hash_entry(clone: Clone, stage: str) -> str:
+    return Lineage(clone.paths).hash_entry_from_lock(stage)
+
+
+def run_at_once(
+    command: tuple[str, ...], clones: tuple[Clone, ...], more: dict[str, str]
+) -> list[tuple[int, str]]:
+    """Run a command in several clones at the same time; the exit code and what each said."""
+    started = [
+        subprocess.Popen(
+            command,
+            cwd=one.root,
+            env=one.environment(**more),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for one in clones
+    ]
+    said = [process.communicate()[0] for process in started]
+    return [(process.returncode, text) for process, text in zip(started, said, strict=True)]
 
 
 def check_registry(clone: Clone, model: str = "digits") -> None:

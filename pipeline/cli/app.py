@@ -19,6 +19,7 @@ from pipeline.cli import (
     serve,
     setup,
     synthesize,
+    tracking,
     tune,
     ui,
 )
@@ -43,6 +44,7 @@ app.command()(ui.ui)
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(labels.app, name="labels")
 app.add_typer(registry.app, name="registry")
+app.add_typer(tracking.app, name="tracking")
 
 
 def main() -> None:

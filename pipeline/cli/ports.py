@@ -1,4 +1,9 @@
-"""Where a command may listen."""
+"""Where a command may listen, and MLflow's server there."""
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import NoReturn
 
 from pipeline.errors import TrackingError
 
@@ -28,3 +33,12 @@ def _find_fault(host: str, port: int) -> str:
         except OSError as error:
             return error.strerror or str(error)
     return ""
+
+
+def become_server(host: str, port: int, variables: Mapping[str, str], *options: str) -> NoReturn:
+    """Become MLflow's server, until Ctrl+C, with `variables` as its environment."""
+    server = ("mlflow", "server")  # as a process of its own
+    command = [sys.executable, "-m", *server, "--host", host, "--port", str(port)]
+    command += ["--workers", variables.get("MLFLOW_WORKERS") or "1", *options]
+    sys.stdout.flush()
+    os.execve(sys.executable, command, dict(variables))  # noqa: S606 (fixed words: MLflow takes our place)

@@ -2,7 +2,6 @@
 
 import os
 import sqlite3
-import sys
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +9,7 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.console import make_console
-from pipeline.cli.ports import check_port
+from pipeline.cli.ports import become_server, check_port
 from pipeline.paths import Paths, project_root
 
 _FIND = "SELECT experiment_id FROM experiments WHERE name = ? AND lifecycle_stage = 'active'"
@@ -39,7 +38,7 @@ def ui(
     if not is_server(uri):
         if database := find_database(root):
             database.parent.mkdir(parents=True, exist_ok=True)
-        _serve(uri, host, port)
+        become_server(host, port, os.environ | {"MLFLOW_BACKEND_STORE_URI": uri})
 
 
 def list_addresses(root: Path, server: str) -> list[str]:
@@ -69,15 +68,3 @@ def _find_experiment(root: Path, name: str) -> str:
                 return str(db.execute(_FIND, (name,)).fetchone()[0])
         return ask_experiment_id(resolve_uri(root), name)
     return ""
-
-
-def _serve(uri: str, host: str, port: int) -> None:
-    """Become MLflow's server, until Ctrl+C."""
-    server = ("mlflow", "server")  # as a process of its own
-    command = [sys.executable, "-m", *server, "--host", host, "--port", str(port)]
-    sys.stdout.flush()
-    os.execve(  # noqa: S606 (a command of fixed words: MLflow's server takes the place of this process)
-        sys.executable,
-        [*command, "--workers", os.environ.get("MLFLOW_WORKERS") or "1"],
-        os.environ | {"MLFLOW_BACKEND_STORE_URI": uri},
-    )

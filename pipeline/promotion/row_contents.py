@@ -2,10 +2,12 @@
 
 import hashlib
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from pipeline.characters import cut
 from pipeline.json_file import read_json
 from pipeline.paths import Paths
 from pipeline.promotion.description import describe_model
@@ -23,6 +25,7 @@ from pipeline.tracking.runs import (
     PARENT_TAG,
     STAGE_TAG,
     Tracked,
+    ask_git,
     create_run,
     search_runs,
 )
@@ -33,6 +36,8 @@ from pipeline.training.history import read_history
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+ORIGIN_TAG = "origin"
+_MAX_ORIGIN = 200  # characters
 _IDS = pa.schema([PREDICTIONS.field("id")])
 # What a row says of the stages before evaluate; their own runs hold the rest.
 _TOLD_OF_STAGES = {
@@ -98,14 +103,14 @@ def link_stages(client: "MlflowClient", row: Tracked, state: State, name: str) -
         if stage == "train" and finished:
             info = finished[-1].info
             row.log_metrics({"train_seconds": round((info.end_time - info.start_time) / 1000, 1)})
-        row.set_tags(
-            {f"stage.{stage}.run_id": run_id, f"stage.{stage}.status": "ran" if is_new else "cached"}
-        )
+        tags = {f"stage.{stage}.run_id": run_id, f"stage.{stage}.status": "ran" if is_new else "cached"}
+        row.set_tags(tags if finished else tags | {ORIGIN_TAG: describe_origin_of_lock(state.root)})
 
 
 def _rebuild(client: "MlflowClient", stage: str, entry: str, state: State) -> str:
-    """Rebuild a stage's run from its files, if its own is not found (another server, or none then)."""
-    tags = {STAGE_TAG: stage, ENTRY_TAG: entry, "rebuilt": "true"}
+    """Rebuild a stage's run from its files, if its own is not found: it ran elsewhere."""
+    origin = {ORIGIN_TAG: describe_origin_of_lock(state.root)}
+    tags = {STAGE_TAG: stage, ENTRY_TAG: entry, "rebuilt": "true"} | origin
     run = create_run(client, state.root, stage, tags=tags)
     run.log_params(state.params.section(stage).flatten(f"{stage}."))
     run.log_metrics(_read_metrics(state.paths, stage) | _read_details(state.paths, stage))
@@ -113,6 +118,14 @@ def _rebuild(client: "MlflowClient", stage: str, entry: str, state: State) -> st
         run.log_artifact(state.paths.figures(stage), "figures")
     run.finish("FINISHED")
     return run.run_id
+
+
+def describe_origin_of_lock(root: Path) -> str:
+    """Where files come from that no run in MLflow made: who committed the dvc.lock that names them."""
+    if ask_git(root, "status", "--porcelain", "--", "dvc.lock"):
+        return "DVC's cache; dvc.lock is not committed"
+    found = ask_git(root, "log", "-1", "--format=commit %h by %an", "--", "dvc.lock")
+    return cut(f"DVC's cache; dvc.lock of {found}", _MAX_ORIGIN) if found else "DVC's cache"
 
 
 def log_state_model(client: "MlflowClient", row: Tracked, state: State) -> LoggedModel:

@@ -33,6 +33,7 @@ from pipeline.tracking import decisions, registry, rows
 from pipeline.tracking.connection import connect
 from pipeline.tracking.ledger import open_ledger, read_lines
 from pipeline.tracking.lineage import Lineage
+from pipeline.tracking.replay import replay
 from pipeline.tracking.runs import Run, Tracked, end_killed_runs
 from pipeline.tracking.views import save_views
 
@@ -52,6 +53,7 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     lineage = Lineage(paths)
     digest = lineage.hash_state()
     lineage.check_files()
+    replay(paths.root)
     decision = rows.read_decision(paths.root, digest)
     if decision is None:
         client = connect(paths.root)

@@ -11,7 +11,7 @@ import logging
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, unquote
@@ -22,12 +22,19 @@ from pipeline.tracking.server import UnusualAnswerError, ask, hide_password, is_
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
 
 _EXPERIMENT_VARIABLE = "MLFLOW_EXPERIMENT_NAME"
 _KIND = {"mlflow.experimentKind": "custom_model_development"}  # the UI opens on runs, not on chat traces
 _SQLITE = re.compile(r"sqlite(?:\+pysqlite)?:///([^?]*)(.*)")
 _SAFE = "/ #&+,;=@:!$'()*~"  # characters of a path that need no quoting in the URI of a database
 _LOCK_TIMEOUT_S = 600
+_QUESTION = "experiments/search?max_results=1"  # it needs a name, a password and the database
+_LOCKED_OUT = {
+    401: "name and password are missing, wrong or expired; set MLFLOW_TRACKING_USERNAME and "
+    "MLFLOW_TRACKING_PASSWORD",
+    403: "you may not do that there; ask who runs it for the role `trainers`",
+}
 
 
 def resolve_uri(root: Path) -> str:
@@ -125,6 +132,15 @@ def find_experiment(client: "MlflowClient", root: Path, name: str) -> str:
     return str(found.experiment_id)
 
 
+def is_missing(error: "MlflowException") -> bool:
+    """Whether MLflow says, to a question, that something does not exist.
+
+    A server with passwords says of what it cannot find that one may not read it. Nothing is risked: whoever
+    may really not read something cannot make another of its name either.
+    """
+    return error.error_code in ("RESOURCE_DOES_NOT_EXIST", "PERMISSION_DENIED")
+
+
 @contextmanager
 def translate_errors() -> Iterator[None]:
     """Turn what MLflow raises when it is away, refuses or cannot write into a TrackingError of one line."""
@@ -172,10 +188,43 @@ def _probe(uri: str) -> None:
         return
     try:
         probe(uri)
-        with suppress(UnusualAnswerError):  # it answers; MLflow finds out whether it accepts us
-            ask(uri, "experiments/search?max_results=1")
+        ask(uri, _QUESTION)
+    except UnusualAnswerError as error:
+        if error.code in _LOCKED_OUT:  # what else it wants, MLflow finds out
+            raise TrackingError(explain_refusal(uri, error)) from None
     except (OSError, ValueError) as error:
         raise TrackingError(_explain_away(uri, error)) from None
+
+
+def check_health(root: Path) -> str:
+    """One line that says that the server is well: it answers, lets us in, and so does its database behind it.
+
+    MLflow's own `/health` answers while the database is away.
+
+    Raises:
+        TrackingError: it is not well, or the project has a database and no server.
+    """
+    uri = resolve_uri(root)
+    if not is_server(uri):
+        raise TrackingError("there is no server to ask; set MLFLOW_TRACKING_URI to its address")
+    _probe(uri)
+    try:
+        ask(uri, _QUESTION)
+    except UnusualAnswerError as error:
+        if error.code:
+            raise TrackingError(explain_refusal(uri, error)) from None
+        connect(root)
+    except (OSError, ValueError) as error:
+        raise TrackingError(_explain_away(uri, error)) from None
+    return f"MLflow at {hide_password(uri)} is well"
+
+
+def explain_refusal(uri: str, error: Exception) -> str:
+    """What to do where a server was asked without MLflow, and refused or is away."""
+    if not isinstance(error, UnusualAnswerError):
+        return _explain_away(uri, error)
+    why = _LOCKED_OUT.get(error.code, "look at its log; is its database away?")
+    return f"MLflow at {hide_password(uri)} answers {error}: {why}"
 
 
 def _explain_away(uri: str, error: Exception) -> str:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pipeline.characters import cut, escape
 from pipeline.storage import sync_folder, translate_errors
-from pipeline.tracking.connection import find_database
+from pipeline.tracking.connection import find_database, is_missing
+from pipeline.tracking.processes import name_user
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -144,7 +145,7 @@ class TagLedger:
         try:
             return list(list_tagged(self.client.get_registered_model(self.model).tags).values())
         except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            if not is_missing(error):
                 raise
             return []
 
@@ -236,14 +237,9 @@ def _make_line(move: Move, texts: Sequence[str]) -> Line:
 
 def _name_person() -> str:
     """user@host of this process."""
-    import getpass
     import socket
 
-    try:
-        user = getpass.getuser()
-    except (OSError, KeyError, ImportError):  # a number without a name, as in a container
-        user = str(os.getuid())
-    return cut(escape(f"{user}@{socket.gethostname()}"), _MAX_WHO)
+    return cut(escape(f"{name_user()}@{socket.gethostname()}"), _MAX_WHO)
 
 
 def _split_whole(content: bytes) -> list[str]:

@@ -82,8 +82,8 @@ def _check_origin(ledger: Ledger, line: Line) -> None:
     follows = hash_text(texts[at - 1]) if at else ""
     if line.previous != follows or line.n != (before.n if before else at) + 1:
         raise PromotionError(
-            f"line {at + 1} of the ledger ({ledger.place}) does not follow from the one before, so its move to "
-            f"version {line.move.version} is not carried out; `darkroom registry verify` says "
+            f"line {at + 1} of the ledger ({ledger.place}) does not follow from the one before, so its move "
+            f"to version {line.move.version} is not carried out; `darkroom registry verify` says "
             "what was changed"
         )
 

@@ -32,6 +32,16 @@ def describe_process() -> str:
     return json.dumps(known | {"started": psutil.Process().create_time()}, sort_keys=True)
 
 
+def name_user() -> str:
+    """Who runs this process: the name on the tracking server, or else on this machine."""
+    import getpass
+
+    try:
+        return os.environ.get("MLFLOW_TRACKING_USERNAME") or getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a number without a name, as in a container
+        return str(os.getuid())
+
+
 def is_gone(described: str | None, since_ms: int) -> bool:
     """Whether the process behind a run has ended.
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import PromotionError, one_line
+from pipeline.tracking.connection import is_missing
 from pipeline.tracking.packaging import LoggedModel
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def _ask_alias(client: "MlflowClient", model_name: str, alias: str) -> Any:
     try:
         return client.get_model_version_by_alias(model_name, alias)
     except MlflowException as error:
-        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+        if is_missing(error) or error.error_code == "INVALID_PARAMETER_VALUE":
             return None
         raise PromotionError(
             f"the registry cannot name the {alias} of {model_name}: {one_line(error)}"
@@ -240,7 +241,7 @@ def suppress_missing() -> Iterator[None]:
     try:
         yield
     except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+        if not is_missing(error):
             raise
 
 

@@ -5,7 +5,8 @@ import json
 import logging
 import os
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pipeline.errors import TrackingError, one_line
 from pipeline.tracking.connection import connect, find_experiment, name_experiments, translate_errors
 from pipeline.tracking.packaging import log_model
-from pipeline.tracking.processes import PROCESS_TAG, describe_process, is_gone
+from pipeline.tracking.processes import PROCESS_TAG, describe_process, is_gone, name_user
+from pipeline.tracking.spool import SPOOL_TAG, Dataset, Spooled
+from pipeline.tracking.spool import Metric as Point
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -51,7 +54,7 @@ class Run(Protocol):
 
 
 class Untracked:
-    """A run that goes nowhere: for tests, and for data stages while the tracking server is unreachable."""
+    """A run that goes nowhere: for tests, and for what is tried beside the chain while the server is away."""
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Do nothing."""
@@ -73,28 +76,34 @@ class Untracked:
 class Tracked:
     """An open MLflow run.
 
-    Once the server stops answering, a stage's run warns once and logs no more. Hours of training are worth
-    more than their curve, and promote rebuilds a lost run from the files. A row (`is_strict`) is whole or not
-    at all, so it raises TrackingError.
+    Once the server stops answering, a stage's run warns once and logs no more: hours of training are worth
+    more than their curve. A row (`is_strict`) is whole or not at all, so it raises TrackingError.
+
+    Attributes:
+        spooled: notes all that is said, to be kept if the server is lost.
     """
 
     client: "MlflowClient"
     run_id: str
     is_strict: bool = False
+    spooled: Spooled | None = None
     is_lost: bool = field(default=False, init=False)
 
     def log_metrics(
         self, metrics: Mapping[str, float], step: int | None = None, *, model_id: str | None = None
     ) -> None:
         """As `Run.log_metrics`, in calls of at most 1,000; with `model_id`, of that logged model too."""
-        import time
+        if self.spooled:
+            self.spooled.log_metrics(metrics, step)
+        now = int(time.time() * 1000)
+        points = [Point(name, float(value), now, step or 0) for name, value in metrics.items()]
+        self.log_points(points, model_id=model_id)
 
+    def log_points(self, points: Sequence[Point], *, model_id: str | None = None) -> None:
+        """Log numbers that know when they were measured."""
         from mlflow.entities import Metric
 
-        now = int(time.time() * 1000)
-        batch = [
-            Metric(name, float(value), now, step or 0, model_id=model_id) for name, value in metrics.items()
-        ]
+        batch = [Metric(one.name, one.value, one.when, one.step, model_id=model_id) for one in points]
         for start in range(0, len(batch), _METRICS_A_CALL):
             part = batch[start : start + _METRICS_A_CALL]
             self._say(self.client.log_batch, self.run_id, metrics=part)
@@ -110,27 +119,40 @@ class Tracked:
 
     def log_artifact(self, path: Path, folder: str = "") -> None:
         """As `Run.log_artifact`."""
+        if self.spooled:
+            self.spooled.log_artifact(path, folder)
         log = self.client.log_artifacts if path.is_dir() else self.client.log_artifact
         self._say(log, self.run_id, str(path), folder or None)
 
     def log_dataset(self, name: str, path: Path, context: str) -> None:
-        """As `Run.log_dataset`; the URI is relative to the project, so it is the same on every machine."""
-        from mlflow.entities import Dataset, DatasetInput, InputTag
+        """As `Run.log_dataset`."""
+        if self.spooled:
+            self.spooled.log_dataset(name, path, context)
+        self.log_input(Dataset.read(name, path, context))
 
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "md5").hexdigest()
-        dataset = Dataset(name, digest, "local", json.dumps({"uri": f"data/{path.parent.name}/{path.name}"}))
-        tagged = DatasetInput(dataset=dataset, tags=[InputTag("mlflow.data.context", context)])
-        self._say(self.client.log_inputs, self.run_id, datasets=[tagged])
+    def log_input(self, dataset: Dataset) -> None:
+        """Record an input of the run."""
+        from mlflow import entities
+
+        place = json.dumps({"uri": dataset.uri})
+        made = entities.Dataset(dataset.name, dataset.md5, "local", place)
+        tag = entities.InputTag("mlflow.data.context", dataset.context)
+        self._say(
+            self.client.log_inputs, self.run_id, datasets=[entities.DatasetInput(dataset=made, tags=[tag])]
+        )
 
     def log_classifier(self, folder: Path) -> None:
         """As `Run.log_classifier`, with the package inside the model."""
+        if self.spooled:
+            self.spooled.log_classifier(folder)
         self._say(log_model, self.client, self.run_id, folder)
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """As `Run.set_tags`, all or none, in one call."""
         from mlflow.entities import RunTag
 
+        if self.spooled:
+            self.spooled.set_tags(tags)
         batch = [RunTag(key, value) for key, value in tags.items()]
         self._say(self.client.log_batch, self.run_id, tags=batch)
 
@@ -157,7 +179,8 @@ def create_run(
 ) -> Tracked:
     """Open a run in the experiment of rows (`row`) or of stage runs, with where it came from as tags."""
     names = name_experiments()
-    run = start_run(client, root, name, experiment=names.rows if row else names.stages, tags=tags)
+    experiment = names.rows if row else names.stages
+    run = start_run(client, root, name, experiment=experiment, tags=describe_origin(root) | dict(tags))
     run.is_strict = row
     return run
 
@@ -165,35 +188,37 @@ def create_run(
 def start_run(
     client: "MlflowClient", root: Path, name: str, *, experiment: str, tags: Mapping[str, str]
 ) -> Tracked:
-    """Open a run in an experiment, by its name, with where it came from as tags."""
-    origin = _describe_origin(root) | {PROCESS_TAG: describe_process()}
+    """Open a run in an experiment, by its name."""
     number = find_experiment(client, root, experiment)
-    made = client.create_run(number, run_name=name, tags=origin | dict(tags))
+    made = client.create_run(number, run_name=name, tags={PROCESS_TAG: describe_process()} | dict(tags))
     return Tracked(client, made.info.run_id)
 
 
 @contextmanager
-def open_stage_run(root: Path, stage: str, params: Mapping[str, Any], *, required: bool) -> Iterator[Run]:
+def open_stage_run(root: Path, stage: str, params: Mapping[str, Any]) -> Iterator[Run]:
     """The run of one stage: FINISHED on a clean exit, FAILED on an exception, KILLED on Ctrl+C.
 
-    With `required=False` an unreachable server is a warning, and the stage continues untracked.
-
-    Raises:
-        TrackingError: the server is unreachable and `required`.
+    While the server is away, before or in the midst of it, the run of a stage that ends well is kept in the
+    spool, and a warning says so.
     """
+    tags = describe_origin(root) | {STAGE_TAG: stage}
+    spooled = Spooled(stage, name_experiments().stages, tags, dict(params))
     try:
         client = connect(root)
         with translate_errors():
             end_killed_runs(client)
-            run = create_run(client, root, stage, tags={STAGE_TAG: stage})
+            started = tags | {SPOOL_TAG: spooled.id}
+            run = start_run(client, root, stage, experiment=spooled.experiment, tags=started)
     except TrackingError as error:
-        if required:
-            raise
-        _log.warning("%s; %s continues untracked, and promote will rebuild its run", error, stage)
-        yield Untracked()
+        _log.warning("%s; %s continues, and its run waits in .darkroom/spool", error, stage)
+        yield spooled
+        spooled.keep(root)
         return
+    run.spooled = spooled
     with finish_run(run, params):
         yield run
+    if run.is_lost:
+        spooled.keep(root)
 
 
 @contextmanager
@@ -217,7 +242,8 @@ def end_killed_runs(client: "MlflowClient", experiment: str | None = None) -> No
     Args:
         experiment: the name of theirs; None: that of the stage runs.
     """
-    for run in _search(client, "attributes.status = 'RUNNING'", experiment or name_experiments().stages):
+    name = experiment or name_experiments().stages
+    for run in search_experiment(client, "attributes.status = 'RUNNING'", name):
         if is_gone(run.data.tags.get(PROCESS_TAG), run.info.start_time):
             client.set_terminated(run.info.run_id, "KILLED")
 
@@ -225,10 +251,11 @@ def end_killed_runs(client: "MlflowClient", experiment: str | None = None) -> No
 def search_runs(client: "MlflowClient", asked: str, *, row: bool) -> list[Any]:
     """The active rows, or stage runs, that a filter of MLflow's finds, newest first; [] before the first."""
     names = name_experiments()
-    return _search(client, asked, names.rows if row else names.stages)
+    return search_experiment(client, asked, names.rows if row else names.stages)
 
 
-def _search(client: "MlflowClient", asked: str, name: str) -> list[Any]:
+def search_experiment(client: "MlflowClient", asked: str, name: str) -> list[Any]:
+    """The active runs that a filter finds in the experiment of a name, newest first; [] without it."""
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
         return []
@@ -250,11 +277,11 @@ def shorten_value(text: str, n_characters: int) -> str:
     return text[: n_characters - len(end)] + end
 
 
-def _describe_origin(root: Path) -> dict[str, str]:
-    """Where a run came from: git commit, whether code or params differ from it, the DVC experiment."""
-    commit = _ask_git(root, "rev-parse", "HEAD")
-    changed = _ask_git(root, "status", "--porcelain", "--untracked-files=no", "--", *_CODE)
-    tags = {"mlflow.source.name": "dvc.yaml", "mlflow.source.type": "LOCAL"}
+def describe_origin(root: Path) -> dict[str, str]:
+    """Where a run came from: who, git commit, whether code or params differ from it, the DVC experiment."""
+    commit = ask_git(root, "rev-parse", "HEAD")
+    changed = ask_git(root, "status", "--porcelain", "--untracked-files=no", "--", *_CODE)
+    tags = {"mlflow.source.name": "dvc.yaml", "mlflow.source.type": "LOCAL", "mlflow.user": name_user()}
     if commit:
         tags |= {"mlflow.source.git.commit": commit, "git.dirty": str(bool(changed)).lower()}
     if os.environ.get("DVC_EXP_NAME"):
@@ -262,7 +289,7 @@ def _describe_origin(root: Path) -> dict[str, str]:
     return tags
 
 
-def _ask_git(root: Path, *arguments: str) -> str:
+def ask_git(root: Path, *arguments: str) -> str:
     """What git says; "" where there is no repository, or no git."""
     try:
         done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)  # noqa: S603, S607

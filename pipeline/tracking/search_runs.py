@@ -14,6 +14,7 @@ from pipeline.tracking.runs import (
     Run,
     Tracked,
     Untracked,
+    describe_origin,
     end_killed_runs,
     finish_run,
     start_run,
@@ -43,7 +44,8 @@ def open_search_run(
             end_killed_runs(client, experiment)
             run = _continue_run(client, known_id) if known_id else None
             params = {} if run else params
-            run = run or start_run(client, root, name, experiment=experiment, tags=tags)
+            origin = describe_origin(root)
+            run = run or start_run(client, root, name, experiment=experiment, tags=origin | tags)
     except TrackingError as error:
         _log.warning("%s; %s continues untracked", error, name)
         yield Untracked()

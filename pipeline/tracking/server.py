@@ -9,11 +9,13 @@ import http.client
 import json
 import logging
 import os
+import ssl
 import threading
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 DEADLINE_S = 5.0  # for the whole of an answer: a server that sends a byte a second is away as well
@@ -23,17 +25,24 @@ _MAX_BYTES = 64 << 20  # of an answer
 _UNUSUAL = (
     "MLFLOW_TRACKING_AUTH",
     "MLFLOW_TRACKING_AWS_SIGV4",
-    "MLFLOW_TRACKING_CLIENT_CERT_PATH",
-    "MLFLOW_TRACKING_INSECURE_TLS",
-    "MLFLOW_TRACKING_SERVER_CERT_PATH",
     "MLFLOW_WORKSPACE",
 )
+_CA, _OWN = "MLFLOW_TRACKING_SERVER_CERT_PATH", "MLFLOW_TRACKING_CLIENT_CERT_PATH"
+_INSECURE = "MLFLOW_TRACKING_INSECURE_TLS"
 
 _log = logging.getLogger(__name__)
 
 
 class UnusualAnswerError(Exception):
-    """The server answered, but not with what was asked for: MLflow finds out why."""
+    """The server answered, but not with what was asked for: MLflow finds out why.
+
+    Attributes:
+        code: of an error over HTTP; 0 for something else.
+    """
+
+    def __init__(self, said: str, code: int = 0) -> None:
+        super().__init__(said)
+        self.code = code
 
 
 def is_server(uri: str) -> bool:
@@ -54,8 +63,14 @@ def probe(uri: str) -> None:
         return
 
 
-def ask(uri: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+def ask(
+    uri: str, path: str, body: Mapping[str, Any] | None = None, *, version: str = "2.0", method: str = ""
+) -> Any:
     """The JSON that the REST API answers: to a GET, or to a POST of `body`.
+
+    Args:
+        version: of the API; what knows roles is 3.0.
+        method: in place of GET or POST.
 
     Raises:
         UnusualAnswerError: an error code, something else than JSON, or a way to sign in that only MLflow has.
@@ -64,7 +79,7 @@ def ask(uri: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
     if any(os.environ.get(name) for name in _UNUSUAL):
         raise UnusualAnswerError("only MLflow can sign in")
     try:
-        return json.loads(_fetch(uri, f"/api/2.0/mlflow/{path}", body))
+        return json.loads(_fetch(uri, f"/api/{version}/mlflow/{path}", body, method) or b"{}")
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
         raise UnusualAnswerError("no JSON") from None
 
@@ -80,18 +95,19 @@ def ask_experiment_id(uri: str, name: str) -> str:
     return str(found["experiment"]["experiment_id"])
 
 
-def _fetch(uri: str, path: str, body: Mapping[str, Any] | None = None) -> bytes:
+def _fetch(uri: str, path: str, body: Mapping[str, Any] | None = None, method: str = "") -> bytes:
     """The bytes of an answer.
 
     They are read in a thread, since a socket's own timeout begins anew with every byte. A thread that is
     given up ends with the process.
     """
-    request = _build_request(uri, path, body)
+    request = _build_request(uri, path, body, method)
     results: list[bytes | Exception] = []
 
     def read() -> None:
         try:
-            with urllib.request.urlopen(request, timeout=2 * DEADLINE_S) as answer:  # noqa: S310 (http only)
+            tls = _make_context() if uri.startswith("https:") else None
+            with urllib.request.urlopen(request, timeout=2 * DEADLINE_S, context=tls) as answer:  # noqa: S310
                 results.append(answer.read(_MAX_BYTES))
         except http.client.HTTPException:  # its text may hold a part of a password
             results.append(
@@ -110,13 +126,30 @@ def _fetch(uri: str, path: str, body: Mapping[str, Any] | None = None) -> bytes:
         raise TimeoutError(f"no whole answer within {DEADLINE_S:g} s")
     if isinstance(results[0], urllib.error.HTTPError):
         results[0].close()
-        raise UnusualAnswerError(f"HTTP {results[0].code}")
+        raise UnusualAnswerError(f"HTTP {results[0].code}", results[0].code)
     if isinstance(results[0], Exception):
         raise results[0]
     return results[0]
 
 
-def _build_request(uri: str, path: str, body: Mapping[str, Any] | None) -> urllib.request.Request:
+def _make_context() -> ssl.SSLContext:
+    """How to speak TLS, by MLflow's variables: whom to trust, and what to show."""
+    ca, own = os.environ.get(_CA, ""), os.environ.get(_OWN)
+    is_folder = Path(ca).is_dir() if ca else False
+    context = ssl.create_default_context(
+        cafile=None if is_folder else ca or None, capath=ca if is_folder else None
+    )
+    if own:
+        context.load_cert_chain(own)
+    if os.environ.get(_INSECURE, "").lower() in ("true", "1"):
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _build_request(
+    uri: str, path: str, body: Mapping[str, Any] | None, method: str
+) -> urllib.request.Request:
     """A request with the name and password, or the token, that MLflow's variables or the URI hold."""
     parts = urllib.parse.urlsplit(uri)
     name, password = (
@@ -134,7 +167,7 @@ def _build_request(uri: str, path: str, body: Mapping[str, Any] | None) -> urlli
         headers["Authorization"] = f"Bearer {token}"
     address = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}{path}"
     data = None if body is None else json.dumps(body).encode()
-    return urllib.request.Request(address, data, headers)  # noqa: S310 (http only)
+    return urllib.request.Request(address, data, headers, method=method or None)  # noqa: S310 (http only)
 
 
 def sign_in(uri: str) -> str:

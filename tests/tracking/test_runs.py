@@ -12,6 +12,7 @@ from pipeline.errors import TrackingError
 from pipeline.tracking import runs
 from pipeline.tracking.connection import connect, resolve_uri
 from pipeline.tracking.processes import PROCESS_TAG, describe_process
+from pipeline.tracking.replay import replay
 from pipeline.tracking.rows import find_runs
 from pipeline.tracking.runs import (
     STAGE_TAG,
@@ -24,6 +25,7 @@ from pipeline.tracking.runs import (
     search_runs,
     shorten_value,
 )
+from pipeline.tracking.spool import read_waiting
 from tests.conftest import ParamsOf
 from tests.mlflow_server import run_server
 
@@ -81,7 +83,7 @@ def test_an_untracked_run_takes_all_that_a_stage_may_say(tmp_path: Path) -> None
 def test_stage_run_holds_what_was_said(root: Path, client: "MlflowClient", tmp_path: Path) -> None:
     table = tmp_path / "table.bin"
     table.write_bytes(b"rows")
-    with open_stage_run(root, "clean", {"clean.channels": 3}, required=False) as run:
+    with open_stage_run(root, "clean", {"clean.channels": 3}) as run:
         run.log_metrics({"n_kept": 7})
         for epoch in (0, 1):
             run.log_metrics({"curve/loss": 1.0 - epoch}, epoch)
@@ -108,19 +110,26 @@ def test_stage_run_holds_what_was_said(root: Path, client: "MlflowClient", tmp_p
 def test_stage_run_ends_with_the_stage(
     root: Path, client: "MlflowClient", error: type[BaseException], status: str
 ) -> None:
-    with pytest.raises(error), open_stage_run(root, "clean", {}, required=False):
+    with pytest.raises(error), open_stage_run(root, "clean", {}):
         raise error
     (found,) = find_runs(client, row=False, tag=STAGE_TAG, value="clean")
     assert found.info.status == status
 
 
-def test_server_away_data_stages_work_all_the_same(
+def test_server_away_a_stage_works_all_the_same(
     root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """Its run waits, without an import of MLflow; the run of a stage that fails is not kept."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", NOBODY)
-    with open_stage_run(root, "clean", {}, required=False) as run:
-        assert isinstance(run, Untracked)
-    assert "clean continues untracked" in caplog.text
+    with open_stage_run(root, "train", {"train.epochs": 3}) as run:
+        run.log_metrics({"n": 1})
+    assert "train continues, and its run waits in .darkroom/spool" in caplog.text
+    with pytest.raises(ValueError, match="of the stage"), open_stage_run(root, "train", {}):
+        raise ValueError("of the stage")
+    (waiting,) = read_waiting(root)
+    assert waiting.run.params == {"train.epochs": 3}
+    assert waiting.run.tags[STAGE_TAG] == "train"
+    waiting.remove()
 
 
 @pytest.mark.slow
@@ -129,16 +138,19 @@ def test_a_server_lost_half_way_costs_no_work(
 ) -> None:
     with run_server(root, resolve_uri(root)) as (server, uri):
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-        with open_stage_run(root, "clean", {"clean.channels": 3}, required=True) as run:
-            run.log_metrics({"n": 1})
+        with open_stage_run(root, "clean", {"clean.channels": 3}) as run:
+            run.log_metrics({"n": 1}, 1)
             os.killpg(server.pid, signal.SIGKILL)
             server.wait()
             for n in (2, 3):
-                run.log_metrics({"n": n})
+                run.log_metrics({"n": n}, n)
     assert caplog.text.count("the work continues without it") == 1
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    (found,) = find_runs(connect(root), row=False, tag=STAGE_TAG, value="clean")
-    assert found.data.metrics == {"n": 1}
+    (half,) = find_runs(connect(root), row=False, tag=STAGE_TAG, value="clean")
+    assert half.data.metrics == {"n": 1}
+    assert replay(root) == ["clean"]
+    (whole,) = find_runs(connect(root), row=False, tag=STAGE_TAG, value="clean")
+    assert [point.value for point in connect(root).get_metric_history(whole.info.run_id, "n")] == [1, 2, 3]
 
 
 def test_runs_of_killed_processes_are_ended_and_no_others(root: Path, client: "MlflowClient") -> None:
@@ -150,7 +162,7 @@ def test_runs_of_killed_processes_are_ended_and_no_others(root: Path, client: "M
     ]
     end_killed_runs(client)
     assert [client.get_run(run_id).info.status for run_id in made] == ["RUNNING", "KILLED"]
-    with open_stage_run(root, "split", {}, required=True):
+    with open_stage_run(root, "split", {}):
         assert client.get_run(made[0]).info.status == "RUNNING"
 
 

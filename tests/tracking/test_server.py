@@ -1,14 +1,21 @@
 """server: what is asked of a server without MLflow, one that hangs, drips, refuses or wants a password."""
 
 import base64
+import datetime
+import ipaddress
 import os
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from pipeline.tracking import server
 
@@ -16,19 +23,27 @@ HELLO = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %
 
 
 @contextmanager
-def listen(answer: Callable[[socket.socket, bytes], None]) -> Iterator[str]:
+def listen(
+    answer: Callable[[socket.socket, bytes], None], tls: ssl.SSLContext | None = None
+) -> Iterator[str]:
     """A server on 127.0.0.1 that hands each connection, with what it was sent, to `answer`."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def talk(connection: socket.socket) -> None:
+            with suppress(OSError):
+                said = tls.wrap_socket(connection, server_side=True) if tls else connection
+                with said:
+                    answer(said, said.recv(1 << 16))
 
         def serve() -> None:
             with suppress(OSError):
                 while True:
                     connection, _ = listening.accept()
-                    with connection, suppress(OSError):
-                        answer(connection, connection.recv(1 << 16))
+                    with connection:
+                        talk(connection)
 
         threading.Thread(target=serve, daemon=True).start()
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        yield f"http{'s' * bool(tls)}://127.0.0.1:{listening.getsockname()[1]}"
 
 
 def say(body: bytes) -> Callable[[socket.socket, bytes], None]:
@@ -110,6 +125,44 @@ def test_who_asks(
     assert asked[0].startswith(b"GET /prefix/api/2.0/mlflow/runs/search?a=b ")
     said = [line for line in asked[0].split(b"\r\n") if line.lower().startswith(b"authorization:")]
     assert said == ([b"Authorization: " + expected] if expected else [])
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for 127.0.0.1 that vouches for itself, with its key."""
+    key = rsa.generate_private_key(65537, 2048)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.datetime.now(datetime.UTC)
+    alternative = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(alternative, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path = tmp_path_factory.mktemp("certificate") / "certificate.pem"
+    path.write_bytes(made.public_bytes(pem) + private)
+    return path
+
+
+def test_a_certificate_of_ones_own_is_trusted_where_it_is_named(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate)
+    with listen(say(b"{}"), tls) as uri:
+        with pytest.raises(OSError, match="certificate verify failed"):
+            server.ask(uri, "runs/search")
+        for name, value in (("SERVER_CERT_PATH", str(certificate)), ("INSECURE_TLS", "true")):
+            with monkeypatch.context() as patch:
+                patch.setenv(f"MLFLOW_TRACKING_{name}", value)
+                assert server.ask(uri, "runs/search") == {}
+        monkeypatch.setenv("MLFLOW_TRACKING_SERVER_CERT_PATH", f"{certificate}.gone")
+        with pytest.raises(OSError, match="No such file"):
+            server.ask(uri, "runs/search")
 
 
 def test_other_ways_to_sign_in_are_left_to_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
