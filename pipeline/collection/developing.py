@@ -10,7 +10,7 @@ import numpy as np
 from pipeline.collection.contact_sheets import choose_thumbnails
 from pipeline.collection.file_plan import File
 from pipeline.collection.known_files import KnownFiles, Task, map_files
-from pipeline.collection.known_results import KnownPictures
+from pipeline.collection.known_pictures import KnownPictures
 from pipeline.errors import SourceError
 from pipeline.images.picture import Developed, Wanted, develop_item, give_up
 from pipeline.images.recipe import Recipe

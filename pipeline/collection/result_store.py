@@ -74,7 +74,7 @@ class ResultStore:
         self._waiting: dict[bytes, bytes] = {}
         self._used: set[bytes] = set()
         self._n_waiting = self._limit = self._run = 0
-        self._is_full = False
+        self._is_full = self._has_holes = False
 
     def __enter__(self) -> Self:
         if self._folder is not None:
@@ -128,6 +128,9 @@ class ResultStore:
             try:
                 with _transact(self._db):
                     self._write(self._db)
+                if self._has_holes:  # `execute` would release a single page
+                    self._db.executescript("PRAGMA incremental_vacuum")
+                    self._has_holes = False
             except sqlite3.Error as error:
                 if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_BUSY:
                     self._give_up(error)
@@ -217,7 +220,7 @@ class ResultStore:
                 break
         db.executemany("DELETE FROM entry WHERE key = ?", ((key,) for key, _ in gone))
         db.executemany("DELETE FROM body WHERE at = ?", ((at,) for _, at in gone))
-        db.execute("PRAGMA incremental_vacuum").fetchall()
+        self._has_holes = True
         return missing <= 0
 
     def _give_up(self, error: Exception) -> None:

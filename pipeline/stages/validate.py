@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.collection.known_files import KnownFiles, Task, map_files
-from pipeline.collection.known_results import KnownInspections
+from pipeline.collection.known_inspections import KnownInspections
 from pipeline.collection.overview import draw_images
 from pipeline.expectations.intake import check_intake, describe_intake
 from pipeline.expectations.page import write_docs

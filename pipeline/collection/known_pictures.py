@@ -1,52 +1,22 @@
-"""How what validate and clean make of a file is kept: as bytes, and under which settings it holds.
-
-Only facts are kept. A file that was given up, or whose process was killed, is tried again in the next run.
-"""
+"""What clean made of files, as bytes in the store of results: picture, fingerprint and repairs."""
 
 import json
 import struct
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.collection.known_files import KnownFiles
 from pipeline.images.computation import hash_computation
-from pipeline.images.facts import FACTS
 from pipeline.images.fingerprint import Fingerprint
-from pipeline.images.inspection import Inspection, find_claim
 from pipeline.images.picture import Developed, Wanted
 from pipeline.images.recipe import Recipe
-from pipeline.refusals import Refusal
 from pipeline.sources import Record
 
-_FACTS = tuple(fact.name for fact in FACTS if fact.dtype)
 # Each begins with bytes of its own and states one size, so what lies beside a file does not matter to it.
 _PLAIN = frozenset({"JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM"})
 _HEAD = struct.Struct("<32sBI")  # PDQ, its quality, the length of the JSON; then JSON, views, pixels
-
-
-class KnownInspections:
-    """Inspections of files; a `known_files.Book`.
-
-    Args:
-        settings: of `inspection.inspect`.
-    """
-
-    def __init__(self, known: KnownFiles, settings: dict[str, Any]) -> None:
-        self._shelf = known.store.shelf("facts", hash_computation(), sorted(settings.items()))
-        self.is_empty = self._shelf.is_empty
-
-    def find(self, record: Record, image_id: str) -> Inspection | None:
-        """The inspection of a file under the name of its record."""
-        body = self._shelf.find(image_id + find_claim(record.key))
-        return _read_inspection(image_id, body) if body else None
-
-    def keep(self, record: Record, result: Inspection) -> None:
-        """Keep an inspection, unless the file could not be read at the moment."""
-        if record.refusal is None and (result.refusal is None or result.refusal.reason != "unreadable"):
-            self._shelf.put(result.id + find_claim(record.key), _write_inspection(result))
 
 
 class KnownPictures:
@@ -82,17 +52,6 @@ class KnownPictures:
         """Keep a picture, if no other file of the collection has a say in it."""
         if result.picture is not None and result.fingerprint is not None and not result.is_heavy:
             self._shelf.put(result.id, _write_developed(result.picture, result.fingerprint, result.repairs))
-
-
-def _write_inspection(found: Inspection) -> bytes:
-    values = [found.facts.get(name) for name in _FACTS]
-    return json.dumps([values, found.repairs, found.refusal], separators=(",", ":")).encode()
-
-
-def _read_inspection(image_id: str, body: bytes) -> Inspection:
-    values, repairs, refusal = json.loads(body)
-    facts = dict(zip(_FACTS, values, strict=True))
-    return Inspection(image_id, facts, tuple(repairs), Refusal(*refusal) if refusal else None)
 
 
 def _write_developed(picture: NDArray[np.uint8], found: Fingerprint, repairs: Sequence[str]) -> bytes:
