@@ -45,7 +45,8 @@ _log = logging.getLogger(__name__)
 def read_limit(folder: Path) -> int:
     """How many bytes the store in a folder may take: `DARKROOM_CACHE_GB` in 10^9 bytes; 0: there is none.
 
-    By default 20 GB, and at most a tenth of what is free on its disk, its own size included.
+    By default 20 GB, and at most a tenth of what is free on its disk, its own size included. The folder
+    is made, unless the variable is set.
 
     Raises:
         ParamsError: the variable is no number of 0 or more.
@@ -57,6 +58,7 @@ def read_limit(folder: Path) -> int:
                 f"{CACHE_GB_VARIABLE} must be a number of gigabytes, 0 or more, got {said!r}; unset it"
             )
         return int(float(said) * 1e9)
+    make_folder(folder)
     own = sum(path.stat().st_size for path in folder.glob(f"{_FILE}*"))
     return min(_DEFAULT_BYTES, int(_SHARE_OF_FREE * (shutil.disk_usage(folder).free + own)))
 
@@ -79,9 +81,9 @@ class ResultStore:
     def __enter__(self) -> Self:
         if self._folder is not None:
             try:
-                make_folder(self._folder)
                 self._limit = read_limit(self._folder)
                 if self._limit:
+                    make_folder(self._folder)
                     self._open(self._folder / _FILE)
             except (sqlite3.Error, OSError, StorageError) as error:
                 self._give_up(error)
