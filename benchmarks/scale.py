@@ -1,9 +1,9 @@
 """What a collection that grows costs: the first run, a new batch, another picture size.
 
-`new_batch`: N small distinct JPEGs in ten class folders. `dvc repro split` on them (the first run), with 1 % of
-new ones, with nothing new, and with another `clean.image_hw`. For each it prints the seconds of the command
+`new_batch`: N small distinct JPEGs in ten class folders. `dvc repro split` on them (the first run), with 1 %
+of new ones, with nothing new, and with another `clean.image_hw`. For each it prints the seconds of the command
 and of each stage, and what is left: DVC's own work (it hashes the source, and stores outputs) and starting
-processes. Then everything once more from nothing, whose outputs must be the same byte for byte.
+processes. Then all once more without a store, whose outputs must be the same byte for byte.
 
 Run: python -m benchmarks.scale [new_batch] [--images 50000] [--folder DIR]
 """
@@ -70,10 +70,11 @@ def measure_new_batch(root: Path, n_images: int) -> None:
     make_project(root)
     start = time.perf_counter()
     n_bytes = add_pictures(root, 0, n_images)
+    took_s = time.perf_counter() - start
     print(
-        f"{n_images:,} JPEGs of {SIZE[0]} x {SIZE[1]} pixels, {n_bytes / n_images / 1000:.1f} kB each, made in "
-        f"{time.perf_counter() - start:.0f} s; then {n_new:,} more\n"
+        f"{n_images:,} JPEGs of {SIZE[0]} x {SIZE[1]} pixels, {n_bytes / n_images / 1000:.1f} kB each, made in"
     )
+    print(f"{took_s:.0f} s; then {n_new:,} more\n")
     print(f"{'dvc repro split':<26}{'seconds':>9}{'of first':>9}", end="")
     print("".join(f"{stage:>10}" for stage in STAGES) + f"{'DVC and start':>16}", flush=True)
     first = repro(root)
@@ -105,8 +106,8 @@ def make_project(root: Path) -> None:
     for name in ("dvc.yaml", "pipeline"):
         (root / name).symlink_to(REPO / name)
     set_params(root)
-    for file in ("data/overrides.csv", "data/confirmed_labels.csv", ".dvcignore"):
-        (root / file).parent.mkdir(exist_ok=True)
+    for file in ("data/overrides.csv", "data/labels/README.md", ".dvcignore"):
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
         (root / file).write_bytes((REPO / file).read_bytes())
     subprocess.run(["dvc", "init", "-q", "--no-scm"], cwd=root, check=True)
 
