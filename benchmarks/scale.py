@@ -1,9 +1,9 @@
 """What a collection that grows costs: the first run, a new batch, another picture size.
 
 `new_batch`: N small distinct JPEGs in ten class folders. `dvc repro split` on them (the first run), with 1 %
-of new ones, with nothing new, and with another `clean.image_hw`. For each it prints the seconds of the command
-and of each stage, and what is left: DVC's own work (it hashes the source, and stores outputs) and starting
-processes. Then all once more without a store, whose outputs must be the same byte for byte.
+of new ones, with nothing new, and with another `clean.image_hw`. For each it prints the seconds of the whole
+command and of each stage, and what is left: DVC's own work (it hashes the source, and stores outputs) and the
+start of processes. Then all once more without a store, whose outputs must be the same byte for byte.
 
 Run: python -m benchmarks.scale [new_batch] [--images 50000] [--folder DIR]
 """
@@ -71,10 +71,8 @@ def measure_new_batch(root: Path, n_images: int) -> None:
     start = time.perf_counter()
     n_bytes = add_pictures(root, 0, n_images)
     took_s = time.perf_counter() - start
-    print(
-        f"{n_images:,} JPEGs of {SIZE[0]} x {SIZE[1]} pixels, {n_bytes / n_images / 1000:.1f} kB each, made in"
-    )
-    print(f"{took_s:.0f} s; then {n_new:,} more\n")
+    print(f"{n_images:,} JPEGs of {SIZE[0]} x {SIZE[1]} pixels, {n_bytes / n_images:,.0f} bytes each,")
+    print(f"made in {took_s:.0f} s; then {n_new:,} more\n")
     print(f"{'dvc repro split':<26}{'seconds':>9}{'of first':>9}", end="")
     print("".join(f"{stage:>10}" for stage in STAGES) + f"{'DVC and start':>16}", flush=True)
     first = repro(root)

@@ -121,7 +121,7 @@ def test_a_page_that_larger_files_allow_is_not_kept(tmp_path: Path) -> None:
 def write_wide_tiff(values: "np.ndarray[Any, np.dtype[np.float32]]") -> bytes:
     """A little-endian TIFF of float32 samples RGB and one more, uncompressed, in one strip."""
     height, width, n = values.shape
-    pixels = values.astype("<f4").tobytes()
+    pixels: bytes = values.astype("<f4").tobytes()
     tags = [
         (256, 3, 1, width),
         (257, 3, 1, height),
@@ -138,7 +138,7 @@ def write_wide_tiff(values: "np.ndarray[Any, np.dtype[np.float32]]") -> bytes:
     start = 8 + 2 + 12 * len(tags) + 4
     bits, kinds = start, start + 2 * n
     places = {258: bits, 339: kinds, 273: kinds + 2 * n}
-    book = b"II*\0" + (8).to_bytes(4, "little") + len(tags).to_bytes(2, "little")
+    book: bytes = b"II*\0" + (8).to_bytes(4, "little") + len(tags).to_bytes(2, "little")
     for tag, kind, count, value in tags:
         book += tag.to_bytes(2, "little") + kind.to_bytes(2, "little") + count.to_bytes(4, "little")
         book += places.get(tag, value).to_bytes(4, "little")
