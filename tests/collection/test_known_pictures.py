@@ -120,7 +120,7 @@ def test_a_page_that_larger_files_allow_is_not_kept(tmp_path: Path) -> None:
 
 def write_wide_tiff(values: "np.ndarray[Any, np.dtype[np.float32]]") -> bytes:
     """A little-endian TIFF of float32 samples RGB and one more, uncompressed, in one strip."""
-    height, width, n = values.shape
+    height, width, n = map(int, values.shape)
     pixels: bytes = values.astype("<f4").tobytes()
     tags = [
         (256, 3, 1, width),
