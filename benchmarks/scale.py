@@ -38,7 +38,7 @@ OTHER_HW = [48, 48]
 
 
 class Took(NamedTuple):
-    """Seconds of a command by the clock, and of each stage that it ran; and what processors computed for it."""
+    """Seconds of a command by the clock and of computing, and by the clock of each stage that it ran."""
 
     whole_s: float
     computed_s: float
