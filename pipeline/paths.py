@@ -79,11 +79,6 @@ class Paths:
         """What is kept between runs and may be deleted at any time: `DARKROOM_CACHE`, or .darkroom."""
         return self.home / (os.environ.get("DARKROOM_CACHE") or ".darkroom")
 
-    @property
-    def results(self) -> Path:
-        """What validate and clean computed of files, by content; outputs are the same without it."""
-        return self.cache / "results"
-
     def source(self, path: str) -> Path:
         """The image source `data.source`, relative to the root unless absolute."""
         return self.root / path

@@ -184,7 +184,7 @@ def test_without_a_store_the_outputs_are_the_same(
     written = run(project, params)
     shutil.rmtree(project.cache)
     project.cache.mkdir()
-    project.results.write_bytes(b"in its place")
+    (project.cache / "results").write_bytes(b"in its place")
     caplog.clear()
     assert run(project, params) == written
     assert caplog.text.count("the store of results is not used") == 2

@@ -182,7 +182,9 @@ def _make_pictures(
     shape = work.recipe.picture_shape
     with Fingerprints(paths.stage("clean"), n, len(VIEWS)) as prints:
         with ShardWriter(paths.shards, n, shape, count_rows_per_shard(n, shape)) as writer:
-            changed, thumbnails = develop_all(files, source, work, writer, prints, results=paths.results)
+            changed, thumbnails = develop_all(
+                files, source, work, writer, prints, results=paths.cache / "results"
+            )
         failed = ((file.key, file.refusal.detail) for file in changed.values() if file.refusal)
         warn_if_killed(failed, "clean")
         usable = prints.quality >= max(section.near_duplicate_min_quality, 1)

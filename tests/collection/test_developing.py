@@ -16,7 +16,6 @@ from pipeline.collection.file_plan import plan_files
 from pipeline.errors import SourceError
 from pipeline.images.recipe import Recipe
 from pipeline.params import Params
-from pipeline.paths import Paths
 from pipeline.sources import Source, containers, open_source
 from pipeline.sources.disk import Folder
 from pipeline.stages import validate
@@ -125,9 +124,3 @@ def test_a_file_that_is_new_since_validate(
     for folder in (results, None):
         with pytest.raises(SourceError, match=r"changed since validate: a/new\.png is new"):
             list(develop_files(files, source(), work, folder))
-
-
-def test_the_paths_of_a_project_lie_in_its_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("DARKROOM_CACHE", raising=False)
-    monkeypatch.delenv("DVC_ROOT", raising=False)
-    assert Paths(tmp_path).results == tmp_path.resolve() / ".darkroom" / "results"
