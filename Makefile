@@ -12,8 +12,8 @@ UV_IS_HERE := command -v uv >/dev/null || $(BIN)/python -m pip install --quiet -
 INSTALL := uv pip install --quiet --python $(BIN)/python $(if $(PYTHONDONTWRITEBYTECODE),--compile-bytecode)
 LOCK := uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --extra pretrained --extra server
 
-.PHONY: run help test check format docs ui server install install-dev lock bench-data bench-evidence bench-faults bench-others \
-        bench-promote bench-search bench-serve bench-train
+.PHONY: run help test check format docs ui server install install-dev lock bench-data bench-evidence bench-faults \
+        bench-others bench-promote bench-scale bench-search bench-serve bench-train
 
 run: install ## from data/raw (scikit-learn's digits when it is empty) to a promoted model
 	@darkroom demo digits --if-empty
@@ -98,6 +98,9 @@ bench-serve: | install-dev ## predict and serve: pictures a second, memory, 20 k
 	python -m benchmarks.serve
 	python -m benchmarks.serve --network efficientnet_lite0 --side 224
 	DARKROOM_EXAMPLES=300 pytest -q tests/server/test_hostile.py
+
+bench-scale: | install-dev ## a collection that grows: 50,000 pictures, then 1 % new ones; about half an hour
+	python -m benchmarks.scale new_batch
 
 bench-search: .bench/keras_tuner/.installed ## tune and crossval: optimum, processes, kills, ASHA, folds; about an hour
 	python -m benchmarks.search

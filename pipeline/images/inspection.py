@@ -100,8 +100,7 @@ def inspect(
     except ImageError as error:
         return Inspection(image_id, facts, refusal=error.refusal)
     repaired = {
-        "wrong_extension": _EXTENSIONS.get(PurePosixPath(name).suffix.lower(), facts["format"])
-        != facts["format"],
+        "wrong_extension": find_claim(name) not in ("", facts["format"]),
         "exif_rotation": orientation not in (None, 1),
         "multi_frame_first": facts["n_frames"] > 1,
     } | dict.fromkeys(repairs, True)
@@ -113,6 +112,11 @@ def inspect(
         tuple(repair for repair in REPAIRS if repaired.get(repair)),
         _refuse_blank(facts["local_contrast"], min_local_contrast),
     )
+
+
+def find_claim(name: str) -> str:
+    """The format that the ending of a file's name claims; "" if it claims none."""
+    return _EXTENSIONS.get(PurePosixPath(name).suffix.lower(), "")
 
 
 def inspect_item(item: tuple[bytes, str], **settings: Any) -> Inspection:

@@ -38,13 +38,17 @@ _GREY, _FRAME_PX = (214, 214, 214), 2  # around a thumbnail, so that a blank whi
 
 @dataclass(frozen=True, slots=True)
 class Developed:
-    """A file's id, its canonical picture, fingerprint and repairs, or why there is no picture."""
+    """A file's id, its canonical picture, fingerprint and repairs, or why there is no picture.
+
+    `is_heavy` is as of `reading.Opened`: another collection, of smaller pictures, may refuse the file.
+    """
 
     id: str
     picture: NDArray[np.uint8] | None = None
     refusal: Refusal | None = None
     fingerprint: Fingerprint | None = None
     repairs: tuple[str, ...] = ()
+    is_heavy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,7 @@ class _Decoded:
     orientation: int | None
     is_small: bool
     repairs: tuple[str, ...]
+    is_heavy: bool = False
 
     def upright(self) -> "Image":
         return turn_upright(self.flat, self.orientation)
@@ -122,7 +127,8 @@ def develop_item(item: tuple[bytes, Wanted], *, recipe: Recipe, first_frame: boo
         with limit_pixels(recipe.max_pixels):
             decoded = _decode(data, recipe, first_frame=first_frame)
             picture = _fill_recipe(decoded, recipe)
-            return Developed(image_id, picture, fingerprint=decoded.fingerprint(), repairs=decoded.repairs)
+            found = (picture, None, decoded.fingerprint(), decoded.repairs, decoded.is_heavy)
+            return Developed(image_id, *found)
     except ImageError as error:
         return Developed(image_id, refusal=error.refusal)
 
@@ -219,7 +225,8 @@ def _decode(data: bytes, recipe: Recipe, *, first_frame: bool = False) -> _Decod
         repairs.append("exif_rotation")
     if n_frames > 1:
         repairs.append("multi_frame_first")
-    return _Decoded(flat, box, None if image.format == "TIFF" else orientation, small, tuple(repairs))
+    turn = None if image.format == "TIFF" else orientation
+    return _Decoded(flat, box, turn, small, tuple(repairs), opened.is_heavy)
 
 
 def _fill_recipe(decoded: _Decoded, recipe: Recipe) -> NDArray[np.uint8]:

@@ -25,7 +25,7 @@ from pipeline.images.tiff_layout import (
     read_layout,
     refuse_layout,
 )
-from pipeline.images.tiff_samples import needs_packing, open_header, open_page
+from pipeline.images.tiff_samples import is_heavy, needs_packing, open_header, open_page
 from pipeline.images.tiff_tags import Page, is_tiff, read_book
 
 if TYPE_CHECKING:
@@ -57,6 +57,13 @@ class Opened:
     n_pages: int = 1
     is_apart: bool = False
     repairs: tuple[str, ...] = ()
+
+    @property
+    def is_heavy(self) -> bool:
+        """Whether it may be decoded only where larger pictures are allowed: a TIFF of many bytes a pixel."""
+        if self.tiff is None or not self.is_apart:
+            return False
+        return is_heavy(self.tiff[1], self.tiff[1].width * self.tiff[1].height)
 
     @property
     def mode(self) -> str:

@@ -69,6 +69,11 @@ def open_header(page: Page, layout: Layout) -> "Image":
     return _open(bytes(8), kept)
 
 
+def is_heavy(layout: Layout, n_pixels: int) -> bool:
+    """Whether a page takes more bytes than a page of so many pixels may."""
+    return layout.n_bytes > _MAX_BYTES_PER_PIXEL * n_pixels
+
+
 def read_samples(page: Page, layout: Layout, max_pixels: int) -> NDArray[Any]:
     """The samples of a page, [height, width, colours and alpha], unsigned, signed or float.
 
@@ -76,7 +81,7 @@ def read_samples(page: Page, layout: Layout, max_pixels: int) -> NDArray[Any]:
         ImageError: they are not all there, or are damaged, or take more than 8 bytes for each of
             `max_pixels`.
     """
-    if layout.n_bytes > _MAX_BYTES_PER_PIXEL * max_pixels:
+    if is_heavy(layout, max_pixels):
         raise ImageError(
             "too_many_pixels",
             f"{layout.n_bytes:,} bytes of samples; up to {_MAX_BYTES_PER_PIXEL * max_pixels:,} are allowed",

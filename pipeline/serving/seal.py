@@ -19,7 +19,7 @@ from pipeline.yaml_file import read_yaml
 SEAL_FILE = "sha256.json"
 # Of a model: what MLflow writes to after the folder was sealed, or when it fetches one.
 _MLFLOWS_OWN = frozenset({"MLmodel", "registered_model_meta"})
-_LOADING = ("mlflow.pyfunc.loaders.code_model", "code", "pyfunc.py")  # of MLmodel: how the code is found
+_LOADING = ("mlflow.pyfunc.loaders.code_model", "code", "pyfunc")  # of MLmodel: how the code is found
 _ADVICE = "promote it again (`dvc repro`), or take a whole copy of the model"
 
 _log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ def check_model(folder: Path, known: str) -> None:
             compiled.unlink(missing_ok=True)
     try:
         loading = read_yaml(folder / "MLmodel")["flavors"]["python_function"]
-        found = (loading["loader_module"], loading["code"], PurePath(loading["model_code_path"]).name)
+        found = (loading["loader_module"], loading["code"], PurePath(loading["model_code_path"]).stem)
     except (ParamsError, LookupError, TypeError) as error:
         raise _refuse(folder, f"MLmodel cannot be read ({one_line(error)})") from None
     if found != _LOADING:

@@ -15,10 +15,11 @@ import os
 import re
 import shutil
 import tarfile
+import time
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -43,6 +44,12 @@ _DRIVE = 2  # characters in "C:"
 DAMAGED = (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, tarfile.TarError, zlib.error)
 
 
+# The sha256 (hex) of the bytes that had this stamp, if it is known.
+Recall = Callable[[str], str | None]
+# A file that changed less than this before it is looked at may change again with the same times.
+TIME_STEP_NS = 2 * 10**9  # the coarsest clock of a disk: FAT's
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A file by name; `handle` is how its container finds it, `refusal` why it cannot be read."""
@@ -55,18 +62,25 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What reading an entry gave: its bytes, or why it has none."""
+    """What reading an entry gave: its bytes, or why it has none.
+
+    `stamp` changes with the bytes, "" if it might not. `id` is their sha256 (hex) where that was known from
+    their stamp: then they were not read.
+    """
 
     entry: Entry
     data: bytes
     refusal: Refusal | None = None
+    stamp: str = ""
+    id: str = ""
 
 
 @dataclass(frozen=True)
 class Container(ABC):
     """Files and folders of one place, listed once.
 
-    `folder_links` names the entries that are links to folders and are not followed.
+    `folder_links` names the entries that are links to folders and are not followed. `mark` is the stamp of an
+    archive, from before it was listed.
     """
 
     where: Path
@@ -74,9 +88,13 @@ class Container(ABC):
     folders: frozenset[str] = frozenset()
     is_archive: bool = False
     folder_links: frozenset[str] = frozenset()
+    mark: str = ""
 
-    def read(self, entries: Iterable[Entry]) -> Iterator[Content]:
+    def read(self, entries: Iterable[Entry], recall: Recall | None = None) -> Iterator[Content]:
         """The bytes of some entries, one file in memory at a time, in the order that is cheapest to read.
+
+        Args:
+            recall: entries whose stamp it knows are not read, and come first.
 
         Raises:
             SourceError: the archive as a whole cannot be read any more.
@@ -85,9 +103,16 @@ class Container(ABC):
         for entry in entries:
             if refusal := _refuse(entry):
                 yield Content(entry, b"", refusal)
+            elif recall and (stamp := self.stamp(entry)) and (known := recall(stamp)):
+                yield Content(entry, b"", None, stamp, known)
             else:
                 readable.append(entry)
-        yield from self._read(readable)
+        if readable or not recall:
+            yield from self._read(readable)
+
+    def stamp(self, entry: Entry) -> str:
+        """What changes with the bytes of an entry, without reading them; "" if there is nothing such."""
+        return f"{self.mark}\0{entry.handle}\0{entry.n_bytes}" if self.mark else ""
 
     def sort(self, entries: Iterable[Entry]) -> list[Entry]:
         """Entries in the order in which `read` gives them: what cannot be read comes first."""
@@ -113,6 +138,17 @@ def _refuse(entry: Entry) -> Refusal | None:
     if entry.refusal or entry.n_bytes <= MAX_FILE_BYTES:
         return entry.refusal
     return Refusal("unreadable", f"the file has {entry.n_bytes:,} bytes, more than {MAX_FILE_BYTES:,}")
+
+
+def stamp_file(path: str | Path, status: os.stat_result) -> str:
+    """What changes with the bytes of a file: path, size, number and times; "" if it changed just now.
+
+    The time of change (ctime) is among them, because no program can set it.
+    """
+    times = (status.st_mtime_ns, status.st_ctime_ns)
+    if max(times) > time.time_ns() - TIME_STEP_NS:
+        return ""
+    return repr((os.path.abspath(path), status.st_size, status.st_ino, *times))  # noqa: PTH100
 
 
 def escape_name(name: str) -> str:

@@ -10,7 +10,7 @@ from typing import IO
 
 from pipeline.errors import SourceError, one_line
 from pipeline.refusals import Refusal
-from pipeline.sources.containers import Container, Content, Entry, escape_name, make_entry
+from pipeline.sources.containers import Container, Content, Entry, escape_name, make_entry, stamp_file
 
 
 @dataclass(frozen=True)
@@ -20,9 +20,20 @@ class Folder(Container):
     def _read(self, entries: Sequence[Entry]) -> Iterator[Content]:
         for entry in entries:
             try:
-                yield Content(entry, Path(entry.handle).read_bytes())
+                with Path(entry.handle).open("rb") as file:
+                    stamp = stamp_file(entry.handle, os.fstat(file.fileno()))
+                    data = file.read()
             except OSError as error:
                 yield Content(entry, b"", Refusal("unreadable", str(error.strerror)))
+            else:
+                yield Content(entry, data, stamp=stamp)
+
+    def stamp(self, entry: Entry) -> str:
+        """As `stamp_file`; "" for a file that cannot be looked at."""
+        try:
+            return stamp_file(entry.handle, os.stat(entry.handle))  # noqa: PTH116
+        except OSError:
+            return ""
 
     def open(self, entry: Entry) -> AbstractContextManager[IO[bytes]]:
         """A binary stream of one file; raises OSError."""

@@ -8,7 +8,7 @@ from pipeline.characters import cut
 from pipeline.errors import SourceError
 from pipeline.labels import compose_label, sort_naturally
 from pipeline.param_types import Layout
-from pipeline.sources.containers import LAYOUTS, Entry
+from pipeline.sources.containers import LAYOUTS, Entry, Recall
 from pipeline.sources.names import is_archive, is_side_file
 from pipeline.sources.parts import EXACT, name_parts
 from pipeline.sources.records import Listing, Record, Source
@@ -65,14 +65,15 @@ def read_class_folders(listing: Listing, layout: Layout = "auto") -> Source:
             "put images into them"
         )
 
-    def read(entries: Iterable[Entry]) -> Iterator[Record]:
-        for content in listing.container.read(entries):
+    def read(entries: Iterable[Entry], recall: Recall | None = None) -> Iterator[Record]:
+        for content in listing.container.read(entries, recall):
             key = listing.name(content.entry)
             label, split = places.locate(key.rpartition("/")[0])
-            yield Record(key, label, split, content.data, content.refusal)
+            found = (content.data, content.refusal)
+            yield Record(key, label, split, *found, stamp=content.stamp, id=content.id)
 
-    def stream() -> Iterator[Record]:
-        return read(listing.entries)
+    def stream(recall: Recall | None = None) -> Iterator[Record]:
+        return read(listing.entries, recall)
 
     def pick(keys: Collection[str]) -> Iterator[Record]:
         return read(entry for entry in listing.entries if listing.name(entry) in keys)
@@ -81,7 +82,11 @@ def read_class_folders(listing: Listing, layout: Layout = "auto") -> Source:
         for key in map(listing.name, listing.entries):
             yield key, places.locate(key.rpartition("/")[0])[0]
 
-    return Source(listing.where, labels, len(listing.entries), listing.n_ignored, (), stream, pick, list_keys)
+    return Source(
+        *(listing.where, labels, len(listing.entries), listing.n_ignored, ()),
+        *(stream, pick, list_keys),
+        stream_unknown=stream,
+    )
 
 
 def find_places(listing: Listing, layout: Layout) -> Places:

@@ -16,7 +16,7 @@ from pipeline.errors import SourceError
 from pipeline.params import LabelsParams
 from pipeline.refusals import Refusal
 from pipeline.sources.columns import check_few, list_names, name_labels
-from pipeline.sources.containers import Entry
+from pipeline.sources.containers import Entry, Recall
 from pipeline.sources.label_rows import LabelTable, check_columns, describe_table, is_table, read_rows
 from pipeline.sources.matching import N_TRIED, Rule, choose_rule, clean_path
 from pipeline.sources.names import is_side_file
@@ -109,11 +109,14 @@ def read_labelled(listing: Listing, tables: Sequence[LabelTable], class_names: S
         why = said.notes.get(key, no_row)
         return names.get(label, ""), part or parts.get(key.partition("/")[0], ""), why
 
-    def read(chosen: Sequence[Entry], missing: Collection[str]) -> Iterator[Record]:
-        for content in listing.container.read(chosen):
+    def read(
+        chosen: Sequence[Entry], missing: Collection[str], recall: Recall | None = None
+    ) -> Iterator[Record]:
+        for content in listing.container.read(chosen, recall):
             key = listing.name(content.entry)
             label, part, why = describe(key)
-            yield Record(key, label, part, content.data, content.refusal, why)
+            found = (content.data, content.refusal, why, content.stamp, content.id)
+            yield Record(key, label, part, *found)
         for key in missing:
             label, part, detail = said.missing[key]
             yield Record(key, names.get(label, ""), part, b"", Refusal("missing", detail))
@@ -131,6 +134,7 @@ def read_labelled(listing: Listing, tables: Sequence[LabelTable], class_names: S
         lambda: read(entries, said.missing),
         pick,
         lambda: ((key, describe(key)[0]) for key in sorted(keys)),
+        stream_unknown=lambda recall: read(entries, said.missing, recall),
     )
 
 

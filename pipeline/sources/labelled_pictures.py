@@ -17,7 +17,7 @@ from pipeline.characters import cut, say_count, unquote_cell
 from pipeline.errors import SourceError, nearest
 from pipeline.labels import LEARN
 from pipeline.refusals import Refusal
-from pipeline.sources.containers import Entry, escape_name
+from pipeline.sources.containers import Entry, Recall, escape_name
 from pipeline.sources.disk import Folder
 from pipeline.sources.label_rows import LabelRow, check_columns, describe_table, read_rows
 from pipeline.sources.records import Listing, Record, Source
@@ -154,18 +154,25 @@ def join_labelled(source: Source, listing: Listing, root: Path) -> Source:
         stream=lambda: _chain(source.stream_records(), said, None),
         pick=lambda wanted: _chain(source.pick_records(wanted), said, wanted),
         list_keys=list_keys,
+        stream_unknown=lambda recall: _chain(source.stream_records(recall), said, None, recall),
     )
 
 
-def _chain(records: Iterator[Record], said: _Said, wanted: Collection[str] | None) -> Iterator[Record]:
+def _chain(
+    records: Iterator[Record],
+    said: _Said,
+    wanted: Collection[str] | None,
+    recall: Recall | None = None,
+) -> Iterator[Record]:
     yield from records
     rows = [row for key, row in said.rows.items() if wanted is None or key in wanted]
     found = [(row.key, row.path) for row in rows if row.path and _is_file(row.path)]
     there = {key: Entry(key, path.stat().st_size, str(path)) for key, path in found}
-    for content in Folder(Path()).read(there.values()):
+    for content in Folder(Path()).read(there.values(), recall):
         row = said.rows[content.entry.name]
         why = said.conflicts.get(row.key, "")
-        yield Record(row.key, "" if why else row.label, row.part, content.data, content.refusal, why)
+        data = (content.data, content.refusal, why, content.stamp, content.id)
+        yield Record(row.key, "" if why else row.label, row.part, *data)
     for row in rows:
         if row.key not in there:
             refusal = Refusal("missing", f"{row.row} names it, and there is no such file")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.refusals import Refusal
-from pipeline.sources.containers import Container, Entry
+from pipeline.sources.containers import Container, Entry, Recall
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +14,8 @@ class Record:
 
     `key` is its path inside the source. `label` is its class, or "", and `unlabelled` then says why.
     `source_split` is train | val | test | "", as the source says, or learn (`labels.LEARN`). `data` is its
-    bytes as found, empty if there is a `refusal`.
+    bytes as found, empty if there is a `refusal`. `stamp` and `id` are as of `containers.Content`: bytes with
+    an `id` were not read.
     """
 
     key: str
@@ -23,6 +24,8 @@ class Record:
     data: bytes
     refusal: Refusal | None = None
     unlabelled: str = "the file lies in no class folder"
+    stamp: str = ""
+    id: str = ""
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,8 @@ class Source:
 
     `labels` holds every class in natural order, even those without a file. `declared_formats` names the
     Pillow formats that the source itself makes (pixel tables come as PGM), which must then be allowed too.
-    `list_keys` gives key and label of every record, where that takes no reading. `notes` say what lies there
+    `list_keys` gives key and label of every record, where that takes no reading. `stream_unknown` is `stream`
+    that does not read what is known, where each record is a file of its own. `notes` say what lies there
     and is not used, such as a table of labels beside class folders. `n_waiting` is how many pictures beside
     the source wait for a label.
     """
@@ -46,17 +50,21 @@ class Source:
     list_keys: Callable[[], Iterator[tuple[str, str]]] | None = field(default=None, repr=False)
     notes: tuple[str, ...] = ()
     n_waiting: int = 0
+    stream_unknown: Callable[[Recall], Iterator[Record]] | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return self.n_records
 
-    def stream_records(self) -> Iterator[Record]:
+    def stream_records(self, recall: Recall | None = None) -> Iterator[Record]:
         """All records, one in memory at a time, in the order that is cheapest to read.
+
+        Args:
+            recall: what it knows by a stamp need not be read; such a record has an id in place of bytes.
 
         Raises:
             SourceError: the source as a whole is damaged.
         """
-        return self.stream()
+        return self.stream_unknown(recall) if recall and self.stream_unknown else self.stream()
 
     def pick_records(self, keys: Collection[str]) -> Iterator[Record]:
         """The records of some keys; if each record is a file of its own, no other file is read.

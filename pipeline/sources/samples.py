@@ -15,7 +15,7 @@ from sys import intern
 from pipeline.errors import SourceError
 from pipeline.refusals import Refusal
 from pipeline.sources.columns import check_few, find_label_column, list_names, name_labels, read_label
-from pipeline.sources.containers import Entry
+from pipeline.sources.containers import Entry, Recall
 from pipeline.sources.names import is_picture, is_side_file, is_tar
 from pipeline.sources.parts import find_part_of_file, has_class_folders, name_parts
 from pipeline.sources.records import Listing, Record, Source
@@ -86,15 +86,16 @@ def read_samples(
     n_others = sum(shard.listing.n_ignored + len(shard.listing.entries) for shard in shards) - n_records
     _log.info("%s is WebDataset: %d tars, %d samples", listing.where, len(shards), n_records)
 
-    def read(wanted: Collection[str] | None = None) -> Iterator[Record]:
+    def read(wanted: Collection[str] | None = None, recall: Recall | None = None) -> Iterator[Record]:
         for shard in shards:
             part = parts.get(shard.name, "")
             held = pictures[shard.name]
             chosen = [e for e in held if wanted is None or shard.key(shard.listing.name(e)) in wanted]
-            for content in shard.listing.container.read(chosen) if chosen else ():
+            for content in shard.listing.container.read(chosen, recall) if chosen else ():
                 key = shard.key(shard.listing.name(content.entry))
                 why = "its sample has no .cls, and no .json with a label"
-                yield Record(key, names.get(labels[key], ""), part, content.data, content.refusal, why)
+                found = (content.data, content.refusal, why, content.stamp, content.id)
+                yield Record(key, names.get(labels[key], ""), part, *found)
         for key in lone:
             if wanted is None or key in wanted:
                 refusal = Refusal("missing", "the sample has a label and no picture")
@@ -102,7 +103,10 @@ def read_samples(
 
     n_ignored = listing.n_ignored + max(0, n_others) if shards[0].name else max(0, n_others)
     found = list_names(names.values(), class_names)
-    return Source(listing.where, found, n_records, n_ignored, (), read, read)
+    return Source(
+        *(listing.where, found, n_records, n_ignored, (), read, read),
+        stream_unknown=lambda recall: read(recall=recall),
+    )
 
 
 def _stem(name: str) -> str:

@@ -21,6 +21,7 @@ from pipeline.sources.containers import (
     make_entry,
     read_whole,
     resolve_link,
+    stamp_file,
     translate_damage,
 )
 
@@ -76,7 +77,8 @@ class Tar(Container):
                 if number in wanted:
                     stream = archive.extractfile(member)
                     data = read_whole(stream) if stream else b""
-                    yield from (Content(entry, data) for entry in wanted[number])
+                    for entry in wanted[number]:
+                        yield Content(entry, data, stamp=self.stamp(entry))
 
     def _sort(self, entries: Sequence[Entry]) -> list[Entry]:
         return sorted(entries, key=lambda entry: int(entry.handle))
@@ -103,6 +105,7 @@ def list_tar(path: Path) -> Tar:
     links: list[tuple[str, str | None]] = []
     entries: list[Entry] = []
     folders: set[str] = set()
+    mark = stamp_file(path, path.stat())
     with _Bounded.open(path) as archive:
         n_bytes = 0
         for number, member in enumerate(_iterate_members(archive)):
@@ -119,7 +122,7 @@ def list_tar(path: Path) -> Tar:
                 files[name] = entries[-1]
     entries += [follow_link(name, target, files) for name, target in links]
     to_folders = find_folder_links(links, files, folders)
-    return Tar(path, entries, frozenset(folders - {""}), is_archive=True, folder_links=to_folders)
+    return Tar(path, entries, frozenset(folders - {""}), is_archive=True, folder_links=to_folders, mark=mark)
 
 
 def _iterate_members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:

@@ -31,6 +31,7 @@ from pipeline.sources.containers import (
     make_entry,
     read_whole,
     resolve_link,
+    stamp_file,
     summarise,
     translate_damage,
 )
@@ -77,6 +78,9 @@ class _Members:
     def offset(self, number: int) -> int:
         return self._offsets[number]
 
+    def checksum(self, number: int) -> int:
+        return self._sums[number]
+
     def info(self, number: int, name: str) -> zipfile.ZipInfo:
         """What the library needs to read a member; `name` is the one in the member's own header."""
         info = zipfile.ZipInfo(name)
@@ -122,10 +126,15 @@ class Zip(Container):
                     refusal = Refusal("unreadable", f"in the archive: {summarise(error)}")
                     yield Content(entry, b"", refusal)
                 else:
-                    yield Content(entry, data)
+                    yield Content(entry, data, stamp=self.stamp(entry))
 
     def _sort(self, entries: Sequence[Entry]) -> list[Entry]:
         return sorted(entries, key=lambda entry: self.members.offset(entry.handle))
+
+    def stamp(self, entry: Entry) -> str:
+        """The archive's, with place and checksum of the member."""
+        place = f"{self.members.offset(entry.handle)}\0{self.members.checksum(entry.handle)}"
+        return f"{super().stamp(entry)}\0{place}" if self.mark else ""
 
     @contextmanager
     def open(self, entry: Entry) -> Iterator[IO[bytes]]:
@@ -171,7 +180,7 @@ def list_zip(path: Path) -> Zip:
             number = len(members) - 1
             entries.append(make_entry(name, info.file_size, number, kind in (0, stat.S_IFREG)))
 
-    members = _Members(hear)
+    members, mark = _Members(hear), stamp_file(path, path.stat())
     with _Unlisted(path, members) as archive:
         members.check(path)
         if links:
@@ -186,7 +195,7 @@ def list_zip(path: Path) -> Zip:
             entries.append(follow_link(*ends[-1], files))
     to_folders = find_folder_links(ends, files, folders)
     held = frozenset(folders - {""})
-    return Zip(path, entries, held, is_archive=True, folder_links=to_folders, members=members)
+    return Zip(path, entries, held, is_archive=True, folder_links=to_folders, mark=mark, members=members)
 
 
 def _decode_name(info: zipfile.ZipInfo) -> str:

@@ -2,7 +2,7 @@
 
 Reads   data/validate/manifest.parquet, data/overrides.csv (what people decided), data.source and
         data.labelled once more, and some near-duplicates of them twice, for pairs.png (nothing there is
-        changed)
+        changed); what earlier runs made of files, in .darkroom/, which then are not read
 Writes  data/clean/manifest.parquet (one row per kept picture, sorted by key), shards/ (their pixels,
         uint8), quarantine.parquet (one row per file that is not kept, sorted by key), pairs.parquet (one
         row per link between near-duplicates, sorted by ids), figures/ (pairs.png: the least similar of
@@ -22,15 +22,16 @@ import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from pathlib import Path
 from statistics import median
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.collection.contact_sheets import choose_thumbnails, draw_classes, draw_quarantine
+from pipeline.collection.developing import Work, develop_files, report_change
 from pipeline.collection.duplicate_groups import build_pairs, measure_groups, name_groups
 from pipeline.collection.file_plan import File, find_unused, plan_files
 from pipeline.collection.fingerprints import Fingerprints
@@ -39,47 +40,46 @@ from pipeline.collection.overrides import Override, read_overrides
 from pipeline.collection.pair_sheet import Limits, draw_pairs
 from pipeline.collection.scales import choose_scales, write_scales
 from pipeline.collection.shards import ShardWriter, count_rows_per_shard
-from pipeline.errors import DataError, SourceError
+from pipeline.errors import DataError
 from pipeline.expectations.page import write_docs
 from pipeline.expectations.ready import check_ready, describe_ready
 from pipeline.images.fingerprint import VIEWS, find_margins
 from pipeline.images.flattening import REPAIRS
-from pipeline.images.picture import Developed, Wanted, develop_item, give_up
 from pipeline.images.recipe import Recipe
 from pipeline.params import CleanParams, Params
 from pipeline.paths import Paths
 from pipeline.progress import track
 from pipeline.refusals import REASONS
 from pipeline.runner import Metrics, run_stage
-from pipeline.sources import Record, Source, open_collection
+from pipeline.sources import Source, open_collection
 from pipeline.tables.clean_manifest import CLEAN_MANIFEST
 from pipeline.tables.parquet import build_table, read_table, write_table
 from pipeline.tables.quarantine import QUARANTINE
 from pipeline.tables.raw_manifest import RAW_MANIFEST
 from pipeline.tracking.runs import Run
-from pipeline.workers import ordered_map, warn_if_killed
+from pipeline.workers import warn_if_killed
 
 _log = logging.getLogger(__name__)
 
 Uint8 = NDArray[np.uint8]
 
-_ANSWER_BYTES = 4 << 20  # of pictures that a worker makes before it returns them
 _MUCH_LARGER = 4
 _OF_READY = ["key", "label", "verdict", "width", "height"]  # of validate's manifest; ids take most room
 
 
-class Work(NamedTuple):
-    """What workers need to know: the recipe, whether an animation is its first frame, the time per file."""
-
-    recipe: Recipe
-    first_frame: bool
-    max_seconds: float
-
-
 def develop_all(
-    files: Mapping[str, File], source: Source, work: Work, writer: ShardWriter, prints: Fingerprints
+    files: Mapping[str, File],
+    source: Source,
+    work: Work,
+    writer: ShardWriter,
+    prints: Fingerprints,
+    *,
+    results: Path | None = None,
 ) -> tuple[dict[str, File], dict[str, Uint8]]:
     """Write picture and fingerprint of every planned file to its row.
+
+    Args:
+        results: the folder of what earlier runs made of files.
 
     Returns:
         changed: files by key of which more is known now. They failed, and have the reason; or a person
@@ -92,15 +92,17 @@ def develop_all(
     waiting = set(files)
     changed: dict[str, File] = {}
     thumbnails: dict[str, Uint8] = {}
-    for record, developed in track(_develop(files, source, work), total=len(source), what="clean"):
+    for record, developed in track(
+        develop_files(files, source, work, results), total=len(source), what="clean"
+    ):
         file = files[record.key]
         if file.key not in waiting or file.id != (None if record.refusal else developed.id):
-            raise _report_change(f"{file.key} has other bytes")
+            raise report_change(f"{file.key} has other bytes")
         waiting.remove(file.key)
         if developed.picture is not None and developed.fingerprint is not None:
             writer.write(*divmod(file.at, writer.per_shard), developed.picture)
-            found = developed.fingerprint
-            prints.write(file.at, found.pdq, found.quality, found.views)
+            taken = developed.fingerprint
+            prints.write(file.at, taken.pdq, taken.quality, taken.views)
             if file.is_restored:
                 changed[file.key] = replace(file, repairs=_sort_repairs({*file.repairs, *developed.repairs}))
         elif file.at >= 0:
@@ -108,7 +110,7 @@ def develop_all(
         elif developed.picture is not None:
             thumbnails[file.key] = developed.picture
     if gone := sorted(waiting):
-        raise _report_change(f"{len(gone)} gone, such as {gone[0]}")
+        raise report_change(f"{len(gone)} gone, such as {gone[0]}")
     return changed, thumbnails
 
 
@@ -168,33 +170,6 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     return metrics
 
 
-def _develop(files: Mapping[str, File], source: Source, work: Work) -> Iterator[tuple[Record, Developed]]:
-    shown = choose_thumbnails(files.values())
-
-    def list_items() -> Iterator[tuple[Record, tuple[bytes, Wanted]]]:
-        for record in source.stream_records():
-            if record.key not in files:
-                raise _report_change(f"{record.key} is new")
-            wanted: Wanted = "thumbnail" if record.key in shown else files[record.key].at >= 0
-            yield replace(record, data=b""), (record.data, wanted)
-
-    n_bytes = int(np.prod(work.recipe.picture_shape))
-    return ordered_map(
-        partial(develop_item, recipe=work.recipe, first_frame=work.first_frame),
-        list_items(),
-        n_bytes=lambda item: len(item[0]),
-        chunk_items=min(64, max(1, _ANSWER_BYTES // n_bytes)),
-        max_seconds=work.max_seconds,
-        lost=give_up,
-    )
-
-
-def _report_change(what: str) -> SourceError:
-    return SourceError(
-        f"the source has changed since validate: {what}; run `dvc repro -f validate`, then `dvc repro`"
-    )
-
-
 def _sort_repairs(repairs: set[str]) -> tuple[str, ...]:
     return tuple(repair for repair in REPAIRS if repair in repairs)
 
@@ -207,7 +182,9 @@ def _make_pictures(
     shape = work.recipe.picture_shape
     with Fingerprints(paths.stage("clean"), n, len(VIEWS)) as prints:
         with ShardWriter(paths.shards, n, shape, count_rows_per_shard(n, shape)) as writer:
-            changed, thumbnails = develop_all(files, source, work, writer, prints)
+            changed, thumbnails = develop_all(
+                files, source, work, writer, prints, results=paths.cache / "results"
+            )
         failed = ((file.key, file.refusal.detail) for file in changed.values() if file.refusal)
         warn_if_killed(failed, "clean")
         usable = prints.quality >= max(section.near_duplicate_min_quality, 1)

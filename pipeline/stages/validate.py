@@ -1,6 +1,7 @@
 """validate: look at every raw image once, and say whether the collection is fit for what follows.
 
-Reads   data.source and the labelled pictures of data.labelled, every byte once; nothing there is changed
+Reads   data.source and the labelled pictures of data.labelled, every byte once; nothing there is changed;
+        what earlier runs learned of files, in .darkroom/, which then are not read
 Writes  data/validate/manifest.parquet (one row per file, sorted by key), classes.parquet (one row per class),
         expectations.json (the results), docs/ (Data Docs: open index.html), figures/ (sizes, measures)
 Run     python -m pipeline.stages.validate
@@ -12,13 +13,15 @@ A file marked `kept` or `repaired` here reaches clean, which drops exact copies.
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.collection.known_files import KnownFiles, Task, map_files
+from pipeline.collection.known_inspections import KnownInspections
 from pipeline.collection.overview import draw_images
 from pipeline.expectations.intake import check_intake, describe_intake
 from pipeline.expectations.page import write_docs
@@ -36,7 +39,7 @@ from pipeline.tables.parquet import build_table, count_values, write_table
 from pipeline.tables.raw_classes import RAW_CLASSES
 from pipeline.tables.raw_manifest import RAW_MANIFEST
 from pipeline.tracking.runs import Run
-from pipeline.workers import ordered_map, warn_if_killed
+from pipeline.workers import warn_if_killed
 
 _log = logging.getLogger(__name__)
 
@@ -44,31 +47,32 @@ _N_REASONS_SAID = 3
 _NO_FACTS = dict.fromkeys(fact.name for fact in FACTS if fact.dtype)
 
 
-def build_manifest(source: Source, section: ValidateParams) -> pa.Table:
+def build_manifest(source: Source, section: ValidateParams, results: Path | None = None) -> pa.Table:
     """One row per record of the source, of schema RAW_MANIFEST, sorted by key.
 
     A file is unreadable if it takes longer than `max_seconds_per_file` of CPU time, or crashes its decoder.
+    `results` is the folder of what earlier runs learned of files.
 
     Raises:
         SourceError: the source as a whole is damaged.
     """
-    inspect = partial(
-        inspect_item,
-        formats=_list_formats(section.formats, source),
-        max_pixels=section.max_pixels,
-        min_side_px=section.min_side_px,
-        min_local_contrast=section.min_local_contrast,
-    )
-    files = ((replace(record, data=b""), (record.data, record.key)) for record in source.stream_records())
-    inspected = ordered_map(
-        inspect,
-        files,
-        n_bytes=lambda file: len(file[0]),
+    settings: dict[str, Any] = {
+        "formats": _list_formats(section.formats, source),
+        "max_pixels": section.max_pixels,
+        "min_side_px": section.min_side_px,
+        "min_local_contrast": section.min_local_contrast,
+    }
+    task = Task(
+        partial(inspect_item, **settings),
+        lambda record: (record.data, record.key),
+        (b"", ""),
         max_seconds=section.max_seconds_per_file,
         lost=give_up,
     )
-    tracked = track(inspected, total=len(source), what="validate")
-    return build_table((_build_row(*pair) for pair in tracked), RAW_MANIFEST, sort_by="key")
+    with KnownFiles(results) as known:
+        inspected = map_files(source, task, KnownInspections(known, settings), known)
+        tracked = track(inspected, total=len(source), what="validate")
+        return build_table((_build_row(*pair) for pair in tracked), RAW_MANIFEST, sort_by="key")
 
 
 def count_classes(manifest: pa.Table, labels: Sequence[str]) -> pa.Table:
@@ -97,7 +101,7 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     for note in source.notes:
         _log.warning("%s", note)
     _warn_of_look_alikes(source.labels)
-    manifest = build_manifest(source, section)
+    manifest = build_manifest(source, section, paths.cache / "results")
     unread = manifest.filter(pc.equal(manifest.column("reason"), "unreadable")).select(["key", "detail"])
     warn_if_killed(zip(*unread.to_pydict().values(), strict=True), "validate")
     classes = count_classes(manifest, source.labels)

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from pipeline.collection import known_files
 from pipeline.errors import DataError, ParamsError, SourceError
 from pipeline.params import Params
 from pipeline.paths import Paths
@@ -232,7 +233,7 @@ def test_a_file_whose_process_was_killed_from_outside_is_named(
         yield ticket, lost(item, "its process was killed, as happens when memory runs out")
         yield from ordered_map(_, items, lost=lost, **__)  # the rest as ever
 
-    monkeypatch.setattr(validate, "ordered_map", kill_first)
+    monkeypatch.setattr(known_files, "ordered_map", kill_first)
     metrics = validate.main(lenient, project, Untracked())
     assert metrics["reason/unreadable"] == 1
     assert ".png: its process was killed, as happens when memory runs out; free memory" in caplog.text

@@ -1,0 +1,69 @@
+"""What clean made of files, as bytes in the store of results: picture, fingerprint and repairs."""
+
+import json
+import struct
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.collection.known_files import KnownFiles
+from pipeline.images.computation import hash_computation
+from pipeline.images.fingerprint import Fingerprint
+from pipeline.images.picture import Developed, Wanted
+from pipeline.images.recipe import Recipe
+from pipeline.sources import Record
+
+# Each begins with bytes of its own and states one size, so what lies beside a file does not matter to it.
+_PLAIN = frozenset({"JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM"})
+_HEAD = struct.Struct("<32sBI")  # PDQ, its quality, the length of the JSON; then JSON, views, pixels
+
+
+class KnownPictures:
+    """Developed pictures of files; a `known_files.Book`. Files without a picture are tried each time.
+
+    Args:
+        find_wanted: what is wanted of the file of a key; thumbnails, which are few, are made each time.
+    """
+
+    def __init__(self, known: KnownFiles, recipe: Recipe, find_wanted: Callable[[str], Wanted]) -> None:
+        fixed = (
+            recipe.image_hw,
+            recipe.channels,
+            recipe.fit,
+            recipe.resample,
+            recipe.equalise,
+            recipe.scales,
+        )
+        rest = () if {*recipe.formats} <= _PLAIN else (recipe.formats, recipe.max_pixels)
+        self._shelf = known.store.shelf("picture", hash_computation(), fixed, rest)
+        self._find_wanted, self._shape = find_wanted, recipe.picture_shape
+        self.is_empty = self._shelf.is_empty
+
+    def find(self, record: Record, image_id: str) -> Developed | None:
+        """The picture of a file, or its id alone where no more is wanted."""
+        wanted = self._find_wanted(record.key)
+        if not wanted:
+            return Developed(image_id)
+        body = self._shelf.find(image_id) if wanted is True else None
+        return _read_developed(image_id, body, self._shape) if body else None
+
+    def keep(self, record: Record, result: Developed) -> None:
+        """Keep a picture, if no other file of the collection has a say in it."""
+        if result.picture is not None and result.fingerprint is not None and not result.is_heavy:
+            self._shelf.put(result.id, _write_developed(result.picture, result.fingerprint, result.repairs))
+
+
+def _write_developed(picture: NDArray[np.uint8], found: Fingerprint, repairs: Sequence[str]) -> bytes:
+    words = json.dumps([repairs, len(found.views)]).encode()
+    head = _HEAD.pack(found.pdq, found.quality, len(words))
+    return b"".join((head, words, found.views, picture.tobytes()))
+
+
+def _read_developed(image_id: str, body: bytes, shape: tuple[int, int, int]) -> Developed:
+    pdq, quality, n_words = _HEAD.unpack_from(body)
+    repairs, n_views = json.loads(body[_HEAD.size : _HEAD.size + n_words])
+    rest = body[_HEAD.size + n_words :]
+    picture = np.frombuffer(rest, np.uint8, offset=n_views).reshape(shape)
+    fingerprint = Fingerprint(pdq, quality, rest[:n_views])
+    return Developed(image_id, picture, fingerprint=fingerprint, repairs=tuple(repairs))

@@ -1,0 +1,29 @@
+"""What turns bytes into facts and pixels, as one hash: the code of this room, its libraries, the machine."""
+
+import functools
+import hashlib
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+_ROOM = Path(__file__).parent
+_BESIDE = ("characters.py", "errors.py", "refusals.py")  # the words of a refusal
+_LIBRARIES = ("Pillow", "numpy", "pdqhash")
+_CODECS = ("jpg", "zlib", "libtiff", "webp", "libjpeg_turbo")
+
+
+@functools.cache
+def hash_computation() -> str:
+    """A hash that changes whenever a fact or a pixel of a file may: by code, library or kind of processor."""
+    from PIL import features
+
+    hashed = hashlib.sha256()
+    for file in (*sorted(_ROOM.glob("*.py")), *(_ROOM.parent / name for name in _BESIDE)):
+        hashed.update(f"{file.name}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
+    found = [(name, version(name)) for name in _LIBRARIES]
+    found += [(name, str(features.version(name))) for name in _CODECS]
+    processor = (platform.machine(), np.show_config(mode="dicts").get("SIMD Extensions"))
+    hashed.update(repr((found, processor, platform.python_version())).encode())
+    return hashed.hexdigest()
