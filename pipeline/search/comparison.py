@@ -199,7 +199,7 @@ def read_entry(row: Any) -> Entry:
 
 
 def sort_entries(entries: Sequence[Entry], metric: str) -> list[Entry]:
-    """Entries with the best value of a metric first; those without it last.
+    """Entries with the best value of a metric first, then the lower log loss; those without it last.
 
     Raises:
         TrackingError: none has it.
@@ -212,11 +212,11 @@ def sort_entries(entries: Sequence[Entry], metric: str) -> list[Entry]:
         )
     sign = 1 if metric.endswith(_LOWER_IS_BETTER) else -1
 
-    def rank(entry: Entry) -> float:
-        value = entry.metrics.get(metric, math.nan)
+    def read(entry: Entry, name: str, sign: int) -> float:
+        value = entry.metrics.get(name, math.nan)
         return math.inf if math.isnan(value) else sign * value
 
-    return sorted(entries, key=rank)
+    return sorted(entries, key=lambda entry: (read(entry, metric, sign), read(entry, "log_loss", 1)))
 
 
 def is_luck(p: float) -> bool:
