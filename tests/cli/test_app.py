@@ -155,6 +155,7 @@ def test_summary_says_how_good_what_was_decided_and_where_to_look(darkroom: Dark
     code, said, _ = darkroom("summary")
     assert code == 0
     assert [line.split("  ", 1)[0] for line in said.splitlines()] == [
+        "Collection",
         "Test accuracy",
         "Promotion",
         "Mistakes",
