@@ -35,10 +35,11 @@ from PIL import Image, ImageFilter
 
 from pipeline.images.recipe import Recipe
 from pipeline.serving.decoding import make_scanners
-from pipeline.serving.drift import Drift, TrainingFacts, summarise_facts
+from pipeline.serving.drift import Drift
 from pipeline.serving.files import find_files
 from pipeline.serving.predictions import predict_files
 from pipeline.serving.settings import Settings, save_classifier
+from pipeline.serving.training_facts import TrainingFacts, summarise_facts
 
 FORMATS = ("JPEG", "PNG")
 CLASSES = tuple(f"class {number}" for number in range(5))
@@ -96,7 +97,7 @@ def measure(path: Path, folder: Path, side: int, runs: int) -> None:
         drift = Drift(TrainingFacts(summarise_facts({"brightness": list(range(100))}), 100, 0, 1))
         with make_scanners(recipe) as scanners:
             for one in predict_files(found, classifier, scanners, top=1, facts_every=facts_every):
-                drift.add(one.facts or {})
+                drift.add(one.facts or {}, "")
 
     tasks = {
         "decoding alone": decode,

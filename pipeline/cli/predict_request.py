@@ -14,12 +14,13 @@ from pipeline.images.framing import Framing, Invert
 from pipeline.images.recipe import Fit, Recipe
 from pipeline.serving.answer_rule import ANSWERS_FILE, name_review
 from pipeline.serving.answering import PLACED, Answers
-from pipeline.serving.drift import FACTS_FILE, MIN_FILES, Drift, read_facts
+from pipeline.serving.drift import MIN_FILES, Drift
 from pipeline.serving.files import Files, find_files, hash_files, split_list
 from pipeline.serving.folders import Folders, Link, Places, name_folders
 from pipeline.serving.journal import Origin, describe_place
 from pipeline.serving.reports import check_format
 from pipeline.serving.settings import MODEL_FILE, SETTINGS_FILE, read_settings
+from pipeline.serving.training_facts import FACTS_FILE, read_facts
 from pipeline.storage import hash_file
 
 STANDARD_INPUT = "-"
@@ -174,7 +175,8 @@ class Plan:
                 "How far these files are from the training is not known: the model holds no facts of its own."
             )
             return [said] if n_answered >= MIN_FILES else []
-        return self.answers.drift.describe(self.answers.tally.answers, self.review)
+        is_framed = self.framing is not None
+        return self.answers.drift.describe(self.answers.tally.answers, self.review, is_framed=is_framed)
 
 
 def _hash(value: object) -> str:

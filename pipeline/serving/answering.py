@@ -51,7 +51,7 @@ class Answers:
         if self.folders:
             row[PLACED] = self.folders.place(one.asked, row["answer"])
         if self.drift and one.facts:
-            self.drift.add(one.facts)
+            self.drift.add(one.facts, row["class"])
         self.tally.add(row)
         return row
 

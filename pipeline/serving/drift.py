@@ -4,181 +4,161 @@ PSI is the sum of (a - e) ln(a / e) over bins, where e is the share of training 
 of the files. Above 0.25 a change is called large (Siddiqi 2006). Few files reach that by chance, so a large
 one must also exceed what chance gives: under no change, PSI / (1/n + 1/m) is about chi-squared with as many
 degrees of freedom as there are bins, less one (Yurdakul 2018).
+
+Files are often of one class, or of a mix that the training had not. So the training pictures are weighted to
+the classes that the model answered. Weighted, they are worth m = 1 / sum(w^2 / m_class) pictures.
+
+Of fewer files than PSI needs, it is only told where all of them lie outside the range of the training. That
+n of n new values do so by chance, with m of the training, has the probability (n + 1) / C(m + n, n).
 """
 
-import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Self
+from collections.abc import Iterator, Mapping
+from math import comb
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from pipeline.characters import cut, escape, say_count
-from pipeline.errors import ModelError, one_line
-from pipeline.images.facts import FACT_BY_NAME, FACTS, Fact
-from pipeline.json_file import load_json
-from pipeline.storage import write_whole
+from pipeline.images.facts import FACT_BY_NAME, Fact
+from pipeline.serving.training_facts import Measure, TrainingFacts
 
-FACTS_FILE = "training_facts.json"
+Floats = npt.NDArray[np.float64]
+
 LARGE = 0.25
-MIN_FILES = 20  # fewer say nothing
+MIN_FILES = 20  # fewer say little
 _ALPHA = 0.05  # over all facts together
-_N_BINS = 10
-_MAX_VALUES = 20  # of a number that is taken as a word
-_HALF, _GREY = 0.5, 0.5  # of the brightness of a ground; of colourfulness, which compression leaves in grey
 _MAX_SHOWN = 40  # characters of a value
-# Facts of a file are those of its header; measures are of the picture as the network sees it.
-OF_FILE = tuple(fact.name for fact in FACTS if fact.of_file and not fact.of_picture)
-OF_PICTURE = tuple(fact.name for fact in FACTS if fact.of_picture)
+_MAX_NAMED = 4  # facts in a sentence
+_CLASSES = "classes"  # the key of the classes that were answered, beside those of the facts
+_GROUND = (
+    "brightness",
+    "border_brightness",
+    "share_white",
+)  # what a photograph of an object on paper changes
+_HINT = (
+    "If each shows one object on a plain ground, `--fit pad --content 0.7 --invert auto` makes them more "
+    "like the training pictures."
+)
+_WARNING = "What the test says of accuracy need not hold for them."
 
 
-@dataclass(frozen=True)
-class Measure:
-    """How one fact is distributed over the training pictures.
-
-    Attributes:
-        edges: of the bins of a number; a value at an edge lies above it. Empty for a word.
-        words: the values of a word, the most frequent first.
-        counts: of each bin or word, then of all other words (0 for numbers), then of pictures without.
-        middle: the median of a number.
-    """
-
-    edges: tuple[float, ...]
-    words: tuple[str, ...]
-    counts: tuple[int, ...]
-    middle: float = 0.0
-
-    def find_bin(self, value: Any) -> int:
-        """The place of a value in `counts`."""
-        if _is_none(value):
-            return len(self.counts) - 1
-        if self.edges:
-            return int(np.searchsorted(self.edges, float(value), side="right"))
-        word = _spell(value)
-        return self.words.index(word) if word in self.words else len(self.counts) - 2
-
-    @classmethod
-    def of_values(cls, values: Iterable[Any]) -> Self:
-        """The distribution of values, each a number, a word, or None."""
-        known, n_none = [], 0
-        for value in values:
-            if _is_none(value):
-                n_none += 1
-            else:
-                known.append(value)
-        words = Counter(map(_spell, known))
-        if len(words) <= _MAX_VALUES or isinstance(known[0], str | bool):
-            named = words.most_common(_MAX_VALUES)
-            n_other = len(known) - sum(n for _, n in named)
-            return cls((), tuple(word for word, _ in named), (*(n for _, n in named), n_other, n_none))
-        numbers = np.array(known, np.float64)
-        edges = np.unique(np.quantile(numbers, np.arange(1, _N_BINS) / _N_BINS))
-        counts = np.bincount(np.searchsorted(edges, numbers, side="right"), minlength=len(edges) + 1)
-        return cls(tuple(edges.tolist()), (), (*counts.tolist(), 0, n_none), float(np.median(numbers)))
-
-
-@dataclass(frozen=True)
-class TrainingFacts:
-    """What the training pictures were like, and how many test pictures were left to a person.
+class Change(NamedTuple):
+    """How far one fact of the files is from that of the training pictures.
 
     Attributes:
-        n_pictures: the pictures that were measured.
-        review, n_test: the share of test pictures whose answer is `review`, and of how many.
+        limit: a larger PSI is large, and not due to chance.
     """
 
-    measures: Mapping[str, Measure]
-    n_pictures: int
-    review: float
-    n_test: int
+    name: str
+    psi: float
+    limit: float
 
     @property
-    def is_dark(self) -> bool | None:
-        """Whether the ground of most training pictures is dark; None where it is not known."""
-        border = self._find_middle("border_brightness")
-        return None if border is None else border < _HALF
-
-    @property
-    def is_grey(self) -> bool:
-        """Whether most training pictures have no colours, as far as that is known."""
-        colours = self._find_middle("colourfulness")
-        return colours is not None and colours < _GREY
-
-    def _find_middle(self, name: str) -> float | None:
-        """The median of a number, or the commonest of its few values; None where it is not known."""
-        measure = self.measures.get(name)
-        if measure is None:
-            return None
-        return measure.middle if measure.edges else float(measure.words[0])
-
-
-def write_facts(facts: TrainingFacts, path: Path) -> None:
-    """Write the facts of the training pictures beside what else evaluate knows of a model."""
-    with write_whole(path) as temporary:
-        temporary.write_text(json.dumps(asdict(facts), indent=1, sort_keys=True) + "\n", encoding="utf-8")
-
-
-def read_facts(path: Path) -> TrainingFacts | None:
-    """The facts of a model's training pictures; None where an older Darkroom left none.
-
-    Raises:
-        ModelError: the file is damaged.
-    """
-    if not path.is_file():
-        return None
-    try:
-        said = load_json(path)
-        measures = {name: _read_measure(one) for name, one in said["measures"].items()}
-        return TrainingFacts(measures, int(said["n_pictures"]), float(said["review"]), int(said["n_test"]))
-    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
-        raise ModelError(f"{path} is damaged: {one_line(error)}; run `dvc repro -f evaluate`") from None
+    def is_large(self) -> bool:
+        """Whether the fact has changed."""
+        return self.psi > self.limit
 
 
 class Drift:
-    """The facts of files, counted in the bins of the training pictures."""
+    """The facts of files, counted in the bins of the training pictures, and the classes they were given."""
 
     def __init__(self, training: TrainingFacts, state: Any = None) -> None:
         self.training = training
         self._counts = {name: [0] * len(one.counts) for name, one in training.measures.items()}
+        self._classes: Counter[str] = Counter()
         if state:
             self._counts |= {name: list(counts) for name, counts in state.items() if name in self._counts}
+            self._classes.update(state.get(_CLASSES, {}))
 
-    def add(self, facts: Mapping[str, Any]) -> None:
-        """Count the facts of one more picture."""
+    def add(self, facts: Mapping[str, Any], class_name: str) -> None:
+        """Count the facts of one more picture, and its likeliest class."""
+        self._classes[class_name] += 1
         for name, measure in self.training.measures.items():
             self._counts[name][measure.find_bin(facts.get(name))] += 1
 
-    def as_json(self) -> dict[str, list[int]]:
+    def as_json(self) -> dict[str, Any]:
         """All that was counted, from which another Drift can continue."""
-        return self._counts
+        return {**self._counts, _CLASSES: dict(self._classes)}
 
-    def describe(self, answers: Mapping[str, int], review: str) -> list[str]:
+    def describe(self, answers: Mapping[str, int], review: str, *, is_framed: bool = False) -> list[str]:
         """In words: the share of `review` beside that of the test, and the facts that have changed.
 
         Args:
             answers: how many files have each answer.
             review: the answer that asks for a person.
+            is_framed: the pictures were made like those of the training, so no advice is given to do so.
         """
         n = sum(answers.values())
-        if n < MIN_FILES:
-            return []
-        return [self._describe_review(answers.get(review, 0) / n, n), self._describe_facts()]
+        said = []
+        if n >= MIN_FILES:
+            said = [self._describe_review(answers.get(review, 0) / n, n), self._describe_facts()]
+        elif n:
+            said = list(self._describe_few(n))
+        far = self._find_outside(0.5)
+        if said and not is_framed and any(name in far for name in _GROUND) and _WARNING in said[-1]:
+            said.append(_HINT)
+        return said
 
-    def rank(self) -> list[tuple[str, float, bool]]:
-        """Name, PSI and whether it is large of each fact, the largest PSI first."""
+    def rank(self) -> list[Change]:
+        """The change of each fact, the largest PSI first."""
         from scipy.special import chdtri
 
         found = []
-        for name, measure in self.training.measures.items():
-            mine = np.array(self._counts[name], np.float64)
-            theirs = np.array(measure.counts, np.float64)
+        for name in self.training.measures:
+            mine, theirs = np.array(self._counts[name], np.float64), self._expect(name)
             used = (mine + theirs) > 0
             psi = compute_psi(mine[used], theirs[used])
             freedom = max(int(used.sum()) - 1, 1)
             chance = chdtri(freedom, _ALPHA / len(self._counts)) * (1 / mine.sum() + 1 / theirs.sum())
-            found.append((name, psi, psi > max(LARGE, float(chance))))
-        return sorted(found, key=lambda one: -one[1])
+            found.append(Change(name, psi, max(LARGE, float(chance))))
+        return sorted(found, key=lambda one: -one.psi)
+
+    def _expect(self, name: str) -> Floats:
+        """The counts of the training pictures in the bins of a fact, weighted to the classes of the files.
+
+        Their sum is the number of pictures they are worth.
+        """
+        measure = self.training.measures[name]
+        known = {one: np.array(measure.by_class[one], np.float64) for one in self._find_known(measure)}
+        if not known:
+            return np.array(measure.counts, np.float64)
+        total = sum(self._classes[one] for one in known)
+        weights = {one: self._classes[one] / total for one in known}
+        shares = sum(weights[one] * counts / counts.sum() for one, counts in known.items())
+        worth = 1 / sum(weights[one] ** 2 / counts.sum() for one, counts in known.items())
+        return np.asarray(shares * worth, np.float64)
+
+    def _find_known(self, measure: Measure) -> list[str]:
+        """The classes that were answered and have training pictures."""
+        return [one for one in self._classes if any(measure.by_class.get(one, ()))]
+
+    def _find_outside(self, least: float) -> list[str]:
+        """The facts in which more than a share of the files have a value that no training picture has."""
+        found = {}
+        for name, measure in self.training.measures.items():
+            mine = self._counts[name]
+            n = sum(one for one, theirs in zip(mine, measure.counts, strict=True) if not theirs)
+            found[name] = n / max(sum(mine), 1)
+        return [name for name, share in found.items() if share > least]
+
+    def _describe_few(self, n: int) -> Iterator[str]:
+        yield (
+            f"{say_count(n, 'file')}: too few to tell whether they are like the training pictures, which "
+            f"takes {MIN_FILES}."
+        )
+        measures = self.training.measures
+        chances = {name: (n + 1) / comb(sum(one.counts) + n, n) for name, one in measures.items()}
+        outside = [name for name in self._find_outside(1 - 1e-9) if chances[name] * len(measures) < _ALPHA]
+        if len(outside) > 1 or any(name in outside for name in _GROUND):
+            outside.sort(key=lambda name: name not in _GROUND)
+            named = ", ".join(_word(name) for name in outside[:_MAX_NAMED])
+            who = "It lies" if n == 1 else f"All {n} lie"
+            yield (
+                f"{who} outside the range of the training pictures in {len(outside)} of "
+                f"{say_count(len(measures), 'fact')}: {named}{_say_more(outside, _MAX_NAMED)}. {_WARNING}"
+            )
 
     def _describe_review(self, share: float, n: int) -> str:
         expected, n_test = self.training.review, max(self.training.n_test, 1)
@@ -189,83 +169,100 @@ class Drift:
 
     def _describe_facts(self) -> str:
         ranked = self.rank()
-        large = [one for one in ranked if one[2]]
+        large = [one for one in ranked if one.is_large]
+        whose = "the training pictures of the same classes" if self._is_weighted else "the training pictures"
         if not large:
-            name, psi, _ = ranked[0]
+            first = ranked[0]
+            few = "of so few files, " if first.limit > LARGE else ""
             return (
-                f"The files are like the training pictures in {len(ranked)} facts; the largest change is in "
-                f"{_word(name)} (PSI {psi:.2f}; above {LARGE} it would be large)."
+                f"The files are like {whose} in all {say_count(len(ranked), 'fact')}. The largest change is "
+                f"in {_word(first.name)} (PSI {first.psi:.2f}; {few}above {first.limit:.2f} would be large)."
             )
-        name, psi, _ = large[0]
-        others = ", ".join(f"{_word(other)} {one:.1f}" for other, one, _ in large[1:4])
-        more = f" Also: {others}{', ...' if len(large) > 4 else ''}." if others else ""
+        first = large[0]
+        named = ", ".join(f"{_word(one.name)} {one.psi:.2f}" for one in large[1:_MAX_NAMED])
+        also = f" Also: {named}{_say_more(large, _MAX_NAMED)}." if named else ""
         return (
-            f"The files are unlike the training pictures in {len(large)} of {say_count(len(ranked), 'fact')} "
-            f"(PSI above {LARGE}), most in {_word(name)} (PSI {psi:.1f}): {self._explain(name)}.{more} What "
-            "the test says of accuracy need not hold for them."
+            f"The files are unlike {whose} in {len(large)} of {say_count(len(ranked), 'fact')}, most in "
+            f"{_word(first.name)} (PSI {first.psi:.2f}, large above {first.limit:.2f}): "
+            f"{self._explain(first.name)}.{also} {_WARNING}{self._doubt_mix()}"
+        )
+
+    @property
+    def _is_weighted(self) -> bool:
+        return any(self._find_known(measure) for measure in self.training.measures.values())
+
+    def _doubt_mix(self) -> str:
+        """What else may be why, where the training pictures of each class are not known."""
+        if self._is_weighted or not self._classes:
+            return ""
+        ((name, n),) = self._classes.most_common(1)
+        share = _say_share(n / self._classes.total())
+        return (
+            " The mix of classes may be why: this model does not hold these facts class by class, and "
+            f"{share} of the files are likeliest {cut(escape(name), _MAX_SHOWN)}."
         )
 
     def _explain(self, name: str) -> str:
         """What has changed in a fact, in words."""
         measure, fact = self.training.measures[name], FACT_BY_NAME[name]
-        mine, theirs = (np.array(one) / sum(one) for one in (self._counts[name], measure.counts))
-        place = int(np.abs(mine - theirs).argmax())
-        if measure.edges and place < len(mine) - 2:
-            above = int(np.searchsorted(measure.edges, measure.middle, side="right"))
-            share = mine[above:-2].sum()
-            side, share = ("more", share) if share >= 0.5 else ("less", mine[:above].sum())
-            return (
-                f"{share:.0%} of the files have {side} than the median of the training, {measure.middle:.3g}"
-            )
-        place = int((mine - theirs).argmax())
-        said = _say(measure, fact, place)
-        return f"{mine[place]:.0%} of the files {said}, {theirs[place]:.0%} of the training pictures"
+        mine, theirs = (np.asarray(one) / np.sum(one) for one in (self._counts[name], self._expect(name)))
+        word, edges = fact.word or fact.name, measure.edges
+        place = int(np.abs(mine - theirs).argmax()) if edges else int((mine - theirs).argmax())
+        of_bin = (mine[place], theirs[place])
+        if not edges or place >= len(edges) + 1:
+            return _compare(_say_place(measure, fact, place), *of_bin)
+        above = [(mine[at:-2].sum(), theirs[at:-2].sum()) for at in range(1, len(edges) + 1)]
+        at = int(np.argmax([abs(a - e) for a, e in above]))
+        if abs(above[at][0] - above[at][1]) + 1e-9 < abs(of_bin[0] - of_bin[1]):
+            ends = f"from {_say_number(edges[place - 1])} to {_say_number(edges[place])}"
+            return _compare(f"have {word} {ends}", *of_bin)
+        if above[at][0] > above[at][1]:
+            side = "of at least" if at < len(edges) - 1 else "above"  # a value at an edge lies above it
+            return _compare(f"have {word} {side} {_say_number(edges[at])}", *above[at])
+        below = (mine[: at + 1].sum(), theirs[: at + 1].sum())
+        return _compare(f"have {word} below {_say_number(edges[at])}", *below)
 
 
-def compute_psi(mine: np.ndarray[Any, Any], theirs: np.ndarray[Any, Any]) -> float:
+def compute_psi(mine: Floats, theirs: Floats) -> float:
     """The population stability index of two rows of counts; half a count more in each bin: none is empty."""
     a, e = ((one + 0.5) / (one.sum() + 0.5 * len(one)) for one in (mine, theirs))
     return float(((a - e) * np.log(a / e)).sum())
-
-
-def summarise_facts(columns: Mapping[str, Sequence[Any]]) -> dict[str, Measure]:
-    """The distributions of facts, by name; a fact that no picture has is left out."""
-    return {
-        name: Measure.of_values(values)
-        for name, values in columns.items()
-        if any(not _is_none(value) for value in values)
-    }
-
-
-def _read_measure(said: Mapping[str, Any]) -> Measure:
-    measure = Measure(
-        tuple(map(float, said["edges"])),
-        tuple(map(str, said["words"])),
-        tuple(map(int, said["counts"])),
-        float(said["middle"]),
-    )
-    n_bins = len(measure.edges) + 1 if measure.edges else len(measure.words)
-    if len(measure.counts) != n_bins + 2 or min(measure.counts) < 0 or not sum(measure.counts):
-        raise ValueError("the counts of a fact are not those of its bins")
-    return measure
-
-
-def _is_none(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and np.isnan(value))
-
-
-def _spell(value: Any) -> str:
-    """A value as a word: numbers with six digits, so that float32 and float64 are the same."""
-    return value if isinstance(value, str) else str(value) if isinstance(value, bool) else f"{value:.6g}"
 
 
 def _word(name: str) -> str:
     return FACT_BY_NAME[name].word or name
 
 
-def _say(measure: Measure, fact: Fact, place: int) -> str:
+def _say_more(named: list[Any], most: int) -> str:
+    return ", ..." if len(named) > most else ""
+
+
+def _say_share(share: float) -> str:
+    if 0 < share < 0.005:
+        return "under 1%"
+    return "over 99%" if 0.995 <= share < 1 - 1e-9 else f"{share:.0%}"
+
+
+def _say_number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def _compare(said: str, mine: float, theirs: float) -> str:
+    """That a share of the files does what another share of the training pictures does."""
+    if not said:
+        return f"{_say_share(mine)} of the files have a value that no training picture has"
+    others = f"{_say_share(theirs) if theirs else 'none'} of these training pictures"
+    return f"{_say_share(mine)} of the files {said}, {others}"
+
+
+def _say_place(measure: Measure, fact: Fact, place: int) -> str:
+    """What is true of the files of a bin; "" where it holds what no training picture has."""
+    word = fact.word or fact.name
     if place == len(measure.counts) - 1:
-        return f"state no {fact.word or fact.name}"
+        return f"state no {word}"
     if place == len(measure.counts) - 2:
-        return f"have a {fact.word or fact.name} that no training picture has"
-    return f"have {fact.word or fact.name} {cut(escape(measure.words[place]), _MAX_SHOWN)}"
+        return ""
+    value = measure.words[place]
+    if fact.dtype == "bool":
+        return f"have {'' if value == str(True) else 'no '}{word}"
+    return f"have {word} {cut(escape(value), _MAX_SHOWN)}"

@@ -61,7 +61,7 @@ from pipeline.progress import log_time
 from pipeline.runner import Metrics, run_stage
 from pipeline.serving.answer_rule import write_rule
 from pipeline.serving.classifier import Classifier
-from pipeline.serving.drift import write_facts
+from pipeline.serving.training_facts import write_facts
 from pipeline.tables.parquet import write_table
 from pipeline.tracking.runs import Run
 

@@ -17,7 +17,7 @@ from pipeline.errors import DarkroomError
 from pipeline.paths import Paths
 from pipeline.serving import decoding
 from pipeline.serving.classifier import Classifier
-from pipeline.serving.drift import FACTS_FILE, TrainingFacts, summarise_facts, write_facts
+from pipeline.serving.training_facts import FACTS_FILE, TrainingFacts, summarise_facts, write_facts
 from tests.slow_pictures import stall
 
 Darkroom = Callable[..., tuple[int, str, str]]  # exit code, stdout, stderr
@@ -267,8 +267,10 @@ def test_drift_is_told_where_the_model_knows_its_training(
     code, said, _ = darkroom(*command, folder)
     assert code == 0
     assert "Left to a person: 0% of the files, 0% of the test pictures." in said
-    assert "unlike the training pictures in 1 of 2 facts (PSI above 0.25), most in brightness" in said
-    assert "100% of the files have less than the median of the training" in said
+    assert "unlike the training pictures in 1 of 2 facts, most in brightness (PSI " in said
+    assert "100% of the files have brightness below 0.9, none of these training pictures. " in said
+    assert said.rstrip().endswith("makes them more like the training pictures.")
+    assert "--content 0.7" not in darkroom(*command, folder, "--invert", "yes")[1]
 
 
 def test_photographs_are_made_alike(darkroom: Darkroom, project: Paths, classifier_folder: Path) -> None:

@@ -10,7 +10,7 @@ from pipeline.cli.model_choice import Choice
 from pipeline.cli.predict_request import Request
 from pipeline.errors import ParamsError
 from pipeline.images.framing import Framing
-from pipeline.serving.drift import FACTS_FILE, TrainingFacts, summarise_facts, write_facts
+from pipeline.serving.training_facts import FACTS_FILE, TrainingFacts, summarise_facts, write_facts
 from tests.toy_classifier import save_toy_classifier
 
 

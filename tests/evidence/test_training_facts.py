@@ -12,7 +12,7 @@ from pipeline.evidence.training_facts import gather_facts
 from pipeline.paths import Paths
 from pipeline.serving.answer_rule import AnswerRule
 from pipeline.serving.classifier import Classifier
-from pipeline.serving.drift import OF_PICTURE, TrainingFacts
+from pipeline.serving.training_facts import OF_PICTURE, TrainingFacts
 from tests.conftest import Develop
 
 

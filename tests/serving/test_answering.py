@@ -10,10 +10,11 @@ from pipeline.serving import answering
 from pipeline.serving.answering import Answers, answer_files
 from pipeline.serving.classifier import Classifier
 from pipeline.serving.decoding import make_scanners
-from pipeline.serving.drift import Drift, TrainingFacts, summarise_facts
+from pipeline.serving.drift import Drift
 from pipeline.serving.files import find_files
 from pipeline.serving.folders import Folders, Places
 from pipeline.serving.journal import Journal, Origin, open_journal
+from pipeline.serving.training_facts import TrainingFacts, summarise_facts
 
 ORIGIN = Origin("m", "o", "f")
 FACTS = TrainingFacts(summarise_facts({"brightness": [i / 100 for i in range(100)]}), 100, 0, 1)

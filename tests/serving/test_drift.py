@@ -1,22 +1,14 @@
 """Drift: what changed is found and named, what chance gives is not."""
 
 import json
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from pipeline.errors import ModelError
-from pipeline.serving.drift import (
-    Drift,
-    Measure,
-    TrainingFacts,
-    compute_psi,
-    read_facts,
-    summarise_facts,
-    write_facts,
-)
+from pipeline.serving.drift import Drift, compute_psi
+from pipeline.serving.training_facts import TrainingFacts, summarise_facts
 
 N = 1000
 
@@ -34,10 +26,10 @@ def draw(seed: int, n: int, *, shift: float = 0.0, formats: str = "JJJP") -> dic
 TRAINING = TrainingFacts(summarise_facts(draw(0, N)), N, review=0.1, n_test=200)
 
 
-def drift_of(columns: dict[str, list[Any]]) -> Drift:
-    drift = Drift(TRAINING)
+def drift_of(columns: dict[str, list[Any]], training: TrainingFacts = TRAINING, name: str = "a") -> Drift:
+    drift = Drift(training)
     for row in zip(*columns.values(), strict=True):
-        drift.add(dict(zip(columns, row, strict=True)))
+        drift.add(dict(zip(columns, row, strict=True)), name)
     return drift
 
 
@@ -53,8 +45,8 @@ def test_files_like_the_training_are_called_so_however_few() -> None:
     n_bare = n_called = 0
     for seed in range(1, 201):
         ranked = drift_of(draw(seed, 30)).rank()
-        n_bare += any(psi > 0.25 for _, psi, _ in ranked)
-        n_called += any(is_large for _, _, is_large in ranked)
+        n_bare += any(one.psi > 0.25 for one in ranked)
+        n_called += any(one.is_large for one in ranked)
     assert n_bare > 100
     assert n_called <= 15  # 5 % of 200, and what chance adds
 
@@ -63,9 +55,9 @@ def test_files_like_the_training_are_called_so_however_few() -> None:
     ("changed", "worst", "words"),
     [
         pytest.param(
-            {"shift": 0.3}, "brightness", "have more than the median of the training, 0.49", id="up"
+            {"shift": 0.3}, "brightness", "have brightness of at least 0.623, 10% of these", id="up"
         ),
-        pytest.param({"shift": -0.3}, "brightness", "have less than the median", id="down"),
+        pytest.param({"shift": -0.3}, "brightness", "have brightness below 0.374, 10% of these", id="down"),
         pytest.param({"formats": "P"}, "file format", "100% of the files have file format PNG", id="word"),
     ],
 )
@@ -73,12 +65,14 @@ def test_what_changed_is_named(changed: dict[str, Any], worst: str, words: str) 
     said = drift_of(draw(5, 100, **changed)).describe({"a": 100}, "review")
     assert f"most in {worst} (PSI " in said[1]
     assert words in said[1]
-    assert said[1].startswith("The files are unlike the training pictures in 1 of 4 facts (PSI above 0.25)")
+    assert said[1].startswith("The files are unlike the training pictures in 1 of 4 facts, most in ")
+    assert ", large above 0.2" in said[1]
 
 
 def test_a_value_that_no_training_picture_has_is_said() -> None:
     columns = draw(5, 100) | {"format": ["TIFF"] * 100}
-    assert "have a file format that no training picture has" in drift_of(columns).describe({"a": 100}, "r")[1]
+    said = drift_of(columns).describe({"a": 100}, "r")[1]
+    assert "100% of the files have a value that no training picture has. " in said
     columns = draw(5, 100) | {"jpeg_quality": [None] * 100}
     assert "100% of the files state no JPEG quality" in drift_of(columns).describe({"a": 100}, "r")[1]
 
@@ -87,7 +81,7 @@ def test_nothing_changed_is_said_with_the_largest_change() -> None:
     said = drift_of(draw(7, 500)).describe({"a": 450, "review": 50}, "review")
     assert said[0] == "Left to a person: 10% of the files, 10% of the test pictures."
     assert said[1].startswith(
-        "The files are like the training pictures in 4 facts; the largest change is in "
+        "The files are like the training pictures in all 4 facts. The largest change is in "
     )
 
 
@@ -98,8 +92,121 @@ def test_more_review_than_in_the_test_is_said() -> None:
     )
 
 
-def test_few_files_say_nothing() -> None:
-    assert drift_of(draw(7, 19)).describe({"a": 19}, "review") == []
+def test_the_limit_that_was_used_is_told() -> None:
+    """Few files must show more than 0.25: the sentence must not deny itself."""
+    columns = draw(7, 24)
+    changed = columns | {"jpeg_quality": [None] * 13 + columns["jpeg_quality"][13:]}
+    drift = drift_of(changed)
+    first = drift.rank()[0]
+    assert (first.is_large, first.psi > 0.25, first.limit > first.psi) == (False, True, True)
+    said = drift.describe({"a": 24}, "review")[1]
+    assert f"(PSI {first.psi:.2f}; of so few files, above {first.limit:.2f} would be large)" in said
+    assert "above 0.25 would be large" in drift_of(draw(7, 3000)).describe({"a": 3000}, "review")[1]
+
+
+def join(*parts: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    return {name: [value for part in parts for value in part[name]] for name in parts[0]}
+
+
+CLASSES = ["light"] * 700 + ["dark"] * 300
+BY_CLASS = TrainingFacts(
+    summarise_facts(join(draw(1, 700, shift=0.3), draw(2, 300, shift=-0.3, formats="P")), CLASSES),
+    N,
+    0.1,
+    200,
+)
+
+
+def test_files_of_one_class_are_compared_with_the_training_pictures_of_that_class() -> None:
+    """What differs is the mix of classes. Without the classes, an older Darkroom's facts cannot tell."""
+    columns = draw(9, 60, shift=-0.3, formats="P")
+    said = drift_of(columns, BY_CLASS, "dark").describe({"dark": 60}, "review")[1]
+    assert said.startswith("The files are like the training pictures of the same classes in all 4 facts.")
+    old = TrainingFacts(
+        {name: replace(one, by_class={}) for name, one in BY_CLASS.measures.items()}, N, 0.1, 200
+    )
+    said = drift_of(columns, old, "dark").describe({"dark": 60}, "review")[1]
+    assert said.startswith("The files are unlike the training pictures in 2 of 4 facts")
+    assert said.endswith("class by class, and 100% of the files are likeliest dark.")
+    lighter = drift_of(draw(9, 60, shift=0.3), BY_CLASS, "dark").describe({"dark": 60}, "review")[1]
+    assert lighter.startswith(
+        "The files are unlike the training pictures of the same classes in 2 of 4 facts"
+    )
+    assert "The mix of classes" not in lighter
+
+
+def test_a_mix_of_classes_is_compared_with_the_same_mix() -> None:
+    """At any mix no more than about 5 % of unchanged collections are called changed, small classes too."""
+    classes = ["light"] * 700 + ["dark"] * 25
+    training = join(draw(1, 700, shift=0.3), draw(2, 25, shift=-0.3, formats="P"))
+    facts = TrainingFacts(summarise_facts(training, classes), 725, 0.1, 200)
+    n_called = 0
+    for seed in range(100, 300):
+        drift = drift_of(draw(seed, 15, shift=0.3), facts, "light")
+        for row in zip(*draw(1000 + seed, 25, shift=-0.3, formats="P").values(), strict=True):
+            drift.add(dict(zip(training, row, strict=True)), "dark")
+        n_called += any(one.is_large for one in drift.rank())
+    assert n_called <= 15
+
+
+def test_words_are_sentences() -> None:
+    """Ties at a median, shares of zero and of one, and what is true or not."""
+    training = TrainingFacts(
+        summarise_facts(
+            {
+                "aspect": [1.0] * 600 + [1 + i / 100 for i in range(400)],
+                "has_exif": [True] * 300 + [False] * 700,
+                "n_bytes": [10_000 + 50 * i for i in range(1000)],
+            }
+        ),
+        N,
+        0.1,
+        200,
+    )
+
+    def say(**columns: list[Any]) -> str:
+        drift = drift_of(columns, training)
+        return drift._explain(next(iter(columns)))
+
+    assert say(aspect=[1.0] * 50) == (
+        "100% of the files have aspect below 1.99, 70% of these training pictures"
+    )
+    assert (
+        say(aspect=[9.0] * 50) == "100% of the files have aspect above 4.99, none of these training pictures"
+    )
+    assert say(aspect=[0.2] * 50) == "100% of the files have aspect below 1, none of these training pictures"
+    assert say(has_exif=[True] * 50) == "100% of the files have EXIF, 30% of these training pictures"
+    assert say(has_exif=[False] * 50) == "100% of the files have no EXIF, 70% of these training pictures"
+    assert say(n_bytes=[900_000] * 50) == (
+        "100% of the files have file size above 59,950, none of these training pictures"
+    )
+
+
+def test_of_few_files_it_is_told_that_they_are_few_and_where_all_lie_outside() -> None:
+    few = "19 files: too few to tell whether they are like the training pictures, which takes 20."
+    assert drift_of(draw(7, 19)).describe({"a": 19}, "review") == [few]
+    far = draw(7, 3, shift=2) | {"format": ["TIFF"] * 3}
+    said = drift_of(far).describe({"a": 3}, "review")
+    assert said[0].startswith("3 files: too few to tell")
+    assert said[1].startswith(
+        "All 3 lie outside the range of the training pictures in 2 of 4 facts: brightness, file format. "
+    )
+    assert "--fit pad --content 0.7 --invert auto" in said[2]
+    assert drift_of(far).describe({"a": 3}, "review", is_framed=True) == said[:2]
+    assert len(drift_of(draw(7, 3) | {"format": ["TIFF"] * 3}).describe({"a": 3}, "review")) == 1
+    (one,) = drift_of(draw(7, 1, shift=2)).describe({"a": 1}, "review")[1:2]
+    assert one.startswith("It lies outside the range of the training pictures in 1 of 4 facts: brightness.")
+    assert drift_of(draw(7, 3, shift=2)).describe({}, "review") == []
+
+
+def test_few_files_like_the_training_are_hardly_ever_called_outside() -> None:
+    """Of a training of 25 pictures, a new one often lies outside in some fact."""
+    training = TrainingFacts(summarise_facts(draw(0, 25)), 25, 0.1, 20)
+    n_said = [
+        sum(len(drift_of(draw(seed, n), training).describe({"a": n}, "review")) > 1 for seed in range(200))
+        for n in (1, 2, 5)
+    ]
+    assert max(n_said) <= 8
 
 
 def test_a_run_that_continues_counts_on() -> None:
@@ -108,56 +215,6 @@ def test_a_run_that_continues_counts_on() -> None:
     rest = {name: values[30:] for name, values in columns.items()}
     continued = Drift(TRAINING, json.loads(json.dumps(drift_of(half).as_json())))
     for row in zip(*rest.values(), strict=True):
-        continued.add(dict(zip(rest, row, strict=True)))
+        continued.add(dict(zip(rest, row, strict=True)), "a")
     assert continued.as_json() == drift_of(columns).as_json()
-
-
-def test_a_number_of_few_values_is_taken_as_a_word() -> None:
-    """All training pictures are 8 wide: a picture of 1,000 must not fall into their bin."""
-    measure = Measure.of_values([8] * 50)
-    assert (measure.edges, measure.words, measure.counts) == ((), ("8",), (50, 0, 0))
-    assert [measure.find_bin(value) for value in (8, 1000, None, float("nan"))] == [0, 1, 2, 2]
-
-
-def test_values_at_an_edge_lie_above_it() -> None:
-    measure = Measure.of_values(np.linspace(0, 1, 1001).tolist())
-    assert len(measure.edges) == 9
-    assert measure.find_bin(measure.edges[0]) == 1
-    assert measure.find_bin(-5.0) == 0
-    assert measure.find_bin(5.0) == 9
-    assert sum(measure.counts) == 1001
-
-
-@pytest.mark.parametrize(
-    ("border", "is_dark"),
-    [([0.0] * 9, True), ([1.0] * 9, False), (np.linspace(0, 0.4, 99).tolist(), True)],
-)
-def test_the_ground_of_the_training_is_known_by_its_border(border: list[float], is_dark: bool) -> None:
-    facts = TrainingFacts(summarise_facts({"border_brightness": border}), 9, 0, 1)
-    assert facts.is_dark == is_dark
-    assert TRAINING.is_dark is None
-
-
-@pytest.mark.parametrize(("colours", "is_grey"), [([0.0] * 9, True), ([30.0 + i for i in range(40)], False)])
-def test_a_training_without_colours_is_known(colours: list[float], is_grey: bool) -> None:
-    facts = TrainingFacts(summarise_facts({"colourfulness": colours}), 9, 0, 1)
-    assert (facts.is_grey, TRAINING.is_grey) == (is_grey, False)
-
-
-def test_facts_are_read_as_they_were_written(tmp_path: Path) -> None:
-    assert read_facts(tmp_path / "facts.json") is None
-    write_facts(TRAINING, tmp_path / "facts.json")
-    assert read_facts(tmp_path / "facts.json") == TRAINING
-
-
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"measures": {"a": {}}}'])
-def test_damaged_facts_are_refused(text: str, tmp_path: Path) -> None:
-    (tmp_path / "facts.json").write_text(text)
-    with pytest.raises(ModelError, match=r"facts\.json is damaged: "):
-        read_facts(tmp_path / "facts.json")
-    write_facts(TRAINING, tmp_path / "facts.json")
-    said = json.loads((tmp_path / "facts.json").read_text())
-    said["measures"]["format"]["counts"].pop()
-    (tmp_path / "facts.json").write_text(json.dumps(said))
-    with pytest.raises(ModelError, match="the counts of a fact are not those of its bins"):
-        read_facts(tmp_path / "facts.json")
+    assert continued.as_json()["classes"] == {"a": 60}
