@@ -161,7 +161,7 @@ def _answer(
 
 def _tell(request: "Request", plan: "Plan", rows: list[dict[str, Any]], console: "Console") -> None:
     """The table, or what to do where it would be too long; counts; how far the files are unlike."""
-    from pipeline.serving.reports import describe_counts
+    from pipeline.serving.reports import describe_counts, describe_review
 
     tally, is_listed = plan.answers.tally, bool(rows or request.out or request.as_json)
     if rows:
@@ -173,10 +173,14 @@ def _tell(request: "Request", plan: "Plan", rows: list[dict[str, Any]], console:
         if (n_more := tally.n_unread - len(tally.unread)) > 0:
             errors.print(f"and {n_more:,} more that could not be read", style="red", soft_wrap=True)
     console.print(describe_counts(tally, request.out), soft_wrap=True)
+    if in_review := describe_review(tally, plan.rule, plan.review):
+        console.print(in_review, soft_wrap=True)
     if not is_listed:
         console.print(f"More than {_MOST_ROWS} files: --out answers.csv lists each of them.", soft_wrap=True)
-    for target in filter(None, (request.sort_into, request.review_into)):
-        console.print(f"sorted into {target}", soft_wrap=True)
+    if request.sort_into:
+        console.print(f"Each file is in the folder of its answer, below {request.sort_into}.", soft_wrap=True)
+    if request.review_into:
+        console.print(f"What is left to a person is in {request.review_into}.", soft_wrap=True)
     for line in plan.describe_drift():
         console.print(line, soft_wrap=True)
 

@@ -12,7 +12,7 @@ from pipeline.cli.model_choice import Choice
 from pipeline.errors import ParamsError
 from pipeline.images.framing import Framing, Invert
 from pipeline.images.recipe import Fit, Recipe
-from pipeline.serving.answer_rule import ANSWERS_FILE, name_review
+from pipeline.serving.answer_rule import ANSWERS_FILE, AnswerRule, name_review, read_rule
 from pipeline.serving.answering import PLACED, Answers
 from pipeline.serving.drift import MIN_FILES, Drift
 from pipeline.serving.files import Files, find_files, hash_files, split_list
@@ -113,7 +113,8 @@ class Request:
             drift=Drift(training) if training else None, folders=Folders(places) if places else None
         )
         top = min(self.top, len(settings.class_names))
-        return Plan(replace(settings.recipe, fit=fit), framing, answers, review, top)
+        rule = read_rule(chosen.answers or chosen.folder / ANSWERS_FILE)
+        return Plan(replace(settings.recipe, fit=fit), framing, answers, rule, review, top)
 
     def _make_places(self, class_names: Sequence[str], review: str) -> Places | None:
         """Where each answer goes; None where files stay."""
@@ -152,6 +153,7 @@ class Plan:
 
     Attributes:
         framing: how pictures are made alike; None: as the model was trained.
+        rule: when a file is left to a person.
         review: the answer that leaves a file to a person.
         top: the number of classes of each file.
     """
@@ -159,6 +161,7 @@ class Plan:
     recipe: Recipe
     framing: Framing | None
     answers: Answers
+    rule: AnswerRule
     review: str
     top: int
 

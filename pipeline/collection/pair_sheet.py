@@ -46,7 +46,8 @@ def draw_pairs(pairs: pa.Table, source: Source, limits: Limits, path: Path) -> N
     pictures = [tiles.get(key, draw_blank_tile(TILE_PX)) for key in keys]
     notes = [_describe_pair(row["distance"], row["orientation"]) for row in rows]
     least = f"the {len(rows)} least alike of {len(pairs):,} pairs" if len(rows) < len(pairs) else ""
-    title = f"Near-duplicates: {least or f'{len(pairs):,} pairs, the least alike first'}"
+    several = f"{len(pairs):,} pairs, the least alike first" if len(pairs) > 1 else "1 pair"
+    title = f"Near-duplicates: {least or several}"
     draw_pictures_in_pairs(
         np.array(pictures, np.uint8), keys, notes, title=title if rows else "Near-duplicates: none", path=path
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 from pipeline.characters import escape, quote_cell, say_count
 from pipeline.errors import ParamsError
+from pipeline.serving.answer_rule import NEVER, AnswerRule
 from pipeline.serving.predictions import Prediction
 
 Row = Mapping[str, Any]
@@ -99,6 +100,22 @@ def describe_counts(tally: Tally, path: Path | None = None) -> str:
         parts.append(f"{tally.n_unread:,} could not be read (the reasons are {place})")
     where = f" in {path}" if path else ""
     return f"{say_count(len(tally), 'file')}{where}: {', '.join(parts)}"
+
+
+def describe_review(tally: Tally, rule: AnswerRule, review: str) -> str:
+    """How many answers are left to a person, and below which probability; "" where the model always answers.
+
+    Args:
+        review: the answer that leaves a file to a person.
+    """
+    n, limit = tally.answers[review], rule.min_probability
+    if not limit:
+        return ""
+    of_all = f"{n:,} of {tally.answers.total():,} in {review}"
+    if limit >= NEVER:
+        return f"{of_all}: this model is never sure enough to answer without a person"
+    whose = {0: "no", 1: "its"}.get(n, "their")
+    return f"{of_all}: {whose} probability is below {limit:.6g}"
 
 
 def _write_csv(rows: Iterable[Row], path: Path, top: int, more: tuple[str, ...]) -> None:

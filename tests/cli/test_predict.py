@@ -170,7 +170,8 @@ def test_files_are_sorted_into_the_folders_of_their_answers(
     for _ in range(2):
         code, said, _ = darkroom(*command)
         assert code == 0
-        assert "sorted into out" in said
+        assert "\n1 of 4 in review: its probability is below 0.9\n" in said
+        assert "\nEach file is in the folder of its answer, below out.\n" in said
         assert list_files(project.root / "out") == [
             "dark/a-2.png",
             "dark/a.png",
@@ -178,7 +179,8 @@ def test_files_are_sorted_into_the_folders_of_their_answers(
             "review/doubt.png",
         ]
     assert not list(project.root.glob("*.part"))
-    darkroom("predict", "in", "--model", folder, "--review-into", "look", "--out", "a.csv")
+    said = darkroom("predict", "in", "--model", folder, "--review-into", "look", "--out", "a.csv")[1]
+    assert "\nWhat is left to a person is in look.\n" in said
     assert list_files(project.root / "look") == ["doubt.png"]
     rows = list(csv.DictReader((project.root / "a.csv").read_text().splitlines()))
     assert [row["placed"] for row in rows if row["placed"]] == ["look/doubt.png"]

@@ -44,8 +44,11 @@ def test_originals_are_shown_in_pairs(tmp_path: Path, monkeypatch: pytest.Monkey
     )
     source = make_source({"a/1": 10, "a/2": 20, "a/3": 30, "a/4": 40}, broken="a/4")
     draw_pairs(make_pairs([("a/1", "a/2", 3), ("a/3", "a/4", 30)]), source, LIMITS, tmp_path / "x.png")
-    pictures, names, notes = drawn["given"]
     assert drawn["title"] == "Near-duplicates: 2 pairs, the least alike first"
+    draw_pairs(make_pairs([("a/1", "a/2", 3)]), source, LIMITS, tmp_path / "x.png")
+    assert drawn["title"] == "Near-duplicates: 1 pair"
+    draw_pairs(make_pairs([("a/1", "a/2", 3), ("a/3", "a/4", 30)]), source, LIMITS, tmp_path / "x.png")
+    pictures, names, notes = drawn["given"]
     assert names == ["a/3", "a/4", "a/1", "a/2"]
     assert notes == ["30 of 256 bits differ", "3 of 256 bits differ"]
     assert [int(picture[90, 40, 0]) for picture in pictures[[0, 2, 3]]] == [30, 10, 20]

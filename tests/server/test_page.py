@@ -47,6 +47,16 @@ def draw(path: Path, *levels: int) -> Path:
     return path
 
 
+# The model of a folder has no card, so the page is given one.
+WITH_CARD = """const ask = fetch;
+window.fetch = async (path, ...more) => {
+  const said = await ask(path, ...more);
+  if (path !== "/model" || !said.ok) return said;
+  const card = { intended_use: "Sorts.", out_of_scope: ["It names `review`.", "Decisions."] };
+  return Response.json({ ...(await said.json()), card });
+};"""
+
+
 async def enter(tab: Tab, server: Served, *, is_dark: bool = False, width_px: int = 1280) -> None:
     """Open the page, and give it the token by the keyboard."""
     await tab.use_screen(width_px, is_dark=is_dark)
@@ -98,8 +108,8 @@ def test_drop_read_correct_and_download(server: Served, tmp_path: Path, params_o
             assert "50 %" in half
             assert "No answer" in notes
             assert notes[-1].startswith("This is a text file")
-            assert await tab.run(f"({TEXT})('#summary')") == "4 images, 1 without an answer"
-            assert "Done: 4 images" in await tab.run(f"({TEXT})('[role=status]')")
+            assert await tab.run(f"({TEXT})('#summary')") == "3 images, 1 file that is no image"
+            assert "Done: 3 images" in await tab.run(f"({TEXT})('[role=status]')")
             await tab.run("document.querySelectorAll('.look')[2].click()")
             await tab.wait_until(
                 "document.querySelectorAll('.card')[2].querySelector('canvas').width === 320"
@@ -223,6 +233,34 @@ def test_by_keyboard_and_for_a_screen_reader(server: Served, tmp_path: Path) -> 
             assert ("listitem", "light.png") in named
             controls = ("button", "checkbox", "combobox", "textbox")
             assert [role for role, name in named if role in controls and not name] == []
+
+    asyncio.run(story())
+
+
+def test_what_the_model_is_not_for_has_its_heading_and_a_broad_drawing_its_room(
+    server: Served, tmp_path: Path
+) -> None:
+    (tmp_path / "broad.png").write_bytes(encode_grey_png([bytes(400)] * 20))
+
+    async def story() -> None:
+        async with open_tab(tmp_path / "browser") as tab:
+            await tab.command("Page.addScriptToEvaluateOnNewDocument", source=WITH_CARD)
+            await enter(tab, server)
+            await tab.run("document.getElementById('about').open = true")
+            said = await tab.run(f"({TEXT})('#about')")
+            lines = [line for line in said.splitlines() if line.strip()]
+            assert lines[1:] == ["Sorts.", "Not for:", "It names review.", "Decisions."]
+            assert await tab.run(f"({TEXT})('#limits code')") == "review"
+            await tab.drop("#drop", [tmp_path / "broad.png", draw(tmp_path / "square.png", 250)])
+            await read_cards(tab, 2)
+            await tab.wait_until("document.querySelector('.card').classList.contains('broad')")
+            widths = "[...document.querySelectorAll('.thumb img')].map((one) => one.clientWidth)"
+            broad, square = await tab.run(widths)
+            assert await tab.run(UNREADABLE) == []
+            assert (broad > 600, square) == (True, 150)
+            await tab.use_screen(390)
+            assert await tab.run(TOO_WIDE) == []
+            check_quiet(tab, server)
 
     asyncio.run(story())
 

@@ -9,8 +9,16 @@ import pytest
 
 from pipeline.errors import ParamsError
 from pipeline.refusals import Refusal
+from pipeline.serving.answer_rule import NEVER, AnswerRule
 from pipeline.serving.predictions import Prediction
-from pipeline.serving.reports import Tally, check_format, describe_counts, make_row, write_rows
+from pipeline.serving.reports import (
+    Tally,
+    check_format,
+    describe_counts,
+    describe_review,
+    make_row,
+    write_rows,
+)
 
 
 @pytest.mark.parametrize(
@@ -113,6 +121,22 @@ def tally(rows: list[dict[str, Any]]) -> Tally:
 def test_the_counts_in_words(names: list[str], n_unread: int, said: str) -> None:
     rows = [make_row(Prediction("f", ((name, 1.0),), name)) for name in names]
     assert describe_counts(tally(rows + [make_row(UNREAD)] * n_unread)) == said
+
+
+@pytest.mark.parametrize(
+    ("n_review", "limit", "said"),
+    [
+        (7, 0.921356, "7 of 60 in review: their probability is below 0.921356"),
+        (0, 0.9, "0 of 60 in review: no probability is below 0.9"),
+        (60, NEVER, "60 of 60 in review: this model is never sure enough to answer without a person"),
+        (0, 0.0, ""),
+    ],
+)
+def test_the_limit_of_review_is_told(n_review: int, limit: float, said: str) -> None:
+    """A probability of 0.9213 is below it, and one of 0.9214 is not."""
+    answers = ["review"] * n_review + ["x"] * (60 - n_review)
+    counted = tally([make_row(Prediction("f", (("x", 0.5),), answer)) for answer in answers])
+    assert describe_review(counted, AnswerRule(min_probability=limit), "review") == said
 
 
 def test_the_first_unread_files_are_kept_with_their_reasons() -> None:

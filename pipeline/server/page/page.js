@@ -1,6 +1,7 @@
 // The page of `darkroom serve`. Images go to this server, answers and corrections stay in the browser.
 
 const AT_ONCE = 4; // images that are being sent
+const BROAD = 2.5; // of width to height: a drawing of this shape is no drawing any more in a small square
 const SHOWN = 5; // classes of an image that are not folded
 const MAX_TRIES = 60; // of an image while the server has too much to do
 const ORANGE = [255, 115, 0], OPACITY = 0.7; // of what spoke for a class, as in the report
@@ -67,7 +68,9 @@ async function meet() {
   find("model").textContent = model.title;
   const card = model.card || {};
   find("use").textContent = card.intended_use || "";
-  find("limits").replaceChildren(...[].concat(card.out_of_scope || []).map((one) => make("li", String(one))));
+  const limits = [].concat(card.out_of_scope || []);
+  find("limits").replaceChildren(...limits.map((one) => makeLine(String(one))));
+  find("not-for").hidden = !limits.length;
   find("about").hidden = !card.intended_use;
   return true;
 }
@@ -195,6 +198,9 @@ function makeCard(item) {
   card.setAttribute("aria-labelledby", number);
   item.url = URL.createObjectURL(item.file);
   image.src = item.url;
+  image.addEventListener("load", () => {
+    card.classList.toggle("broad", image.naturalWidth > BROAD * image.naturalHeight);
+  });
   image.addEventListener("error", () => {
     part(".thumb").classList.add("none");
     part(".thumb span").textContent = `${kind(item.name)}: no preview`;
@@ -249,11 +255,13 @@ function makeShare([name, share]) {
 
 function summarise() {
   const n = (state) => items.filter((one) => one.state === state).length;
-  const nDone = n("answered") + n("review") + n("refused"), labels = items.filter((one) => one.label).length;
+  const nDone = n("answered") + n("review") + n("refused");
+  const nOther = items.filter((one) => one.why?.startsWith("not_an_image")).length, labels = items.filter((one) => one.label).length;
   find("results").hidden = !items.length;
-  const parts = [count(items.length, "image")];
+  const parts = [count(items.length - nOther, "image")];
   if (n("review")) parts.push(`${n("review")} to review`);
-  if (n("refused")) parts.push(`${n("refused")} without an answer`);
+  if (n("refused") > nOther) parts.push(`${n("refused") - nOther} without an answer`);
+  if (nOther) parts.push(nOther === 1 ? "1 file that is no image" : `${count(nOther, "file")} that are no images`);
   if (nDone < items.length) parts.push(`${items.length - nDone} waiting`);
   find("summary").textContent = parts.join(", ");
   find("save-labels").disabled = !labels;
@@ -381,6 +389,12 @@ addEventListener("beforeunload", (event) => {
 
 function make(name, text = "") {
   return Object.assign(document.createElement(name), { textContent: text });
+}
+// A line of a list; what stands between backticks is code.
+function makeLine(text) {
+  const line = make("li");
+  line.append(...text.split("`").map((part, at) => (at % 2 ? make("code", part) : part)));
+  return line;
 }
 const count = (n, thing, things = `${thing}s`) => `${n.toLocaleString("en")} ${n === 1 ? thing : things}`;
 function percent(share) {
