@@ -34,7 +34,9 @@ def export(
 
     set_up_device()
     classifier = Classifier.load(chosen.folder, chosen.answers, seal=chosen.seal)
-    worst = export_onnx(classifier, chosen.folder, folder)
+    is_folder = model is not None and Path(model).is_dir()  # whose place on this machine concerns nobody else
+    title = chosen.folder.resolve().name if is_folder else chosen.title.removeprefix("model: ")
+    worst = export_onnx(classifier, chosen.folder, folder, title=title)
     console.print(
         f"{folder / ONNX_FILE} answers as the network does: no probability differs by more than {worst:.0e}",
         soft_wrap=True,

@@ -48,6 +48,7 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
     503: {"model": Problem, "description": "Too many wait, or the model does not run; see Retry-After."},
 }
 _KEPT_OUT: dict[int | str, dict[str, Any]] = {code: _REFUSALS[code] for code in (401, 403)}
+_HEAT_DIGITS = 4  # float32 with four digits has more as a float
 _MAX_EXPLAINING = 4  # heat-maps that wait at a time
 _MAX_CLASS = 200  # characters
 
@@ -127,7 +128,8 @@ class Server:
             self._n_explaining -= 1
         if reason := found.get("reason"):
             raise RefusedError(422, escape(reason))
-        return Heat.model_validate({"model": name_model(running.about), **found})
+        heat = [[round(value, _HEAT_DIGITS) for value in row] for row in found["heat"]]
+        return Heat.model_validate({**found, "model": name_model(running.about), "heat": heat})
 
     async def _answer_batch(self, pictures: list[bytes]) -> list[tuple[Row, Running]]:
         self.counters.count_batch(len(pictures))
