@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.collection.pictures import read_part
+from pipeline.collection.pictures import Pictures, read_part
 from pipeline.evidence import training_facts
 from pipeline.evidence.examination import examine
 from pipeline.evidence.training_facts import gather_facts
@@ -44,6 +44,12 @@ def test_the_training_pictures_are_measured_and_review_is_counted(
     brightness = facts.measures["brightness"]
     assert sum(brightness.counts) == 30
     assert brightness.middle == pytest.approx(14.5 * 6 / 255, abs=0.01)
+    names = [examined.classifier.class_names[y] for y in train.y]
+    for name, counts in brightness.by_class.items():
+        shown = Pictures((developed.shards, train)).gather(np.flatnonzero(np.array(names) == name))
+        bins = [brightness.find_bin(one.mean() / 255) for one in shown]
+        assert counts == tuple(np.bincount(bins, minlength=len(counts)))
+    assert set(brightness.by_class) == {"light", "dark"}
     assert facts.is_dark is True
     monkeypatch.setattr(training_facts, "_MAX_PICTURES", 12)
     assert sum(gather().measures["brightness"].counts) == 12
