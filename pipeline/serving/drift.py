@@ -234,7 +234,7 @@ def _word(name: str) -> str:
 
 
 def _say_more(named: list[Any], most: int) -> str:
-    return ", ..." if len(named) > most else ""
+    return " and others" if len(named) > most else ""
 
 
 def _say_share(share: float) -> str:

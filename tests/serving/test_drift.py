@@ -149,6 +149,15 @@ def test_a_mix_of_classes_is_compared_with_the_same_mix() -> None:
     assert n_called <= 15
 
 
+def test_more_changes_than_are_named_are_said() -> None:
+    names = ("brightness", "contrast", "sharpness", "entropy", "share_white")
+    values = draw(0, 100)["brightness"]
+    training = TrainingFacts(summarise_facts(dict.fromkeys(names, values)), 100, 0.1, 200)
+    drift = drift_of(dict.fromkeys(names, [9.0] * 30), training)
+    assert " and others. What the test says" in drift.describe({"a": 30}, "review")[1]
+    assert drift._describe_facts().count(", ...") == 0
+
+
 def test_words_are_sentences() -> None:
     """Ties at a median, shares of zero and of one, and what is true or not."""
     training = TrainingFacts(
