@@ -128,7 +128,7 @@ class Folders:
 def _copy(source: Path | None, data: bytes, target: Path) -> None:
     """A copy that is whole or absent: under another name first, then linked to where nothing else is.
 
-    Another run may sort into the same folder, so the name is of this copy alone, and where nothing can be linked
+    Another run may sort into the same folder. So the name is of this copy alone, and on a disk without links
     one run at a time renames.
     """
     with create_beside(target) as (temporary, _):
