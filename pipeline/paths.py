@@ -7,6 +7,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.errors import ParamsError
+
 STAGES = ("validate", "clean", "split", "augment", "train", "evaluate", "promote")
 
 
@@ -294,6 +296,12 @@ def project_root(start: Path | None = None) -> Path:
     """The nearest folder at or above `start` (default: the working folder) that holds `dvc.yaml`.
 
     If there is none, it is `start` itself: the user then hears of the missing `params.yaml`.
+
+    Raises:
+        ParamsError: the working folder was deleted.
     """
-    here = (start or Path.cwd()).resolve()
+    try:
+        here = (start or Path.cwd()).resolve()
+    except FileNotFoundError:
+        raise ParamsError("the working folder was deleted; go to the project's folder") from None
     return next((p for p in (here, *here.parents) if (p / "dvc.yaml").is_file()), here)

@@ -24,11 +24,13 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
+_MAX_VERSION = 2**31 - 1  # that the database of a registry can hold
+
 Name = Annotated[
     str | None, typer.Option(help="The registered model. Default: that of the last decision of this project.")
 ]
 Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why; the ledger keeps it.")]
-Version = Annotated[int, typer.Argument(min=1, help="The number of a version.")]
+Version = Annotated[int, typer.Argument(min=1, max=_MAX_VERSION, help="The number of a version.")]
 
 
 @app.command()
@@ -83,7 +85,8 @@ def verify(name: Name = None) -> None:
 def rollback(
     *,
     to: Annotated[
-        int | None, typer.Option(min=1, help="The version. Default: the champion before this one.")
+        int | None,
+        typer.Option(min=1, max=_MAX_VERSION, help="The version. Default: the champion before this one."),
     ] = None,
     reason: Reason = "",
     name: Name = None,
@@ -118,8 +121,12 @@ def promote(
 
 @app.command()
 def compare(
-    first: Annotated[int, typer.Argument(min=1, help="The version that counts as champion.")],
-    second: Annotated[int, typer.Argument(min=1, help="The version that counts as challenger.")],
+    first: Annotated[
+        int, typer.Argument(min=1, max=_MAX_VERSION, help="The version that counts as champion.")
+    ],
+    second: Annotated[
+        int, typer.Argument(min=1, max=_MAX_VERSION, help="The version that counts as challenger.")
+    ],
     name: Name = None,
 ) -> None:
     """Compare two versions on the test images that both have answered; nothing is recorded."""

@@ -116,6 +116,21 @@ def test_what_is_refused_in_one_line(words: list[str], said: str, darkroom: Dark
 
 @pytest.mark.parametrize(
     "words",
+    [
+        ["promote", "N", "--force", "--reason", "x"],
+        ["rollback", "--to", "N", "--reason", "x"],
+        ["compare", "N", "1"],
+        ["compare", "1", "N"],
+    ],
+)
+def test_a_number_that_no_registry_can_hold_is_a_usage_error(words: list[str], darkroom: Darkroom) -> None:
+    code, _, error = darkroom("registry", *(str(2**63) if word == "N" else word for word in words))
+    assert code == 2
+    assert "2147483647" in error
+
+
+@pytest.mark.parametrize(
+    "words",
     [["history"], ["verify"], ["rollback", "--reason", "x"], ["compare", "1", "2"]],
     ids=lambda words: words[0],
 )
