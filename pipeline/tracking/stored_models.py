@@ -59,10 +59,11 @@ class StoredModel:
 
     Attributes:
         location: the URI of its artifacts.
-        verdict: of its promotion; "" if it was not registered by Darkroom.
+        verdict: of its promotion; "" where its row does not say.
         accuracy: on its test pictures, with the ends of its interval as far as they are known.
         seal: the sha256 of the hashes of its classifier's files; "" where an older Darkroom registered it.
         evaluation: the id of the run that evaluated it; "" where its row does not say.
+        is_own: Darkroom registered it.
     """
 
     name: str
@@ -73,6 +74,7 @@ class StoredModel:
     accuracy: tuple[float, ...] = ()
     seal: str = ""
     evaluation: str = ""
+    is_own: bool = True
 
 
 def parse_address(text: str) -> Address:
@@ -94,8 +96,20 @@ def find_model(root: Path, address: Address) -> StoredModel | None:
     """The version at an address of the project's registry; None if there is none.
 
     Raises:
+        ModelError: Darkroom did not register it, so its files are no classifier, and its code is anyone's.
         TrackingError: the registry cannot be reached, or refuses.
     """
+    found = _find_any(root, address)
+    if found is not None and not found.is_own:
+        raise ModelError(
+            f"{found.name} version {found.number} was not registered by Darkroom, so it is no model of "
+            "Darkroom's and answers nothing here; name another version, or remove its alias"
+        )
+    return found
+
+
+def _find_any(root: Path, address: Address) -> StoredModel | None:
+    """As `find_model`, whoever registered it."""
     repair_locations(root)
     with suppress(sqlite3.Error, UnusualAnswerError, OSError, LookupError, TypeError):
         if database := find_database(root):
@@ -189,7 +203,7 @@ def _ask_database(database: Path, address: Address) -> StoredModel | None:
         tags, metrics = (dict(db.execute(asked, row_id).fetchall()) for asked in (_TAGS, _METRICS))
     if not found[1]:
         raise LookupError("registered from a place that only MLflow can resolve")
-    model = StoredModel(address.name, int(found[0]), aliases, found[1], seal=seal[0])
+    model = StoredModel(address.name, int(found[0]), aliases, found[1], seal=seal[0], is_own=bool(row_id[0]))
     return _add_results(model, tags, metrics)
 
 
@@ -207,7 +221,8 @@ def _ask_server(uri: str, address: Address) -> StoredModel | None:
     data = ask(uri, f"runs/get?run_id={row_id}")["run"]["data"] if row_id else {}
     tags, metrics = _index(data.get("tags", [])), _index(data.get("metrics", []))
     aliases = tuple(version.get("aliases", ()))
-    model = StoredModel(address.name, number, aliases, where, seal=own.get(SEAL_TAG, ""))
+    seal = own.get(SEAL_TAG, "")
+    model = StoredModel(address.name, number, aliases, where, seal=seal, is_own=bool(row_id))
     return _add_results(model, tags, metrics)
 
 
@@ -233,7 +248,8 @@ def _ask_client(root: Path, address: Address) -> StoredModel | None:
         data = client.get_run(version.tags[RUN_TAG]).data
         tags, metrics = data.tags, data.metrics
     aliases, seal = tuple(version.aliases), version.tags.get(SEAL_TAG, "")
-    model = StoredModel(address.name, int(version.version), aliases, where, seal=seal)
+    is_own = bool(version.tags.get(RUN_TAG))
+    model = StoredModel(address.name, int(version.version), aliases, where, seal=seal, is_own=is_own)
     return _add_results(model, tags, metrics)
 
 

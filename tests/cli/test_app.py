@@ -89,6 +89,18 @@ def test_a_deleted_working_folder_is_one_line(
         assert darkroom(*words) == (1, "", said)
 
 
+@pytest.mark.parametrize(
+    "words", [["registry", "history"], ["registry", "verify"], ["predict", "data"], ["compare"]], ids=" ".join
+)
+def test_a_malformed_address_of_a_server_is_one_line(
+    words: list[str], darkroom: Darkroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@[::1")
+    code, _, error = darkroom(*words)
+    assert (code, error.count("\n")) == (1, 1)
+    assert "MLflow at http://***@[::1 cannot be used (the address is malformed)" in error
+
+
 def test_demo_fills_an_empty_folder(
     darkroom: Darkroom, project: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
