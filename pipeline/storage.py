@@ -84,6 +84,14 @@ def create_beside(path: Path) -> Iterator[tuple[Path, int]]:
         os.close(locked)
 
 
+def find_working_folder() -> Path:
+    """Where the process works. Raises StorageError if that folder was deleted."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise StorageError("the working folder was deleted; go to the project's folder") from None
+
+
 def make_folder(path: Path) -> None:
     """Make a folder and those above it. Raises StorageError if it cannot be made."""
     with translate_errors(path):

@@ -83,10 +83,9 @@ def list_versions(client: "MlflowClient", model_name: str) -> list[Any]:
     """All versions of a registered model as MLflow has them; [] where there is none."""
     found: list[Any] = []
     page = None
-    asked = _filter_name(model_name)
     while page is None or page.token:
         token = page.token if page else None
-        page = client.search_model_versions(asked or None, page_token=token)
+        page = client.search_model_versions(_filter_name(model_name) or None, page_token=token)
         found += page
     return [one for one in found if one.name == model_name]
 

@@ -96,20 +96,8 @@ def find_model(root: Path, address: Address) -> StoredModel | None:
     """The version at an address of the project's registry; None if there is none.
 
     Raises:
-        ModelError: Darkroom did not register it, so its files are no classifier, and its code is anyone's.
         TrackingError: the registry cannot be reached, or refuses.
     """
-    found = _find_any(root, address)
-    if found is not None and not found.is_own:
-        raise ModelError(
-            f"{found.name} version {found.number} was not registered by Darkroom, so it is no model of "
-            "Darkroom's and answers nothing here; name another version, or remove its alias"
-        )
-    return found
-
-
-def _find_any(root: Path, address: Address) -> StoredModel | None:
-    """As `find_model`, whoever registered it."""
     repair_locations(root)
     with suppress(sqlite3.Error, UnusualAnswerError, OSError, LookupError, TypeError):
         if database := find_database(root):
@@ -125,8 +113,14 @@ def fetch_model(root: Path, model: StoredModel) -> Path:
     A copy lies in the project's cache. It is whole or absent, and belongs to one version of one registry.
 
     Raises:
+        ModelError: Darkroom did not register it, so its files are no classifier, and its code is anyone's.
         TrackingError: its files are gone, or cannot be fetched.
     """
+    if not model.is_own:
+        raise ModelError(
+            f"{model.name} version {model.number} was not registered by Darkroom, so it is no model of "
+            "Darkroom's and answers nothing here; name another version, or remove its alias"
+        )
     place = model.location.rstrip("/")
     if (local := find_local(place)) is not None:
         if not local.is_dir():
@@ -147,7 +141,7 @@ def fetch_classifier(root: Path, model: StoredModel) -> Path:
     """The folder of a model's classifier, inside that of the model.
 
     Raises:
-        TrackingError: as `fetch_model`.
+        ModelError, TrackingError: as `fetch_model`.
     """
     folder = fetch_model(root, model) / "artifacts" / MODEL_NAME
     if not folder.is_dir():

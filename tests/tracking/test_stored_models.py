@@ -110,11 +110,12 @@ def test_a_version_that_others_registered_is_refused_before_its_files_are_looked
     assert database
     said = "foreign version 1 was not registered by Darkroom, so it is no model of Darkroom's"
     for address in (Address("foreign", alias="champion"), Address("foreign", number=1)):
-        with pytest.raises(ModelError, match=said):
-            find_model(root, address)
-        found = stored_models._ask_client(root, address)
+        found = find_model(root, address)
         assert found
-        assert not found.is_own
+        for fetch in (fetch_classifier, stored_models.fetch_model):
+            with pytest.raises(ModelError, match=said):
+                fetch(root, found)
+        assert stored_models._ask_client(root, address) == found
         with run_server(tmp_path, f"sqlite:///{database}") as (_, uri):
             assert stored_models._ask_server(uri, address) == found
 
