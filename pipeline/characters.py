@@ -5,7 +5,7 @@ import re
 # What a terminal obeys (C0, C1), what turns the direction of a line or breaks it, what nobody sees.
 AWKWARD = (
     "\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\udc80-\udcff\U000e0000-\U000e007f"
+    "\ud800-\udfff\U000e0000-\U000e007f"
 )
 _AWKWARD = re.compile(f"[{AWKWARD}]")
 # https://owasp.org/www-community/attacks/CSV_Injection
@@ -19,8 +19,10 @@ def escape(text: str) -> str:
 
 
 def spell_bytes(found: re.Match[str]) -> str:
-    """The characters of a match, byte by byte, as \\xNN."""
-    return "".join(f"\\x{byte:02x}" for byte in found[0].encode("utf-8", "surrogateescape"))
+    """The character of a match, byte by byte, as \\xNN; one half of a pair, as JSON may hold, too."""
+    is_byte = "\udc80" <= found[0] <= "\udcff"  # of a name that is no UTF-8
+    data = found[0].encode("utf-8", "surrogateescape" if is_byte else "surrogatepass")
+    return "".join(f"\\x{byte:02x}" for byte in data)
 
 
 def cut(text: str, n_characters: int) -> str:

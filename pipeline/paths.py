@@ -1,11 +1,10 @@
-"""Every path that the pipeline reads or writes.
-
-All paths start at one root: the folder that holds `dvc.yaml`.
-"""
+"""Every path that the pipeline reads or writes, below one root: the folder that holds `dvc.yaml`."""
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
+
+from pipeline.storage import find_working_folder
 
 STAGES = ("validate", "clean", "split", "augment", "train", "evaluate", "promote")
 
@@ -294,6 +293,7 @@ def project_root(start: Path | None = None) -> Path:
     """The nearest folder at or above `start` (default: the working folder) that holds `dvc.yaml`.
 
     If there is none, it is `start` itself: the user then hears of the missing `params.yaml`.
+    Raises StorageError if the working folder was deleted.
     """
-    here = (start or Path.cwd()).resolve()
+    here = (start or find_working_folder()).resolve()
     return next((p for p in (here, *here.parents) if (p / "dvc.yaml").is_file()), here)

@@ -63,16 +63,34 @@ def write_whole(path: Path) -> Iterator[Path]:
             return
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(path.parent)
-        temporary, locked = _create_beside(path)
-        try:
+        with create_beside(path) as (temporary, opened):
             yield temporary
-            os.fsync(locked)
+            os.fsync(opened)
             temporary.replace(path)
             sync_folder(path.parent)
-        finally:
-            with suppress(OSError):  # the folder may be gone, and the first error says more
-                temporary.unlink(missing_ok=True)
-            os.close(locked)
+
+
+@contextmanager
+def create_beside(path: Path) -> Iterator[tuple[Path, int]]:
+    """Yields a new empty file beside `path`, with its suffix, and a descriptor that holds its lock.
+
+    So no other process takes it for a leftover. When this ends, nothing lies under its name.
+    """
+    temporary, locked = _create_beside(path)
+    try:
+        yield temporary, locked
+    finally:
+        with suppress(OSError):  # the folder may be gone, and the first error says more
+            temporary.unlink(missing_ok=True)
+        os.close(locked)
+
+
+def find_working_folder() -> Path:
+    """Where the process works. Raises StorageError if that folder was deleted."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise StorageError("the working folder was deleted; go to the project's folder") from None
 
 
 def make_folder(path: Path) -> None:

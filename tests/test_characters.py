@@ -15,6 +15,7 @@ def test_what_is_not_seen_is_escaped() -> None:
     kept = {character for character in UNSEEN if character < "\ud800" and escape(character) == character}
     assert kept == set(DRAWN)
     assert escape("\x1b[31mred\u202e\n") == "\\x1b[31mred\\xe2\\x80\\xae\\x0a"
+    assert escape("\ud800, \udce9, \udfff") == "\\xed\\xa0\\x80, \\xe9, \\xed\\xbf\\xbf"
     assert escape("Übung, 日本, [a] \\x00 'b' 👍") == "Übung, 日本, [a] \\x00 'b' 👍"
 
 

@@ -23,7 +23,7 @@ from pipeline.cli import (
     tune,
     ui,
 )
-from pipeline.cli.console import guard_output, make_console, make_grid
+from pipeline.cli.console import guard_output, make_console, make_grid, refuse_empty
 from pipeline.errors import DarkroomError
 
 app = typer.Typer(
@@ -51,6 +51,7 @@ def main() -> None:
     """Run the command; an error that the user can put right becomes one line on stderr and exit code 1."""
     guard_output()
     try:
+        refuse_empty(sys.argv[1:])
         app()
     except DarkroomError as error:
         with suppress(OSError):  # where nobody can be told, the exit code is left

@@ -2,7 +2,8 @@
 
 import io
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,6 +26,9 @@ Model = Annotated[
 Last = Annotated[
     bool, typer.Option("--last", help="Use the model of the last run, which may have been rejected.")
 ]
+
+
+_MAY_BE_EMPTY = ("--note", "--reason")
 
 
 class _Output(io.FileIO):
@@ -56,6 +60,17 @@ def guard_output() -> None:
             line_buffering=sys.stdout.line_buffering,
             write_through=sys.stdout.write_through,
         )
+
+
+def refuse_empty(words: Sequence[str]) -> None:
+    """Raise ParamsError where a word of a command is empty: as a path it would be the working folder."""
+    from pipeline.errors import ParamsError
+
+    for before, word in pairwise(["", *words]):
+        option, is_given, value = word.partition("=") if word.startswith("--") else (before, "=", word)
+        if is_given and not value and option not in _MAY_BE_EMPTY:
+            said = f"{option} is empty" if option.startswith("-") else "an argument is empty"
+            raise ParamsError(f"{said}, as a variable of the shell without a value is; name what you mean")
 
 
 def check_target(path: Path | None) -> None:

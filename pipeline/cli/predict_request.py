@@ -82,7 +82,8 @@ class Request:
         """
         own = [path for path in (self.out, self.journal) if path]
         found = list(self._list(own))
-        for target in filter(None, (self.sort_into, self.review_into)):
+        made = self.out.parent if self.out and not self.out.parent.exists() else None
+        for target in filter(None, (self.sort_into, self.review_into, made)):
             for files in found:
                 if files.path.is_dir() and target.resolve().is_relative_to(files.path.resolve()):
                     raise ParamsError(

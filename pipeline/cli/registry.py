@@ -1,5 +1,6 @@
 """`darkroom registry`: which models were champion and why, and moves that a person decides."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,6 +9,7 @@ import typer
 from pipeline.characters import escape, say_count
 from pipeline.cli.console import make_console
 from pipeline.errors import PromotionError
+from pipeline.tracking.ledger import MAX_NUMBER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
     from pipeline.params import Params
     from pipeline.paths import Paths
-    from pipeline.tracking.ledger import Line
+    from pipeline.tracking.ledger import Ledger, Line
 
 app = typer.Typer(
     help="See which models were champion and why, go back to an earlier one, or crown one by hand. Every "
@@ -24,11 +26,13 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
+_MAX_FAULTS = 20  # that are named
+
 Name = Annotated[
     str | None, typer.Option(help="The registered model. Default: that of the last decision of this project.")
 ]
 Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why; the ledger keeps it.")]
-Version = Annotated[int, typer.Argument(min=1, help="The number of a version.")]
+Version = Annotated[int, typer.Argument(min=1, max=MAX_NUMBER, help="The number of a version.")]
 
 
 @app.command()
@@ -40,25 +44,32 @@ def history(
 ) -> None:
     """List the moves of the champion, the newest last, with who made them and why."""
     from pipeline.tracking.connection import connect, translate_errors
-    from pipeline.tracking.ledger import FileLedger, TagLedger, find_file, read_lines
+    from pipeline.tracking.ledger import FileLedger, TagLedger, count_unread, find_file, read_lines
 
     paths, _, model = _choose(name)
     file = find_file(paths.root)
     if file:  # no MLflow, whose import takes seconds
-        lines = read_lines(FileLedger(file), model)
+        ledger: Ledger = FileLedger(file)
+        lines, n_unread = read_lines(ledger, model), count_unread(ledger)
     else:
-        client = connect(paths.root)
+        ledger = TagLedger(connect(paths.root), model)
         with translate_errors():
-            lines = read_lines(TagLedger(client, model), model)
+            lines, n_unread = read_lines(ledger, model), count_unread(ledger)
     if as_json:
         for line in lines:
-            typer.echo(line.text)
-        return
-    if not lines:
+            typer.echo(_make_json(line))
+    elif lines:
+        make_console().print(_make_table(lines))
+    elif not n_unread:
         said = f"no move of the champion of {escape(model)} is recorded yet; `dvc repro` makes the first"
+        if file and file.exists():
+            said = (
+                f"{file} holds no move of {escape(model)}; `darkroom registry verify` says if any is missing"
+            )
         make_console().print(said, soft_wrap=True)
-        return
-    make_console().print(_make_table(lines))
+    if n_unread:
+        said = f"{say_count(n_unread, 'line')} cannot be read; `darkroom registry verify` says more"
+        raise PromotionError(f"{ledger.place}: {said}")
 
 
 @app.command()
@@ -73,7 +84,9 @@ def verify(name: Name = None) -> None:
     with translate_errors():
         n, faults = find_faults(client, paths.root, model)
     if faults:
-        raise PromotionError(f"{place}: {'; '.join(faults)}")
+        n_more = len(faults) - _MAX_FAULTS
+        more = [f"and {say_count(n_more, 'more fault')}"] if n_more > 0 else []
+        raise PromotionError(f"{place}: {'; '.join([*faults[:_MAX_FAULTS], *more])}")
     make_console().print(
         f"{place}: {say_count(n, 'line')}, whole; the champion is that of the last", soft_wrap=True
     )
@@ -83,7 +96,8 @@ def verify(name: Name = None) -> None:
 def rollback(
     *,
     to: Annotated[
-        int | None, typer.Option(min=1, help="The version. Default: the champion before this one.")
+        int | None,
+        typer.Option(min=1, max=MAX_NUMBER, help="The version. Default: the champion before this one."),
     ] = None,
     reason: Reason = "",
     name: Name = None,
@@ -118,8 +132,10 @@ def promote(
 
 @app.command()
 def compare(
-    first: Annotated[int, typer.Argument(min=1, help="The version that counts as champion.")],
-    second: Annotated[int, typer.Argument(min=1, help="The version that counts as challenger.")],
+    first: Annotated[int, typer.Argument(min=1, max=MAX_NUMBER, help="The version that counts as champion.")],
+    second: Annotated[
+        int, typer.Argument(min=1, max=MAX_NUMBER, help="The version that counts as challenger.")
+    ],
     name: Name = None,
 ) -> None:
     """Compare two versions on the test images that both have answered; nothing is recorded."""
@@ -223,10 +239,15 @@ def _make_table(lines: "Sequence[Line]") -> Any:
             moved = _show_move(champion, move.before)
             table.add_row("", "", "", moved, "", "outside Darkroom, or by an older one", style="dim")
         when = line.when.replace("T", " ").partition("+")[0]
-        who, reason = escape(line.who), escape(move.reason)
-        table.add_row(str(line.n), when, who, _show_move(move.before, move.version), move.decision, reason)
+        when, who, decision, reason = map(escape, (when, line.who, move.decision, move.reason))
+        table.add_row(str(line.n), when, who, _show_move(move.before, move.version), decision, reason)
         champion = move.version
     return table
+
+
+def _make_json(line: "Line") -> str:
+    """A line as it is; in ASCII where it holds what a terminal obeys or nobody sees."""
+    return line.text if escape(line.text) == line.text else json.dumps(json.loads(line.text))
 
 
 def _show_move(before: int | None, after: int | None) -> str:

@@ -22,7 +22,7 @@ from typing import Literal
 from pipeline.characters import escape
 from pipeline.errors import StorageError
 from pipeline.serving.predictions import Asked
-from pipeline.storage import make_folder, remove_leftovers, translate_errors
+from pipeline.storage import create_beside, lock, make_folder, remove_leftovers, translate_errors
 
 Link = Literal["copy", "hard", "sym"]
 
@@ -30,6 +30,7 @@ _FORBIDDEN = re.compile(r'[/\\<>:"|?*\x00-\x1f]')
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # of Windows
 _MAX_BYTES = 200  # of a name; a file system takes 255, and a number may come behind
 _MAX_SUFFIX = 16
+_TURN = ".darkroom-turn"  # its lock is held where a disk without links is renamed on
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.EACCES)
 
 
@@ -125,9 +126,12 @@ class Folders:
 
 
 def _copy(source: Path | None, data: bytes, target: Path) -> None:
-    """A copy that is whole or absent: under another name first, then linked to where nothing else is."""
-    temporary = target.with_name(f".darkroom-{hashlib.sha256(target.name.encode()).hexdigest()[:16]}")
-    try:
+    """A copy that is whole or absent: under another name first, then linked to where nothing else is.
+
+    Another run may sort into the same folder. So the name is of this copy alone, and on a disk without links
+    one run at a time renames.
+    """
+    with create_beside(target) as (temporary, _):
         if source is None:
             temporary.write_bytes(data)
         else:
@@ -139,11 +143,13 @@ def _copy(source: Path | None, data: bytes, target: Path) -> None:
         except OSError as error:
             if error.errno not in _NO_LINKS:
                 raise
-            if os.path.lexists(target):
+            turn = target.with_name(_TURN)
+            with lock(turn, on_wait=lambda: None):
+                if is_free := not os.path.lexists(target):
+                    temporary.rename(target)
+                turn.unlink()
+            if not is_free:
                 raise FileExistsError(errno.EEXIST, "exists", str(target)) from None
-            temporary.rename(target)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _is_same(source: Path | None, data: bytes, target: Path) -> bool:

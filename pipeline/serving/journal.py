@@ -122,25 +122,30 @@ class Journal:
                 )
             if not first.endswith(b"\n"):
                 return 0
-            if other := _find_other(json.loads(first), self._origin):
+            said = _read_line(first)
+            if said is None:
+                self.told = f"{self.path} is damaged: everything is answered anew"
+                return 0
+            if other := _find_other(said, self._origin):
                 self.told = f"{self.path} is of {other}: everything is answered anew"
                 return 0
             file.seek(len(first))
             return self._read_batches(file, len(first))
 
     def _read_batches(self, file: Any, end: int) -> int:
-        place = end
+        place, n_rows = end, 0
         for line in iter(file.readline, b""):
             place += len(line)
-            try:
-                said = json.loads(line) if line.endswith(b"\n") else None
-            except ValueError:
-                break
-            if not isinstance(said, dict):
+            if (said := _read_line(line)) is None:
                 break
             if _CLOSED in said:
-                self.n_rows, self.state, end = int(said[_CLOSED]), said["state"], place
-            self._output = said.get(_END, self._output)
+                if said[_CLOSED] != n_rows or "state" not in said:
+                    break
+                self.n_rows, self.state, end = n_rows, said["state"], place
+            elif _END in said:
+                self._output = said[_END]
+            else:
+                n_rows += 1
         if self.n_rows:
             self.told = f"{self.n_rows:,} files were answered before: it continues behind them"
         return end
@@ -184,6 +189,15 @@ def refuse_existing(out: Path) -> None:
         raise ParamsError(f"{out} exists already, and is not written over; name another file, or remove it")
 
 
+def _read_line(line: bytes) -> dict[str, Any] | None:
+    """What a line holds; None if it is damaged."""
+    try:
+        said = json.loads(line) if line.endswith(b"\n") else None
+    except (ValueError, RecursionError):
+        return None
+    return said if isinstance(said, dict) else None
+
+
 def _find_other(said: Any, origin: Origin) -> str:
     """What differs between a journal's first line and this run; "" if nothing does."""
     words = {"model": "another model", "options": "other options", "files": "other files"}
@@ -191,5 +205,12 @@ def _find_other(said: Any, origin: Origin) -> str:
 
 
 def describe_place(path: Path) -> Path:
-    """Where the journal of an output (a file or a folder) lies."""
-    return path.with_name(path.name + ENDING)
+    """Where the journal of an output (a file or a folder) lies: beside it.
+
+    Raises:
+        ParamsError: nothing can lie beside the root of the file system.
+    """
+    named = path.resolve() if path.name in ("", "..") else path
+    if not named.name:
+        raise ParamsError(f"{path} is a whole file system; name a folder in it")
+    return named.with_name(named.name + ENDING)

@@ -6,6 +6,7 @@ with its own. So the version of an older Darkroom, and each version that is serv
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -168,11 +169,14 @@ class ModelProcess:
             timer.cancel()
 
     def _read_last_words(self) -> str:
-        """The last line that the process wrote to standard error, or how it ended."""
+        """How the process ended, if by a signal; otherwise the last line that it wrote to standard error."""
+        code = self._process.poll()
+        if code is not None and code < 0:
+            return f"its process was ended by signal {-code} ({signal.strsignal(-code)})"
         self._errors.seek(0)
         lines = self._errors.read().decode("utf-8", "replace").split("\n")
         said = next((line for line in reversed(lines) if line.strip()), "")
-        return _shorten(said) if said else f"its process ended with {self._process.poll()}"
+        return _shorten(said) if said else f"its process ended with {code}"
 
 
 def _read_cpu(process: "psutil.Process") -> float:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from pipeline.characters import say_count
 from pipeline.collection import confirmed_labels
@@ -222,7 +221,7 @@ def _check_tracking(paths: Paths) -> list[str]:
         return []
     database = find_database(paths.root)
     if database is None:
-        kind = urlsplit(uri).scheme.partition("+")[0]
+        kind = uri.partition(":")[0].lower().partition("+")[0]
         return (
             []
             if kind in _DATABASES

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pipeline.characters import cut, escape
+from pipeline.errors import StorageError, explain_unread
 from pipeline.storage import sync_folder, translate_errors
 from pipeline.tracking.connection import find_database, is_missing
 from pipeline.tracking.processes import name_user
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 FIRST, PROMOTE, ROLLBACK, FORCE = "FIRST", "PROMOTE", "ROLLBACK", "FORCE"
 MAX_REASON = 1000  # characters
+MAX_NUMBER = 2**31 - 1  # of a version: what the database of a registry can hold
 _MAX_WHO = 200
 _FILE = "ledger.jsonl"
 _TAG = re.compile(r"ledger\.(\d{6,})")
@@ -100,16 +102,16 @@ class FileLedger:
 
     def read(self) -> list[str]:
         """As `Ledger.read`."""
-        return _split_whole(self._read_bytes())
+        return _split(self._read_bytes())[0]
 
     def append(self, move: Move) -> Line:
         """As `Ledger.append`.
 
         Raises:
-            StorageError: it cannot be written.
+            StorageError: it cannot be read or written.
         """
         before = self._read_bytes()
-        texts = _split_whole(before)
+        texts = _split(before)[0]
         kept = b"".join(_encode(text) + b"\n" for text in texts)
         line = _make_line(move, texts)
         with translate_errors(self.path), self.path.open("ab") as file:
@@ -121,9 +123,18 @@ class FileLedger:
             sync_folder(self.path.parent)
         return line
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether the last line was never finished."""
+        return bool(_split(self._read_bytes())[1])
+
     def _read_bytes(self) -> bytes:
-        with translate_errors(self.path):
-            return self.path.read_bytes() if self.path.exists() else b""
+        try:
+            return self.path.read_bytes()
+        except FileNotFoundError:
+            return b""
+        except OSError as error:
+            raise StorageError(explain_unread(self.path, error)) from None
 
 
 @dataclass(frozen=True)
@@ -180,23 +191,37 @@ def parse_line(text: str) -> Line | None:
     """A line as it was written; None if it is damaged."""
     try:
         found = json.loads(text)
-        if found.keys() != _KEYS:
+        json.dumps(found, ensure_ascii=False).encode()  # half a pair of UTF-16 is no character
+        before = found["from"]
+        numbers = (found["n"], found["to"], *(() if before is None else (before,)))
+        if found.keys() != _KEYS or not all(map(_is_number, numbers)):
             return None
-        before, evidence = found["from"], dict(found["evidence"])
+        evidence = dict(found["evidence"])
         row, model_md5 = (str(evidence.pop(key, "")) for key in ("row", "classifier"))
         move = Move(
             str(found["model"]),
-            None if before is None else int(before),
-            int(found["to"]),
+            before,
+            found["to"],
             str(found["decision"]),
             str(found["reason"]),
             row,
             model_md5,
             evidence,
         )
-        return Line(int(found["n"]), str(found["prev"]), str(found["when"]), str(found["who"]), move, text)
-    except (ValueError, TypeError, AttributeError, RecursionError):
+        return Line(found["n"], str(found["prev"]), str(found["when"]), str(found["who"]), move, text)
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
         return None
+
+
+def _is_number(value: object) -> bool:
+    """Whether a value can be the number of a line or of a version."""
+    return type(value) is int and 0 < value <= MAX_NUMBER
+
+
+def count_unread(ledger: Ledger) -> int:
+    """How many lines are damaged, or were never finished."""
+    n_damaged = sum(parse_line(text) is None for text in ledger.read())
+    return n_damaged + (isinstance(ledger, FileLedger) and ledger.is_cut)
 
 
 def read_lines(ledger: Ledger, model: str) -> list[Line]:
@@ -242,10 +267,10 @@ def _name_person() -> str:
     return cut(escape(f"{name_user()}@{socket.gethostname()}"), _MAX_WHO)
 
 
-def _split_whole(content: bytes) -> list[str]:
-    """The texts of the lines of a file; one that was never finished is none of them."""
+def _split(content: bytes) -> tuple[list[str], str]:
+    """The texts of the lines of a file, and what there is of one that was never finished."""
     *texts, end = content.decode("utf-8", "surrogateescape").split("\n")
-    return [*texts, end] if parse_line(end) else texts
+    return ([*texts, end], "") if parse_line(end) else (texts, end)
 
 
 def _encode(text: str) -> bytes:

@@ -4,11 +4,11 @@ import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.characters import cut, escape
 from pipeline.tracking import registry
-from pipeline.tracking.ledger import Line, hash_text, list_tagged, open_ledger, parse_line
+from pipeline.tracking.ledger import FileLedger, Line, hash_text, list_tagged, open_ledger, parse_line
 from pipeline.tracking.moves import is_pending
 
 if TYPE_CHECKING:
@@ -23,17 +23,30 @@ def find_faults(client: "MlflowClient", root: Path, model: str) -> tuple[int, li
     Args:
         model: a registered model; a local ledger is checked for all models that it names.
     """
-    texts = open_ledger(client, root, model).read()
+    ledger = open_ledger(client, root, model)
+    texts = ledger.read()
     lines = [parse_line(text) for text in texts]
     whole = [line for line in lines if line]
     names = sorted({model, *(line.move.model for line in whole)})
-    mirror = {name: _read_mirror(client, name) for name in names}
+    versions = {name: registry.list_versions(client, name) for name in names}
+    mirror = {name: _read_mirror(found) for name, found in versions.items()}
     faults = [
         *_check_order(lines),
+        *(
+            ["the last line was never finished: the next move takes its place"]
+            if isinstance(ledger, FileLedger) and ledger.is_cut
+            else []
+        ),
         *_check_chain(whole, mirror),
         *_check_mirror(client, whole, mirror),
-        *(fault for name in names for fault in _check_alias(client, whole, name)),
     ]
+    if whole and not any(versions.values()):
+        faults.append(
+            "the registry holds no version of the models in it: its database was emptied, or is another one; "
+            "put a copy of it back"
+        )
+    else:
+        faults += [fault for name in names for fault in _check_alias(client, whole, name)]
     return len(texts), list(dict.fromkeys(faults))
 
 
@@ -41,23 +54,25 @@ def find_faults(client: "MlflowClient", root: Path, model: str) -> tuple[int, li
 Mirror = Mapping[str, Mapping[int, tuple[int, str]]]
 
 
-def _read_mirror(client: "MlflowClient", model: str) -> dict[int, tuple[int, str]]:
+def _read_mirror(versions: Sequence[Any]) -> dict[int, tuple[int, str]]:
     return {
-        n: (int(found.version), text)
-        for found in registry.list_versions(client, model)
-        for n, text in list_tagged(found.tags).items()
+        n: (int(found.version), text) for found in versions for n, text in list_tagged(found.tags).items()
     }
 
 
 def _check_order(lines: Sequence[Line | None]) -> Iterator[str]:
     """Damaged, missing, doubled and reordered lines."""
-    for place, line in enumerate(lines, start=1):
-        if line is None:
-            yield f"line {place} is damaged"
+    damaged = [place for place, line in enumerate(lines, start=1) if line is None]
+    if damaged:
+        n_more = len(damaged) - 1
+        yield f"line {damaged[0]} is damaged" + (f", and {n_more:,} more after it" if n_more else "")
     numbers = [line.n for line in lines if line]
-    known = {*numbers, *(place for place, line in enumerate(lines, start=1) if line is None)}
-    missing = [n for n in range(1, max(numbers, default=0) + 1) if n not in known]
-    yield from (f"line {n} is missing" for n in missing)
+    known = sorted({0, *numbers, *(place for place in damaged if place < max(numbers, default=0))})
+    for here, following in itertools.pairwise(known):
+        if following - here == 2:
+            yield f"line {here + 1} is missing"
+        elif following - here > 2:
+            yield f"lines {here + 1} to {following - 1} are missing"
     yield from (f"line {n} is there {count} times" for n, count in Counter(numbers).items() if count > 1)
     for here, following in itertools.pairwise(numbers):
         if here > following:

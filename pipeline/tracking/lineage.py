@@ -20,7 +20,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import PromotionError, one_line
+from pipeline.errors import ParamsError, PromotionError, one_line
 from pipeline.paths import STAGES, Paths
 from pipeline.storage import is_leftover
 from pipeline.yaml_file import read_yaml
@@ -49,6 +49,10 @@ class Lineage:
         if not self.paths.dvc_lock.is_file():
             return {}
         stages: dict[str, Any] = read_yaml(self.paths.dvc_lock).get("stages", {})
+        if not isinstance(stages, dict) or not all(_is_entry(stages.get(name, {})) for name in STAGES):
+            raise ParamsError(
+                f"{self.paths.dvc_lock.name} is damaged; restore it from git, or run `dvc repro`"
+            )
         return stages
 
     def hash_entry_from_files(self, stage: str) -> str:
@@ -70,7 +74,7 @@ class Lineage:
         wired = self.list_deps(stage) - _IN_OUTPUTS
         return _hash(
             {
-                "cmd": locked["cmd"],
+                "cmd": locked.get("cmd"),
                 "deps": {path: md5 for path, md5 in deps.items() if path in wired},
                 "params": self._list_locked_params(stage),
                 "outs": self.list_outs(stage),
@@ -266,6 +270,17 @@ def _find_path(out: Any) -> str:
 
 def _index_md5s(items: list[dict[str, Any]]) -> dict[str, str]:
     return {item["path"]: item["md5"] for item in items}
+
+
+def _is_entry(entry: Any) -> bool:
+    """Whether what dvc.lock holds of a stage has the form that DVC gives it."""
+    try:
+        items = [*entry.get("deps", []), *entry.get("outs", [])]
+        texts = [item[key] for item in items for key in ("path", "md5")]
+        texts += [key for values in entry.get("params", {}).values() for key in values.keys()]  # noqa: SIM118
+    except (AttributeError, LookupError, TypeError):
+        return False
+    return all(isinstance(text, str) for text in texts)
 
 
 def _is_template(dep: str) -> bool:

@@ -19,6 +19,7 @@ from pipeline.tracking.packaging import LoggedModel
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+_MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # the latter of an alias, or a bad name
 CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous", "challenger"
 MODEL_TAG = "dvc.classifier"  # DVC's md5 of the classifier and its answers: the same model is one version
 RUN_TAG = "pipeline.run_id"
@@ -90,9 +91,15 @@ def list_versions(client: "MlflowClient", model_name: str) -> list[Any]:
     page = None
     while page is None or page.token:
         token = page.token if page else None
-        page = client.search_model_versions(f"name = '{model_name}'", page_token=token)
+        page = client.search_model_versions(_filter_name(model_name) or None, page_token=token)
         found += page
-    return found
+    return [one for one in found if one.name == model_name]
+
+
+def _filter_name(model_name: str) -> str:
+    """MLflow's filter for a name; "" where it can write none: a text with both kinds of quotes."""
+    quote = next((one for one in "'\"" if one not in model_name), "")
+    return quote and f"name = {quote}{model_name}{quote}"
 
 
 def read_tags(client: "MlflowClient", model_name: str, number: int) -> dict[str, str] | None:
@@ -113,7 +120,7 @@ def _ask_alias(client: "MlflowClient", model_name: str, alias: str) -> Any:
     try:
         return client.get_model_version_by_alias(model_name, alias)
     except MlflowException as error:
-        if is_missing(error) or error.error_code == "INVALID_PARAMETER_VALUE":
+        if is_missing(error) or error.error_code in _MISSING:
             return None
         raise PromotionError(
             f"the registry cannot name the {alias} of {model_name}: {one_line(error)}"
@@ -219,8 +226,9 @@ def read_metric(client: "MlflowClient", version: Version, name: str) -> float | 
 
 def _find_usable(client: "MlflowClient", model_name: str, model_md5: str, run_id: str) -> list[Version]:
     """The versions of a model by number, without those that lead to nothing."""
-    asked = f"name = '{model_name}' and tags.`{MODEL_TAG}` = '{model_md5}'"
-    known = sorted(map(_read_version, client.search_model_versions(asked)), key=lambda one: one.number)
+    asked = " and ".join(filter(None, (_filter_name(model_name), f"tags.`{MODEL_TAG}` = '{model_md5}'")))
+    found = (one for one in client.search_model_versions(asked) if one.name == model_name)
+    known = sorted(map(_read_version, found), key=lambda one: one.number)
     return [one for one in known if one.run_id == run_id or _is_usable(client, one)]
 
 
@@ -241,7 +249,7 @@ def suppress_missing() -> Iterator[None]:
     try:
         yield
     except MlflowException as error:
-        if not is_missing(error):
+        if not is_missing(error) and error.error_code not in _MISSING:
             raise
 
 

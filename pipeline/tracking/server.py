@@ -9,6 +9,7 @@ import http.client
 import json
 import logging
 import os
+import re
 import ssl
 import threading
 import urllib.error
@@ -20,6 +21,7 @@ from typing import Any
 
 DEADLINE_S = 5.0  # for the whole of an answer: a server that sends a byte a second is away as well
 _WORD_AFTER_S = 1.0
+_SIGNED = re.compile(r"^([^:/?#]+://)[^/?#]*@")  # the start of a URI with a name and a password
 _MAX_BYTES = 64 << 20  # of an answer
 # How else a client may have to present itself. What stands there is left to MLflow.
 _UNUSUAL = (
@@ -101,7 +103,10 @@ def _fetch(uri: str, path: str, body: Mapping[str, Any] | None = None, method: s
     They are read in a thread, since a socket's own timeout begins anew with every byte. A thread that is
     given up ends with the process.
     """
-    request = _build_request(uri, path, body, method)
+    try:
+        request = _build_request(uri, path, body, method)
+    except ValueError:  # its text may hold a part of a password
+        raise ConnectionError("the address is malformed") from None
     results: list[bytes | Exception] = []
 
     def read() -> None:
@@ -180,7 +185,5 @@ def sign_in(uri: str) -> str:
 
 
 def hide_password(uri: str) -> str:
-    """A URI as a log may hold it."""
-    parts = urllib.parse.urlsplit(uri)
-    host = parts.netloc.rpartition("@")
-    return uri.replace(parts.netloc, f"***@{host[2]}", 1) if host[1] else uri
+    """A URI as a log may hold it, a malformed one too."""
+    return _SIGNED.sub(r"\1***@", uri)

@@ -60,11 +60,12 @@ class StoredModel:
 
     Attributes:
         location: the URI of its artifacts.
-        verdict: of its promotion; "" if it was not registered by Darkroom.
+        verdict: of its promotion; "" where its row does not say.
         accuracy: on its test pictures, with the ends of its interval as far as they are known.
         seal: the sha256 of the hashes of its classifier's files; "" where an older Darkroom registered it.
         model_seal: as `seal`, of all files of the model.
         evaluation: the id of the run that evaluated it; "" where its row does not say.
+        is_own: Darkroom registered it.
     """
 
     name: str
@@ -76,6 +77,7 @@ class StoredModel:
     seal: str = ""
     model_seal: str = ""
     evaluation: str = ""
+    is_own: bool = True
 
 
 def parse_address(text: str) -> Address:
@@ -114,8 +116,14 @@ def fetch_model(root: Path, model: StoredModel) -> Path:
     A copy lies in the project's cache. It is whole or absent, and belongs to one version of one registry.
 
     Raises:
+        ModelError: Darkroom did not register it, so its files are no classifier, and its code is anyone's.
         TrackingError: its files are gone, or cannot be fetched.
     """
+    if not model.is_own:
+        raise ModelError(
+            f"{model.name} version {model.number} was not registered by Darkroom, so it is no model of "
+            "Darkroom's and answers nothing here; name another version, or remove its alias"
+        )
     place = model.location.rstrip("/")
     if (local := find_local(place)) is not None:
         if not local.is_dir():
@@ -136,7 +144,7 @@ def fetch_classifier(root: Path, model: StoredModel) -> Path:
     """The folder of a model's classifier, inside that of the model.
 
     Raises:
-        TrackingError: as `fetch_model`.
+        ModelError, TrackingError: as `fetch_model`.
     """
     folder = fetch_model(root, model) / "artifacts" / MODEL_NAME
     if not folder.is_dir():
@@ -242,7 +250,9 @@ def _ask_client(root: Path, address: Address) -> StoredModel | None:
 
 
 def _seal(model: StoredModel, tags: Mapping[str, str]) -> StoredModel:
-    return replace(model, seal=tags.get(SEAL_TAG, ""), model_seal=tags.get(MODEL_SEAL_TAG, ""))
+    """A version with what its own tags say of its origin."""
+    seal, model_seal = (tags.get(tag, "") for tag in (SEAL_TAG, MODEL_SEAL_TAG))
+    return replace(model, seal=seal, model_seal=model_seal, is_own=bool(tags.get(RUN_TAG)))
 
 
 def _index(pairs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

@@ -53,6 +53,54 @@ def test_an_unknown_command_is_a_usage_error(darkroom: Darkroom) -> None:
     assert "No such command 'develop'" in error
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["predict", ""], "an argument is empty"),
+        (["predict", "a.png", "--model", ""], "--model is empty"),
+        (["predict", "a.png", "--out="], "--out is empty"),
+        (["serve", "--token", ""], "--token is empty"),
+        (["export", ""], "an argument is empty"),
+        (["labels", "queue", "scans", ""], "an argument is empty"),
+        (["registry", "history", "--name", ""], "--name is empty"),
+        (["synthesize", ""], "an argument is empty"),
+    ],
+)
+def test_an_empty_word_is_refused(words: list[str], said: str, darkroom: Darkroom) -> None:
+    """A path of no characters is the working folder, which nobody meant."""
+    code, out, error = darkroom(*words)
+    assert (code, out) == (1, "")
+    assert error.startswith(f"error: {said}, as a variable of the shell without a value is")
+    assert error.count("\n") == 1
+
+
+def test_a_note_may_be_empty(darkroom: Darkroom) -> None:
+    assert "is empty" not in darkroom("labels", "accept", "a", "--note", "")[2]
+
+
+def test_a_deleted_working_folder_is_one_line(
+    darkroom: Darkroom, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    for words in (["summary"], ["check"], ["predict", "a.png"], ["demo", "digits"], ["setup", "pictures"]):
+        said = "error: the working folder was deleted; go to the project's folder\n"
+        assert darkroom(*words) == (1, "", said)
+
+
+@pytest.mark.parametrize(
+    "words", [["registry", "history"], ["registry", "verify"], ["predict", "data"], ["compare"]], ids=" ".join
+)
+def test_a_malformed_address_of_a_server_is_one_line(
+    words: list[str], darkroom: Darkroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@[::1")
+    code, _, error = darkroom(*words)
+    assert (code, error.count("\n")) == (1, 1)
+    assert "MLflow at http://***@[::1 cannot be used (the address is malformed)" in error
+
+
 def test_demo_fills_an_empty_folder(
     darkroom: Darkroom, project: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:

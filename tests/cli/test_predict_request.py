@@ -106,6 +106,16 @@ def test_the_training_decides_what_is_inverted(
     assert plan.recipe.fit == fit
 
 
+def test_no_folder_is_made_in_one_that_is_read(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.png").touch()
+    for name in ("missing/b.csv", "missing/a.csv/b.csv"):
+        with pytest.raises(ParamsError, match="which is read; name a folder outside it"):
+            Request([tmp_path / "in"], out=tmp_path / "in" / name).find()
+    assert Request([tmp_path / "in"], out=tmp_path / "in" / "b.csv").find().found
+    assert Request([tmp_path / "in"], out=tmp_path / "new" / "b.csv").find().found
+
+
 def test_links_into_archives_are_refused(tmp_path: Path) -> None:
     import zipfile
 

@@ -116,6 +116,21 @@ def test_what_is_refused_in_one_line(words: list[str], said: str, darkroom: Dark
 
 @pytest.mark.parametrize(
     "words",
+    [
+        ["promote", "N", "--force", "--reason", "x"],
+        ["rollback", "--to", "N", "--reason", "x"],
+        ["compare", "N", "1"],
+        ["compare", "1", "N"],
+    ],
+)
+def test_a_number_that_no_registry_can_hold_is_a_usage_error(words: list[str], darkroom: Darkroom) -> None:
+    code, _, error = darkroom("registry", *(str(2**63) if word == "N" else word for word in words))
+    assert code == 2
+    assert "2147483647" in error
+
+
+@pytest.mark.parametrize(
+    "words",
     [["history"], ["verify"], ["rollback", "--reason", "x"], ["compare", "1", "2"]],
     ids=lambda words: words[0],
 )
@@ -131,6 +146,70 @@ def test_without_a_registry_or_a_server_it_says_so(
     assert code == 1
     assert error.startswith("error: MLflow at http://127.0.0.1:9 cannot be used")
     assert len(error.splitlines()) == 1
+
+
+@pytest.fixture
+def ledger(project: Paths) -> FileLedger:
+    """The ledger of a project with a database, and one line in it."""
+    (project.root / "mlflow").mkdir()
+    (project.root / "mlflow" / "mlflow.db").touch()
+    ledger = FileLedger(project.root / "mlflow" / "ledger.jsonl")
+    ledger.append(Move("digits", None, 1, "FIRST", "good enough"))
+    return ledger
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "n", "shown"),
+    [
+        pytest.param(b"\xef\xbb\xbf", b"", "1 line", False, id="bom"),
+        pytest.param(b"", b'{"n": 2, ', "1 line", True, id="half-a-line"),
+        pytest.param(b"\x00\xff\n" * 3000, b"", "3,000 lines", True, id="noise"),
+    ],
+)
+def test_the_history_says_how_many_lines_it_could_not_read(
+    start: bytes, end: bytes, n: str, shown: bool, ledger: FileLedger, darkroom: Darkroom
+) -> None:
+    ledger.path.write_bytes(start + ledger.path.read_bytes() + end)
+    code, said, error = darkroom("registry", "history")
+    assert (code, "good enough" in said, "no move" in said) == (1, shown, False)
+    assert error == f"error: {ledger.path}: {n} cannot be read; `darkroom registry verify` says more\n"
+
+
+def test_a_ledger_that_was_emptied_is_not_taken_for_a_new_one(ledger: FileLedger, darkroom: Darkroom) -> None:
+    ledger.path.write_bytes(b"")
+    said = f"{ledger.path} holds no move of digits; `darkroom registry verify` says if any is missing\n"
+    assert darkroom("registry", "history") == (0, said, "")
+
+
+def test_an_emptied_database_and_a_flood_of_faults_are_one_line(
+    ledger: FileLedger, darkroom: Darkroom
+) -> None:
+    code, said, error = darkroom("registry", "verify")
+    assert (code, said) == (1, "")
+    assert "the registry holds no version of the models in it: its database was emptied" in error
+    text = ledger.path.read_text()
+    ledger.path.write_text(text + text.replace('"n": 1', '"n": 30000000') + "".join([text, text] * 30))
+    code, said, error = darkroom("registry", "verify")
+    assert (code, said, error.count("\n")) == (1, "", 1)
+    assert "lines 2 to 29999999 are missing" in error
+
+
+def test_nothing_of_a_line_reaches_the_terminal_as_it_is(ledger: FileLedger, darkroom: Darkroom) -> None:
+    text = ledger.path.read_text()
+    for key in ("decision", "who", "when", "reason"):
+        ledger.path.write_text(json.dumps(json.loads(text) | {key: "\x1b[31m\u202e"}, ensure_ascii=False))
+        code, said, error = darkroom("registry", "history")
+        assert (code, error) == (0, "")
+        assert "\\x1b[31m" in said.replace("\n", "")
+        assert "\u202e" not in said
+        code, said, _ = darkroom("registry", "history", "--json")
+        assert said.isascii()
+        assert json.loads(said)[key] == "\x1b[31m\u202e"
+    ledger.path.write_text(text.replace('"FIRST"', '"\\ud800"'))
+    for words in (["history"], ["history", "--json"]):
+        code, said, error = darkroom("registry", *words)
+        assert (code, error.count("\n")) == (1, 1)
+        assert "1 line cannot be read" in error
 
 
 def test_the_history_of_a_local_database_needs_no_mlflow(

@@ -200,8 +200,8 @@ def test_a_row_without_the_metric_is_last_and_a_metric_of_nobody_is_an_error(mad
     entry = made.compare().entries[0]
     bare, good = replace(entry, name="bare", metrics={}), replace(entry, metrics={"accuracy": 0.9})
     assert [one.name for one in sort_entries([bare, good], "accuracy")] == ["low", "bare"]
-    doubtful = replace(good, name="doubtful", metrics=good.metrics | {"log_loss": 0.9})
-    surer = replace(good, name="surer", metrics=good.metrics | {"log_loss": 0.1})
+    doubtful = replace(good, name="doubtful", metrics={"accuracy": 0.9, "log_loss": 0.9})
+    surer = replace(good, name="surer", metrics={"accuracy": 0.9, "log_loss": 0.1})
     assert [one.name for one in sort_entries([doubtful, surer], "accuracy")] == ["surer", "doubtful"]
     with pytest.raises(TrackingError, match=r"no row has the metric 'acuracy' \(did you mean accuracy"):
         sort_entries([entry], "acuracy")

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from pipeline.serving.files import Files, find_files
 from pipeline.serving.folders import Folders, Link, Places, make_name, name_folders
 from pipeline.serving.predictions import Asked
 from pipeline.sources import Entry
+from pipeline.storage import lock
 
 
 def write(path: Path, data: bytes) -> Path:
@@ -159,6 +161,52 @@ def test_what_a_kill_left_half_copied_is_removed(tmp_path: Path, places: Places)
     write(tmp_path / "out/cat/.darkroom-0123", b"ha")
     Folders(places).place(ask(write(tmp_path / "a.png", b"x"))[0], "cat")
     assert list_files(tmp_path / "out/cat") == {"a.png": b"x"}
+
+
+@pytest.mark.parametrize("has_links", [True, False], ids=["links", "no-links"])
+def test_two_runs_that_sort_into_one_folder_lose_nothing(
+    has_links: bool, tmp_path: Path, places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second begins, and places a file of the same name, in the midst of a copy of the first."""
+    copy = shutil.copyfile
+    one, two = ask(write(tmp_path / "1/a.png", b"x"), write(tmp_path / "2/a.png", b"y"))
+    placed = []
+
+    def copy_and_look_away(source: Path, target: Path) -> None:
+        copy(source, target)
+        monkeypatch.setattr(shutil, "copyfile", copy)
+        placed.append(Folders(places).place(two, "cat"))
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    if not has_links:
+        monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.setattr(shutil, "copyfile", copy_and_look_away)
+    placed.append(Folders(places).place(one, "cat"))
+    assert list_files(tmp_path / "out/cat") == {"a.png": b"y", "a-2.png": b"x"}
+    assert placed == [str(tmp_path / "out/cat/a.png"), str(tmp_path / "out/cat/a-2.png")]
+
+
+def test_where_a_disk_has_no_links_one_run_at_a_time_renames(
+    tmp_path: Path, places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing else tells two runs that a name is free for one of them only."""
+    rename, tried = Path.rename, []
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    def try_turn(source: Path, target: Path) -> Path:
+        with lock(target.with_name(".darkroom-turn")) as is_mine:
+            tried.append(is_mine)
+        return rename(source, target)
+
+    monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.setattr(Path, "rename", try_turn)
+    Folders(places).place(ask(write(tmp_path / "a.png", b"x"))[0], "cat")
+    assert tried == [False]
+    assert [path.name for path in (tmp_path / "out/cat").iterdir()] == ["a.png"]
 
 
 def test_answers_become_folders_that_every_system_knows() -> None:

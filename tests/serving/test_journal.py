@@ -65,7 +65,14 @@ def test_it_continues_behind_the_last_closed_batch_wherever_it_was_cut(out: Path
 def test_what_a_power_cut_left_is_done_again(out: Path, path: Path) -> None:
     with open_journal(path, out, MINE) as journal:
         fill(journal)
-    for rest in (b"\0" * 100 + b"\n", b"[1]\n", b"{\n"):
+    for rest in (
+        *(b"\0" * 100 + b"\n", b"[1]\n", b"{\n", b'{"a":' * 100_000 + b"\n", b"\xff\n"),
+        *(
+            b'{"closed": %s, "state": {}}\n' % n
+            for n in (b'"x"', b"null", b"1e400", b"NaN", b"-1", b"4", b"[]")
+        ),
+        b'{"closed": 3}\n',
+    ):
         with path.open("ab") as file:
             file.write(rest)
         with open_journal(path, out, MINE) as journal:
@@ -135,6 +142,28 @@ def test_a_file_of_something_else_is_left_alone(data: bytes, out: Path, path: Pa
     with pytest.raises(ParamsError, match="is in the way: it is no journal"):
         open_journal(path, out, MINE).__enter__()
     assert path.read_bytes() == data
+
+
+@pytest.mark.parametrize("rest", [b"", b", }", b', "model": "\xff"}', b', "x": ' + b"[" * 3000])
+def test_a_journal_with_a_damaged_first_line_is_begun_anew(rest: bytes, out: Path, path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b'{"darkroom predict": 1' + rest + b'\n{"file": "a"}\n{"closed": 1, "state": null}\n')
+    with open_journal(path, out, MINE) as journal:
+        assert journal.told == f"{path} is damaged: everything is answered anew"
+        assert journal.n_rows == 0
+        fill(journal)
+    with open_journal(path, out, MINE) as journal:
+        assert list(journal.read_rows()) == ROWS
+
+
+def test_a_journal_lies_beside_what_it_is_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert describe_place(Path("a/sorted")) == Path("a/sorted.part")
+    assert describe_place(Path()) == tmp_path.with_name(f"{tmp_path.name}.part")
+    (tmp_path / "a").mkdir()
+    assert describe_place(Path("a/..")) == tmp_path.with_name(f"{tmp_path.name}.part")
+    with pytest.raises(ParamsError, match="is a whole file system; name a folder in it"):
+        describe_place(Path("/"))
 
 
 def test_two_processes_do_not_write_one_journal(out: Path, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import getpass
 import json
+import math
 import os
 import shutil
 from datetime import datetime, timedelta
@@ -16,6 +17,7 @@ from pipeline.tracking.ledger import (
     FileLedger,
     Move,
     TagLedger,
+    count_unread,
     find_file,
     hash_text,
     open_ledger,
@@ -124,10 +126,58 @@ def test_what_is_no_line_is_none(text: str) -> None:
     assert parse_line(text) is None
 
 
-def test_a_ledger_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        *(
+            {key: value}
+            for key in ("n", "to", "from")
+            for value in (math.inf, math.nan, 1.5, -1, 0, "1", True)
+        ),
+        *({key: 10**400} for key in ("n", "to", "from")),
+        *({key: "\ud800"} for key in ("decision", "model", "who", "when", "reason", "prev")),
+        {"evidence": {"row": "\udfff"}},
+        {"evidence": 1},
+        {"to": None},
+    ],
+    ids=str,
+)
+def test_a_line_with_a_value_that_none_was_written_with_is_damaged(
+    change: dict[str, object], ledger: FileLedger
+) -> None:
+    text = ledger.append(SECOND).text
+    assert parse_line(text)
+    assert parse_line(json.dumps(json.loads(text) | change)) is None
+    assert parse_line(text.replace('"to": 2', '"to": 1e400')) is None
+
+
+def test_damaged_lines_and_one_that_was_never_finished_are_counted(ledger: FileLedger) -> None:
+    assert count_unread(ledger) == 0
+    ledger.append(FIRST)
+    whole = ledger.path.read_bytes()
+    assert count_unread(ledger) == 0
+    for content, n in (
+        (b"", 0),
+        (b"\xef\xbb\xbf" + whole, 1),
+        (whole[:40], 1),
+        (whole + whole[:40], 1),
+        (bytes(range(256)), 2),
+        (b"{}\n\n" + whole + b"[]\n", 3),
+    ):
+        ledger.path.write_bytes(content)
+        assert count_unread(ledger) == n, content
+
+
+def test_a_ledger_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "ledger.jsonl").mkdir()
+    for use in (lambda one: one.append(FIRST), FileLedger.read):
+        with pytest.raises(StorageError, match=r"ledger\.jsonl cannot be read: a folder lies where the file"):
+            use(FileLedger(tmp_path / "ledger.jsonl"))
+
+
+def test_a_ledger_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"ledger\.jsonl cannot be written"):
-        FileLedger(tmp_path / "ledger.jsonl").append(FIRST)
+        FileLedger(tmp_path / "gone" / "ledger.jsonl").append(FIRST)
 
 
 def test_it_lies_beside_its_database_and_moves_with_it(

@@ -76,6 +76,12 @@ def test_a_whole_ledger_has_no_fault(client: "MlflowClient", root: Path, model: 
         pytest.param(lambda t: [t[0], t[2], t[1], t[3]], ["line 3 stands before line 2"], id="reordered"),
         pytest.param(lambda t: [*t, t[3]], ["line 4 is there 2 times"], id="doubled"),
         pytest.param(lambda t: [t[0], "{", *t[2:]], ["line 2 is damaged"], id="damaged"),
+        pytest.param(
+            lambda t: [*t, edit(t[3], n=30_000_000)],
+            ["lines 5 to 29999999 are", "line 30000000 was"],
+            id="far-number",
+        ),
+        pytest.param(lambda t: [*t, *["x"] * 9_000], ["line 5 is damaged, and 8,999"], id="noise"),
         pytest.param(forge, ["line 2 was changed", "line 3 was changed"], id="forged-with-hashes"),
         pytest.param(
             lambda t: [edit(t[0], prev="ab"), *t[1:]], ["line 1 was changed"], id="first-names-one-before"
@@ -107,6 +113,41 @@ def test_a_change_on_a_server_is_found(
     assert fault.startswith("line 2 was changed: the tags of on-a-server version 2 hold another")
     client.delete_registered_model_tag("on-a-server", line.tag)
     assert find_faults(client, root, "on-a-server")[1][0].startswith("line 2 is missing")
+
+
+def test_a_line_that_was_never_finished_is_said(client: "MlflowClient", root: Path, model: str) -> None:
+    file = find_ledger(root)
+    file.write_text(file.read_text() + '{"n": 5')
+    said = "the last line was never finished: the next move takes its place"
+    assert find_faults(client, root, model) == (4, [said])
+
+
+def test_a_registry_that_was_emptied_is_said(client: "MlflowClient", root: Path, model: str) -> None:
+    client.delete_registered_model(model)
+    (fault,) = find_faults(client, root, model)[1]
+    assert fault.startswith("the registry holds no version of the models in it: its database was emptied")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("a'b", id="single"),
+        pytest.param('a"b', id="double"),
+        pytest.param("'\"", id="both"),
+        pytest.param("' or name like '%", id="filter"),
+        pytest.param("", id="empty"),
+        pytest.param("a/b", id="slash"),
+        pytest.param("a:b", id="colon"),
+        pytest.param("x" * 5000, id="long"),
+    ],
+)
+def test_a_line_about_a_model_of_any_name_is_checked(
+    name: str, client: "MlflowClient", root: Path, model: str
+) -> None:
+    rewrite(root, lambda texts: [*texts, edit(texts[0], n=5, prev=hash_text(texts[3]), model=name)])
+    (fault,) = find_faults(client, root, model)[1]
+    assert fault.startswith("there is no champion of ")
+    assert fault.endswith("line 5, says version 1: the alias was moved outside Darkroom")
 
 
 def test_without_the_tags_the_chain_finds_it(client: "MlflowClient", root: Path, model: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import PromotionError
+from pipeline.errors import ParamsError, PromotionError
 from pipeline.paths import Paths
 from pipeline.tracking.lineage import UPSTREAM, Lineage, compute_md5
 
@@ -148,3 +148,22 @@ def test_no_lock_is_a_clear_error(tmp_path: Path, chain: Paths) -> None:
         (tmp_path / name).write_text((chain.root / name).read_text())
     with pytest.raises(PromotionError, match="no entry for validate; run `dvc repro`"):
         Lineage(Paths(tmp_path)).hash_state()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("stages: 5", "stages: []", "stages: {promote: 3}", "stages: {promote: []}"),
+        *(
+            "stages: {train: {deps: 5}}",
+            "stages: {train: {outs: [5]}}",
+            "stages: {train: {outs: [{path: a}]}}",
+        ),
+        *("stages: {train: {deps: [{path: 1, md5: 2}]}}", "stages: {train: {deps: {path: a, md5: b}}}"),
+        *("stages: {train: {params: 5}}", "stages: {train: {params: {params.yaml: [a]}}}"),
+    ],
+)
+def test_a_damaged_lock_is_one_line(text: str, tmp_path: Path) -> None:
+    (tmp_path / "dvc.lock").write_text(text)
+    with pytest.raises(ParamsError, match=r"^dvc\.lock is damaged; restore it from git"):
+        Lineage(Paths(tmp_path)).is_recorded("promote", ["a"])

@@ -176,6 +176,14 @@ def test_a_password_is_hidden() -> None:
     assert server.hide_password("sqlite:////p/mlflow.db") == "sqlite:////p/mlflow.db"
 
 
+@pytest.mark.parametrize("address", ["http://[::1", "http://me:secret@[::1/x", "http://a]b", "https://[x]"])
+def test_an_address_that_is_none_is_a_connection_that_failed(address: str) -> None:
+    for use in (server.probe, lambda uri: server.ask(uri, "x")):
+        with pytest.raises(OSError, match="malformed"):
+            use(address)
+    assert "secret" not in server.hide_password(address)
+
+
 def test_name_and_password_leave_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
     """MLflow logs the address of what fails."""
     for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):

@@ -99,6 +99,27 @@ def test_what_the_registry_lacks_is_none(
     assert stored_models._ask_client(root, address) is None
 
 
+def test_a_version_that_others_registered_is_refused_before_its_files_are_looked_at(
+    client: "MlflowClient", root: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "MLmodel").touch()
+    client.create_registered_model("foreign")
+    client.create_model_version("foreign", tmp_path.as_uri())
+    registry.crown(client, "foreign", 1)
+    database = connection.find_database(root)
+    assert database
+    said = "foreign version 1 was not registered by Darkroom, so it is no model of Darkroom's"
+    for address in (Address("foreign", alias="champion"), Address("foreign", number=1)):
+        found = find_model(root, address)
+        assert found
+        for fetch in (fetch_classifier, stored_models.fetch_model):
+            with pytest.raises(ModelError, match=said):
+                fetch(root, found)
+        assert stored_models._ask_client(root, address) == found
+        with run_server(tmp_path, f"sqlite:///{database}") as (_, uri):
+            assert stored_models._ask_server(uri, address) == found
+
+
 def test_without_a_database_there_is_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     assert find_model(tmp_path, Address("a", alias="champion")) is None
