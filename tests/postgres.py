@@ -34,6 +34,16 @@ class Postgres:
         """The URI as a person writes it, without a driver."""
         return f"postgresql://darkroom:{_QUOTED}@127.0.0.1:{self.port}/postgres"
 
+    def add_database(self, name: str) -> str:
+        """The URI of a new, empty database."""
+        import pg8000.dbapi
+
+        connection = pg8000.dbapi.connect("darkroom", "127.0.0.1", "postgres", self.port, PASSWORD)
+        connection.autocommit = True
+        connection.cursor().execute(f"CREATE DATABASE {name}")
+        connection.close()
+        return self.uri.removesuffix("postgres") + name
+
     def start(self) -> None:
         """Start it, or start it again; it answers when this returns."""
         command = [str(self.programs / "postgres"), "-D", f"{self.folder}/data", f"-p{self.port}", "-F"]

@@ -213,11 +213,11 @@ def test_a_row_that_is_gone_is_not_marked(client: "MlflowClient", root: Path) ->
     assert client.get_run(other.run_id).data.tags["champion"] == "former"
 
 
-@pytest.mark.parametrize("change", [{"n": 30_000_000}, {"prev": "0" * 64}, {"n": -5}])
+@pytest.mark.parametrize("change", [{"n": 30_000_000}, {"prev": "0" * 64}])
 def test_a_line_that_was_written_by_hand_is_not_carried_out(
     client: "MlflowClient", root: Path, change: dict[str, Any]
 ) -> None:
-    name = f"forged-{abs(hash(str(change)))}"
+    name = f"forged-{next(iter(change))}"
     first, second = make_model(client, root, name)
     moves.move_champion(client, root, plan(first, name, None, "FIRST"))
     file = find_file(root)

@@ -74,7 +74,7 @@ def test_a_wrong_password_says_what_postgresql_said(
 def test_the_first_start_needs_a_password_of_the_administrator(
     tmp_path: Path, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(DATABASE, postgres.uri)
+    monkeypatch.setenv(DATABASE, postgres.add_database("without_administrator"))
     for short in ("", "short"):
         monkeypatch.setenv("MLFLOW_AUTH_ADMIN_PASSWORD", short)
         with pytest.raises(TrackingError, match="no administrator yet; set MLFLOW_AUTH_ADMIN_PASSWORD"):
