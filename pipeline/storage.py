@@ -214,7 +214,7 @@ def _explain(path: Path, error: OSError) -> str:
     return f"{path} cannot be written: {error.strerror or one_line(error)}{advice}"
 
 
-def hash_file(path: Path) -> str:
-    """The sha256 of a file's bytes."""
+def hash_file(path: Path, algorithm: str = "sha256") -> str:
+    """The hash of a file's bytes, as hexadecimal digits; `algorithm` is a name that hashlib knows."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, algorithm).hexdigest()

@@ -128,7 +128,7 @@ def _find_target(client: "MlflowClient", root: Path, wish: Wish) -> int:
     if wish.decision == ROLLBACK and wish.seen is None:
         raise PromotionError(f"{wish.model} has no champion to roll back; {_list(client, wish.model)}")
     lines = read_lines(open_ledger(client, root, wish.model), wish.model)
-    if wish.decision == ROLLBACK and wish.to and not _was_champion(client, wish, lines):
+    if wish.decision == ROLLBACK and not _was_champion(client, wish, lines):
         raise PromotionError(
             f"version {wish.to} of {wish.model} was never champion, so nothing goes back to it; `darkroom "
             f"registry promote {wish.to} --force --reason TEXT` makes it champion"
@@ -147,8 +147,10 @@ def _find_target(client: "MlflowClient", root: Path, wish: Wish) -> int:
 def _was_champion(client: "MlflowClient", wish: Wish, lines: Sequence[Line]) -> bool:
     """Whether the version that is asked for was champion, or may have been before there was a ledger."""
     known = {number for one in lines for number in (one.move.before, one.move.version)}
-    tags = registry.read_tags(client, wish.model, wish.to or 0) or {}
-    return wish.to in known or tags.get("verdict") not in ("HOLD", "REJECT")
+    if wish.to is None or wish.to in known:
+        return True
+    tags = registry.read_tags(client, wish.model, wish.to) or {}
+    return tags.get("verdict") not in ("HOLD", "REJECT")
 
 
 def _find_before(client: "MlflowClient", wish: Wish, lines: Sequence[Line]) -> int | None:

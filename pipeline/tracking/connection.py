@@ -141,6 +141,11 @@ def is_missing(error: "MlflowException") -> bool:
     return error.error_code in ("RESOURCE_DOES_NOT_EXIST", "PERMISSION_DENIED")
 
 
+def is_unknown(error: "MlflowException") -> bool:
+    """As `is_missing`, and where MLflow says that of an alias, or of a name that it forbids."""
+    return is_missing(error) or error.error_code == "INVALID_PARAMETER_VALUE"
+
+
 @contextmanager
 def translate_errors() -> Iterator[None]:
     """Turn what MLflow raises when it is away, refuses or cannot write into a TrackingError of one line."""

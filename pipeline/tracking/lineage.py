@@ -22,7 +22,7 @@ from typing import Any
 
 from pipeline.errors import ParamsError, PromotionError, one_line
 from pipeline.paths import STAGES, Paths
-from pipeline.storage import is_leftover
+from pipeline.storage import hash_file, is_leftover
 from pipeline.yaml_file import read_yaml
 
 UPSTREAM = STAGES[:-1]
@@ -241,18 +241,13 @@ def compute_md5(path: Path) -> str:
     What a killed process left half-written in a folder is left out, as in DVC's own.
     """
     if not path.is_dir():
-        return _compute_file_md5(path)
+        return hash_file(path, "md5")
     found = (p for p in path.rglob("*") if p.is_file() and not is_leftover(p.name))
     files = sorted((p.relative_to(path).parts, p) for p in found)
-    listing = [{"md5": _compute_file_md5(p), "relpath": "/".join(parts)} for parts, p in files]
+    listing = [{"md5": hash_file(p, "md5"), "relpath": "/".join(parts)} for parts, p in files]
     return (
         hashlib.md5(json.dumps(listing, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"
     )
-
-
-def _compute_file_md5(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "md5").hexdigest()
 
 
 def _hash(value: Mapping[str, Any]) -> str:

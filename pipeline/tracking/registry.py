@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import PromotionError, one_line
-from pipeline.tracking.connection import is_missing
+from pipeline.tracking.connection import is_unknown
 from pipeline.tracking.packaging import LoggedModel
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-_MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # the latter of an alias, or a bad name
 CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous", "challenger"
 MODEL_TAG = "dvc.classifier"  # DVC's md5 of the classifier and its answers: the same model is one version
 RUN_TAG = "pipeline.run_id"
@@ -120,7 +119,7 @@ def _ask_alias(client: "MlflowClient", model_name: str, alias: str) -> Any:
     try:
         return client.get_model_version_by_alias(model_name, alias)
     except MlflowException as error:
-        if is_missing(error) or error.error_code in _MISSING:
+        if is_unknown(error):
             return None
         raise PromotionError(
             f"the registry cannot name the {alias} of {model_name}: {one_line(error)}"
@@ -249,7 +248,7 @@ def suppress_missing() -> Iterator[None]:
     try:
         yield
     except MlflowException as error:
-        if not is_missing(error) and error.error_code not in _MISSING:
+        if not is_unknown(error):
             raise
 
 

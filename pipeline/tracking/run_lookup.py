@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from pipeline.errors import TrackingError, one_line
-from pipeline.tracking.connection import connect, find_database, is_missing, resolve_uri
+from pipeline.tracking.connection import connect, find_database, is_unknown, resolve_uri
 from pipeline.tracking.server import UnusualAnswerError, ask, hide_password, is_server
 
 _PLACE = "SELECT artifact_uri FROM runs WHERE run_uuid = ?"
@@ -44,7 +44,7 @@ def find_run(root: Path, run_id: str) -> FoundRun | None:
     try:
         found = client.get_run(run_id)
     except MlflowException as error:
-        if is_missing(error) or error.error_code == "INVALID_PARAMETER_VALUE":
+        if is_unknown(error):
             return None
         raise TrackingError(
             f"MLflow at {hide_password(resolve_uri(root))} cannot name the run {run_id}: {one_line(error)}"

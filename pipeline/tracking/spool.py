@@ -4,7 +4,6 @@ A spooled run is a folder: `run.json`, and the files that the stage logged. Only
 well is kept: what another one left is removed by DVC, and it runs again.
 """
 
-import hashlib
 import json
 import logging
 import os
@@ -20,7 +19,7 @@ from typing import Any
 from pipeline.errors import StorageError, TrackingError, one_line
 from pipeline.json_file import load_json
 from pipeline.paths import Paths
-from pipeline.storage import hold_lock, is_leftover, make_folder, sync_folder, translate_errors
+from pipeline.storage import hash_file, hold_lock, is_leftover, make_folder, sync_folder, translate_errors
 
 SPOOL_TAG = "darkroom.spool"  # of a run: which spooled one it is, so that none is sent twice
 VERSION = 1  # of the format
@@ -46,9 +45,7 @@ class Dataset:
     @classmethod
     def read(cls, name: str, path: Path, context: str) -> "Dataset":
         """The description of a file; the URI is relative to the project, so it is the same everywhere."""
-        with path.open("rb") as file:
-            md5 = hashlib.file_digest(file, "md5").hexdigest()
-        return cls(name, md5, f"data/{path.parent.name}/{path.name}", context)
+        return cls(name, hash_file(path, "md5"), f"data/{path.parent.name}/{path.name}", context)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from pipeline.errors import ModelError, StorageError, TrackingError, one_line
 from pipeline.paths import Paths
 from pipeline.storage import hold_lock, translate_errors
 from pipeline.tracking.artifacts import download_folder, find_local
-from pipeline.tracking.connection import connect, find_database, is_missing, resolve_uri
+from pipeline.tracking.connection import connect, find_database, is_unknown, resolve_uri
 from pipeline.tracking.decisions import parse_decision
 from pipeline.tracking.packaging import MODEL_NAME
 from pipeline.tracking.registry import CHAMPION, MODEL_SEAL_TAG, RUN_TAG, SEAL_TAG
@@ -235,7 +235,7 @@ def _ask_client(root: Path, address: Address) -> StoredModel | None:
             version = client.get_model_version(address.name, str(address.number))
         where = client.get_model_version_download_uri(address.name, version.version)
     except MlflowException as error:
-        if is_missing(error) or error.error_code == "INVALID_PARAMETER_VALUE":
+        if is_unknown(error):
             return None
         raise TrackingError(
             f"the registry at {hide_password(resolve_uri(root))} cannot name {address}: {one_line(error)}"

@@ -118,11 +118,11 @@ def test_versions_of_a_row_are_deleted_unless_they_are_in_use(client: "MlflowCli
 
 
 def test_a_champion_of_unknown_origin_is_refused(client: "MlflowClient", row: Tracked) -> None:
-    client.create_registered_model("foreign")
-    client.create_model_version("foreign", f"runs:/{row.run_id}/m", row.run_id)
-    client.set_registered_model_alias("foreign", registry.CHAMPION, "1")
+    client.create_registered_model("foreign-champion")
+    client.create_model_version("foreign-champion", f"runs:/{row.run_id}/m", row.run_id)
+    client.set_registered_model_alias("foreign-champion", registry.CHAMPION, "1")
     with pytest.raises(PromotionError, match="version 1 is champion but was not registered by Darkroom"):
-        registry.find_champion(client, "foreign")
+        registry.find_champion(client, "foreign-champion")
 
 
 def test_a_metric_of_a_version_is_known_or_none(client: "MlflowClient", row: Tracked) -> None:
