@@ -53,10 +53,9 @@ def measure(root: Path, n_images: int, kind: str) -> None:
     start = time.perf_counter()
     source = root / ("scans.zip" if kind == "zip" else "data/raw")
     n_bytes = write_zip(source, n_images) if kind == "zip" else write_folders(source, n_images)
-    if kind == "zip":
-        params = YAML().load(root / "params.yaml")
-        params["data"]["source"] = source.name
-        YAML().dump(params, root / "params.yaml")
+    params = YAML().load(root / "params.yaml")
+    params["data"].update(source=str(source.relative_to(root)), layout="first_folder")
+    YAML().dump(params, root / "params.yaml")
     print(
         f"{n_images:,} JPEGs of {SIZE[0]} x {SIZE[1]} pixels, {n_bytes / n_images:,.0f} bytes each, {kind};"
     )
