@@ -195,6 +195,11 @@ class Paths:
         return self.stage("train") / "out_of_fold.parquet"
 
     @property
+    def started_from(self) -> Path:
+        """The pictures of the model that training started from: see tables/learnt.py."""
+        return self.stage("train") / "started_from.parquet"
+
+    @property
     def label_answers(self) -> Path:
         """The same, by networks that have seen other pictures of the source; written by train, or empty."""
         return self.stage("train") / "label_answers.parquet"

@@ -18,6 +18,7 @@ import pytest
 from pipeline.paths import STAGES
 from pipeline.serving.seal import SEAL_FILE, check_model
 from pipeline.storage import hash_file
+from pipeline.tables.learnt import STARTED_FROM
 from pipeline.tables.parquet import read_table
 from pipeline.tables.predictions import PREDICTIONS
 from pipeline.tracking import connection, registry
@@ -326,6 +327,24 @@ def test_an_experiment_in_a_temporary_copy_lands_in_the_same_database(clone: Clo
     assert rows[-1].data.tags["dvc.experiment"]
     assert rows[-1].data.tags["stage.train.status"] == "ran"
     assert rows[-1].data.tags["stage.clean.status"] == "cached"
+
+
+def test_training_starts_from_the_champion(clone: Clone) -> None:
+    """The row says from which version; the next model learned from what that one did."""
+    client = connection.connect(clone.root)
+    champion = registry.find_champion(client, "digits")
+    assert champion is not None
+    clone.set_params({"train": {"start_from": "champion"}})
+    clone.run("dvc", "repro")
+    row = clone.rows()[-1]
+    assert row.data.tags["start_from"] == f"digits version {champion.number}"
+    stage = client.get_run(row.data.tags["stage.train.run_id"])
+    assert stage.data.tags["train.start_from"] == row.data.tags["start_from"]
+    assert read_table(clone.paths.started_from, STARTED_FROM)["model"].unique().to_pylist() == [
+        row.data.tags["start_from"]
+    ]
+    clone.set_params(QUICK | {"train": {"start_from": "none"}})
+    assert "Running stage 'train'" not in clone.run("dvc", "repro")
 
 
 def test_promotion_params_rerun_promotion_alone(clone: Clone) -> None:

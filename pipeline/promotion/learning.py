@@ -14,16 +14,24 @@ import pyarrow.compute as pc
 from pipeline.evidence.paired_groups import Pair
 from pipeline.paths import Paths
 from pipeline.tables.clean_manifest import CLEAN_MANIFEST
-from pipeline.tables.learnt import LEARNT
+from pipeline.tables.learnt import LEARNT, STARTED_FROM
 from pipeline.tables.new_sources import NEW_SOURCES
 from pipeline.tables.out_of_fold import OUT_OF_FOLD
 from pipeline.tables.parquet import build_table, read_table
 from pipeline.tables.split import NAMED, SPLIT
 
+_IDS = pa.schema([LEARNT.field("id")])  # an older Darkroom wrote these alone
+
 
 def read_learnt(file: Path) -> set[str]:
     """The ids of the pictures that a model learned from, from the file beside its exam."""
-    return set(read_table(file, LEARNT)["id"].to_pylist())
+    return set(read_table(file, _IDS, may_hold_more=True)["id"].to_pylist())
+
+
+def read_start(file: Path) -> str:
+    """The name of the model that training started from, by started_from.parquet; "" if there was none."""
+    names = read_table(file, STARTED_FROM)["model"].unique().to_pylist()
+    return str(names[0]) if names else ""
 
 
 def read_groups(clean_manifest: Path) -> dict[str, str]:
@@ -33,10 +41,13 @@ def read_groups(clean_manifest: Path) -> dict[str, str]:
 
 
 def list_learnt(paths: Paths) -> pa.Table:
-    """The pictures that the model learned from, or that chose its weights."""
+    """The pictures that the model learned from, or that chose its weights; with those of its start."""
     split = read_table(paths.split, SPLIT)
-    learnt = split.filter(pc.not_equal(split["split"], "test"))["id"].to_pylist()
-    return build_table(({"id": id_} for id_ in learnt), LEARNT, sort_by="id")
+    learnt = split.filter(pc.not_equal(split["split"], "test"))
+    part = _index_parts(learnt, "split")
+    for id_, before in _index_parts(read_table(paths.started_from, STARTED_FROM), "part").items():
+        part[id_] = "train" if before == "train" else part.get(id_, before)
+    return build_table(({"id": id_, "part": name} for id_, name in part.items()), LEARNT, sort_by="id")
 
 
 def list_new_sources(paths: Paths) -> pa.Table:
@@ -74,6 +85,10 @@ def pair_answers(
     y_true = np.array([y for (_, y), _, _ in rows])
     first, second = (np.array([row[i] for row in rows]) for i in (1, 2))
     return Pair(y_true, first, second, groups, len(class_names))
+
+
+def _index_parts(table: pa.Table, column: str) -> dict[str, str]:
+    return dict(zip(table["id"].to_pylist(), table[column].to_pylist(), strict=True))
 
 
 def _read_sources(paths: Paths) -> dict[str, tuple[str, int]]:

@@ -11,7 +11,7 @@ from pipeline.characters import cut
 from pipeline.json_file import read_json
 from pipeline.paths import Paths
 from pipeline.promotion.description import describe_model
-from pipeline.promotion.learning import list_learnt, list_new_sources
+from pipeline.promotion.learning import list_learnt, list_new_sources, read_start
 from pipeline.promotion.state import State, list_artifacts
 from pipeline.serving.seal import seal_model, write_seal
 from pipeline.tables.parquet import read_table, write_table
@@ -36,7 +36,7 @@ from pipeline.training.history import read_history
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-ORIGIN_TAG = "origin"
+ORIGIN_TAG, START_TAG = "origin", "start_from"
 _MAX_ORIGIN = 200  # characters
 _IDS = pa.schema([PREDICTIONS.field("id")])
 # What a row says of the stages before evaluate; their own runs hold the rest.
@@ -83,6 +83,8 @@ def fill_row(row: Tracked, model: LoggedModel, state: State) -> None:
     row.log_dataset("split", paths.split, "train, validation, test")
     card = read_json(paths.model_card, "evaluate")
     row.set_tags({CARD_TAG: describe_model(card), TEST_TAG: hash_test_ids(paths)})
+    if start := read_start(paths.started_from):
+        row.set_tags({START_TAG: start})
 
 
 def link_stages(client: "MlflowClient", row: Tracked, state: State, name: str) -> None:

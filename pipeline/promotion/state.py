@@ -60,8 +60,8 @@ def _list_contents(paths: Paths) -> list[Path]:
         for stage in UPSTREAM
         for path in (paths.metrics(stage), paths.details(stage), paths.figures(stage))
     ]
-    tables = [paths.raw_manifest, paths.clean_manifest, paths.split, paths.out_of_fold, paths.training_facts]
-    return [*of_stages, *tables, *list_artifacts(paths), paths.classifier]
+    tables = [paths.raw_manifest, paths.clean_manifest, paths.split, paths.out_of_fold, paths.started_from]
+    return [*of_stages, *tables, paths.training_facts, *list_artifacts(paths), paths.classifier]
 
 
 def list_artifacts(paths: Paths) -> list[Path]:

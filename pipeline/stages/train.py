@@ -3,6 +3,7 @@
 Reads   data/clean/manifest.parquet, shards/ and scales.json, data/split/split.parquet and classes.json,
         data/augment/policy.json and extra/; checkpoints and features of an earlier run, in .darkroom/.
 Writes  data/train/classifier/ (model.keras, classifier.json), history.csv (one row per epoch),
+        started_from.parquet (the model that training started from, and its pictures),
         out_of_fold.parquet (each picture of train and val, answered by a network that has not seen it),
         label_answers.parquet (the same by networks that know its source; empty where folds divide sources);
         live metrics `curve/...` and the packaged model in MLflow;
@@ -47,6 +48,7 @@ _log = logging.getLogger(__name__)
 def main(params: Params, paths: Paths, run: Run) -> Metrics:
     """Train, save the classifier, and log both."""
     set_up_device()  # before Keras is imported
+    from pipeline.promotion.start import read_start_model
     from pipeline.training.assembly import describe_computation, read_sets, train_network
 
     def log_curves(row: Row) -> None:
@@ -55,16 +57,21 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     sets = read_sets(paths)
     run.log_dataset("split", paths.split, "train, val")
     run.log_dataset("clean", paths.clean_manifest, "train, val")
+    start = read_start_model(params, paths)
+    write_table(start.learnt, paths.started_from)
     computation = describe_computation(params.train)
-    run.set_tags({f"train.{name}": str(value) for name, value in computation.items()})
+    told = computation | {"start_from": start.name or "none"}
+    run.set_tags({f"train.{name}": str(value) for name, value in told.items()})
     model, history = train_network(
         sets,
         policy=read_policy(paths.policy),
         params=params.train,
         computation=computation,
-        inputs=Lineage(paths).list_inputs("train") | {"weights": hash_weights(params.train.weights)},
+        inputs=Lineage(paths).list_inputs("train")
+        | {"weights": hash_weights(params.train.weights), "start": start.sha256},
         cache=paths.cache,
         on_epoch=log_curves,
+        start=start.weights,
     )
     # dvc.yaml names each of these knobs, so a threshold of clean that changes no pixel retrains nothing.
     recipe = Recipe.from_params(

@@ -4,7 +4,7 @@ The stage `train` calls this, and so does all else that trains.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from pipeline.errors import DataError
 from pipeline.labels import read_class_names
 from pipeline.params import TrainParams
 from pipeline.paths import Paths
+from pipeline.training.batches import Floats
 from pipeline.training.checkpoints import Checkpoints, hash_training
 from pipeline.training.history import Row
 from pipeline.training.policy import Policy
@@ -82,6 +83,7 @@ def train_network(
     inputs: Mapping[str, Any],
     cache: Path,
     on_epoch: Callable[[Row], None],
+    start: Sequence[Floats] = (),
 ) -> tuple[Any, list[Row]]:
     """Train a network, or continue the same training where it was interrupted.
 
@@ -90,6 +92,7 @@ def train_network(
         inputs: what else the training depends on, as plain JSON values; other values are another training.
         cache: the folder of checkpoints, features and TensorBoard's logs.
         on_epoch: called with each row of the history, including those of an earlier process.
+        start: as of `trainer.fit`; `inputs` must say which weights they are.
 
     Returns:
         As `trainer.fit`.
@@ -111,4 +114,5 @@ def train_network(
             params=params,
             places=Places(checkpoints, cache / "features", logs),
             on_epoch=on_epoch,
+            start=start,
         )

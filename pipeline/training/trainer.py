@@ -5,7 +5,7 @@ that are computed once. A second phase may then train all of it.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from pipeline.backend.device import share_batches
 from pipeline.backend.logs import translate_log_errors
 from pipeline.backend.streaming import choose_jit, stream
 from pipeline.collection.pictures import Pictures
+from pipeline.errors import ModelError
 from pipeline.models import (
     build_head,
     build_model,
@@ -85,6 +86,7 @@ def fit(
     params: TrainParams,
     places: Places = Places(),
     on_epoch: Callable[[Row], None] = lambda row: None,
+    start: Sequence[Floats] = (),
 ) -> tuple[Any, list[Row]]:
     """Train a network. On a CPU the same arguments give the same weights, interrupted or not.
 
@@ -95,13 +97,15 @@ def fit(
         places: with checkpoints, a training that was killed continues after its last whole epoch.
         on_epoch: called after every epoch with the row of its history, and with the rows of an earlier
             process.
+        start: the weights that training starts from, in the order of the network's; (): given or random ones.
 
     Returns:
         The `keras.Model` with the weights of its best epoch, and one row per epoch (from 1): epoch and
         CURVES.
 
     Raises:
-        ModelError: no such network or weights, or the loss is no longer a number.
+        ModelError: no such network or weights, those of `start` are of another network, or the loss is no
+            longer a number.
     """
     keras.utils.set_random_seed(params.seed)
     height, width, channels = pictures.picture_shape
@@ -116,7 +120,9 @@ def fit(
     trained_in = precision.resolve_precision(params.precision)
     with share_batches() as n_replicas, precision.use_precision(trained_in):
         model = build_model(params.model, **how, weights=params.weights)
+        start_with(model, start)
         phases = list_phases(model, pictures, val, policy=policy, params=params, features=places.features)
+        start_with(model, start)  # again: a phase on features standardises the head by these pictures
         for number in range(state.phase, len(phases)):
             state.enter(number, model)
             run_phase(phases[number], model, state, params=params, places=places, n_replicas=n_replicas)
@@ -124,6 +130,23 @@ def fit(
         kept = build_model(params.model, **how, weights=None)
     kept.set_weights(state.best_weights)
     return kept, state.rows
+
+
+def start_with(model: Any, weights: Sequence[Floats]) -> None:
+    """Put weights into a network, if there are any.
+
+    Raises:
+        ModelError: they are those of another network.
+    """
+    wanted, got = [tuple(one.shape) for one in model.weights], [one.shape for one in weights]
+    if weights and wanted != got:
+        raise ModelError(
+            f"train.start_from: its network has {len(got)} arrays of weights, and train.model has "
+            f"{len(wanted)}, or they differ in size; set train, clean.image_hw and clean.channels as they "
+            "were for it, or start_from: none"
+        )
+    if weights:
+        model.set_weights(weights)
 
 
 def fit_head(learnt: Features, val: Features, *, n_classes: int, params: TrainParams) -> Any:

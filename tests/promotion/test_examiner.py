@@ -16,7 +16,7 @@ from pipeline.promotion.examiner import USE_TAG, examine
 from pipeline.promotion.gate import Decision
 from pipeline.promotion.state import State
 from pipeline.tables.clean_manifest import CLEAN_MANIFEST
-from pipeline.tables.learnt import LEARNT
+from pipeline.tables.learnt import LEARNT, STARTED_FROM
 from pipeline.tables.parquet import write_table
 from pipeline.tables.predictions import PREDICTIONS
 from pipeline.tables.split import SPLIT
@@ -61,6 +61,7 @@ class Project:
             {"id": i, "split": "train"} for i in LEARNED
         ]
         write(parts, SPLIT, paths.split)
+        write([], STARTED_FROM, paths.started_from)
         write_json(self.describe_training(n_right), paths.metrics("train"))
         return State(paths.root, paths, None, self.params)  # type: ignore[arg-type]
 

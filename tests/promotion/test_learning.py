@@ -6,8 +6,9 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.paths import Paths
-from pipeline.promotion.learning import list_learnt, list_new_sources, pair_answers
+from pipeline.promotion.learning import list_learnt, list_new_sources, pair_answers, read_learnt, read_start
 from pipeline.promotion.parts import compare_parts
+from pipeline.tables.learnt import STARTED_FROM
 from pipeline.tables.new_sources import NEW_SOURCES
 from pipeline.tables.out_of_fold import OUT_OF_FOLD
 from pipeline.tables.parquet import write_table
@@ -32,6 +33,7 @@ def build(tmp_path: Path) -> Paths:
     ]
     names = ("id", "class_name", "class_index", "split", "fold_group")
     write([dict(zip(names, row, strict=True)) for row in rows], SPLIT, paths.split)
+    write([], STARTED_FROM, paths.started_from)
     answers = [{"id": id_, "predicted": "cat"} for id_ in ("a1", "a2", "b1", "c1", "d1")]
     write(answers, OUT_OF_FOLD, paths.out_of_fold)
     return paths
@@ -39,6 +41,20 @@ def build(tmp_path: Path) -> Paths:
 
 def test_what_is_not_tested_was_learned_from(tmp_path: Path) -> None:
     assert list_learnt(build(tmp_path))["id"].to_pylist() == ["a1", "a2", "b1", "c1", "d1"]
+
+
+def test_what_its_start_learned_from_was_learned_from(tmp_path: Path) -> None:
+    """Also pictures that are gone; and what a start only validated on is learned from if it is now."""
+    paths = build(tmp_path)
+    assert read_start(paths.started_from) == ""
+    started = [("a1", "val"), ("a2", "train"), ("gone", "val")]
+    rows = [{"id": id_, "part": part, "model": "m version 2"} for id_, part in started]
+    write(rows, STARTED_FROM, paths.started_from)
+    learnt = {row["id"]: row["part"] for row in list_learnt(paths).to_pylist()}
+    others = dict.fromkeys(("b1", "c1", "d1"), "train")
+    assert learnt == {"a1": "train", "a2": "train", "gone": "val"} | others
+    assert read_start(paths.started_from) == "m version 2"
+    assert read_learnt(paths.started_from) == {"a1", "a2", "gone"}
 
 
 def test_only_pictures_with_a_source_count(tmp_path: Path) -> None:

@@ -111,6 +111,7 @@ def test_outputs(project: Paths, trained: tuple[Mapping[str, float], Listener]) 
         "history.csv",
         "label_answers.parquet",
         "out_of_fold.parquet",
+        "started_from.parquet",
     ]
     assert metrics["n_train"] == 50
     assert metrics["n_val"] == 12

@@ -67,7 +67,7 @@ def train(collections: list[Pictures], params_of: ParamsOf) -> Callable[..., tup
     """`train(model="conv1", augment={"flip": "both"}, places=Places(...), on_epoch=...)`."""
 
     def train(*, augment: dict[str, Any] | None = None, **named: Any) -> tuple[Any, list[Row]]:
-        passed = {name: named.pop(name) for name in ("places", "on_epoch") if name in named}
+        passed = {name: named.pop(name) for name in ("places", "on_epoch", "start") if name in named}
         params = params_of(train=SMALL | named, augment=STILL | (augment or {}))
         policy = build_policy(params.augment, channels=1)
         return fit(*collections, n_classes=3, policy=policy, params=params.train, **passed)
@@ -216,6 +216,46 @@ def test_frozen_then_fine_tuned(
         "features of 48 training pictures: 48 known from before",
         "features of 12 validation pictures: 12 known from before",
     }
+
+
+def test_it_starts_from_given_weights(train: Callable[..., tuple[Any, list[Row]]], tmp_path: Path) -> None:
+    """A tiny step from a trained network stays at its loss; broken off, it goes on from where it was."""
+    trained, rows = train(epochs=4, learning_rate=0.01)
+    best = min(row["val_loss"] for row in rows)
+    tiny: dict[str, Any] = {"epochs": 3, "learning_rate": 1e-6, "warmup_epochs": 0.0}
+    start = trained.get_weights()
+    whole, from_there = train(**tiny, start=start)
+    assert [row["val_loss"] for row in from_there] == pytest.approx([best] * 3, rel=1e-2)
+    _, from_nothing = train(**tiny)
+    assert min(row["val_loss"] for row in from_nothing) > 1.05 * best
+    places = Places(Checkpoints(tmp_path, "a"))
+    with pytest.raises(Stopped):
+        train(**tiny, start=start, places=places, on_epoch=stop_after(2))
+    resumed, rows_again = train(**tiny, start=start, places=places)
+    assert are_same(whole, resumed)
+    assert from_there == rows_again
+
+
+def test_weights_of_another_network_are_no_start(train: Callable[..., tuple[Any, list[Row]]]) -> None:
+    start = train(epochs=1)[0].get_weights()
+    with pytest.raises(ModelError, match=r"^train\.start_from: its network has 6 arrays of weights"):
+        train(model="conv2", start=start)
+
+
+def test_a_start_with_a_backbone(weights: str, params_of: ParamsOf, tmp_path: Path) -> None:
+    """Its backbone makes the features, and its head goes on, with the scale that it had."""
+    train, val = make_collections(tmp_path, (32, 32, 1))
+    section = {"model": APPLICATION, "weights": weights, "features": "all", "epochs": 3}
+    params = params_of(train=SMALL | section | {"fine_tune_epochs": 1, "learning_rate": 0.01}, augment=STILL)
+    trained, rows = fit(train, val, n_classes=3, policy=[], params=params.train)
+    best = min(row["val_loss"] for row in rows)
+    tiny = {"epochs": 1, "fine_tune_epochs": 0, "learning_rate": 1e-6, "warmup_epochs": 0.0}
+    params = params_of(train=SMALL | section | tiny, augment=STILL)
+    how: dict[str, Any] = {"n_classes": 3, "policy": [], "params": params.train}
+    _, again = fit(train, val, **how, start=trained.get_weights())
+    assert again[0]["val_loss"] == pytest.approx(best, rel=1e-3)
+    _, anew = fit(train, val, **how)
+    assert anew[0]["val_loss"] != pytest.approx(best, rel=1e-3)
 
 
 def test_weights_of_pictures_follow_the_params(params_of: ParamsOf) -> None:
