@@ -1,6 +1,6 @@
-"""Storage for several people, started by tests on 127.0.0.1: moto's S3 server, which asks for credentials, and SFTP.
+"""Storage for several people, started by tests on 127.0.0.1: moto's S3, which checks who asks, and SFTP.
 
-What may speak to them travels in environment variables of the commands alone, and in files below a folder of the test.
+Credentials travel in environment variables of the commands alone, and in files below a folder of the test.
 """
 
 import os
@@ -69,8 +69,13 @@ def run_s3(folder: Path) -> Iterator[S3]:
     with _run(command, folder / "s3.log") as process:
         url = f"http://127.0.0.1:{port}"
         _wait(process, url)
-        env = {"AWS_ENDPOINT_URL": url, "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true"}
-        env |= {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+        env = {
+            "AWS_ENDPOINT_URL": url,
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+        (folder / "aws").touch()  # in place of ~/.aws
+        env |= dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"), str(folder / "aws"))
         server = S3(url, env | NOBODY, process)
         server.client().create_bucket(Bucket=BUCKET)
         people = server.client("iam")

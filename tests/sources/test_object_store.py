@@ -1,0 +1,286 @@
+"""Sources in an object store: real S3 by moto, on 127.0.0.1, with credentials that it checks."""
+
+import io
+import pickle
+import shutil
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.errors import SourceError
+from pipeline.params import DataParams
+from pipeline.sources import Record, open_collection, open_container, stamp_collection
+from pipeline.sources import object_store as store
+from pipeline.sources.urls import Url, find_place
+from tests.conftest import ParamsOf
+from tests.object_store import BUCKET, NOBODY, S3, run_s3
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    with run_s3(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture
+def s3(server: S3, monkeypatch: pytest.MonkeyPatch) -> S3:
+    """The server, with its credentials in this process's environment."""
+    use(server.env, monkeypatch)
+    return server
+
+
+def use(env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    import s3fs
+
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    s3fs.S3FileSystem.clear_instance_cache()  # an instance keeps the credentials that it began with
+
+
+@pytest.fixture
+def section(params_of: ParamsOf) -> Any:
+    return lambda source, **more: params_of(data={"source": source, **more}).data
+
+
+def read(root: Path, section: DataParams) -> list[Record]:
+    return sorted(open_collection(root, section).stream_records(), key=lambda record: record.key)
+
+
+FILES = {
+    "cat/1.png": b"one",
+    "cat/2 ü.png": b"two" * 50_000,
+    "dog/deep/3.png": b"",
+    "dog/4.png": b"four",
+    "dog/.hidden": b"no",
+    "stray.png": b"stray",
+}
+
+
+def put(s3: S3, prefix: str) -> str:
+    for name, data in FILES.items():
+        s3.put(f"{prefix}/{name}", data)
+    return f"s3://{BUCKET}/{prefix}"
+
+
+def test_a_prefix_is_read_as_a_folder(s3: S3, tmp_path: Path, section: Any) -> None:
+    url = put(s3, "as folder")
+    s3.put("as folder/empty/", b"")
+    (tmp_path / "raw" / "empty").mkdir(parents=True)
+    for name, data in FILES.items():
+        (tmp_path / "raw" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "raw" / name).write_bytes(data)
+    there, here = (open_collection(tmp_path, section(one)) for one in (url, "raw"))
+    assert there.labels == here.labels == ("cat", "dog", "empty")
+    assert (len(there), there.n_ignored) == (len(here), here.n_ignored)
+    shown = [
+        [(r.key, r.label, r.data, r.refusal) for r in read(tmp_path, section(one))] for one in (url, "raw")
+    ]
+    assert shown[0] == shown[1]
+    assert [key for key, _ in there.list_keys()] == sorted(name for name in FILES if "hidden" not in name)  # type: ignore[misc]
+
+
+def test_a_known_object_is_not_fetched(s3: S3, tmp_path: Path, section: Any) -> None:
+    url = put(s3, "known")
+    source = open_collection(tmp_path, section(url))
+    stamps = {record.stamp: record.key for record in source.stream_records()}
+    assert len(stamps) == len(source)
+    assert "" not in stamps
+    s3.put("known/cat/1.png", b"new")
+    again = open_collection(tmp_path, section(url))
+    fetched = {
+        r.key: r.data for r in again.stream_records(lambda s: "f" * 64 if s in stamps else None) if not r.id
+    }
+    assert fetched == {"cat/1.png": b"new"}
+
+
+def test_a_place_and_its_listing_can_be_sent_to_another_process(s3: S3) -> None:
+    container = pickle.loads(pickle.dumps(open_container(Url(put(s3, "sent")))))
+    assert {content.entry.name: content.data for content in container.read(container.entries)} == FILES
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz"])
+def test_an_archive_is_read_in_place(
+    kind: str, s3: S3, tmp_path: Path, section: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.sources.urls._BLOCK_BYTES", 10_000)
+    file = tmp_path / f"scans.{kind}"
+    pack(file)
+    s3.put(f"packed/{file.name}", file.read_bytes())
+    url = f"s3://{BUCKET}/packed/{file.name}"
+    there, here = (
+        [(r.key, r.label, r.data) for r in read(tmp_path, section(one))] for one in (url, file.name)
+    )
+    assert there == here
+    assert len(there) == 5
+    known = {record.stamp for record in read(tmp_path, section(url))}
+    assert "" not in known
+    records = open_collection(tmp_path, section(url)).stream_records(
+        lambda s: "f" * 64 if s in known else None
+    )
+    assert {record.id for record in records} == {"f" * 64}
+
+
+def pack(file: Path) -> None:
+    if file.suffix == ".zip":
+        with zipfile.ZipFile(file, "w") as archive:
+            for name, data in FILES.items():
+                archive.writestr(name, data)
+        return
+    with tarfile.open(file, "w:gz" if file.suffix == ".gz" else "w") as tar:
+        for name, data in FILES.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+
+
+def test_a_change_is_seen(s3: S3, tmp_path: Path, section: Any) -> None:
+    (tmp_path / "data" / "labels").mkdir(parents=True)
+    url = put(s3, "changing")
+    stamps = [stamp_collection(tmp_path, section(url))[0]]
+    assert stamp_collection(tmp_path, section(url))[0] == stamps[0]
+    s3.put("changing/dog/.hidden", b"ignored")
+    assert stamp_collection(tmp_path, section(url))[0] == stamps[0]
+    s3.put("changing/dog/4.png", b"FOUR")
+    stamps.append(stamp_collection(tmp_path, section(url))[0])
+    s3.remove("changing/stray.png")
+    stamps.append(stamp_collection(tmp_path, section(url))[0])
+    pack(tmp_path / "scans.zip")
+    for data in ((tmp_path / "scans.zip").read_bytes(), b"none"):
+        s3.put("changing.zip", data)
+        stamps.append(stamp_collection(tmp_path, section(f"s3://{BUCKET}/changing.zip"))[0])
+    assert len(set(stamps)) == 5
+
+
+def test_an_object_that_vanishes_or_changes_while_it_is_read(s3: S3, tmp_path: Path, section: Any) -> None:
+    source = open_collection(tmp_path, section(put(s3, "vanishing")))
+    s3.remove("vanishing/dog/4.png")
+    s3.put("vanishing/cat/1.png", b"eno")
+    found = {record.key: record for record in source.stream_records()}
+    assert str(found["dog/4.png"].refusal) == "unreadable: it is not in the store any more"
+    assert (found["cat/1.png"].data, found["cat/1.png"].stamp) == (b"eno", "")
+    assert found["stray.png"].data == b"stray"
+
+
+def test_bytes_whose_mark_is_no_md5_are_known_too(s3: S3, tmp_path: Path, section: Any) -> None:
+    client, part = s3.client(), b"x" * (5 << 20)
+    to = {"Bucket": BUCKET, "Key": "parts/cat/large.png"}
+    upload = client.create_multipart_upload(**to)["UploadId"]
+    tags = [
+        {"PartNumber": n, "ETag": client.upload_part(**to, UploadId=upload, PartNumber=n, Body=part)["ETag"]}
+        for n in (1, 2)
+    ]
+    client.complete_multipart_upload(**to, UploadId=upload, MultipartUpload={"Parts": tags})
+    (record,) = read(tmp_path, section(f"s3://{BUCKET}/parts"))
+    assert (len(record.data), record.stamp.rpartition("-")[2]) == (10 << 20, "2")
+
+
+def test_credentials_that_expire_in_the_middle_refuse_no_file(
+    s3: S3, tmp_path: Path, section: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand pictures must not go into quarantine because a token has run out."""
+    pack(tmp_path / "scans.zip")
+    s3.put("expiring.zip", (tmp_path / "scans.zip").read_bytes())
+    monkeypatch.setattr("pipeline.sources.urls._BLOCK_BYTES", 1000)
+    for source in (put(s3, "expiring"), f"s3://{BUCKET}/expiring.zip"):
+        listed = open_collection(tmp_path, section(source))
+        with monkeypatch.context() as patch:
+            use(NOBODY, patch)
+            with pytest.raises(
+                SourceError, match=r"^the source s3://\S+ cannot be read: .*; see whether the cred"
+            ):
+                list(listed.stream_records())
+        use(s3.env, monkeypatch)
+        assert len(list(listed.stream_records())) == 5
+
+
+def test_one_object_that_may_not_be_read_is_one_refusal(s3: S3, tmp_path: Path, section: Any) -> None:
+    url = put(s3, "closed")
+    deny = f'{{"Version": "2012-10-17", "Statement": [{{"Effect": "Deny", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::{BUCKET}/closed/cat/1.png"}}]}}'  # noqa: E501
+    s3.client("iam").put_user_policy(UserName="ana", PolicyName="deny", PolicyDocument=deny)
+    try:
+        refused = [r.key for r in read(tmp_path, section(url)) if r.refusal]
+    finally:
+        s3.client("iam").delete_user_policy(UserName="ana", PolicyName="deny")
+    assert refused == ["cat/1.png"]
+
+
+@pytest.mark.parametrize(
+    ("source", "env", "said"),
+    [
+        (
+            "s3://no-such-bucket/raw",
+            {},
+            r"cannot be read: .*bucket does not exist; is the bucket spelt right",
+        ),
+        (f"s3://{BUCKET}/nothing", {}, r"s3://scans/nothing does not exist, or is empty; set data.source"),
+        (f"s3://{BUCKET}/nothing.zip", {}, r"s3://scans/nothing.zip cannot be read: "),
+        (f"s3://{BUCKET}/raw", NOBODY, r"cannot be read: .*; see whether the credentials in the environment"),
+        (
+            f"s3://{BUCKET}/raw",
+            {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"},
+            r"see whether the store can be reached",
+        ),
+        (f"s3://{BUCKET}/labels.parquet", {}, "is a single table, which is read from disk only"),
+        (
+            "gs://bucket/raw",
+            {},
+            r"needs the package dvc-gs, which is not installed; run `uv pip install dvc-gs`",
+        ),
+        (
+            "hf://datasets/a/b",
+            {},
+            r"data.source: hf:// is not read; allowed: s3://, gs://, azure://, and paths",
+        ),
+        ("s3://KEY:SECRET@bucket/raw", {}, "a URL with a name or key before @ is not read"),
+    ],
+)
+def test_what_cannot_be_read_is_one_sentence(
+    source: str,
+    env: dict[str, str],
+    said: str,
+    s3: S3,
+    tmp_path: Path,
+    section: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    use(env, monkeypatch)
+    with pytest.raises(SourceError, match=said) as caught:
+        open_collection(tmp_path, section(source))
+    assert "\n" not in str(caught.value)
+    assert "SECRET" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("a.parquet", "holds Parquet files"), ("a.tar", "holds several tars")]
+)
+def test_layouts_that_are_read_from_disk_only(
+    name: str, said: str, s3: S3, tmp_path: Path, section: Any
+) -> None:
+    s3.put(f"layout/{said}/{name}", b"x")
+    with pytest.raises(SourceError, match=said):
+        open_collection(tmp_path, section(f"s3://{BUCKET}/layout/{said}"))
+
+
+def test_memory_is_bounded(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No more is fetched ahead than _AHEAD_BYTES."""
+    for number in range(20):
+        s3.put(f"many/{number:02}", b"x" * 1000)
+    monkeypatch.setattr(store, "_AHEAD_BYTES", 3000)
+    container, fetched = open_container(Url(f"s3://{BUCKET}/many")), []
+    fetch = store.Prefix._fetch
+    monkeypatch.setattr(store.Prefix, "_fetch", lambda *a: fetched.append(1) or fetch(*a))
+    reading = container.read(container.entries)
+    next(reading)
+    assert len(fetched) <= 4
+    assert len(list(reading)) == 19
+
+
+def test_paths_stay_paths(tmp_path: Path) -> None:
+    assert find_place(tmp_path, "data/raw") == tmp_path / "data/raw"
+    assert find_place(tmp_path, str(tmp_path)) == tmp_path
+    assert find_place(tmp_path, f"s3://{BUCKET}/a/") == Url(f"s3://{BUCKET}/a")
+    shutil.rmtree(tmp_path)
