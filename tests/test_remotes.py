@@ -47,8 +47,7 @@ def two(s3: S3, warm: Path, tmp_path: Path) -> tuple[Clone, Clone]:
 
 def test_whoever_is_not_let_in_or_finds_nobody_can_pull_later(two: tuple[Clone, Clone]) -> None:
     _, second = two
-    said = second.run("dvc", "pull", "--run-cache", env=NOBODY, code=1)
-    assert "Forbidden" in said
+    assert "Forbidden" in second.run("dvc", "pull", env=NOBODY, code=1)
     assert "Could not connect to the endpoint URL" in second.run("dvc", "pull", env=AWAY, code=1)
     assert second.run("git", "status", "--porcelain") == ""
     second.run("dvc", "pull", "--run-cache")
@@ -79,7 +78,7 @@ def test_a_result_that_vanished_is_computed_again(two: tuple[Clone, Clone], s3: 
 
 
 def test_a_picture_that_vanished_comes_back_from_who_has_it(two: tuple[Clone, Clone], s3: S3) -> None:
-    """`dvc push` takes what a folder holds to be there where its list is. `dvc pull` names the md5 that is not."""
+    """`dvc push` takes files to be there where the list of their folder is; `dvc pull` names what is not."""
     first, second = two
     name = name_object(first, s3, "scans/1.txt")
     s3.remove(name)

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 def setup(
     source: Annotated[
-        Path, typer.Argument(help="A folder with one sub-folder per class; an archive; a table.")
+        str,
+        typer.Argument(
+            help="A folder with one sub-folder per class; an archive; a table; s3://bucket/prefix."
+        ),
     ],
     *,
     preset: Annotated[
@@ -37,6 +40,7 @@ def setup(
     from pipeline.setup.problems import find_problems
     from pipeline.setup.proposal import PRESETS, list_values, name_collection, propose
     from pipeline.setup.survey import survey_source
+    from pipeline.sources import find_place, is_url
     from pipeline.yaml_file import write_values
 
     chosen = next((one for one in PRESETS if one == preset), None)
@@ -44,13 +48,15 @@ def setup(
         raise ParamsError(f"--preset: allowed are {', '.join(PRESETS)}, got {preset!r}")
     paths = Paths(project_root())
     params = load_params(paths.params)
-    place = Path(os.path.abspath(source.expanduser()))  # noqa: PTH100 (without "..", and links as they are)
+    is_remote = is_url(source)
+    where = source if is_remote else _shorten(source, paths.root)
+    place = find_place(paths.root, where)
     survey = survey_source(place, params)
     _check_name(name)
     changes = propose(
         survey,
-        source=place.relative_to(paths.root).as_posix() if place.is_relative_to(paths.root) else str(place),
-        name=name or name_collection(place, paths.root),
+        source=where,
+        name=name or name_collection(Path(place.name) if is_remote else paths.root / where, paths.root),
         preset=chosen,
     )
     _show(survey, changes)
@@ -63,6 +69,12 @@ def setup(
     if not report(find_problems(paths)):
         raise typer.Exit(1)
     make_console().print("next: `dvc repro`, then `darkroom summary`", soft_wrap=True)
+
+
+def _shorten(source: str, root: Path) -> str:
+    """A path as it is to be written: relative to the root if it lies there, without ".."."""
+    place = Path(os.path.abspath(Path(source).expanduser()))  # noqa: PTH100 (links stay as they are)
+    return place.relative_to(root).as_posix() if place.is_relative_to(root) else str(place)
 
 
 def _check_name(name: str | None) -> None:

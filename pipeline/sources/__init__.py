@@ -33,18 +33,21 @@ from pipeline.sources.parquet import find_parquet, read_parquet
 from pipeline.sources.pixel_csv import find_csv_tables, read_csv
 from pipeline.sources.records import Listing, Record, Source
 from pipeline.sources.samples import find_shards, read_samples
-from pipeline.sources.urls import Place, Url, find_place
+from pipeline.sources.urls import Place, Url, find_place, is_url
 
 __all__ = [
     "Container",
     "Content",
     "Entry",
     "Obstacle",
+    "Place",
     "Record",
     "Source",
     "escape_name",
     "find_obstacles",
+    "find_place",
     "is_archive",
+    "is_url",
     "list_labelled",
     "open_collection",
     "open_container",

@@ -15,12 +15,12 @@ from typing import IO, Any
 from pipeline.errors import SourceError, one_line
 from pipeline.sources.names import is_archive
 
-# What DVC can depend on and fsspec can read; `memory` is for tests.
-_DRIVERS = {"s3": "dvc-s3", "gs": "dvc-gs", "azure": "dvc-azure", "memory": "fsspec"}
+# What DVC can depend on and fsspec can read, and the packages that both need for it.
+_DRIVERS = {"s3": "dvc-s3", "gs": "dvc-gs", "azure": "dvc-azure"}
 _PROTOCOLS = {"azure": "abfs"}  # fsspec's names, where they are others
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")  # of two letters and more: C:/ is a drive
 # What stores say of a version of an object; the first one that is there counts.
-_MARKS = ("ETag", "etag", "md5Hash", "content_md5", "created")
+_MARKS = ("ETag", "etag", "md5Hash")
 _BLOCK_BYTES = 8 << 20  # of an archive, fetched at once: several pictures, and a list of members
 
 
@@ -172,7 +172,7 @@ def find_place(root: Path, text: str) -> Place:
         )
     if found[1] in _DRIVERS:
         return Url(text.rstrip("/"))
-    allowed = ", ".join(f"{name}://" for name in _DRIVERS if name != "memory")
+    allowed = ", ".join(f"{name}://" for name in _DRIVERS)
     raise SourceError(
         f"data.source: {found[0]} is not read; allowed: {allowed}, and paths; copy it to one "
         "of these, or to disk: DVC must be able to tell whether a source has changed"

@@ -11,11 +11,15 @@ from typing import Any
 
 import pytest
 
+from pipeline.collection.demos import encode_grey_png
 from pipeline.errors import SourceError
 from pipeline.params import DataParams
-from pipeline.sources import Record, open_collection, open_container, stamp_collection
+from pipeline.paths import Paths
+from pipeline.sources import Record, containers, open_collection, open_container, stamp_collection
 from pipeline.sources import object_store as store
 from pipeline.sources.urls import Url, find_place
+from pipeline.stages import clean, validate
+from pipeline.tracking.runs import Untracked
 from tests.conftest import ParamsOf
 from tests.object_store import BUCKET, NOBODY, S3, run_s3
 
@@ -270,13 +274,61 @@ def test_memory_is_bounded(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(20):
         s3.put(f"many/{number:02}", b"x" * 1000)
     monkeypatch.setattr(store, "_AHEAD_BYTES", 3000)
-    container, fetched = open_container(Url(f"s3://{BUCKET}/many")), []
+    container = open_container(Url(f"s3://{BUCKET}/many"))
+    fetched: list[int] = []
     fetch = store.Prefix._fetch
-    monkeypatch.setattr(store.Prefix, "_fetch", lambda *a: fetched.append(1) or fetch(*a))
+
+    def count(*arguments: Any) -> Any:
+        fetched.append(1)
+        return fetch(*arguments)
+
+    monkeypatch.setattr(store.Prefix, "_fetch", count)
     reading = container.read(container.entries)
     next(reading)
     assert len(fetched) <= 4
     assert len(list(reading)) == 19
+
+
+def test_validate_and_clean_write_the_same_bytes_as_from_disk(
+    s3: S3, tmp_path: Path, params_of: ParamsOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a prefix and from a zip of it, also where half of the files are known from an earlier run."""
+    monkeypatch.setenv("DARKROOM_WORKERS", "1")
+    monkeypatch.setattr(containers, "TIME_STEP_NS", 0)
+    good = [encode_grey_png([bytes([i * 10] * 8)] * 8) for i in range(24)]
+    bad = {"a/cut.png": good[3][:-20], "b/text.jpg": b"no picture", "a/empty.png": b"", "b/twin.png": good[1]}
+    files = {f"{'ab'[i % 2]}/{i}.png": data for i, data in enumerate(good)} | bad | {"stray.png": good[4]}
+    disk = tmp_path / "disk" / "scans"
+    for name, data in files.items():
+        (disk / name).parent.mkdir(parents=True, exist_ok=True)
+        (disk / name).write_bytes(data)
+    with zipfile.ZipFile(tmp_path / "scans.zip", "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    s3.put_folder(disk, "same/scans")
+    s3.put("same/scans.zip", (tmp_path / "scans.zip").read_bytes())
+    sources = (str(disk), f"s3://{BUCKET}/same/scans", f"s3://{BUCKET}/same/scans.zip")
+    made = [run(tmp_path / f"project {n}", source, params_of) for n, source in enumerate(sources)]
+    assert any(name.endswith(".npy") for name in made[0])
+    assert made[1] == made[0]
+    assert made[2] == made[0]
+    assert run(tmp_path / "project 1", sources[1], params_of) == made[0], "known files"
+
+
+def run(root: Path, source: str, params_of: ParamsOf) -> dict[str, bytes]:
+    """What validate and clean write for a source."""
+    paths = Paths(root)
+    paths.label_queue.parent.mkdir(parents=True, exist_ok=True)
+    lenient = {"min_images_per_class": 5, "max_unreadable_share": 0.3}
+    params = params_of(data={"source": source}, validate=lenient, clean={"image_hw": [8, 8]})
+    for stage in (validate, clean):
+        stage.main(params, paths, Untracked())
+    return {
+        path.relative_to(root / "data").as_posix(): path.read_bytes()
+        for stage in ("validate", "clean")
+        for path in paths.stage(stage).rglob("*")
+        if path.is_file()
+    }
 
 
 def test_paths_stay_paths(tmp_path: Path) -> None:
