@@ -25,9 +25,10 @@ _MAY_ALL = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action"
 
 @dataclass
 class S3:
-    """An S3 server with the bucket BUCKET; `env` is what its user sets."""
+    """An S3 server with the bucket BUCKET; `env` is what its user sets, and `log` names each request."""
 
     url: str
+    log: Path
     env: dict[str, str]
     process: "subprocess.Popen[bytes]"
 
@@ -76,7 +77,7 @@ def run_s3(folder: Path) -> Iterator[S3]:
         }
         (folder / "aws").touch()  # in place of ~/.aws
         env |= dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"), str(folder / "aws"))
-        server = S3(url, env | NOBODY, process)
+        server = S3(url, folder / "s3.log", env | NOBODY, process)
         server.client().create_bucket(Bucket=BUCKET)
         people = server.client("iam")
         people.create_user(UserName="ana")

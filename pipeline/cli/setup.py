@@ -48,15 +48,14 @@ def setup(
         raise ParamsError(f"--preset: allowed are {', '.join(PRESETS)}, got {preset!r}")
     paths = Paths(project_root())
     params = load_params(paths.params)
-    is_remote = is_url(source)
-    where = source if is_remote else _shorten(source, paths.root)
+    where = source if is_url(source) else _shorten(source, paths.root)
     place = find_place(paths.root, where)
     survey = survey_source(place, params)
     _check_name(name)
     changes = propose(
         survey,
         source=where,
-        name=name or name_collection(Path(place.name) if is_remote else paths.root / where, paths.root),
+        name=name or name_collection(place, paths.root),
         preset=chosen,
     )
     _show(survey, changes)

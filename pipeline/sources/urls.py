@@ -75,20 +75,37 @@ class Url:
     def find(self) -> dict[str, Status]:
         """Every object below, by its name below this place, in the order of names; {} if there is none.
 
+        A name that ends in "/" is an empty folder. First folders are listed one after the other: what a driver
+        says of an object takes several times the memory of what is kept.
+
         Raises:
             SourceError: it cannot be listed.
         """
+        found: dict[str, Status] = {}
         with translate_store(self):
             files = self.connect()
             files.invalidate_cache()
-            found: Mapping[str, Mapping[str, Any]] = files.find(self.path, detail=True)
-            start = f"{self.path}/"
-            names = ((path.lstrip("/"), info) for path, info in found.items())
-            return {
-                name[len(start) :]: Status(int(info["size"] or 0), read_mark(info))
-                for name, info in sorted(names)
-                if name.startswith(start) and name != start
-            }
+            for info in self._list(files):
+                inside = {info["name"]: info}
+                if info["type"] == "directory":
+                    inside = files.find(info["name"], detail=True) or {f"{info['name']}/": info}
+                for path, one in inside.items():
+                    name = path.strip("/").removeprefix(f"{self.path}/") if path != self.path else ""
+                    found[f"{name}/" if path.endswith("/") else name] = Status(
+                        int(one["size"] or 0), read_mark(one)
+                    )
+        found.pop("", None)
+        return dict(sorted(found.items()))
+
+    def _list(self, files: Any) -> list[dict[str, Any]]:
+        try:
+            listed: list[dict[str, Any]] = files.ls(self.path, detail=True)
+        except FileNotFoundError:
+            if "/" in self.path:  # a prefix without objects; without a bucket, this fails again
+                files.ls(self.path.partition("/")[0])
+                return []
+            raise
+        return [info for info in listed if info["name"].strip("/") != self.path]
 
     def stat(self) -> Status:
         """The one object that is here.
