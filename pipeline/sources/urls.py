@@ -73,10 +73,10 @@ class Url:
             ) from None
 
     def find(self) -> dict[str, Status]:
-        """Every object below, by its name below this place, in the order of names; {} if there is none.
+        """Every object below, by its name below this place, sorted; {} if there is none.
 
-        A name that ends in "/" is an empty folder. First folders are listed one after the other: what a driver
-        says of an object takes several times the memory of what is kept.
+        A name that ends in "/" is an empty folder. First folders are listed one after the other: what a
+        driver says of an object takes several times the memory of what is kept.
 
         Raises:
             SourceError: it cannot be listed.
@@ -90,11 +90,9 @@ class Url:
                 if info["type"] == "directory":
                     inside = files.find(info["name"], detail=True) or {f"{info['name']}/": info}
                 for path, one in inside.items():
-                    name = path.strip("/").removeprefix(f"{self.path}/") if path != self.path else ""
-                    found[f"{name}/" if path.endswith("/") else name] = Status(
-                        int(one["size"] or 0), read_mark(one)
-                    )
-        found.pop("", None)
+                    end = "/" if path.endswith("/") else ""
+                    name = path.strip("/").removeprefix(f"{self.path}/") + end
+                    found[name] = Status(int(one["size"] or 0), read_mark(one))
         return dict(sorted(found.items()))
 
     def _list(self, files: Any) -> list[dict[str, Any]]:
