@@ -84,7 +84,6 @@ class Url:
         found: dict[str, Status] = {}
         with translate_store(self):
             files = self.connect()
-            files.invalidate_cache()
             for info in self._list(files):
                 inside = {info["name"]: info}
                 if info["type"] == "directory":
@@ -114,7 +113,6 @@ class Url:
         """
         with translate_store(self, missing=True):
             files = self.connect()
-            files.invalidate_cache()
             info = files.info(self.path)
         if info["type"] != "file":
             raise FileNotFoundError(str(self))
