@@ -13,6 +13,7 @@ from pipeline.errors import ParamsError
 if TYPE_CHECKING:
     from pipeline.setup.proposal import Change
     from pipeline.setup.survey import Survey
+    from pipeline.sources import Place
 
 
 def setup(
@@ -40,7 +41,6 @@ def setup(
     from pipeline.setup.problems import find_problems
     from pipeline.setup.proposal import PRESETS, list_values, name_collection, propose
     from pipeline.setup.survey import survey_source
-    from pipeline.sources import find_place, is_url
     from pipeline.yaml_file import write_values
 
     chosen = next((one for one in PRESETS if one == preset), None)
@@ -48,8 +48,7 @@ def setup(
         raise ParamsError(f"--preset: allowed are {', '.join(PRESETS)}, got {preset!r}")
     paths = Paths(project_root())
     params = load_params(paths.params)
-    where = source if is_url(source) else _shorten(source, paths.root)
-    place = find_place(paths.root, where)
+    where, place = _locate(source, paths.root)
     survey = survey_source(place, params)
     _check_name(name)
     changes = propose(
@@ -70,10 +69,14 @@ def setup(
     make_console().print("next: `dvc repro`, then `darkroom summary`", soft_wrap=True)
 
 
-def _shorten(source: str, root: Path) -> str:
-    """A path as it is to be written: relative to the root if it lies there, without ".."."""
-    place = Path(os.path.abspath(Path(source).expanduser()))  # noqa: PTH100 (links stay as they are)
-    return place.relative_to(root).as_posix() if place.is_relative_to(root) else str(place)
+def _locate(source: str, root: Path) -> "tuple[str, Place]":
+    """A source as it is to be written, a path relative to the root if it lies there; and where it leads."""
+    from pipeline.sources import find_place, is_url
+
+    if is_url(source):
+        return source, find_place(root, source)
+    place = Path(os.path.abspath(Path(source).expanduser()))  # noqa: PTH100 (without "..", links as they are)
+    return place.relative_to(root).as_posix() if place.is_relative_to(root) else str(place), place
 
 
 def _check_name(name: str | None) -> None:

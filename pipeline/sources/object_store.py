@@ -26,6 +26,11 @@ class Prefix(Container):
     """All objects below a prefix; an entry's handle is its name in the store, and the mark of its bytes."""
 
     where: Url
+    can_travel = True
+
+    def take(self, entries: Sequence[Entry]) -> "Prefix":
+        """A container of some entries alone, to be pickled and read by any machine that reaches the store."""
+        return Prefix(self.where, entries)
 
     def _read(self, entries: Sequence[Entry]) -> Iterator[Content]:
         with translate_store(self.where):

@@ -122,6 +122,10 @@ class Url:
         """Whether it is one object, an archive; told by its name."""
         return is_archive(self.name)
 
+    def exists(self) -> bool:
+        """Whether it can be looked for here; the store is asked when it is read."""
+        return True
+
     def is_dir(self) -> bool:
         """Whether it is a prefix."""
         return not self.is_file()

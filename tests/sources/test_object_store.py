@@ -1,9 +1,11 @@
 """Sources in an object store: real S3 by moto, on 127.0.0.1, with credentials that it checks."""
 
+import gzip
 import io
 import json
 import pickle
 import shutil
+import struct
 import tarfile
 import zipfile
 from collections.abc import Iterator
@@ -118,8 +120,45 @@ def test_a_known_object_is_not_fetched(s3: S3, tmp_path: Path, section: Any) -> 
 
 
 def test_a_place_and_its_listing_can_be_sent_to_another_process(s3: S3) -> None:
-    container = pickle.loads(pickle.dumps(open_container(Url(put(s3, "sent")))))
-    assert {content.entry.name: content.data for content in container.read(container.entries)} == FILES
+    container = open_container(Url(put(s3, "sent")))
+    assert isinstance(container, store.Prefix)
+    sent = pickle.loads(pickle.dumps(container.take(container.entries[1:])))
+    there, here = ({one.entry.name: one.data for one in of.read(of.entries)} for of in (sent, container))
+    assert here == FILES
+    assert there == {name: here[name] for name in sorted(FILES)[1:]}
+
+
+LAYOUTS = {
+    "table": {
+        "labels.csv": b"pathname;label\nscans/1.png;b\nscans/2.png;a\nscans/gone.png;a",
+        "scans/1.png": b"1",
+        "scans/2.png": b"2",
+    },
+    "idx": {
+        "train-images-idx3-ubyte.gz": gzip.compress(b"\0\0\x08\3" + struct.pack(">3I", 2, 2, 2) + bytes(8)),
+        "train-labels-idx1-ubyte": b"\0\0\x08\1" + struct.pack(">I", 2) + b"\0\1",
+    },
+    "pixels": {
+        "train.csv": b"label,a,b,c,d\n0,1,2,3,4\n1,5,6,7,8\n",
+        "test.csv": b"label,a,b,c,d\n0,9,9,9,9\n",
+    },
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_other_layouts_are_read_as_on_disk(layout: str, s3: S3, tmp_path: Path, section: Any) -> None:
+    for name, data in LAYOUTS[layout].items():
+        path = tmp_path / "raw" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    s3.put_folder(tmp_path / "raw", f"layouts/{layout}")
+    csv = {"label_column": "label", "image_hw": [2, 2]}
+    there, here = (
+        [(r.key, r.label, r.source_split, r.data, r.refusal) for r in read(tmp_path, section(one, csv=csv))]
+        for one in (f"s3://{BUCKET}/layouts/{layout}", "raw")
+    )
+    assert there == here
+    assert len(there) >= 2
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz"])
