@@ -18,7 +18,7 @@ _START_TIMEOUT_S = 240
 @contextmanager
 def run_server(folder: Path, store: str, *options: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """A server over a database, answering when this yields; its log is `folder`/server.log."""
-    port = _find_port()
+    port = find_port()
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
     command += ["--workers", "1", "--backend-store-uri", store, *options]
     with _run(command, folder, folder, port, {}) as server:
@@ -28,14 +28,15 @@ def run_server(folder: Path, store: str, *options: str) -> Iterator[tuple[subpro
 @contextmanager
 def run_team_server(root: Path, database: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """What `make server` runs in a project, over a database of PostgreSQL; its log is `root`/server.log."""
-    port = _find_port()
+    port = find_port()
     variables = {"MLFLOW_BACKEND_STORE_URI": database, "MLFLOW_AUTH_ADMIN_PASSWORD": ADMIN_PASSWORD}
     command = [sys.executable, "-m", "pipeline.cli.app", "tracking", "serve", "--port", str(port)]
     with _run(command, root, root, port, variables) as server:
         yield server, f"http://127.0.0.1:{port}"
 
 
-def _find_port() -> int:
+def find_port() -> int:
+    """A port of 127.0.0.1 that nobody uses."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])

@@ -26,6 +26,7 @@ from pipeline.tracking.lineage import compute_md5
 from pipeline.tracking.stored_models import fetch_classifier, fetch_model, find_model, name_champion
 from pipeline.yaml_file import read_yaml
 from tests.clones import QUICK, SHAPES, Clone, check_metrics, draw, make_clone
+from tests.object_store import BUCKET, S3, Sftp, run_s3, run_sftp
 
 pytestmark = pytest.mark.slow
 
@@ -154,24 +155,63 @@ def test_nothing_to_do_adds_nothing(clone: Clone) -> None:
 
 
 @pytest.fixture(scope="module")
+def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[S3, Sftp]]:
+    """Two servers that hold what several people share."""
+    folder = tmp_path_factory.mktemp("storage")
+    with run_s3(folder) as s3, run_sftp(folder) as sftp:
+        yield s3, sftp
+
+
+@pytest.fixture(scope="module")
 def colleague(clone: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clone:
-    """Somebody else's clone, by Git; a DVC remote holds what is not in Git."""
+    """Somebody else's clone, by Git; a DVC remote, a folder, holds what is not in Git."""
     folder = tmp_path_factory.mktemp("colleague")
-    clone.run("dvc", "remote", "add", "-q", "--default", "storage", str(folder / "storage"))
-    clone.commit()
-    clone.run("dvc", "push", "-q", "--run-cache")
-    clone.run("git", "clone", "-q", ".", str(folder / "darkroom"))
-    colleague = Clone(folder / "darkroom")
-    colleague.warm = clone.warm
+    clone.run("dvc", "remote", "add", "-q", "--default", "folder", str(folder / "storage"))
+    return share(clone, folder / "darkroom", {})
+
+
+@pytest.fixture
+def colleague_by_s3(clone: Clone, storage: tuple[S3, Sftp], tmp_path: Path) -> Clone:
+    """The same by S3: the address in Git, the credentials in the environment."""
+    clone.run("dvc", "remote", "add", "-q", "--default", "s3", f"s3://{BUCKET}/team")
+    return share(clone, tmp_path / "darkroom", storage[0].env)
+
+
+@pytest.fixture
+def colleague_by_ssh(clone: Clone, storage: tuple[S3, Sftp], tmp_path: Path) -> Clone:
+    """The same by SSH: the address in Git, the key in what Git ignores, and a home without ~/.ssh."""
+    sftp = storage[1]
+    clone.run("dvc", "remote", "add", "-q", "--default", "ssh", f"ssh://ana@127.0.0.1:{sftp.port}/team")
+    key = ("dvc", "remote", "modify", "-q", "--local", "ssh", "keyfile", str(sftp.key))
+    clone.run(*key)
+    (tmp_path / "home").mkdir()
+    colleague = share(clone, tmp_path / "darkroom", {"HOME": str(tmp_path / "home")})
+    colleague.run(*key)
     return colleague
 
 
+def share(clone: Clone, place: Path, env: dict[str, str]) -> Clone:
+    """Push what is not in Git to the clone's remote, then clone it as somebody else.
+
+    `env` is what both need to reach the remote.
+    """
+    clone.commit()
+    clone.run("dvc", "push", "-q", "--run-cache", env=env)
+    clone.run("git", "clone", "-q", ".", str(place))
+    colleague = Clone(place)
+    colleague.warm = clone.warm
+    colleague.env |= env
+    return colleague
+
+
+@pytest.mark.parametrize("remote", ["colleague", "colleague_by_s3", "colleague_by_ssh"])
 def test_a_colleague_pulls_and_computes_nothing(
-    clone: Clone, colleague: Clone, monkeypatch: pytest.MonkeyPatch
+    remote: str, clone: Clone, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The row says where the result came from, and its model is the same."""
     (first,) = clone.rows()
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)  # MLflow sets it to where a process looked
+    colleague = request.getfixturevalue(remote)
     said = colleague.run("dvc", "pull", "--run-cache")
     assert "failed" not in said
     said = colleague.run("dvc", "repro")

@@ -13,11 +13,15 @@ from pipeline.errors import ParamsError
 if TYPE_CHECKING:
     from pipeline.setup.proposal import Change
     from pipeline.setup.survey import Survey
+    from pipeline.sources import Place
 
 
 def setup(
     source: Annotated[
-        Path, typer.Argument(help="A folder with one sub-folder per class; an archive; a table.")
+        str,
+        typer.Argument(
+            help="A folder with one sub-folder per class; an archive; a table; s3://bucket/prefix."
+        ),
     ],
     *,
     preset: Annotated[
@@ -44,12 +48,12 @@ def setup(
         raise ParamsError(f"--preset: allowed are {', '.join(PRESETS)}, got {preset!r}")
     paths = Paths(project_root())
     params = load_params(paths.params)
-    place = Path(os.path.abspath(source.expanduser()))  # noqa: PTH100 (without "..", and links as they are)
+    where, place = _locate(source, paths.root)
     survey = survey_source(place, params)
     _check_name(name)
     changes = propose(
         survey,
-        source=place.relative_to(paths.root).as_posix() if place.is_relative_to(paths.root) else str(place),
+        source=where,
         name=name or name_collection(place, paths.root),
         preset=chosen,
     )
@@ -63,6 +67,16 @@ def setup(
     if not report(find_problems(paths)):
         raise typer.Exit(1)
     make_console().print("next: `dvc repro`, then `darkroom summary`", soft_wrap=True)
+
+
+def _locate(source: str, root: Path) -> "tuple[str, Place]":
+    """A source as it is to be written, a path relative to the root if it lies there; and where it leads."""
+    from pipeline.sources import find_place, is_url
+
+    if is_url(source):
+        return source, find_place(root, source)
+    place = Path(os.path.abspath(Path(source).expanduser()))  # noqa: PTH100 (without "..", links as they are)
+    return place.relative_to(root).as_posix() if place.is_relative_to(root) else str(place), place
 
 
 def _check_name(name: str | None) -> None:

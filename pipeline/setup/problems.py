@@ -24,7 +24,7 @@ from pipeline.models.efficientnet_lite0 import find_package_file
 from pipeline.params import Params
 from pipeline.params_file import read_params
 from pipeline.paths import Paths
-from pipeline.sources import Source, find_obstacles, open_collection
+from pipeline.sources import Source, find_obstacles, is_url, open_collection
 from pipeline.tracking.connection import find_database, resolve_uri
 from pipeline.tracking.server import hide_password, is_server, probe
 from pipeline.yaml_file import read_yaml
@@ -100,7 +100,7 @@ def _check_source_text(values: dict[str, Any], paths: Paths) -> list[str]:
     """What is wrong with `data.source` as it is written."""
     section = values.get("data")
     text = section.get("source") if isinstance(section, dict) else None
-    if not isinstance(text, str) or not text:
+    if not isinstance(text, str) or not text or is_url(text):
         return []
     if text.startswith("~"):
         return [
@@ -144,8 +144,8 @@ def _look_at_labelled(found: Findings, params: Params, paths: Paths) -> None:
 
 def _look_at_source(found: Findings, params: Params, paths: Paths) -> None:
     """Add what is wrong with the source as it lies there."""
-    place = paths.source(params.data.source)
-    obstacles = find_obstacles(place, params.data)
+    text = params.data.source
+    obstacles = [] if is_url(text) else find_obstacles(paths.source(text), params.data)
     found.problems += [f"data.source: {one}" for one in obstacles if one.is_fatal][:_N_NAMED]
     found.notes += [f"data.source: {one}" for one in obstacles if not one.is_fatal][:_N_NAMED]
     try:

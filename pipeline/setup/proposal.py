@@ -11,6 +11,7 @@ import numpy as np
 
 from pipeline.characters import say_count
 from pipeline.setup.survey import Survey
+from pipeline.sources import Place
 
 Preset = Literal["fast", "good", "new_sources"]
 PRESETS: tuple[Preset, ...] = ("fast", "good", "new_sources")
@@ -175,12 +176,12 @@ def _propose_head(n_files: int, *, has_sources: bool) -> Iterator[Change]:
         yield Change("train.epochs", 30, "each takes seconds: features are computed once")
 
 
-def name_collection(source: Path, root: Path) -> str:
+def name_collection(source: Place, root: Path) -> str:
     """A name from where the pictures lie: the archive or folder; for data/raw, the project's folder."""
-    place = source.resolve()
+    place = source.resolve() if isinstance(source, Path) else Path(source.name)
     if place == (root / "data" / "raw").resolve():
         place = root.resolve()
-    text = re.sub(r"(\.tar)?\.[A-Za-z0-9]{2,7}$", "", place.name) if place.is_file() else place.name
+    text = re.sub(r"(\.tar)?\.[A-Za-z0-9]{2,7}$", "", place.name) if source.is_file() else place.name
     words = re.sub(r"[^\w.\- ]+", "-", text).strip(" .-_")[:50].strip(" .-_")
     return words or "pictures"
 

@@ -6,12 +6,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from pipeline.images.inspection import give_up, inspect_item
 from pipeline.params import Params
-from pipeline.sources import Record, Source, open_source
+from pipeline.sources import Place, Record, Source, open_source
 from pipeline.workers import ordered_map
 
 _N_LOOKED_AT, _N_A_CLASS = 400, 40  # pictures that are decoded, in all and of a class
@@ -31,7 +30,7 @@ class Survey:
         n_refused: pictures that could not be used, of those that were looked at.
     """
 
-    where: Path
+    where: Place
     n_files: int
     counts: Mapping[str, int]
     keys: Sequence[tuple[str, str]]
@@ -45,7 +44,7 @@ class Survey:
         return len(self.facts) + self.n_refused
 
 
-def survey_source(path: Path, params: Params) -> Survey:
+def survey_source(path: Place, params: Params) -> Survey:
     """Look at a source as validate would, but at a few hundred pictures only.
 
     Raises:

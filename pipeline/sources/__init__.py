@@ -33,17 +33,21 @@ from pipeline.sources.parquet import find_parquet, read_parquet
 from pipeline.sources.pixel_csv import find_csv_tables, read_csv
 from pipeline.sources.records import Listing, Record, Source
 from pipeline.sources.samples import find_shards, read_samples
+from pipeline.sources.urls import Place, Url, find_place, is_url
 
 __all__ = [
     "Container",
     "Content",
     "Entry",
     "Obstacle",
+    "Place",
     "Record",
     "Source",
     "escape_name",
     "find_obstacles",
+    "find_place",
     "is_archive",
+    "is_url",
     "list_labelled",
     "open_collection",
     "open_container",
@@ -66,7 +70,7 @@ def open_collection(root: Path, section: DataParams) -> Source:
     Raises:
         SourceError, ParamsError: as `open_source`, or as `join_labelled`.
     """
-    source, place = open_source(root / section.source, section), root / section.labelled
+    source, place = open_source(find_place(root, section.source), section), root / section.labelled
     return join_labelled(source, _list(place, section), root) if place.exists() else source
 
 
@@ -80,8 +84,8 @@ def list_labelled(root: Path, section: DataParams) -> list[LabelledPath]:
     return list(read_paths(_list(place, section), root)) if place.exists() else []
 
 
-def open_source(path: Path, section: DataParams) -> Source:
-    """List the raw images at `path`: a folder, an archive, or a table.
+def open_source(path: Place, section: DataParams) -> Source:
+    """List the raw images at `path`: a folder, archive or table, or a prefix or archive in a store.
 
     Args:
         section: `data` of params.yaml: what is ignored, names for numbered labels, what a CSV looks like.
@@ -139,7 +143,7 @@ def stamp_collection(root: Path, section: DataParams) -> tuple[str, str]:
     Raises:
         SourceError, ParamsError: as `open_collection`.
     """
-    source, place = root / section.source, root / section.labelled
+    source, place = find_place(root, section.source), root / section.labelled
     _check_kind(source)
     labelled = hashlib.sha256(_stamp(place, section).encode() if place.exists() else b"")
     for row in list_labelled(root, section):
@@ -147,26 +151,36 @@ def stamp_collection(root: Path, section: DataParams) -> tuple[str, str]:
     return _stamp(source, section), labelled.hexdigest()
 
 
-def _stamp(path: Path, section: DataParams) -> str:
+def _stamp(path: Place, section: DataParams) -> str:
     hashed = hashlib.sha256(_describe_status(path) if path.is_file() else b"")
     if path.is_dir():
         listing = _list(path, section)
         hashed.update(repr(sorted(listing.folders)).encode())
         for entry in sorted(listing.entries, key=lambda entry: entry.name):
-            hashed.update(f"{entry.name}\0".encode() + _describe_status(entry.handle))
+            status = repr(entry).encode() if isinstance(path, Url) else _describe_status(entry.handle)
+            hashed.update(f"{entry.name}\0".encode() + status)
     return hashed.hexdigest()
 
 
-def _describe_status(path: str | Path) -> bytes:
+def _describe_status(path: str | Place) -> bytes:
     """Size, time and number of a file; nothing for one that cannot be looked at."""
     try:
+        if isinstance(path, Url):
+            return repr(path.stat()).encode()
         status = os.stat(path)  # noqa: PTH116 (a Path for each file would cost as much again)
     except OSError:
         return b""
     return repr((status.st_size, status.st_mtime_ns, status.st_ino)).encode()
 
 
-def _check_kind(path: Path) -> None:
+def _check_kind(path: Place) -> None:
+    if isinstance(path, Url):
+        if path.name.lower().endswith(_TABLES):
+            raise SourceError(
+                f"the source {path} is a single table, which is read from disk only; allowed in an object "
+                "store: a prefix of pictures, or a .zip, .tar, .tar.gz or .tgz"
+            )
+        return
     try:
         is_folder, is_file = path.is_dir(), path.is_file()
     except OSError as error:
@@ -182,7 +196,7 @@ def _check_kind(path: Path) -> None:
         raise SourceError(f"the source {path} is a file of an unknown kind; {LAYOUTS}")
 
 
-def _list(path: Path, section: DataParams) -> Listing:
+def _list(path: Place, section: DataParams) -> Listing:
     container = open_container(path, follow_links=section.follow_links)
     ignored = _Ignored.compile(section.ignore)
     entries = [entry for entry in container.entries if not _is_ignored(entry.name, ignored, container)]

@@ -22,12 +22,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
 from pipeline.characters import AWKWARD, cut, spell_bytes
 from pipeline.errors import SourceError
 from pipeline.refusals import Refusal
+from pipeline.sources.urls import Place, Url
 
 LAYOUTS = (
     "allowed: a folder (or a .zip, .tar, .tar.gz or .tgz) with one sub-folder of images per class or a table "
@@ -83,7 +85,7 @@ class Container(ABC):
     archive, from before it was listed.
     """
 
-    where: Path
+    where: Place
     entries: Sequence[Entry] = field(default=(), repr=False)
     folders: frozenset[str] = frozenset()
     is_archive: bool = False
@@ -151,6 +153,14 @@ def stamp_file(path: str | Path, status: os.stat_result) -> str:
     return repr((os.path.abspath(path), status.st_size, status.st_ino, *times))  # noqa: PTH100
 
 
+def stamp_place(place: Place) -> str:
+    """As `stamp_file`; of an object in a store, its URL, size and mark."""
+    if isinstance(place, Url):
+        status = place.stat()
+        return f"{place}\0{status.st_size}\0{status.mark}" if status.mark else ""
+    return stamp_file(place, place.stat())
+
+
 def escape_name(name: str) -> str:
     """A file name as one line of text that can be written as UTF-8, shown and read back.
 
@@ -175,14 +185,22 @@ def read_whole(stream: IO[bytes]) -> bytes:
     return whole.getvalue()
 
 
-def check_growth(n_bytes: int, where: Path, growth: int = ARCHIVE_GROWTH) -> None:
+def check_growth(n_bytes: int, where: Place, growth: int = ARCHIVE_GROWTH) -> None:
     """Raise SourceError if a file holds more than such a file can honestly hold: a decompression bomb."""
-    n_packed = where.stat().st_size
-    if n_bytes > max(_FREE_BYTES, growth * n_packed):
+    if n_bytes <= _FREE_BYTES:
+        return
+    n_packed = _measure(where) if isinstance(where, Url) else where.stat().st_size
+    if n_bytes > growth * n_packed:
         raise SourceError(
             f"the source {where} has {n_packed:,} bytes and unpacks to {n_bytes:,} or more, over "
             f"{growth:,} times as many; a decompression bomb is not read; pack it again"
         )
+
+
+@lru_cache(8)
+def _measure(place: Url) -> int:
+    """The size of an object, asked once: a tar asks at each member."""
+    return place.stat().st_size
 
 
 def make_entry(name: str, n_bytes: int, handle: object, is_file: bool) -> Entry:
@@ -222,7 +240,7 @@ def resolve_link(name: str, target: str) -> str | None:
     return None if path == ".." or path.startswith(("/", "../")) else path
 
 
-def clean_member_name(name: str, where: Path) -> str:
+def clean_member_name(name: str, where: Place) -> str:
     """The name of an archive's member without "." parts.
 
     Raises:
@@ -244,7 +262,7 @@ def clean_member_name(name: str, where: Path) -> str:
 
 
 @contextmanager
-def translate_damage(where: Path) -> Iterator[None]:
+def translate_damage(where: Place) -> Iterator[None]:
     """Turn damage to an archive, met while its members are read, into a SourceError."""
     try:
         yield

@@ -21,6 +21,7 @@ from pipeline.sources.containers import Entry, Recall, escape_name
 from pipeline.sources.disk import Folder
 from pipeline.sources.label_rows import LabelRow, check_columns, describe_table, read_rows
 from pipeline.sources.records import Listing, Record, Source
+from pipeline.sources.urls import Place, Url
 
 _TABLES = (".csv", ".tsv", ".jsonl", ".csv.gz", ".tsv.gz", ".jsonl.gz")  # not .txt, which may be notes
 _TAKEN_FOR_TABLES = (".xlsx", ".xls", ".ods", ".txt", ".parquet")  # which people save where a table should be
@@ -235,8 +236,10 @@ def _explain_label(row: LabelledPath, labels: Sequence[str]) -> str:
     )
 
 
-def _check_apart(source: Path, place: Path) -> None:
+def _check_apart(source: Place, place: Place) -> None:
     """Raise SourceError where one of two places lies in the other: its pictures would come twice."""
+    if isinstance(source, Url) or isinstance(place, Url):
+        return
     one, other = source.resolve(), place.resolve()
     if one.is_relative_to(other) or other.is_relative_to(one):
         raise SourceError(

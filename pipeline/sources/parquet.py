@@ -29,6 +29,7 @@ from pipeline.sources.containers import MAX_FILE_BYTES, Entry, check_growth, esc
 from pipeline.sources.names import is_picture
 from pipeline.sources.parts import find_part_of_file, name_parts
 from pipeline.sources.records import Listing, Record, Source
+from pipeline.sources.urls import Url
 
 _MAX_ROWS = 20_000_000
 _BATCH_BYTES, _MAX_BATCH_ROWS, _LABEL_ROWS = 64 << 20, 64, 8192
@@ -62,6 +63,10 @@ def find_parquet(listing: Listing) -> list[Entry]:
         return []
     if listing.container.is_archive:
         raise SourceError(f"the archive {listing.where} holds Parquet files; unpack it into a folder")
+    if isinstance(listing.where, Url):
+        raise SourceError(
+            f"the source {listing.where} holds Parquet files, which are read from disk only; copy them"
+        )
     return sorted(entries, key=listing.name)
 
 

@@ -8,7 +8,6 @@ import gzip
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import IO, cast
 
 from pipeline.characters import cut
@@ -16,6 +15,7 @@ from pipeline.errors import SourceError
 from pipeline.labels import compose_label, sort_naturally
 from pipeline.sources.containers import DAMAGED, TABLE_GROWTH, Entry, check_growth, summarise
 from pipeline.sources.records import Listing, Record, Source
+from pipeline.sources.urls import Place
 
 _ROLES = (("train", "train"), ("t10k", "test"), ("test", "test"), ("validation", "val"), ("val", "val"))
 
@@ -76,7 +76,7 @@ def name_numbers(numbers: set[int], class_names: Sequence[str], listing: Listing
 class _Unzipped(gzip.GzipFile):
     """The bytes in a .gz, as many as the source can honestly hold."""
 
-    def __init__(self, stream: IO[bytes], where: Path) -> None:
+    def __init__(self, stream: IO[bytes], where: Place) -> None:
         super().__init__(fileobj=stream, mode="rb")
         self._where, self._n_bytes = where, 0
 

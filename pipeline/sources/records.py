@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from pipeline.refusals import Refusal
 from pipeline.sources.containers import Container, Entry, Recall
+from pipeline.sources.urls import Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Source:
     the source wait for a label.
     """
 
-    where: Path
+    where: Place
     labels: tuple[str, ...]
     n_records: int
     n_ignored: int
@@ -92,8 +92,8 @@ class Listing:
     folder_links: frozenset[str] = frozenset()
 
     @property
-    def where(self) -> Path:
-        """The path of the source."""
+    def where(self) -> Place:
+        """Where the source lies."""
         return self.container.where
 
     def name(self, entry: Entry) -> str:

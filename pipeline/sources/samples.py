@@ -19,6 +19,7 @@ from pipeline.sources.containers import Entry, Recall
 from pipeline.sources.names import is_picture, is_side_file, is_tar
 from pipeline.sources.parts import find_part_of_file, has_class_folders, name_parts
 from pipeline.sources.records import Listing, Record, Source
+from pipeline.sources.urls import Url
 
 _MAX_LABEL_BYTES = {".cls": 4096, ".json": 1 << 20}
 _N_TRIED = 100  # samples whose .json must hold a label for a tar without .cls to be taken as one of samples
@@ -54,6 +55,11 @@ def find_shards(listing: Listing, open_shard: Callable[[Path], Listing], label_f
     others = [entry for entry in listing.entries if not is_tar(entry.name) and not is_side_file(entry.name)]
     if not tars or others or listing.container.is_archive:
         return []
+    if isinstance(listing.where, Url):
+        raise SourceError(
+            f"the source {listing.where} holds several tars, which are read from disk only; name one, "
+            "or copy them"
+        )
     tars.sort(key=listing.name)
     if not _has_samples(open_shard(Path(tars[0].handle)), label_field):
         return []

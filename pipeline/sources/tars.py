@@ -4,7 +4,6 @@ import tarfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, Any
 
 from pipeline.errors import SourceError
@@ -21,9 +20,10 @@ from pipeline.sources.containers import (
     make_entry,
     read_whole,
     resolve_link,
-    stamp_file,
+    stamp_place,
     translate_damage,
 )
+from pipeline.sources.urls import Place
 
 _MAX_HEADER_BYTES = 256 << 10  # of one member: its header, long names, PAX records, the map of a sparse file
 _MAX_GLOBAL_RECORDS = 100  # of PAX, which hold for all members behind them
@@ -72,7 +72,7 @@ class Tar(Container):
         wanted: dict[int, list[Entry]] = {}
         for entry in entries:
             wanted.setdefault(entry.handle, []).append(entry)
-        with translate_damage(self.where), _Bounded.open(self.where) as archive:
+        with translate_damage(self.where), _open(self.where) as archive:
             for number, member in enumerate(_iterate_members(archive)):
                 if number in wanted:
                     stream = archive.extractfile(member)
@@ -86,7 +86,7 @@ class Tar(Container):
     @contextmanager
     def open(self, entry: Entry) -> Iterator[IO[bytes]]:
         """A binary stream of one member, which is found by reading the tar from its start."""
-        with _Bounded.open(self.where) as archive:
+        with _open(self.where) as archive:
             member = next(m for i, m in enumerate(_iterate_members(archive)) if i == entry.handle)
             stream = archive.extractfile(member)
             if stream is None:
@@ -94,7 +94,7 @@ class Tar(Container):
             yield stream
 
 
-def list_tar(path: Path) -> Tar:
+def list_tar(path: Place) -> Tar:
     """All members of a tar, which is read through once.
 
     Raises:
@@ -105,8 +105,8 @@ def list_tar(path: Path) -> Tar:
     links: list[tuple[str, str | None]] = []
     entries: list[Entry] = []
     folders: set[str] = set()
-    mark = stamp_file(path, path.stat())
-    with _Bounded.open(path) as archive:
+    mark = stamp_place(path)
+    with _open(path) as archive:
         n_bytes = 0
         for number, member in enumerate(_iterate_members(archive)):
             check_growth(n_bytes := n_bytes + member.size, path)
@@ -123,6 +123,12 @@ def list_tar(path: Path) -> Tar:
     entries += [follow_link(name, target, files) for name, target in links]
     to_folders = find_folder_links(links, files, folders)
     return Tar(path, entries, frozenset(folders - {""}), is_archive=True, folder_links=to_folders, mark=mark)
+
+
+@contextmanager
+def _open(place: Place) -> Iterator[tarfile.TarFile]:
+    with place.open("rb") as file, _Bounded.open(fileobj=file) as archive:
+        yield archive
 
 
 def _iterate_members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:

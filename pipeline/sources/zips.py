@@ -11,7 +11,6 @@ from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -31,10 +30,11 @@ from pipeline.sources.containers import (
     make_entry,
     read_whole,
     resolve_link,
-    stamp_file,
+    stamp_place,
     summarise,
     translate_damage,
 )
+from pipeline.sources.urls import Place
 
 _LOCAL_HEADER = struct.Struct("<4s5H3L2H")
 _IS_UTF8 = 0x800  # the flag of a member whose name is UTF-8
@@ -63,7 +63,7 @@ class _Members:
     def __len__(self) -> int:
         return len(self._offsets)
 
-    def check(self, path: Path) -> None:
+    def check(self, path: Place) -> None:
         """Raise SourceError for a decompression bomb, BadZipFile if members share their bytes.
 
         The library looks for shared bytes in its own list, which it does not have here.
@@ -94,9 +94,9 @@ class _Members:
 class _Unlisted(zipfile.ZipFile):
     """A zip whose listing goes to `members`, or is not read if there are none."""
 
-    def __init__(self, path: Path, members: _Members | None = None) -> None:
+    def __init__(self, file: IO[bytes], members: _Members | None = None) -> None:
         self._members = members
-        super().__init__(path)
+        super().__init__(file)
 
     def _RealGetContents(self) -> None:  # noqa: N802 (the library's own name)
         if self._members is not None:
@@ -117,10 +117,10 @@ class Zip(Container):
     members: _Members = field(default_factory=lambda: _Members(lambda _: None), repr=False)
 
     def _read(self, entries: Sequence[Entry]) -> Iterator[Content]:
-        with translate_damage(self.where), _Unlisted(self.where) as archive, self.where.open("rb") as headers:
+        with translate_damage(self.where), self.where.open("rb") as file, _Unlisted(file) as archive:
             for entry in self._sort(entries):
                 try:
-                    with archive.open(self._info(headers, entry)) as stream:
+                    with archive.open(self._info(file, entry)) as stream:
                         data = read_whole(stream)
                 except DAMAGED as error:
                     refusal = Refusal("unreadable", f"in the archive: {summarise(error)}")
@@ -140,9 +140,9 @@ class Zip(Container):
     def open(self, entry: Entry) -> Iterator[IO[bytes]]:
         """A binary stream of one member."""
         with (
-            _Unlisted(self.where) as archive,
-            self.where.open("rb") as headers,
-            archive.open(self._info(headers, entry)) as stream,
+            self.where.open("rb") as file,
+            _Unlisted(file) as archive,
+            archive.open(self._info(file, entry)) as stream,
         ):
             yield stream
 
@@ -156,7 +156,7 @@ class Zip(Container):
         return self.members.info(entry.handle, name)
 
 
-def list_zip(path: Path) -> Zip:
+def list_zip(path: Place) -> Zip:
     """All members of a zip.
 
     Raises:
@@ -180,8 +180,8 @@ def list_zip(path: Path) -> Zip:
             number = len(members) - 1
             entries.append(make_entry(name, info.file_size, number, kind in (0, stat.S_IFREG)))
 
-    members, mark = _Members(hear), stamp_file(path, path.stat())
-    with _Unlisted(path, members) as archive:
+    members, mark = _Members(hear), stamp_place(path)
+    with path.open("rb") as file, _Unlisted(file, members) as archive:
         members.check(path)
         if links:
             files = {entry.name: entry for entry in entries}

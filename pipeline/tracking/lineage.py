@@ -264,14 +264,19 @@ def _find_path(out: Any) -> str:
 
 
 def _index_md5s(items: list[dict[str, Any]]) -> dict[str, str]:
-    return {item["path"]: item["md5"] for item in items}
+    return {item["path"]: item[_name_hash(item)] for item in items}
+
+
+def _name_hash(item: Mapping[str, Any]) -> str:
+    """What DVC knows the bytes of a dependency by: in an object store, the store's own etag or checksum."""
+    return next((name for name in ("md5", "etag", "checksum") if name in item), "md5")
 
 
 def _is_entry(entry: Any) -> bool:
     """Whether what dvc.lock holds of a stage has the form that DVC gives it."""
     try:
         items = [*entry.get("deps", []), *entry.get("outs", [])]
-        texts = [item[key] for item in items for key in ("path", "md5")]
+        texts = [item[key] for item in items for key in ("path", _name_hash(item))]
         texts += [key for values in entry.get("params", {}).values() for key in values.keys()]  # noqa: SIM118
     except (AttributeError, LookupError, TypeError):
         return False

@@ -150,6 +150,15 @@ def test_no_lock_is_a_clear_error(tmp_path: Path, chain: Paths) -> None:
         Lineage(Paths(tmp_path)).hash_state()
 
 
+def test_a_source_that_dvc_knows_by_its_etag(chain: Paths, tmp_path: Path) -> None:
+    """As DVC writes it of an archive in S3. The state does not depend on it, as on any source."""
+    shutil.copytree(chain.root, tmp_path, dirs_exist_ok=True)
+    lock = (tmp_path / "dvc.lock").read_text()
+    etag = "    deps:\n    - path: s3://scans/x.zip\n      hash: md5\n      etag: adcd-2\n      size: 3\n"
+    (tmp_path / "dvc.lock").write_text(lock.replace("    deps:\n", etag, 1))
+    assert Lineage(Paths(tmp_path)).hash_state() == Lineage(chain).hash_state()
+
+
 @pytest.mark.parametrize(
     "text",
     [
