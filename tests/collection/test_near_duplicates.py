@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.collection import near_duplicates
-from pipeline.collection.near_duplicates import Links, count_tables, find_components, link_near
+from pipeline.collection import near_duplicates, near_search
+from pipeline.collection.near_duplicates import link_near
+from pipeline.collection.near_links import Links, find_components
+from pipeline.collection.near_search import count_tables
 
 N, N_COPIES = 3_000, 150
 Bytes = NDArray[np.uint8]
@@ -75,10 +77,11 @@ def test_a_view_with_a_margin_may_differ_in_fewer_bits(margins: tuple[int, ...],
 def test_order_and_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     prints, views = make_collection(20)
     links = link(prints, views, 20)
-    monkeypatch.setattr(near_duplicates, "_count_cores", lambda: 5)
-    monkeypatch.setattr(near_duplicates, "_ROWS", 700)
+    monkeypatch.setattr(near_search, "_count_cores", lambda: 5)
+    monkeypatch.setattr(near_search, "_ROWS", 700)
+    monkeypatch.setattr(near_search, "_MANY", 10)
     monkeypatch.setattr(near_duplicates, "_MANY", 10)
-    monkeypatch.setattr(near_duplicates, "_CANDIDATES", 500)
+    monkeypatch.setattr(near_search, "_CANDIDATES", 500)
     again = link(prints, views, 20)
     for name in ("a", "b", "distance", "view"):
         assert (getattr(links, name) == getattr(again, name)).all()
