@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.collection import near_duplicates
 from pipeline.collection.overrides import Override, write_overrides
 from pipeline.collection.result_store import Shelf
 from pipeline.params import Params
@@ -25,16 +26,7 @@ from pipeline.tracking.runs import Untracked
 pytestmark = pytest.mark.slow
 
 ParamsOf = Callable[..., Params]
-N_HISTORIES, N_STEPS, N_CHANGES = 10, 2, 14
-CHANGES = (
-    *("add", "add", "remove", "rename", "ending", "copy", "edit", "swap", "touch"),
-    *(
-        "alike",
-        "alike",
-        "grow",
-        "middle",
-    ),  # groups of near-duplicates grow, and lose what holds them together
-)
+N_HISTORIES, N_STEPS, N_CHANGES, N_OF_GROUPS = 10, 2, 10, 4
 LABELS = ("circle", "line", "square")
 KINDS = (
     *("photo.jpg", "photo.jpg", "large.jpg", "grey.png", "alpha.png", "deep.png", "deep.tif", "pages.tif"),
@@ -102,21 +94,24 @@ def find_middle(paths: Paths) -> Path | None:
     return there[0] if there else None
 
 
-def change(rng: random.Random, paths: Paths) -> None:
+def change_group(rng: random.Random, paths: Paths) -> None:
+    """Another picture in a group of near-duplicates, or one less: that which held it together."""
+    middle = find_middle(paths) or list_files(paths.raw)[0]
+    if rng.random() < 0.4:
+        middle.unlink()
+    else:
+        target = paths.raw / rng.choice(LABELS) / f"{rng.getrandbits(32):08x}.jpg"
+        target.write_bytes(make_alike(rng, middle.read_bytes()))
+
+
+def change(rng: random.Random, raw: Path) -> None:
     """An addition, a removal, a renaming, a copy or an edit."""
-    raw = paths.raw
     files, kind = list_files(raw), rng.choice(KINDS)
     target = raw / rng.choice(LABELS) / f"{rng.getrandbits(32):08x}{Path(kind).suffix}"
     one = rng.choice(files)
-    match rng.choice(CHANGES):
+    match rng.choice(("add", "add", "add", "remove", "rename", "ending", "copy", "edit", "swap", "touch")):
         case "add":
             target.write_bytes(make_file(rng, kind))
-        case "alike":
-            target.with_suffix(".jpg").write_bytes(make_alike(rng, one.read_bytes()))
-        case "grow":
-            target.with_suffix(".jpg").write_bytes(make_alike(rng, (find_middle(paths) or one).read_bytes()))
-        case "middle":
-            (find_middle(paths) or one).unlink()
         case "remove":
             one.unlink()
         case "rename":
@@ -191,6 +186,7 @@ def n_found(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_after_a_history_the_outputs_are_those_of_a_run_from_nothing(
     project: Paths, params: Params, n_found: list[str], monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
+    monkeypatch.setattr(near_duplicates, "_MOST_CHANGED", 1)
     rng = random.Random(seed)
     for label in LABELS:
         for old in list_files(project.raw / label):
@@ -206,7 +202,9 @@ def test_after_a_history_the_outputs_are_those_of_a_run_from_nothing(
         written = run(project, params)
         assert bool(n_found) == (step > 0)
         for _ in range(N_CHANGES):
-            change(rng, project)
+            change(rng, project.raw)
+        for _ in range(N_OF_GROUPS):
+            change_group(rng, project)
         for label in LABELS:  # each class keeps a picture
             (project.raw / label / "kept.jpg").write_bytes(make_file(rng, "photo.jpg"))
         decide(rng, project)

@@ -76,7 +76,7 @@ def link_near(
 
 
 def _find_equal(rows: Bytes) -> tuple[Ints, Ints]:
-    """For each row, uint8 [n, 8 k], the first that is equal; and all rows, sorted, equal ones as they come."""
+    """For each row, uint8 [n, 8 k], the first that is equal; and the rows sorted, equal ones as they come."""
     words = pack_words(rows)
     n = words.shape[1]
     order = np.lexsort((*words,)).astype(np.int64)  # stable

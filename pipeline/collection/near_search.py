@@ -2,10 +2,9 @@
 
 A table puts every fingerprint into a bucket named by some of its bits, and a view is compared with the
 members of its own bucket. A pair at distance d shares a key of b bits with probability
-C(256-d, b) / C(256, b) (Gionis, Indyk, Motwani 1999: bit sampling). Enough tables
-are searched to miss one pair in a thousand at the largest distance itself, and practically none below. NumPy is
-faster here than the binary hash indexes of faiss, which collect a query's candidates in a set:
-docs/architecture.md.
+C(256-d, b) / C(256, b) (Gionis, Indyk, Motwani 1999: bit sampling). Enough tables are searched to miss one
+pair in a thousand at the largest distance itself, and practically none below. NumPy is faster here than the
+binary hash indexes of faiss, which collect a query's candidates in a set: docs/architecture.md.
 
 Whether a pair is found depends on the two fingerprints, on the keys, and on who else is in a bucket that is
 too full. Nothing depends on the order of the rows, so `find_near` can be asked about some fingerprints only.
