@@ -150,9 +150,8 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     _write_audit(findings, paths)
     run.log_artifact(paths.shortcuts)
     run.log_artifact(paths.figures("split"), "figures")
-    measured = {**measure_counts(counts), **findings.to_metrics()}
     n_groups = {f"n_{name}s": placed[name].nunique() for name in ("group", "fold_group")}
-    return {**measured, **n_groups, **unnamed}
+    return {**measure_counts(counts), **findings.to_metrics(), **n_groups, **unnamed}
 
 
 def _count_unnamed(placed: pd.DataFrame, name: str, pattern: str) -> int:
