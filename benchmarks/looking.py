@@ -26,6 +26,7 @@ from PIL import Image
 from benchmarks.copies import TOUM, look_at, params_for
 from pipeline.collection.file_plan import plan_files
 from pipeline.collection.fingerprints import Fingerprints
+from pipeline.collection.known_files import KnownFiles
 from pipeline.collection.shards import ShardWriter
 from pipeline.images.fingerprint import VIEWS
 from pipeline.params import Params
@@ -161,7 +162,7 @@ def both_passes(params: Params, n_workers: int) -> float:
         Fingerprints(Path(folder), n, len(VIEWS)) as prints,
         ShardWriter(Path(folder, "shards"), n, work.recipe.picture_shape, n) as writer,
     ):
-        clean.develop_all(files, source, work, writer, prints)
+        clean.develop_all(files, source, work, writer, prints, known=KnownFiles(None))
     return time.perf_counter() - start
 
 

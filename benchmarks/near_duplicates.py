@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.collection.near_duplicates import Links, find_components, link_near
+from pipeline.collection.near_duplicates import link_near
+from pipeline.collection.near_links import Links, find_components
 from pipeline.params_file import load_params
 from pipeline.paths import Paths, project_root
 

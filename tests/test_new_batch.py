@@ -3,6 +3,7 @@
 import io
 import random
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,18 +12,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.collection import near_duplicates
 from pipeline.collection.overrides import Override, write_overrides
 from pipeline.collection.result_store import Shelf
 from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.sources import containers
 from pipeline.stages import clean, validate
+from pipeline.tables.pairs import PAIRS
+from pipeline.tables.parquet import read_table
 from pipeline.tracking.runs import Untracked
 
 pytestmark = pytest.mark.slow
 
 ParamsOf = Callable[..., Params]
-N_HISTORIES, N_STEPS, N_CHANGES = 10, 2, 10
+N_HISTORIES, N_STEPS, N_CHANGES, N_OF_GROUPS = 10, 2, 10, 4
 LABELS = ("circle", "line", "square")
 KINDS = (
     *("photo.jpg", "photo.jpg", "large.jpg", "grey.png", "alpha.png", "deep.png", "deep.tif", "pages.tif"),
@@ -43,7 +47,7 @@ def make_file(rng: random.Random, kind: str) -> bytes:
         return f"no image {rng.random()}".encode()
     if kind == "empty.png":
         return b""
-    side = {"large.jpg": rng.randint(90, 160), "tiny.png": 3}.get(kind, rng.randint(12, 50))
+    side = {"large.jpg": rng.randint(90, 160), "tiny.png": 3}.get(kind, rng.randint(12, 80))
     noise = np.random.default_rng(rng.getrandbits(32)).integers(0, 256, (side, side + 2, 4), dtype=np.uint8)
     picture = Image.fromarray(noise[..., :3])
     stream, options = io.BytesIO(), dict[str, Any]()
@@ -68,6 +72,36 @@ def make_file(rng: random.Random, kind: str) -> bytes:
 
 def list_files(raw: Path) -> list[Path]:
     return sorted(path for path in raw.rglob("*") if path.is_file())
+
+
+def make_alike(rng: random.Random, data: bytes) -> bytes:
+    """A near-duplicate of a picture; another photo where it is none."""
+    try:
+        picture = Image.open(io.BytesIO(data)).convert("RGB")
+    except OSError:
+        return make_file(rng, "photo.jpg")
+    stream = io.BytesIO()
+    turned = picture.rotate(rng.choice((0, 0, 90, 180)), expand=True)
+    turned.save(stream, "JPEG", quality=rng.randint(60, 95))
+    return stream.getvalue()
+
+
+def find_middle(paths: Paths) -> Path | None:
+    """The picture that most near-duplicates are linked with."""
+    pairs = read_table(paths.pairs, PAIRS)
+    ends = Counter(pairs.column("key_a").to_pylist() + pairs.column("key_b").to_pylist())
+    there = [paths.raw / key for key, _ in ends.most_common() if (paths.raw / key).is_file()]
+    return there[0] if there else None
+
+
+def change_group(rng: random.Random, paths: Paths) -> None:
+    """Another picture in a group of near-duplicates, or one less: that which held it together."""
+    middle = find_middle(paths) or list_files(paths.raw)[0]
+    if rng.random() < 0.4:
+        middle.unlink()
+    else:
+        target = paths.raw / rng.choice(LABELS) / f"{rng.getrandbits(32):08x}.jpg"
+        target.write_bytes(make_alike(rng, middle.read_bytes()))
 
 
 def change(rng: random.Random, raw: Path) -> None:
@@ -152,6 +186,7 @@ def n_found(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_after_a_history_the_outputs_are_those_of_a_run_from_nothing(
     project: Paths, params: Params, n_found: list[str], monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
+    monkeypatch.setattr(near_duplicates, "_MOST_CHANGED", 1)
     rng = random.Random(seed)
     for label in LABELS:
         for old in list_files(project.raw / label):
@@ -159,11 +194,17 @@ def test_after_a_history_the_outputs_are_those_of_a_run_from_nothing(
         for i, kind in enumerate(("photo.jpg", "photo.jpg", "grey.png", "large.jpg", *rng.sample(KINDS, 3))):
             (project.raw / label / f"{i}{Path(kind).suffix}").write_bytes(make_file(rng, kind))
             (project.raw / label / "kept.jpg").write_bytes(make_file(rng, "photo.jpg"))
+        last = make_file(rng, "large.jpg")
+        for i in range(3):
+            last = make_alike(rng, last)
+            (project.raw / label / f"alike{i}.jpg").write_bytes(last)
     for step in range(N_STEPS):
         written = run(project, params)
         assert bool(n_found) == (step > 0)
         for _ in range(N_CHANGES):
             change(rng, project.raw)
+        for _ in range(N_OF_GROUPS):
+            change_group(rng, project)
         for label in LABELS:  # each class keeps a picture
             (project.raw / label / "kept.jpg").write_bytes(make_file(rng, "photo.jpg"))
         decide(rng, project)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -28,9 +27,11 @@ class Work(NamedTuple):
 
 
 def develop_files(
-    files: Mapping[str, File], source: Source, work: Work, results: Path | None
+    files: Mapping[str, File], source: Source, work: Work, known: KnownFiles
 ) -> Iterator[tuple[Record, Developed]]:
     """Each record of the source, without its bytes, with what workers made of it, or an earlier run.
+
+    `known` is open.
 
     Raises:
         SourceError: a file is new since validate, or the source as a whole is damaged.
@@ -51,8 +52,7 @@ def develop_files(
         max_seconds=work.max_seconds,
         lost=give_up,
     )
-    with KnownFiles(results) as known:
-        yield from map_files(source, task, KnownPictures(known, work.recipe, find_wanted), known)
+    yield from map_files(source, task, KnownPictures(known, work.recipe, find_wanted), known)
 
 
 def report_change(what: str) -> SourceError:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
-from pipeline.collection.near_duplicates import Links, find_components
+from pipeline.collection.near_links import Links, find_components
 from pipeline.tables.pairs import PAIRS
 from pipeline.tables.parquet import count_values
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline.collection.near_duplicates import find_components
+from pipeline.collection.near_links import find_components
 from pipeline.tables.split import NAMED
 
 

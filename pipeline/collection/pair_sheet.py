@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.collection.contact_sheets import draw_blank_tile
-from pipeline.collection.near_duplicates import N_BITS
+from pipeline.collection.near_search import N_BITS
 from pipeline.collection.thumbnails import make_thumbnails
 from pipeline.figures.pairs import TILE_PX, draw_pictures_in_pairs
 from pipeline.images.recipe import Scales

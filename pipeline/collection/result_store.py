@@ -124,6 +124,11 @@ class ResultStore:
         self._n_waiting += len(body) + _ROW_BYTES
         self._flush_if_many()
 
+    def replace(self, key: bytes, body: bytes) -> None:
+        """Keep a body as `put`, in place of one that this run may have found."""
+        self._used.discard(key)
+        self.put(key, body)
+
     def flush(self) -> None:
         """Write what waits. Where another process writes for long, it is left out."""
         if self._db is not None and (self._waiting or self._used):
@@ -262,6 +267,10 @@ class Shelf:
     def put(self, name: str, body: bytes) -> None:
         """Keep the body of a name, as `ResultStore.put`."""
         self._store.put(self._name_key(name), body)
+
+    def replace(self, name: str, body: bytes) -> None:
+        """Keep the body of a name, as `ResultStore.replace`."""
+        self._store.replace(self._name_key(name), body)
 
     def _name_key(self, name: str) -> bytes:
         hashed = hashlib.sha256(name.encode("utf-8", "surrogateescape"))

@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.backend.anatomy import collect_inputs, find_embedding, trace_steps
-from pipeline.collection.near_duplicates import find_components, link_near
+from pipeline.collection.near_duplicates import link_near
+from pipeline.collection.near_links import find_components
 from pipeline.evidence.label_choice import choose_pictures, measure_doubt
 from pipeline.images.fingerprint import VIEWS, Fingerprint, find_margins
 from pipeline.images.picture import Developed

@@ -22,7 +22,6 @@ import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -35,6 +34,8 @@ from pipeline.collection.developing import Work, develop_files, report_change
 from pipeline.collection.duplicate_groups import build_pairs, measure_groups, name_groups
 from pipeline.collection.file_plan import File, find_unused, plan_files
 from pipeline.collection.fingerprints import Fingerprints
+from pipeline.collection.known_files import KnownFiles
+from pipeline.collection.known_links import KnownLinks
 from pipeline.collection.near_duplicates import link_near
 from pipeline.collection.overrides import Override, read_overrides
 from pipeline.collection.pair_sheet import Limits, draw_pairs
@@ -74,12 +75,12 @@ def develop_all(
     writer: ShardWriter,
     prints: Fingerprints,
     *,
-    results: Path | None = None,
+    known: KnownFiles,
 ) -> tuple[dict[str, File], dict[str, Uint8]]:
     """Write picture and fingerprint of every planned file to its row.
 
     Args:
-        results: the folder of what earlier runs made of files.
+        known: what earlier runs made of files; it is open.
 
     Returns:
         changed: files by key of which more is known now. They failed, and have the reason; or a person
@@ -93,7 +94,7 @@ def develop_all(
     changed: dict[str, File] = {}
     thumbnails: dict[str, Uint8] = {}
     for record, developed in track(
-        develop_files(files, source, work, results), total=len(source), what="clean"
+        develop_files(files, source, work, known), total=len(source), what="clean"
     ):
         file = files[record.key]
         if file.key not in waiting or file.id != (None if record.refusal else developed.id):
@@ -180,17 +181,21 @@ def _make_pictures(
     """Write the shards; returns the files as they are now, clean's manifest, the pairs, the thumbnails."""
     n = sum(file.at >= 0 for file in files.values())
     shape = work.recipe.picture_shape
-    with Fingerprints(paths.stage("clean"), n, len(VIEWS)) as prints:
+    folder, results = paths.stage("clean"), paths.cache / "results"
+    with Fingerprints(folder, n, len(VIEWS)) as prints, KnownFiles(results) as known:
         with ShardWriter(paths.shards, n, shape, count_rows_per_shard(n, shape)) as writer:
-            changed, thumbnails = develop_all(
-                files, source, work, writer, prints, results=paths.cache / "results"
-            )
+            changed, thumbnails = develop_all(files, source, work, writer, prints, known=known)
         failed = ((file.key, file.refusal.detail) for file in changed.values() if file.refusal)
         warn_if_killed(failed, "clean")
         usable = prints.quality >= max(section.near_duplicate_min_quality, 1)
         distance = section.near_duplicate_distance
         links = link_near(
-            prints.pdq, usable, prints.read_views, max_distance=distance, margins=find_margins()
+            prints.pdq,
+            usable,
+            prints.read_views,
+            max_distance=distance,
+            margins=find_margins(),
+            known=KnownLinks(known.store, str(paths.root)),
         )
     files = files | changed
     names = {file.at: (str(file.id), file.key) for file in _list_kept(files)}

@@ -1,6 +1,7 @@
 """split: who is trained on, who chooses the weights, who is tested on; and what class each picture has.
 
-Reads   data/clean/manifest.parquet, shards/; data/validate/manifest.parquet
+Reads   data/clean/manifest.parquet, shards/; data/validate/manifest.parquet; what earlier runs measured of
+        pictures, in .darkroom/
 Writes  data/split/split.parquet (one row per picture, sorted by id), classes.json (the class names in the
         order of the model's outputs), shortcuts.json and figures/shortcuts.png (how well facts that should
         not matter predict the class), figures/classes.png (the classes in each split)
@@ -136,6 +137,7 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
         manifest=read_table(paths.raw_manifest, RAW_MANIFEST),
         clean=manifest,
         shards=paths.shards,
+        results=paths.cache / "results",
     )
     draw_class_shares(
         counts.to_numpy(),
@@ -148,9 +150,8 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     _write_audit(findings, paths)
     run.log_artifact(paths.shortcuts)
     run.log_artifact(paths.figures("split"), "figures")
-    measured = {**measure_counts(counts), **findings.to_metrics()}
     n_groups = {f"n_{name}s": placed[name].nunique() for name in ("group", "fold_group")}
-    return {**measured, **n_groups, **unnamed}
+    return {**measure_counts(counts), **findings.to_metrics(), **n_groups, **unnamed}
 
 
 def _count_unnamed(placed: pd.DataFrame, name: str, pattern: str) -> int:

@@ -86,8 +86,8 @@ class Lineage:
         return stage in self._stages
 
     def reads_source(self, stage: str) -> bool:
-        """Whether a stage depends on the image source."""
-        return self.has(stage) and any(map(_is_template, map(str, self._stages[stage].get("deps", []))))
+        """Whether a stage reads the image source, by the parameter that says where it is."""
+        return self.has(stage) and "data.source" in self._stages[stage].get("params", [])
 
     def list_out_paths(self, stage: str) -> set[str]:
         """The paths of all that a stage writes, relative to the root."""

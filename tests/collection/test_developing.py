@@ -13,6 +13,7 @@ from PIL import Image
 from pipeline.collection import known_files
 from pipeline.collection.developing import Work, develop_files
 from pipeline.collection.file_plan import plan_files
+from pipeline.collection.known_files import KnownFiles
 from pipeline.errors import SourceError
 from pipeline.images.recipe import Recipe
 from pipeline.params import Params
@@ -94,7 +95,8 @@ def test_another_size_reads_and_decodes_each_file_once(
 
     def develop(recipe: Recipe) -> dict[str, Any]:
         work = Work(recipe, first_frame=False, max_seconds=5.0)
-        return {record.key: made for record, made in develop_files(files, source(), work, results)}
+        with KnownFiles(results) as known:
+            return {record.key: made for record, made in develop_files(files, source(), work, known)}
 
     first = develop(RECIPE)
     assert cost() == Cost(once, 31), "the broken file is not decoded"
@@ -119,8 +121,12 @@ def test_a_file_that_is_new_since_validate(
     """Whether its bytes are known or not."""
     results, work = tmp_path / "results", Work(RECIPE, first_frame=False, max_seconds=5.0)
     files = plan_files(validate.build_manifest(source(), params_of().validate_, results))
-    list(develop_files(files, source(), work, results))
+    with KnownFiles(results) as known:
+        list(develop_files(files, source(), work, known))
     (tmp_path / "raw" / "a" / "new.png").write_bytes((tmp_path / "raw" / "a" / "0.png").read_bytes())
     for folder in (results, None):
-        with pytest.raises(SourceError, match=r"changed since validate: a/new\.png is new"):
-            list(develop_files(files, source(), work, folder))
+        with (
+            KnownFiles(folder) as known,
+            pytest.raises(SourceError, match=r"changed since validate: a/new\.png is new"),
+        ):
+            list(develop_files(files, source(), work, known))

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.collection.duplicate_groups import build_pairs, measure_groups, name_groups
-from pipeline.collection.near_duplicates import Links
+from pipeline.collection.near_links import Links
 from pipeline.tables.pairs import PAIRS
 
 NAMES = {i: (name, f"x/{name}.png") for i, name in enumerate(["d", "c", "b", "a", "e"])}

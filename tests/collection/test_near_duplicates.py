@@ -1,13 +1,12 @@
-"""Near pairs against brute force, equal fingerprints, forests, components."""
-
-from collections.abc import Callable
+"""Near pairs against brute force, equal fingerprints, forests."""
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.collection import near_duplicates
-from pipeline.collection.near_duplicates import Links, count_tables, find_components, link_near
+from pipeline.collection import near_duplicates, near_search
+from pipeline.collection.near_duplicates import link_near
+from pipeline.collection.near_links import Links, find_components
 
 N, N_COPIES = 3_000, 150
 Bytes = NDArray[np.uint8]
@@ -75,10 +74,11 @@ def test_a_view_with_a_margin_may_differ_in_fewer_bits(margins: tuple[int, ...],
 def test_order_and_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     prints, views = make_collection(20)
     links = link(prints, views, 20)
-    monkeypatch.setattr(near_duplicates, "_count_cores", lambda: 5)
-    monkeypatch.setattr(near_duplicates, "_ROWS", 700)
+    monkeypatch.setattr(near_search, "_count_cores", lambda: 5)
+    monkeypatch.setattr(near_search, "_ROWS", 700)
+    monkeypatch.setattr(near_search, "_MANY", 10)
     monkeypatch.setattr(near_duplicates, "_MANY", 10)
-    monkeypatch.setattr(near_duplicates, "_CANDIDATES", 500)
+    monkeypatch.setattr(near_search, "_CANDIDATES", 500)
     again = link(prints, views, 20)
     for name in ("a", "b", "distance", "view"):
         assert (getattr(links, name) == getattr(again, name)).all()
@@ -124,19 +124,3 @@ def test_a_crowd_makes_a_forest_of_nearest_links() -> None:
     links = link(prints, prints[:, None], 31)
     assert list(zip(links.a, links.b, strict=True)) == [(i, i + 1) for i in range(39)]
     assert set(find_components(40, links.a, links.b)) == {0}
-
-
-def test_a_component_is_named_by_its_smallest_row() -> None:
-    a, b = np.array([4, 5, 1]), np.array([2, 4, 3])
-    assert find_components(7, a, b).tolist() == [0, 1, 2, 1, 2, 2, 6]
-
-
-@pytest.mark.parametrize("tables", [pytest.param(lambda: count_tables(20, 31), id="20 bits at 31")])
-def test_tables_are_enough(tables: Callable[[], int]) -> None:
-    rng = np.random.default_rng(0)
-    n = tables()
-    hit = np.zeros(4_000, dtype=bool)
-    for _ in range(n):
-        hit |= (rng.random((4_000, 20)) > 31 / 256).all(axis=1)
-    assert hit.mean() > 0.997
-    assert n < 120

@@ -69,6 +69,24 @@ def test_what_was_put_is_found_in_the_next_run(tmp_path: Path) -> None:
         assert store.shelf("a", 3).is_empty
 
 
+def test_what_was_found_is_replaced(tmp_path: Path) -> None:
+    """As a whole: another process finds the one or the other."""
+    with ResultStore(tmp_path) as store:
+        store.shelf("a").put("x", b"1")
+    with ResultStore(tmp_path) as store, ResultStore(tmp_path) as other:
+        shelf = store.shelf("a")
+        assert shelf.find("x") == b"1"
+        shelf.put("x", b"2")
+        store.flush()
+        assert shelf.find("x") == b"1", "put does not write again what is used"
+        shelf.replace("x", b"33")
+        assert other.shelf("a").find("x") == b"1"
+        store.flush()
+        assert other.shelf("a").find("x") == b"33"
+    with ResultStore(tmp_path) as store:
+        assert store.shelf("a").find("x") == b"33"
+
+
 def test_without_a_folder_or_room_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DARKROOM_CACHE_GB", "0")
     for folder in (None, tmp_path):

@@ -8,13 +8,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
+from pipeline.collection.result_store import ResultStore
 from pipeline.collection.shards import Shards, ShardWriter
 from pipeline.images.inspection import Inspection, inspect
 from pipeline.images.measures import measure_residues
 from pipeline.images.picture import develop
 from pipeline.images.recipe import Recipe
+from pipeline.shortcuts import findings
 from pipeline.shortcuts.audit import OF_FILES, OF_PICTURES, audit_facts
 from pipeline.shortcuts.findings import Findings, audit_collection, measure_pictures
 from pipeline.tables.clean_manifest import CLEAN_MANIFEST
@@ -90,9 +93,32 @@ def test_what_pictures_keep_is_a_row_a_picture(channels: int, tmp_path: Path) ->
         for i, picture in enumerate(pictures):
             writer.write(0, i, picture)
     rows = pd.DataFrame({"shard": 0, "row": [4, 0]})
-    found = measure_pictures(Shards(tmp_path), rows)
+    found = measure_pictures(Shards(tmp_path), rows, ResultStore(None))
     assert list(found.columns) == list(OF_PICTURES)
     assert found["brightness"][0] == pytest.approx(measure_residues(pictures[4])["brightness"])
+
+
+def test_a_known_picture_is_not_measured_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures = np.random.default_rng(0).integers(0, 256, (5, 9, 7, 3)).astype(np.uint8)
+    with ShardWriter(tmp_path / "shards", 5, (9, 7, 3), 5) as writer:
+        for i, picture in enumerate(pictures):
+            writer.write(0, i, picture)
+    shards = Shards(tmp_path / "shards")
+    measured: list[int] = []
+
+    def measure(picture: NDArray[np.uint8]) -> dict[str, float]:
+        measured.append(next(i for i, one in enumerate(pictures) if (one == picture).all()))
+        return measure_residues(picture)
+
+    monkeypatch.setattr(findings, "measure_residues", measure)
+    anew = measure_pictures(shards, pd.DataFrame({"shard": 0, "row": [0, 1, 4]}), ResultStore(None))
+    for expected in ([0, 1, 4], [2], []):
+        measured.clear()
+        rows = [0, 1, 2, 4] if expected != [0, 1, 4] else [0, 1, 4]
+        with ResultStore(tmp_path / "results") as store:
+            found = measure_pictures(shards, pd.DataFrame({"shard": 0, "row": rows}), store)
+        assert measured == expected
+    assert found[found.index != 2].reset_index(drop=True).equals(anew)
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ stages:
   validate:
     cmd: validate
     deps: ["${data.source}", "${data.labelled}", code.py]
-    params: [data.ignore, validate]
+    params: [data.ignore, data.source, validate]
     outs: [data/validate/table.bin, data/validate/docs]
     metrics: [data/validate/metrics.json: {cache: false}]
   clean:

@@ -1,0 +1,264 @@
+"""The search for near fingerprints: which pairs are near, by random keys.
+
+A table puts every fingerprint into a bucket named by some of its bits, and a view is compared with the
+members of its own bucket. A pair at distance d shares a key of b bits with probability
+C(256-d, b) / C(256, b) (Gionis, Indyk, Motwani 1999: bit sampling). Enough tables are searched to miss one
+pair in a thousand at the largest distance itself, and practically none below. NumPy is faster here than the
+binary hash indexes of faiss, which collect a query's candidates in a set: docs/architecture.md.
+
+Whether a pair is found depends on the two fingerprints, on the keys, and on who else is in a bucket that is
+too full. Nothing depends on the order of the rows, so `find_near` can be asked about some fingerprints only.
+"""
+
+import hashlib
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.collection.near_links import Bools, Ints, Links, make_none, thin
+
+Bytes = NDArray[np.uint8]
+Words = NDArray[np.uint64]
+ReadViews = Callable[[int, int], Bytes]
+
+N_BITS = 256
+PRINT_BYTES, _HASH_BYTES = N_BITS // 8, 16
+ID_BYTES = PRINT_BYTES + _HASH_BYTES
+MOST_A_BUCKET = 1024  # members compared, those with the smallest fingerprints: a large group stays one group
+_MISSED = 1e-3  # the share of the pairs at the largest distance itself that may be missed
+_NIBBLES = 64  # 4-bit parts of a fingerprint; keys are made of them
+_TABLES, _ROWS, _CANDIDATES = 8, 1 << 11, 1 << 18  # at a time: bounds memory to some 60 MB beside the tables
+_MANY = 1 << 21  # links are thinned above this number
+_GAP = 16  # rows that are read in vain before reading starts anew
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """Fingerprints that differ, and where their views are read.
+
+    Attributes:
+        prints: uint8 [n, 32], sorted (`pack_words` and `np.lexsort`).
+        row: int64 [n]: the row that `read_views` knows each by.
+        read_views: `read_views(start, stop)` gives uint8 [stop - start, v, 32].
+    """
+
+    prints: Bytes
+    row: Ints
+    read_views: ReadViews
+
+    def __len__(self) -> int:
+        return len(self.prints)
+
+    def stream_views(self, chosen: Ints) -> Iterator[tuple[Ints, Bytes]]:
+        """The chosen nodes in the order of their rows, some at a time, with their views, [m, v, 32]."""
+        ordered = chosen[np.argsort(self.row[chosen])]
+        for start in range(0, len(ordered), _ROWS):
+            nodes = ordered[start : start + _ROWS]
+            rows = self.row[nodes]
+            runs = np.split(rows, np.flatnonzero(np.diff(rows) > _GAP) + 1)
+            views = [self.read_views(int(run[0]), int(run[-1]) + 1)[run - run[0]] for run in runs]
+            yield nodes, np.concatenate(views)
+
+    def hash_views(self) -> Bytes:
+        """Each fingerprint and a hash of its views: uint8 [n, ID_BYTES]."""
+        ids = np.zeros((len(self), ID_BYTES), dtype=np.uint8)
+        ids[:, :PRINT_BYTES] = self.prints
+        for nodes, views in self.stream_views(np.arange(len(self))):
+            hashes = b"".join(hashlib.blake2b(one, digest_size=_HASH_BYTES).digest() for one in views)
+            ids[nodes, PRINT_BYTES:] = np.frombuffer(hashes, np.uint8).reshape(-1, _HASH_BYTES)
+        return ids
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A key, fingerprints in the order of their buckets, and where each bucket starts."""
+
+    key: Ints
+    order: NDArray[np.uint32]
+    starts: NDArray[np.uint32]
+
+    def find_buckets(self, keys: NDArray[np.uint32]) -> tuple[Ints, Ints, Ints]:
+        """The positions of keys whose bucket is not empty, where it starts, and how many are compared."""
+        low = self.starts[keys].astype(np.int64)
+        count = np.minimum(self.starts[keys + np.uint32(1)] - low, MOST_A_BUCKET)
+        chosen = np.flatnonzero(count)
+        return chosen, low[chosen], count[chosen]
+
+
+@dataclass(frozen=True)
+class _SmallTable:
+    """The same of few fingerprints: their keys, sorted, and which buckets are not empty."""
+
+    key: Ints
+    order: NDArray[np.uint32]
+    keys: NDArray[np.uint32]
+    is_taken: Bools
+
+    def find_buckets(self, keys: NDArray[np.uint32]) -> tuple[Ints, Ints, Ints]:
+        """As of a table."""
+        chosen = np.flatnonzero(self.is_taken[keys])
+        low = np.searchsorted(self.keys, keys[chosen], side="left")
+        return chosen, low, np.searchsorted(self.keys, keys[chosen], side="right") - low
+
+
+def choose_keys(n: int, max_distance: int) -> list[Ints]:
+    """The nibbles of each table's key, for n fingerprints."""
+    n_nibbles = min(5, max(2, round(math.log2(n) / 4)))
+    rng = np.random.default_rng(0)
+    n_tables = count_tables(4 * n_nibbles, max_distance)
+    return [rng.choice(_NIBBLES, n_nibbles, replace=False) for _ in range(n_tables)]
+
+
+def count_tables(key_bits: int, max_distance: int) -> int:
+    """How many tables with keys of `key_bits` random bits find all but _MISSED of the farthest near pairs."""
+    shared = math.comb(N_BITS - max_distance, key_bits) / math.comb(N_BITS, key_bits)
+    return math.ceil(math.log(_MISSED) / math.log1p(-shared))
+
+
+def find_near(nodes: Nodes, asked: Bools, keys: Sequence[Ints], limits: Sequence[int]) -> Iterator[Links]:
+    """The near pairs with an end, or both, among the asked nodes, some at a time.
+
+    Where there are very many, only the forest of some of them (`near_links.thin`).
+
+    Args:
+        nodes: what may be near.
+        asked: bool [n].
+        keys: as `choose_keys`.
+        limits: how many bits may differ, for each view; none at all below 0.
+    """
+    if not asked.any():
+        return
+    own, columns = _view_words(nodes.prints), _transpose(nodes.prints)
+    with ThreadPoolExecutor(_count_cores()) as pool:
+        for turn in range(0, len(keys), _TABLES):
+            tables = list(pool.map(partial(_build_table, columns), keys[turn : turn + _TABLES]))
+            for some, views in nodes.stream_views(np.flatnonzero(asked)):
+                yield from pool.map(_Queries(own, some, views, limits).search, tables)
+        if asked.all():
+            return
+        small = list(pool.map(partial(_build_small_table, columns, asked), keys))
+        for some, views in nodes.stream_views(np.flatnonzero(~asked)):
+            yield from pool.map(_Queries(own, some, views, limits).search, small)
+
+
+def find_left_out(prints: Bytes, key: Ints) -> Bools:
+    """Which of the fingerprints, sorted, are not compared in this table, as their bucket is too full."""
+    return _find_left_out(_cut_keys(_transpose(prints), key), len(key))
+
+
+def pack_words(rows: Bytes) -> Words:
+    """Rows uint8 [n, 8 k] as words, uint64 [k, n]: what `np.lexsort` sorts them by."""
+    return np.ascontiguousarray(_view_words(rows).T)
+
+
+class _Queries:
+    """The views of some nodes, laid out for the search."""
+
+    def __init__(self, own: Words, nodes: Ints, views: Bytes, limits: Sequence[int]) -> None:
+        limit = np.array(limits, dtype=np.int64)
+        used = np.flatnonzero(limit >= 0)
+        if len(used) < len(limit):
+            views = views[:, used]
+        self._own, self._nodes, self._n_views = own, nodes, len(used)
+        self._used, self._limit = used, limit[used]
+        # A quarter of the bits rules out nearly all pairs: errors of a near pair spread over the four words.
+        quarter = self._limit / 4
+        self._likely = np.floor(quarter + 4.5 * np.sqrt(quarter * 0.75)).astype(np.int64)
+        flat = views.reshape(-1, views.shape[-1])
+        self._words, self._columns = _view_words(flat), _transpose(flat)
+
+    def search(self, table: _Table | _SmallTable) -> Links:
+        """The near pairs between these views and the fingerprints of a table."""
+        links = make_none()
+        if not self._n_views:
+            return links
+        query, low, count = table.find_buckets(_cut_keys(self._columns, table.key))
+        for row, at in _list_candidates(low, count):
+            found = self._keep_near(query[row], table.order[at].astype(np.int64))
+            links = links.join(found) if len(found) else links
+            links = thin(links, len(self._own)) if len(links) > _MANY else links
+        return links
+
+    def _keep_near(self, query: Ints, b: Ints) -> Links:
+        view = query % self._n_views
+        likely = np.bitwise_count(self._words[query, 0] ^ self._own[b, 0]) <= self._likely[view]
+        chosen = np.flatnonzero(likely)
+        query, b, view = query[chosen], b[chosen], view[chosen]
+        distance = np.bitwise_count(self._words[query] ^ self._own[b]).sum(axis=1, dtype=np.int64)
+        a, number = self._nodes[query // self._n_views], self._used[view]
+        near = (distance <= self._limit[view]) & np.where(number == 0, a < b, a != b)
+        return Links(a, b, distance, number).take(near)
+
+
+def _view_words(rows: Bytes) -> Words:
+    """Rows uint8 [n, 8 k] as uint64 [n, k]."""
+    return np.ascontiguousarray(rows).view("<u8").astype(np.uint64, copy=False)
+
+
+def _transpose(rows: Bytes) -> Bytes:
+    """Rows uint8 [n, k] as columns [k, n]: all that share a byte lie side by side."""
+    return np.ascontiguousarray(rows.T)
+
+
+def _build_table(columns: Bytes, key: Ints) -> _Table:
+    n, keys = columns.shape[1], _cut_keys(columns, key)
+    packed = np.sort((keys.astype(np.uint64) << np.uint64(32)) | np.arange(n, dtype=np.uint64))
+    return _Table(key, packed.astype(np.uint32), _find_starts(keys, len(key)))  # the low half: the row
+
+
+def _build_small_table(columns: Bytes, asked: Bools, key: Ints) -> _SmallTable:
+    keys = _cut_keys(columns, key)
+    members = np.flatnonzero(asked & ~_find_left_out(keys, len(key)))
+    order = members[np.argsort(keys[members], kind="stable")]
+    is_taken = np.zeros(16 ** len(key), dtype=np.bool_)
+    is_taken[keys[order]] = True
+    return _SmallTable(key, order.astype(np.uint32), keys[order], is_taken)
+
+
+def _find_starts(keys: NDArray[np.uint32], n_nibbles: int) -> NDArray[np.uint32]:
+    starts = np.zeros(16**n_nibbles + 1, dtype=np.uint32)
+    np.cumsum(np.bincount(keys, minlength=16**n_nibbles), out=starts[1:])
+    return starts
+
+
+def _find_left_out(keys: NDArray[np.uint32], n_nibbles: int) -> Bools:
+    left_out = np.zeros(len(keys), dtype=np.bool_)
+    starts = _find_starts(keys, n_nibbles)
+    if len(keys) > MOST_A_BUCKET and np.diff(starts).max() > MOST_A_BUCKET:
+        order = np.argsort(keys, kind="stable")
+        left_out[order] = np.arange(len(keys)) - starts[keys[order]] >= MOST_A_BUCKET
+    return left_out
+
+
+def _cut_keys(columns: Bytes, key: Ints) -> NDArray[np.uint32]:
+    """The nibbles `key` of each fingerprint side by side: bytes [32, n] -> [n]."""
+    found = np.zeros(columns.shape[1], dtype=np.uint32)
+    for nibble in key:
+        part = columns[nibble // 2] >> 4 if nibble % 2 else columns[nibble // 2] & 15
+        found <<= np.uint32(4)
+        found |= part
+    return found
+
+
+def _list_candidates(low: Ints, count: Ints) -> Iterator[tuple[Ints, Ints]]:
+    """Row i with each of `count[i]` places from low[i] on, as (rows, places), a bounded number at a time."""
+    end = np.cumsum(count)
+    start, n = 0, len(count)
+    while start < n:
+        done = end[start - 1] if start else 0
+        stop = max(start + 1, int(np.searchsorted(end, done + _CANDIDATES, side="right")))
+        counts = count[start:stop]
+        rows = np.repeat(np.arange(start, stop), counts)
+        first = low[start:stop] - (end[start:stop] - counts - done)
+        yield rows, np.repeat(first, counts) + np.arange(len(rows))
+        start = stop
+
+
+def _count_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
