@@ -70,8 +70,8 @@ def read_class_folders(listing: Listing, layout: Layout = "auto") -> Source:
             key = listing.name(content.entry)
             label, split = places.locate(key.rpartition("/")[0])
             found = (content.data, content.refusal)
-            known = (content.stamp, content.id, content.unread)
-            yield Record(key, label, split, *found, "the file lies in no class folder", *known)
+            stamp, known = content.stamp, content.id
+            yield Record(key, label, split, *found, stamp=stamp, id=known, unread=content.unread)
 
     def stream(recall: Recall | None = None) -> Iterator[Record]:
         return read(listing.entries, recall)

@@ -5,7 +5,6 @@ Ray is imported here and in `ray_map` only, and only where the machine chose it.
 
 import logging
 import os
-import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -47,12 +46,8 @@ def join_cluster() -> Iterator[Any]:
         ) from None
     address = find_address()
     check_answers(address)
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         _init(ray, address)
-        if threading.current_thread() is threading.main_thread():
-            for number, handler in handlers.items():  # Ray sets its own
-                signal.signal(number, handler)
         yield ray
     finally:
         ray.shutdown()
@@ -99,8 +94,12 @@ def check_answers(address: str) -> None:
 
 
 def _init(ray: Any, address: str) -> None:
-    """Connect; in a thread, since Ray waits for minutes for something that answers and is no Ray."""
+    """Connect; in a thread, since Ray waits for minutes for something that answers and is no Ray.
+
+    There Ray sets no handler of signals either.
+    """
     failed: list[BaseException] = []
+    logging.getLogger("ray").setLevel(logging.ERROR)
 
     def connect() -> None:
         try:

@@ -1,8 +1,8 @@
 """The ordered map on a Ray cluster: as `ordered_map`, with the same results.
 
 A chunk is a task of one core. It travels as its carrier packs it (a slice of a source as names, not as
-bytes), together with the hash of the code. A machine with other code is refused by name. A machine that dies costs
-its chunks again: Ray repeats tasks, and what Ray gives up is sent again here.
+bytes), together with the hash of the code. A machine with other code is refused by name. A
+machine that dies costs its chunks again: Ray repeats tasks, and what Ray gives up is sent again here.
 """
 
 import logging
