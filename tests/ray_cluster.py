@@ -96,5 +96,5 @@ def find_port() -> int:
 
 def _describe(process: psutil.Process) -> list[str]:
     with suppress(psutil.NoSuchProcess):
-        return process.cmdline()
+        return [*process.cmdline()]
     return []

@@ -1,6 +1,6 @@
 """The Ray cluster that `DARKROOM_ENGINE=ray` names: connected to, watched, left.
 
-Ray is imported here and in `ray_map` only, and only where the machine chose it.
+Ray is imported here alone, and only where the machine chose it.
 """
 
 import logging

@@ -251,7 +251,7 @@ def test_stages_write_the_same_bytes_though_a_machine_dies(
 
 def lose_a_node(cluster: Cluster, *, after: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Kill a node of the cluster when so many results of the first stage have come."""
-    original = distant_files.map_on_cluster
+    original = map_on_cluster
 
     def lose(*args: Any, **options: Any) -> Iterator[Any]:
         for i, one in enumerate(original(*args, **options | {"chunk_items": 5})):
