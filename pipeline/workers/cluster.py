@@ -6,6 +6,7 @@ Ray is imported here alone, and only where the machine chose it.
 import logging
 import os
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -50,7 +51,8 @@ def join_cluster() -> Iterator[Any]:
         _init(ray, address)
         yield ray
     finally:
-        ray.shutdown()
+        if not sys.is_finalizing():  # a forgotten iterator may end with the interpreter
+            ray.shutdown()
 
 
 def find_address() -> str:

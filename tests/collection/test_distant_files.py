@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.collection.distant_files import Item, Slices
 from pipeline.params import Params
-from pipeline.sources import PutOff, Source, open_source
+from pipeline.sources import PutOff, Source, Unread, cut_slice, open_source, wrap_files
 
 ParamsOf = Callable[..., Params]
 KINDS = ("folder", "zip", "tar")
@@ -30,8 +30,10 @@ def raw(tmp_path: Path) -> Path:
 
 
 def open_as(kind: str, raw: Path, params: Params) -> Source:
-    path = raw if kind == "folder" else Path(shutil.make_archive(str(raw), kind, raw))
-    return open_source(path, params.data)
+    if kind == "folder":
+        return open_source(raw, params.data)
+    shutil.make_archive(str(raw), kind, raw)
+    return open_source(raw.with_suffix(f".{kind}"), params.data)
 
 
 def send(source: Source, recall: PutOff) -> tuple[list[Item], bytes]:
@@ -85,3 +87,11 @@ def test_neighbours_of_one_source_are_one_slice_and_order_stays(
     assert [len(items) for _, items in packed] == [3, 1, 2, 2]
     keys = [item[1] for item, _ in Slices().unpack(pickle.loads(pickle.dumps(packed)))]
     assert keys == [item[1] for _, item in mixed]
+
+
+def test_files_by_relative_paths_are_found_from_elsewhere(raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(raw)
+    container = wrap_files(["a/2.png", "b/1.png"])
+    piece = cut_slice([Unread(container, entry) for entry in container.entries])
+    monkeypatch.chdir("/")
+    assert [len(one.data) for one in pickle.loads(pickle.dumps(piece)).read()] == [1002, 1001]
