@@ -31,6 +31,7 @@ OWNERS = {
     "keras": {"backend", "models", "serving/model_file", "synthesis", "training"},
     "matplotlib": {"figures"},
     "prometheus_client": {"server"},
+    "ray": {"workers/cluster"},
     "starlette": {"server"},
     "uvicorn": {"server"},
     "mlflow": {"serving/model_host", "serving/pyfunc", "tracking"},

@@ -16,8 +16,8 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 
 from pipeline.collection.result_store import ResultStore, Shelf
 from pipeline.errors import ParamsError
-from pipeline.sources import Record, Source
-from pipeline.workers import ordered_map
+from pipeline.sources import PutOff, Recall, Record, Source
+from pipeline.workers import is_on_cluster, ordered_map
 
 TRUST_VARIABLE = "DARKROOM_TRUST_MTIME"
 _CHUNK_BYTES = 4 << 20
@@ -118,14 +118,7 @@ def map_files(
         SourceError: the source as a whole is damaged.
         Exception: as `ordered_map`.
     """
-    done = ordered_map(
-        task.function,
-        _list_work(source, task, book, known),
-        n_bytes=lambda item: len(item[0]) or _CHUNK_BYTES,  # an idle item goes at once: its ticket is large
-        chunk_items=task.chunk_items,
-        **task.options,
-    )
-    for (record, pairs), result in done:
+    for (record, pairs), result in _do_work(source, task, book, known):
         if record is None:
             yield from pairs
             continue
@@ -134,8 +127,28 @@ def map_files(
         yield record, result
 
 
-def _list_work(
+def _do_work(
     source: Source, task: Task[Any], book: Book[R], known: KnownFiles
+) -> Iterator[tuple[tuple[Record | None, list[tuple[Record, R]]], R]]:
+    """Results of all work: of processes of this machine, or of a cluster, which reads for itself."""
+    recall = None if book.is_empty else known.recall
+    if is_on_cluster():
+        from pipeline.collection.distant_files import map_distant
+
+        work = _list_work(source, task, book, known, PutOff(recall))
+        options = {"chunk_items": task.chunk_items, **task.options}
+        return map_distant(task.function, work, idle_bytes=_CHUNK_BYTES, **options)
+    return ordered_map(
+        task.function,
+        _list_work(source, task, book, known, recall),
+        n_bytes=lambda item: len(item[0]) or _CHUNK_BYTES,  # an idle item goes at once: its ticket is large
+        chunk_items=task.chunk_items,
+        **task.options,
+    )
+
+
+def _list_work(
+    source: Source, task: Task[Any], book: Book[R], known: KnownFiles, recall: Recall | None
 ) -> Iterator[tuple[tuple[Record | None, list[tuple[Record, R]]], Any]]:
     """Records to compute, each with its item; and between them those with known results, some at a time.
 
@@ -143,15 +156,15 @@ def _list_work(
     """
     pairs: list[tuple[Record, R]] = []
     unknown: set[str] = set()
-    for record in source.stream_records(None if book.is_empty else known.recall):
+    for record in source.stream_records(recall):
         image_id = record.id
-        if not image_id and not book.is_empty and record.refusal is None:
+        if not image_id and not book.is_empty and record.refusal is None and record.unread is None:
             image_id = hashlib.sha256(record.data).hexdigest()
         found = book.find(record, image_id) if image_id else None
         if found is not None:
             pairs.append((replace(record, data=b""), found))
             known.note("" if record.id else record.stamp, image_id)
-        elif record.id:
+        elif record.id and record.unread is None:
             unknown.add(record.key)
         else:
             yield (replace(record, data=b""), []), task.to_item(record)

@@ -17,13 +17,18 @@ _CODECS = ("jpg", "zlib", "libtiff", "webp", "libjpeg_turbo")
 @functools.cache
 def hash_computation() -> str:
     """A hash that changes whenever a fact or a pixel of a file may: by code, library or kind of processor."""
-    from PIL import features
-
     hashed = hashlib.sha256()
     for file in (*sorted(_ROOM.glob("*.py")), *(_ROOM.parent / name for name in _BESIDE)):
         hashed.update(f"{file.name}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
-    found = [(name, version(name)) for name in _LIBRARIES]
-    found += [(name, str(features.version(name))) for name in _CODECS]
-    processor = (platform.machine(), np.show_config(mode="dicts").get("SIMD Extensions"))
-    hashed.update(repr((found, processor, platform.python_version())).encode())
+    hashed.update(repr(describe_machine()).encode())
     return hashed.hexdigest()
+
+
+def describe_machine() -> dict[str, str]:
+    """What facts and pixels depend on beside the code: versions of libraries, and the kind of processor."""
+    from PIL import features
+
+    found = {name: version(name) for name in _LIBRARIES}
+    found |= {name: str(features.version(name)) for name in _CODECS}
+    vectors = np.show_config(mode="dicts").get("SIMD Extensions")
+    return found | {"processor": f"{platform.machine()} {vectors}", "Python": platform.python_version()}

@@ -19,7 +19,17 @@ from pipeline.characters import cut
 from pipeline.errors import ParamsError, SourceError
 from pipeline.labels import compose_label
 from pipeline.params import DataParams
-from pipeline.sources.containers import LAYOUTS, Container, Content, Entry, escape_name, summarise
+from pipeline.sources.containers import (
+    LAYOUTS,
+    Container,
+    Content,
+    Entry,
+    PutOff,
+    Recall,
+    Unread,
+    escape_name,
+    summarise,
+)
 from pipeline.sources.disk import wrap_files
 from pipeline.sources.folders import find_wrapper, read_class_folders
 from pipeline.sources.idx import find_idx_pairs, read_idx
@@ -33,6 +43,7 @@ from pipeline.sources.parquet import find_parquet, read_parquet
 from pipeline.sources.pixel_csv import find_csv_tables, read_csv
 from pipeline.sources.records import Listing, Record, Source
 from pipeline.sources.samples import find_shards, read_samples
+from pipeline.sources.slices import Slice, cut_slice
 from pipeline.sources.urls import Place, Url, find_place, is_url
 
 __all__ = [
@@ -41,8 +52,13 @@ __all__ = [
     "Entry",
     "Obstacle",
     "Place",
+    "PutOff",
+    "Recall",
     "Record",
+    "Slice",
     "Source",
+    "Unread",
+    "cut_slice",
     "escape_name",
     "find_obstacles",
     "find_place",

@@ -24,7 +24,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 from pipeline.characters import AWKWARD, cut, spell_bytes
 from pipeline.errors import SourceError
@@ -62,12 +62,31 @@ class Entry:
     refusal: Refusal | None = None
 
 
+class PutOff:
+    """A `Recall` under which a container does not read what can be read elsewhere (`Content.unread`)."""
+
+    def __init__(self, recall: Recall | None = None) -> None:
+        self.recall = recall
+
+    def __call__(self, stamp: str) -> str | None:
+        """What `recall` knows by a stamp."""
+        return self.recall(stamp) if self.recall else None
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A file that was not read yet."""
+
+    container: "Container"
+    entry: Entry
+
+
 @dataclass(frozen=True, slots=True)
 class Content:
     """What reading an entry gave: its bytes, or why it has none.
 
     `stamp` changes with the bytes, "" if it might not. `id` is their sha256 (hex) where that was known from
-    their stamp: then they were not read.
+    their stamp: then they were not read. Nor were they where `unread` says how to.
     """
 
     entry: Entry
@@ -75,6 +94,7 @@ class Content:
     refusal: Refusal | None = None
     stamp: str = ""
     id: str = ""
+    unread: Unread | None = None
 
 
 @dataclass(frozen=True)
@@ -91,6 +111,7 @@ class Container(ABC):
     is_archive: bool = False
     folder_links: frozenset[str] = frozenset()
     mark: str = ""
+    can_travel: ClassVar[bool] = False
 
     def read(self, entries: Iterable[Entry], recall: Recall | None = None) -> Iterator[Content]:
         """The bytes of some entries, one file in memory at a time, in the order that is cheapest to read.
@@ -102,19 +123,33 @@ class Container(ABC):
             SourceError: the archive as a whole cannot be read any more.
         """
         readable = []
+        is_put_off = self.can_travel and isinstance(recall, PutOff)
+        if isinstance(recall, PutOff):
+            recall = recall.recall
         for entry in entries:
             if refusal := _refuse(entry):
                 yield Content(entry, b"", refusal)
             elif recall and (stamp := self.stamp(entry)) and (known := recall(stamp)):
-                yield Content(entry, b"", None, stamp, known)
+                later = Unread(self, entry) if is_put_off else None
+                yield Content(entry, b"", None, stamp, known, later)
             else:
                 readable.append(entry)
-        if readable or not recall:
+        if is_put_off:
+            yield from (Content(entry, b"", unread=Unread(self, entry)) for entry in self._sort(readable))
+        elif readable or not recall:
             yield from self._read(readable)
 
     def stamp(self, entry: Entry) -> str:
         """What changes with the bytes of an entry, without reading them; "" if there is nothing such."""
         return f"{self.mark}\0{entry.handle}\0{entry.n_bytes}" if self.mark else ""
+
+    def take(self, entries: Sequence[Entry]) -> "Container":
+        """A container of some entries alone, to be pickled and read by any machine that has these files.
+
+        Raises:
+            NotImplementedError: `can_travel` is False.
+        """
+        raise NotImplementedError
 
     def sort(self, entries: Iterable[Entry]) -> list[Entry]:
         """Entries in the order in which `read` gives them: what cannot be read comes first."""

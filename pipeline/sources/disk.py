@@ -17,6 +17,14 @@ from pipeline.sources.containers import Container, Content, Entry, escape_name, 
 class Folder(Container):
     """A folder on disk, or one file of it; an entry's handle is its path."""
 
+    where: Path
+    can_travel = True
+
+    def take(self, entries: Sequence[Entry]) -> "Folder":
+        """As of any container; paths become absolute. Files of any folders have no place of their own."""
+        where = Path(os.path.abspath(self.where)) if self.where.parts else Path("/")  # noqa: PTH100
+        return Folder(where, [replace(one, handle=os.path.abspath(one.handle)) for one in entries])  # noqa: PTH100
+
     def _read(self, entries: Sequence[Entry]) -> Iterator[Content]:
         for entry in entries:
             try:

@@ -70,7 +70,8 @@ def read_class_folders(listing: Listing, layout: Layout = "auto") -> Source:
             key = listing.name(content.entry)
             label, split = places.locate(key.rpartition("/")[0])
             found = (content.data, content.refusal)
-            yield Record(key, label, split, *found, stamp=content.stamp, id=content.id)
+            stamp, known = content.stamp, content.id
+            yield Record(key, label, split, *found, stamp=stamp, id=known, unread=content.unread)
 
     def stream(recall: Recall | None = None) -> Iterator[Record]:
         return read(listing.entries, recall)

@@ -115,7 +115,7 @@ def read_labelled(listing: Listing, tables: Sequence[LabelTable], class_names: S
         for content in listing.container.read(chosen, recall):
             key = listing.name(content.entry)
             label, part, why = describe(key)
-            found = (content.data, content.refusal, why, content.stamp, content.id)
+            found = (content.data, content.refusal, why, content.stamp, content.id, content.unread)
             yield Record(key, label, part, *found)
         for key in missing:
             label, part, detail = said.missing[key]

@@ -172,7 +172,7 @@ def _chain(
     for content in Folder(Path()).read(there.values(), recall):
         row = said.rows[content.entry.name]
         why = said.conflicts.get(row.key, "")
-        data = (content.data, content.refusal, why, content.stamp, content.id)
+        data = (content.data, content.refusal, why, content.stamp, content.id, content.unread)
         yield Record(row.key, "" if why else row.label, row.part, *data)
     for row in rows:
         if row.key not in there:

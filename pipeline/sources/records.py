@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 
 from pipeline.refusals import Refusal
-from pipeline.sources.containers import Container, Entry, Recall
+from pipeline.sources.containers import Container, Entry, Recall, Unread
 from pipeline.sources.urls import Place
 
 
@@ -14,8 +14,8 @@ class Record:
 
     `key` is its path inside the source. `label` is its class, or "", and `unlabelled` then says why.
     `source_split` is train | val | test | "", as the source says, or learn (`labels.LEARN`). `data` is its
-    bytes as found, empty if there is a `refusal`. `stamp` and `id` are as of `containers.Content`: bytes with
-    an `id` were not read.
+    bytes as found, empty if there is a `refusal`. `stamp`, `id` and `unread` are as of
+    `containers.Content`: bytes with an `id`, or that are `unread`, were not read.
     """
 
     key: str
@@ -26,6 +26,7 @@ class Record:
     unlabelled: str = "the file lies in no class folder"
     stamp: str = ""
     id: str = ""
+    unread: Unread | None = None
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ def read_samples(
             for content in shard.listing.container.read(chosen, recall) if chosen else ():
                 key = shard.key(shard.listing.name(content.entry))
                 why = "its sample has no .cls, and no .json with a label"
-                found = (content.data, content.refusal, why, content.stamp, content.id)
+                found = (content.data, content.refusal, why, content.stamp, content.id, content.unread)
                 yield Record(key, names.get(labels[key], ""), part, *found)
         for key in lone:
             if wanted is None or key in wanted:

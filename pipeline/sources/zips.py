@@ -4,6 +4,7 @@ The standard library holds 1 kB per member for as long as a zip is open. Here ea
 passed on once, and 35 bytes of it are kept for reading.
 """
 
+import os
 import stat
 import struct
 import zipfile
@@ -11,7 +12,8 @@ from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import IO, Any
+from pathlib import Path
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
@@ -38,6 +40,26 @@ from pipeline.sources.urls import Place
 
 _LOCAL_HEADER = struct.Struct("<4s5H3L2H")
 _IS_UTF8 = 0x800  # the flag of a member whose name is UTF-8
+
+
+class _Member(NamedTuple):
+    """Where a member lies and how it is packed."""
+
+    offset: int
+    n_bytes: int
+    n_packed: int
+    checksum: int
+    method: int
+    flags: int
+
+    def describe(self, name: str) -> zipfile.ZipInfo:
+        """What the library needs to read the member; `name` is the one in the member's own header."""
+        info = zipfile.ZipInfo(name)
+        info.orig_filename = name  # ZipInfo cuts names at a NUL, the check against the header does not
+        info.header_offset, info.file_size = self.offset, self.n_bytes
+        info.compress_size, info.CRC = self.n_packed, self.checksum
+        info.compress_type, info.flag_bits = self.method, self.flags
+        return info
 
 
 class _Members:
@@ -75,20 +97,9 @@ class _Members:
         if (ends[:-1] > starts[order][1:]).any():
             raise zipfile.BadZipFile("its members overlap, as those of a decompression bomb do")
 
-    def offset(self, number: int) -> int:
-        return self._offsets[number]
-
-    def checksum(self, number: int) -> int:
-        return self._sums[number]
-
-    def info(self, number: int, name: str) -> zipfile.ZipInfo:
-        """What the library needs to read a member; `name` is the one in the member's own header."""
-        info = zipfile.ZipInfo(name)
-        info.orig_filename = name  # ZipInfo cuts names at a NUL, the check against the header does not
-        info.header_offset, info.file_size = self._offsets[number], self._sizes[number]
-        info.compress_size, info.CRC = self._packed[number], self._sums[number]
-        info.compress_type, info.flag_bits = self._methods[number], self._flags[number]
-        return info
+    def __getitem__(self, number: int) -> _Member:
+        columns = (self._offsets, self._sizes, self._packed, self._sums, self._methods, self._flags)
+        return _Member(*(column[number] for column in columns))
 
 
 class _Unlisted(zipfile.ZipFile):
@@ -114,7 +125,16 @@ class _Nothing(dict[str, zipfile.ZipInfo]):
 class Zip(Container):
     """A zip; an entry's handle is the number of its member."""
 
-    members: _Members = field(default_factory=lambda: _Members(lambda _: None), repr=False)
+    members: _Members | dict[int, _Member] = field(default_factory=dict, repr=False)
+    can_travel = True
+
+    def take(self, entries: Sequence[Entry]) -> "Zip":
+        """As of any container."""
+        members = {entry.handle: self.members[entry.handle] for entry in entries}
+        where = self.where
+        if isinstance(where, Path):
+            where = Path(os.path.abspath(where))  # noqa: PTH100 (links stay as they are)
+        return Zip(where, entries, is_archive=True, mark=self.mark, members=members)
 
     def _read(self, entries: Sequence[Entry]) -> Iterator[Content]:
         with translate_damage(self.where), self.where.open("rb") as file, _Unlisted(file) as archive:
@@ -129,12 +149,12 @@ class Zip(Container):
                     yield Content(entry, data, stamp=self.stamp(entry))
 
     def _sort(self, entries: Sequence[Entry]) -> list[Entry]:
-        return sorted(entries, key=lambda entry: self.members.offset(entry.handle))
+        return sorted(entries, key=lambda entry: self.members[entry.handle].offset)
 
     def stamp(self, entry: Entry) -> str:
         """The archive's, with place and checksum of the member."""
-        place = f"{self.members.offset(entry.handle)}\0{self.members.checksum(entry.handle)}"
-        return f"{super().stamp(entry)}\0{place}" if self.mark else ""
+        member = self.members[entry.handle]
+        return f"{super().stamp(entry)}\0{member.offset}\0{member.checksum}" if self.mark else ""
 
     @contextmanager
     def open(self, entry: Entry) -> Iterator[IO[bytes]]:
@@ -147,13 +167,14 @@ class Zip(Container):
             yield stream
 
     def _info(self, headers: IO[bytes], entry: Entry) -> zipfile.ZipInfo:
-        headers.seek(self.members.offset(entry.handle))
+        member = self.members[entry.handle]
+        headers.seek(member.offset)
         head = headers.read(_LOCAL_HEADER.size)
         if len(head) < _LOCAL_HEADER.size:
             raise zipfile.BadZipFile("the archive ends before it")
         _, _, flags, *_, n_name, _ = _LOCAL_HEADER.unpack(head)
         name = headers.read(n_name).decode("utf-8" if flags & _IS_UTF8 else "cp437")
-        return self.members.info(entry.handle, name)
+        return member.describe(name)
 
 
 def list_zip(path: Place) -> Zip:

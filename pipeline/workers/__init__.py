@@ -21,16 +21,18 @@ import logging
 import os
 import queue
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Generic, Self, TypeVar
 
 from pipeline.errors import ParamsError
-from pipeline.workers.process import Worker, WorkerDiedError, came_from_outside
+from pipeline.workers.chunks import Later, cut_chunks, finish_chunk, try_alone
+from pipeline.workers.engine import is_on_cluster
+from pipeline.workers.process import Worker, came_from_outside
+
+__all__ = ["Crew", "count_workers", "is_on_cluster", "ordered_map", "warn_if_killed"]
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -38,21 +40,9 @@ R = TypeVar("R")
 
 WORKERS_VARIABLE = "DARKROOM_WORKERS"
 _MAX_DEFAULT = 8  # one reader keeps no more of them busy, and each takes 50 MB
-_CHUNK_BYTES = 4 << 20
 _CHUNKS_AHEAD = 2  # per worker
-_PAUSES_ALONE_S: tuple[float, ...] = (
-    1.0,
-    4.0,
-)  # before an item is tried again alone: a lack of memory may be short
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class _Later:
-    """In place of a result: the item is to be tried again, with nothing else running."""
-
-    item: Any
 
 
 def count_workers() -> int:
@@ -152,7 +142,7 @@ class Crew(Generic[T, R]):
         self, items: Iterable[tuple[K, T]], *, n_bytes: Callable[[T], int], chunk_items: int = 64
     ) -> Generator[tuple[K, R], None, None]:
         """As `ordered_map`. Another thread that calls this waits until the iterator is used up or closed."""
-        chunks = _cut_chunks(items, n_bytes, chunk_items)
+        chunks = cut_chunks(items, n_bytes, chunk_items)
         hands = self._own_hands()
         with hands.lock:
             for results in self._stream_results(hands, chunks):
@@ -192,7 +182,7 @@ class Crew(Generic[T, R]):
         def call(chunk: list[T]) -> list[Any]:
             worker = hands.idle.get()
             try:
-                return _finish_chunk(worker, chunk, self._lost)
+                return finish_chunk(worker, chunk, self._lost)
             finally:
                 hands.idle.put(worker)
 
@@ -201,12 +191,12 @@ class Crew(Generic[T, R]):
         def oldest() -> Iterator[tuple[K, Any]]:
             tickets, answer = window.popleft()
             results = answer.result()
-            if any(isinstance(result, _Later) for result in results):
+            if any(isinstance(result, Later) for result in results):
                 wait([later for _, later in window])
                 for worker in hands.workers:
                     worker.stop()
                 results = [
-                    _try_alone(hands.workers[0], one, self._lost) if isinstance(one, _Later) else one
+                    try_alone(hands.workers[0], one, self._lost) if isinstance(one, Later) else one
                     for one in results
                 ]
             return zip(tickets, results, strict=True)
@@ -239,54 +229,3 @@ def warn_if_killed(details: Iterable[tuple[str, str]], stage: str) -> None:
             "running, such as %s: %s; free memory, and `dvc repro -f %s` tries again",
             *(len(killed), *killed[0], stage),
         )
-
-
-def _finish_chunk(worker: Worker, chunk: list[T], lost: Callable[[T, str], Any] | None) -> list[Any]:
-    """The results of a chunk; if it kills its worker, its items are done one at a time."""
-    try:
-        return worker.call(chunk)
-    except WorkerDiedError as death:
-        if lost is None and not death.is_from_outside:
-            raise
-    results = []
-    for item in chunk:
-        try:
-            results += worker.call([item])
-        except WorkerDiedError as death:
-            results.append(_Later(item) if death.is_from_outside else _give_up(item, death, lost))
-    return results
-
-
-def _try_alone(worker: Worker, later: _Later, lost: Callable[[T, str], Any] | None) -> Any:
-    """The result of an item whose worker was killed from outside; the other workers must not run."""
-    _log.info("a worker process was killed: what it did is tried again, with nothing else running")
-    for pause_s in _PAUSES_ALONE_S:
-        time.sleep(pause_s)
-        try:
-            return worker.call([later.item])[0]
-        except WorkerDiedError as death:
-            last = death
-            if not death.is_from_outside:
-                break
-    return _give_up(later.item, last, lost)
-
-
-def _give_up(item: T, death: WorkerDiedError, lost: Callable[[T, str], Any] | None) -> Any:
-    if lost is None:
-        raise death
-    return lost(item, str(death))
-
-
-def _cut_chunks(
-    items: Iterable[tuple[K, T]], n_bytes: Callable[[T], int], chunk_items: int
-) -> Iterator[list[tuple[K, T]]]:
-    chunk: list[tuple[K, T]] = []
-    size = 0
-    for ticket, item in items:
-        chunk.append((ticket, item))
-        size += n_bytes(item)
-        if len(chunk) >= chunk_items or size >= _CHUNK_BYTES:
-            yield chunk
-            chunk, size = [], 0
-    if chunk:
-        yield chunk

@@ -389,3 +389,20 @@ def test_paths_stay_paths(tmp_path: Path) -> None:
     assert find_place(tmp_path, str(tmp_path)) == tmp_path
     assert find_place(tmp_path, f"s3://{BUCKET}/a/") == Url(f"s3://{BUCKET}/a")
     shutil.rmtree(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["", ".zip"])
+def test_slices_of_a_store_travel(kind: str, s3: S3, tmp_path: Path) -> None:
+    """What a cluster reads of a store by itself is what one machine reads."""
+    from pipeline.sources import PutOff, cut_slice
+
+    pack(tmp_path / "scans.zip")
+    put(s3, "travel")
+    s3.put("travel.zip", (tmp_path / "scans.zip").read_bytes())
+    container = open_container(Url(f"s3://{BUCKET}/travel{kind}"))
+    unread = [one.unread for one in container.read(container.entries, PutOff())]
+    piece = pickle.loads(pickle.dumps(cut_slice([one for one in unread if one][2:])))
+    expected = list(container.read(container.entries))[2:]
+    assert [(one.entry.name, one.data, one.stamp) for one in piece.read()] == [
+        (one.entry.name, one.data, one.stamp) for one in expected
+    ]

@@ -22,9 +22,16 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline import workers
 from pipeline.errors import ParamsError, WorkersError
-from pipeline.workers import WORKERS_VARIABLE, Crew, count_workers, ordered_map, process, warn_if_killed
+from pipeline.workers import (
+    WORKERS_VARIABLE,
+    Crew,
+    chunks,
+    count_workers,
+    ordered_map,
+    process,
+    warn_if_killed,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +39,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses before another try are short."""
     monkeypatch.setattr(process, "PAUSES_S", (0.05, 0.1, 0.1))
     monkeypatch.setattr(process, "_LAST_WORDS_S", 0.3)
-    monkeypatch.setattr(workers, "_PAUSES_ALONE_S", (0.05, 0.1))
+    monkeypatch.setattr(chunks, "PAUSES_ALONE_S", (0.05, 0.1))
 
 
 def number_items(n: int) -> Iterator[tuple[str, int]]:

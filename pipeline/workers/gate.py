@@ -1,0 +1,61 @@
+"""What a machine of the cluster runs first: it lets nothing in that another version of the code has sent.
+
+This module travels by value, so it needs nothing of the package there. What it imports, it imports inside.
+"""
+
+REFUSED, DONE, FAILED = "refused", "done", "failed"
+
+
+def hash_code() -> tuple[str, str]:
+    """The sha256 (hex) of the package's code that this process imports, and the folder of the package.
+
+    Raises:
+        ImportError: there is none.
+    """
+    import hashlib
+    from pathlib import Path
+
+    import pipeline
+
+    folder = Path(next(iter(pipeline.__path__)))
+    known: str | None = pipeline.__dict__.get("_hash_of_code")
+    if known is None:
+        hashed = hashlib.sha256()
+        for file in sorted(folder.rglob("*.py")):
+            name = file.relative_to(folder).as_posix()
+            hashed.update(f"{name}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
+        known = pipeline.__dict__["_hash_of_code"] = hashed.hexdigest()
+    return known, str(folder)
+
+
+def pass_gate(code: str, errand: bytes, chunk: bytes, *, is_alone: bool) -> tuple[str, str, bytes]:
+    """What became of a chunk, the name of this machine, and the pickled results; or why there are none.
+
+    Args:
+        code: the hash of the code that sent the chunk.
+        errand, chunk, is_alone: as of `errands.do_errand`.
+    """
+    import pickle
+    import platform
+    import traceback
+
+    host = platform.node()
+    try:
+        here, folder = hash_code()
+    except ImportError:
+        return REFUSED, host, b"it has no Darkroom that its Python could import"
+    if here != code:
+        said = f"it runs another version of Darkroom, {folder} (code {here[:8]}, here {code[:8]})"
+        return REFUSED, host, said.encode()
+    from pipeline.workers.errands import do_errand
+
+    try:
+        return DONE, host, do_errand(errand, chunk, is_alone=is_alone)
+    except Exception as error:  # noqa: BLE001 - a bug in the function belongs to the one who sent it
+        error.add_note(traceback.format_exc())
+        try:
+            found = pickle.dumps(error)
+            pickle.loads(found)
+        except Exception:  # noqa: BLE001 - whatever its own pickling raises
+            found = pickle.dumps(RuntimeError(f"on {host}: {traceback.format_exc()}"))
+        return FAILED, host, found
