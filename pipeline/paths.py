@@ -67,10 +67,7 @@ class Paths:
 
     @property
     def home(self) -> Path:
-        """The repository that owns caches and the tracking database.
-
-        `DVC_ROOT` names it, also from inside a `dvc exp run --temp` copy. Without it, it is the root.
-        """
+        """The repository that owns caches and the tracking database: `DVC_ROOT` names it in a --temp copy."""
         return Path(os.environ.get("DVC_ROOT") or self.root).resolve()
 
     @property

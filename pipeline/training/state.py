@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.errors import ModelError
 from pipeline.training.checkpoints import Checkpoint, Checkpoints
 from pipeline.training.history import Row, is_better_low
 
@@ -111,3 +112,20 @@ def list_variables(trained: Any) -> Sequence[Any]:
     """Weights, states of random generators, and the optimizer's variables, in a fixed order."""
     metrics = {id(variable) for variable in trained.metrics_variables}
     return [v for v in (*trained.variables, *trained.optimizer.variables) if id(v) not in metrics]
+
+
+def start_with(model: Any, weights: Sequence[Array]) -> None:
+    """Put weights into a network, if there are any.
+
+    Raises:
+        ModelError: they are those of another network.
+    """
+    wanted, got = [tuple(one.shape) for one in model.weights], [one.shape for one in weights]
+    if weights and wanted != got:
+        raise ModelError(
+            f"train.start_from: its network has {len(got)} arrays of weights, and train.model has "
+            f"{len(wanted)}, or they differ in size; set train, clean.image_hw and clean.channels as they "
+            "were for it, or start_from: none"
+        )
+    if weights:
+        model.set_weights(weights)

@@ -18,7 +18,6 @@ from pipeline.backend.device import share_batches
 from pipeline.backend.logs import translate_log_errors
 from pipeline.backend.streaming import choose_jit, stream
 from pipeline.collection.pictures import Pictures
-from pipeline.errors import ModelError
 from pipeline.models import (
     build_head,
     build_model,
@@ -39,7 +38,7 @@ from pipeline.training.frozen_features import FeatureCache, Features
 from pipeline.training.history import Row
 from pipeline.training.optimizers import build_optimizer
 from pipeline.training.policy import Policy, alternates
-from pipeline.training.state import TrainingState
+from pipeline.training.state import TrainingState, start_with
 from pipeline.training.training_model import CrossEntropy, TrainingModel, build_accuracy
 
 # TensorFlow 2.21's XLA has no ImageProjectiveTransformV3 and no StatelessRandomGammaV3.
@@ -130,23 +129,6 @@ def fit(
         kept = build_model(params.model, **how, weights=None)
     kept.set_weights(state.best_weights)
     return kept, state.rows
-
-
-def start_with(model: Any, weights: Sequence[Floats]) -> None:
-    """Put weights into a network, if there are any.
-
-    Raises:
-        ModelError: they are those of another network.
-    """
-    wanted, got = [tuple(one.shape) for one in model.weights], [one.shape for one in weights]
-    if weights and wanted != got:
-        raise ModelError(
-            f"train.start_from: its network has {len(got)} arrays of weights, and train.model has "
-            f"{len(wanted)}, or they differ in size; set train, clean.image_hw and clean.channels as they "
-            "were for it, or start_from: none"
-        )
-    if weights:
-        model.set_weights(weights)
 
 
 def fit_head(learnt: Features, val: Features, *, n_classes: int, params: TrainParams) -> Any:
