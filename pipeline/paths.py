@@ -192,14 +192,14 @@ class Paths:
         return self.stage("train") / "out_of_fold.parquet"
 
     @property
-    def started_from(self) -> Path:
-        """The pictures of the model that training started from: see tables/learnt.py."""
-        return self.stage("train") / "started_from.parquet"
-
-    @property
     def label_answers(self) -> Path:
         """The same, by networks that have seen other pictures of the source; written by train, or empty."""
         return self.stage("train") / "label_answers.parquet"
+
+    @property
+    def started_from(self) -> Path:
+        """The pictures of the model that training started from: see tables/learnt.py."""
+        return self.stage("train") / "started_from.parquet"
 
     @property
     def predictions(self) -> Path:
@@ -294,8 +294,7 @@ class Paths:
 def project_root(start: Path | None = None) -> Path:
     """The nearest folder at or above `start` (default: the working folder) that holds `dvc.yaml`.
 
-    If there is none, it is `start` itself: the user then hears of the missing `params.yaml`.
-    Raises StorageError if the working folder was deleted.
+    If there is none, it is `start` itself. Raises StorageError if the working folder was deleted.
     """
     here = (start or find_working_folder()).resolve()
     return next((p for p in (here, *here.parents) if (p / "dvc.yaml").is_file()), here)
