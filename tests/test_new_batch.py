@@ -17,7 +17,7 @@ from pipeline.collection.overrides import Override, write_overrides
 from pipeline.collection.result_store import Shelf
 from pipeline.params import Params
 from pipeline.paths import Paths
-from pipeline.sources import containers
+from pipeline.sources import stamps
 from pipeline.stages import clean, validate
 from pipeline.tables.pairs import PAIRS
 from pipeline.tables.parquet import read_table
@@ -38,7 +38,7 @@ KINDS = (
 def _trust(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files of a moment ago are trusted here: a step takes longer than a clock's."""
     monkeypatch.setenv("DARKROOM_WORKERS", "1")
-    monkeypatch.setattr(containers, "TIME_STEP_NS", 0)
+    monkeypatch.setattr(stamps, "TIME_STEP_NS", 0)
 
 
 def make_file(rng: random.Random, kind: str) -> bytes:

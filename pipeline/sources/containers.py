@@ -15,7 +15,6 @@ import os
 import re
 import shutil
 import tarfile
-import time
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
@@ -23,7 +22,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import IO, Any, ClassVar
 
 from pipeline.characters import AWKWARD, cut, spell_bytes
@@ -48,8 +46,6 @@ DAMAGED = (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, tarf
 
 # The sha256 (hex) of the bytes that had this stamp, if it is known.
 Recall = Callable[[str], str | None]
-# A file that changed less than this before it is looked at may change again with the same times.
-TIME_STEP_NS = 2 * 10**9  # the coarsest clock of a disk: FAT's
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,25 +171,6 @@ def _refuse(entry: Entry) -> Refusal | None:
     if entry.refusal or entry.n_bytes <= MAX_FILE_BYTES:
         return entry.refusal
     return Refusal("unreadable", f"the file has {entry.n_bytes:,} bytes, more than {MAX_FILE_BYTES:,}")
-
-
-def stamp_file(path: str | Path, status: os.stat_result) -> str:
-    """What changes with the bytes of a file: path, size, number and times; "" if it changed just now.
-
-    The time of change (ctime) is among them, because no program can set it.
-    """
-    times = (status.st_mtime_ns, status.st_ctime_ns)
-    if max(times) > time.time_ns() - TIME_STEP_NS:
-        return ""
-    return repr((os.path.abspath(path), status.st_size, status.st_ino, *times))  # noqa: PTH100
-
-
-def stamp_place(place: Place) -> str:
-    """As `stamp_file`; of an object in a store, its URL, size and mark."""
-    if isinstance(place, Url):
-        status = place.stat()
-        return f"{place}\0{status.st_size}\0{status.mark}" if status.mark else ""
-    return stamp_file(place, place.stat())
 
 
 def escape_name(name: str) -> str:

@@ -10,7 +10,8 @@ from typing import IO
 
 from pipeline.errors import SourceError, one_line
 from pipeline.refusals import Refusal
-from pipeline.sources.containers import Container, Content, Entry, escape_name, make_entry, stamp_file
+from pipeline.sources.containers import Container, Content, Entry, escape_name, make_entry
+from pipeline.sources.stamps import stamp_file
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ from pipeline.sources.containers import (
     make_entry,
     read_whole,
     resolve_link,
-    stamp_place,
     translate_damage,
 )
+from pipeline.sources.stamps import stamp_place
 from pipeline.sources.urls import Place
 
 _MAX_HEADER_BYTES = 256 << 10  # of one member: its header, long names, PAX records, the map of a sparse file

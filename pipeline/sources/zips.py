@@ -32,10 +32,10 @@ from pipeline.sources.containers import (
     make_entry,
     read_whole,
     resolve_link,
-    stamp_place,
     summarise,
     translate_damage,
 )
+from pipeline.sources.stamps import stamp_place
 from pipeline.sources.urls import Place
 
 _LOCAL_HEADER = struct.Struct("<4s5H3L2H")

@@ -17,7 +17,7 @@ from pipeline.collection.known_files import KnownFiles
 from pipeline.errors import SourceError
 from pipeline.images.recipe import Recipe
 from pipeline.params import Params
-from pipeline.sources import Source, containers, open_source
+from pipeline.sources import Source, open_source, stamps
 from pipeline.sources.disk import Folder
 from pipeline.stages import validate
 from pipeline.workers import ordered_map
@@ -52,7 +52,7 @@ def source(tmp_path: Path, params_of: ParamsOf) -> Callable[[], Source]:
 def cost(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Cost]:
     """`cost()`: what was read and decoded since the last call."""
     monkeypatch.setenv("DARKROOM_WORKERS", "1")
-    monkeypatch.setattr(containers, "TIME_STEP_NS", 0)
+    monkeypatch.setattr(stamps, "TIME_STEP_NS", 0)
     read: Counter[str] = Counter()
     decoded: list[int] = []
     original = Folder._read

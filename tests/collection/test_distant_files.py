@@ -62,7 +62,7 @@ def test_a_slice_is_read_where_it_arrives_as_the_source_reads(
 def test_what_is_known_by_its_stamp_can_still_be_read_elsewhere(
     kind: str, raw: Path, params_of: ParamsOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.sources.containers.TIME_STEP_NS", 0)
+    monkeypatch.setattr("pipeline.sources.stamps.TIME_STEP_NS", 0)
     source = open_as(kind, raw, params_of())
     found = list(source.stream_records(PutOff(lambda _: "f" * 64)))
     assert {one.id for one in found} == {"f" * 64}

@@ -13,7 +13,7 @@ from pipeline.collection.known_files import KnownFiles, Task, map_files
 from pipeline.errors import ParamsError
 from pipeline.params import Params
 from pipeline.refusals import Refusal
-from pipeline.sources import Record, Source, containers, open_source
+from pipeline.sources import Record, Source, open_source, stamps
 from pipeline.sources.disk import Folder
 from pipeline.sources.tars import Tar
 from pipeline.sources.zips import Zip
@@ -84,7 +84,7 @@ def read_names(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def run(tmp_path: Path, params_of: ParamsOf, read_names: list[str], monkeypatch: pytest.MonkeyPatch) -> Run:
     """`run(source)`: lengths of all files, with what is known from earlier runs."""
     monkeypatch.setenv("DARKROOM_WORKERS", "1")
-    monkeypatch.setattr(containers, "TIME_STEP_NS", 0)
+    monkeypatch.setattr(stamps, "TIME_STEP_NS", 0)
 
     def run(source: Path | Source, version: int = 1) -> Ran:
         read_names.clear()
@@ -159,11 +159,11 @@ def test_a_file_that_changed_just_now_is_not_trusted(
     raw: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It might change once more with the same times. What was made of its bytes is known all the same."""
-    monkeypatch.setattr(containers, "TIME_STEP_NS", 10**12)
+    monkeypatch.setattr(stamps, "TIME_STEP_NS", 10**12)
     run(raw)
     ran = run(raw)
     assert (len(ran.read), ran.computed) == (20, set())
-    monkeypatch.setattr(containers, "TIME_STEP_NS", 0)
+    monkeypatch.setattr(stamps, "TIME_STEP_NS", 0)
     assert len(run(raw).read) == 20
     assert run(raw).read == set()
 
@@ -244,7 +244,7 @@ def test_known_results_are_handed_on_a_few_at_a_time(
 ) -> None:
     """However many are known, only a window of them is held."""
     monkeypatch.setenv("DARKROOM_WORKERS", "1")
-    monkeypatch.setattr(containers, "TIME_STEP_NS", 0)
+    monkeypatch.setattr(stamps, "TIME_STEP_NS", 0)
     for i in range(200):
         file = tmp_path / "raw" / "ab"[i % 2] / f"{i}.png"
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -19,7 +19,7 @@ from pipeline.collection.demos import encode_grey_png
 from pipeline.errors import SourceError
 from pipeline.params import DataParams
 from pipeline.paths import Paths
-from pipeline.sources import Record, containers, open_collection, open_container, stamp_collection
+from pipeline.sources import Record, open_collection, open_container, stamp_collection, stamps
 from pipeline.sources import object_store as store
 from pipeline.sources.urls import Url, find_place
 from pipeline.stages import clean, validate
@@ -347,7 +347,7 @@ def test_validate_and_clean_write_the_same_bytes_as_from_disk(
 ) -> None:
     """From a prefix and from a zip of it, also where half of the files are known from an earlier run."""
     monkeypatch.setenv("DARKROOM_WORKERS", "1")
-    monkeypatch.setattr(containers, "TIME_STEP_NS", 0)
+    monkeypatch.setattr(stamps, "TIME_STEP_NS", 0)
     good = [encode_grey_png([bytes([i * 10] * 8)] * 8) for i in range(24)]
     bad = {"a/cut.png": good[3][:-20], "b/text.jpg": b"no picture", "a/empty.png": b"", "b/twin.png": good[1]}
     files = {f"{'ab'[i % 2]}/{i}.png": data for i, data in enumerate(good)} | bad | {"stray.png": good[4]}
