@@ -99,8 +99,9 @@ bench-serve: | install-dev ## predict and serve: pictures a second, memory, 20 k
 	python -m benchmarks.serve --network efficientnet_lite0 --side 224
 	DARKROOM_EXAMPLES=300 pytest -q tests/server/test_hostile.py
 
-bench-scale: | install-dev ## a collection that grows: 50,000 pictures, then 1 % new ones; about half an hour
+bench-scale: | install-dev ## a new batch on 50,000 pictures, then a million in a zip; some three hours
 	python -m benchmarks.scale new_batch
+	python -m benchmarks.many_pictures
 
 bench-search: .bench/keras_tuner/.installed ## tune and crossval: optimum, processes, kills, ASHA, folds; about an hour
 	python -m benchmarks.search

@@ -1,7 +1,7 @@
 """A slice of a source: some of its files as a value that travels, read where it arrives.
 
-Folders, zips and prefixes of an object store can be cut (`Container.can_travel`). Tars cannot, since a tar is read from its start, nor can
-tables of pixels and Parquet: their bytes are read by whoever streams the source.
+Folders, zips and prefixes of an object store can be cut (`Container.can_travel`). Tars cannot, since a tar is
+read from its start, nor can tables of pixels and Parquet: their bytes are read by whoever streams the source.
 """
 
 import platform
