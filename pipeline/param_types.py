@@ -140,6 +140,15 @@ def _is_share(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
 
 
+def _check_start(value: object) -> object:
+    """Raise ValueError unless a value names a registered model, or none."""
+    if value in ("champion", None) or (type(value) is int and 1 <= value <= _MAX_VERSION):
+        return value
+    raise ValueError(
+        f"none, champion or the number of a registered version is allowed, got {quote_value(value)}"
+    )
+
+
 def _refuse_truth(value: object) -> object:
     """Raise ValueError for true and false, which Python takes for 1 and 0."""
     if isinstance(value, bool):
@@ -147,6 +156,7 @@ def _refuse_truth(value: object) -> object:
     return value
 
 
+_MAX_VERSION = 1_000_000_000
 Share = Annotated[float, Field(ge=0, le=1)]
 Side = Annotated[int, Field(ge=1, le=4096)]
 ImageHw = Annotated[tuple[Side, Side], BeforeValidator(_as_sides)]
@@ -169,3 +179,4 @@ ModelName = Annotated[str, Field(max_length=_MAX_NAME), AfterValidator(check_nam
 
 
 DEFAULT, NONE = _accept_word("default"), _accept_word("none")
+StartFrom = Annotated[int | Literal["champion"] | None, BeforeValidator(_check_start), NONE]

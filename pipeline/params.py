@@ -25,6 +25,7 @@ from pipeline.param_types import (
     Seed,
     Share,
     Space,
+    StartFrom,
     TextSeed,
     Weight,
     Width,
@@ -179,7 +180,7 @@ class TrainParams(Section):
     kernel_l2: Weight
     features: Literal["last", "all"]
     weights: Annotated[str | None, NONE]
-    start_from: Annotated[PositiveInt | Literal["champion"] | None, NONE]
+    start_from: StartFrom
     fine_tune_epochs: Epochs
     fine_tune_learning_rate: Rate
     epochs: Annotated[Epochs, Field(ge=1)]

@@ -147,7 +147,7 @@ def compare(
     paths, params, model, client = _open(name)
     console = make_console()
     with translate_errors():
-        decision = compare_versions(client, paths, model, (first, second), params.promote)
+        decision = compare_versions(client, paths, model, (first, second), params)
         _print_rows(client, model, (first, second), params)
     said = f"with version {first} as champion, the exam says {decision.verdict} of version {second}: "
     console.print(said + "; ".join(decision.reasons), soft_wrap=True)

@@ -6,6 +6,7 @@ Pictures of a source stand and fall together, and a source counts once.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,13 +20,6 @@ from pipeline.tables.new_sources import NEW_SOURCES
 from pipeline.tables.out_of_fold import OUT_OF_FOLD
 from pipeline.tables.parquet import build_table, read_table
 from pipeline.tables.split import NAMED, SPLIT
-
-_IDS = pa.schema([LEARNT.field("id")])  # an older Darkroom wrote these alone
-
-
-def read_learnt(file: Path) -> set[str]:
-    """The ids of the pictures that a model learned from, from the file beside its exam."""
-    return set(read_table(file, _IDS, may_hold_more=True)["id"].to_pylist())
 
 
 def read_start(file: Path) -> str:
@@ -44,10 +38,17 @@ def list_learnt(paths: Paths) -> pa.Table:
     """The pictures that the model learned from, or that chose its weights; with those of its start."""
     split = read_table(paths.split, SPLIT)
     learnt = split.filter(pc.not_equal(split["split"], "test"))
-    part = _index_parts(learnt, "split")
-    for id_, before in _index_parts(read_table(paths.started_from, STARTED_FROM), "part").items():
+    part = _index(learnt, "split")
+    started = read_table(paths.started_from, STARTED_FROM)
+    for id_, before in _index(started, "part").items():
         part[id_] = "train" if before == "train" else part.get(id_, before)
-    return build_table(({"id": id_, "part": name} for id_, name in part.items()), LEARNT, sort_by="id")
+    clean = read_table(paths.clean_manifest, CLEAN_MANIFEST)
+    pdq, quality = (_index(started, name) | _index(clean, name) for name in ("pdq", "pdq_quality"))
+    rows = (
+        {"id": id_, "part": name, "pdq": pdq.get(id_), "pdq_quality": quality.get(id_)}
+        for id_, name in part.items()
+    )
+    return build_table(rows, LEARNT, sort_by="id")
 
 
 def list_new_sources(paths: Paths) -> pa.Table:
@@ -87,7 +88,7 @@ def pair_answers(
     return Pair(y_true, first, second, groups, len(class_names))
 
 
-def _index_parts(table: pa.Table, column: str) -> dict[str, str]:
+def _index(table: pa.Table, column: str) -> dict[str, Any]:
     return dict(zip(table["id"].to_pylist(), table[column].to_pylist(), strict=True))
 
 

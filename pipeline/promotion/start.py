@@ -1,16 +1,13 @@
 """The registered model that training starts from: its weights, and the pictures that it knows.
 
 It must know no test picture: the scores would say nothing. Nor may it have learned from a picture that
-chooses the weights now. Near-duplicates in the collection are in one part, so ids are enough.
+chooses the weights now. `promotion/recognition.py` says how a picture is known again.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -19,6 +16,7 @@ from pipeline.errors import DataError, ModelError
 from pipeline.labels import read_class_names
 from pipeline.params import Params
 from pipeline.paths import Paths
+from pipeline.promotion.recognition import TRAIN, read_learnt, recognise
 from pipeline.serving.classifier import Classifier
 from pipeline.serving.seal import check_model
 from pipeline.serving.settings import MODEL_FILE
@@ -38,13 +36,13 @@ class Start:
 
     Attributes:
         name: of the registered model, with its version.
-        weights: in the order of the network's.
+        network: the `keras.Model`; None: none.
         sha256: of its file.
         learnt: the pictures that it learned from, as `tables.learnt.STARTED_FROM`.
     """
 
     name: str = ""
-    weights: Sequence[npt.NDArray[np.float32]] = ()
+    network: Any = None
     sha256: str = ""
     learnt: pa.Table = field(default_factory=STARTED_FROM.empty_table)
 
@@ -81,17 +79,16 @@ def read_start_model(params: Params, paths: Paths) -> Start:
             f"has {', '.join(wanted)}; {_INSTEAD}"
         )
     learnt = _read_learnt(folder / "artifacts" / EXAM / LEARNT_FILE, name)
-    check_learnt(learnt, name, paths)
-    network: Any = loaded.network
+    check_learnt(learnt, name, params, paths)
     return Start(
         name,
-        network.get_weights(),
+        loaded.network,
         hash_file(classifier / MODEL_FILE),
         learnt.append_column(STARTED_FROM.field("model"), [pa.array([name] * len(learnt), pa.string())]),
     )
 
 
-def check_learnt(learnt: pa.Table, name: str, paths: Paths) -> None:
+def check_learnt(learnt: pa.Table, name: str, params: Params, paths: Paths) -> None:
     """Raise DataError if a model learned from a picture that is a test picture now, or chooses weights.
 
     Args:
@@ -99,24 +96,24 @@ def check_learnt(learnt: pa.Table, name: str, paths: Paths) -> None:
         name: of the model.
     """
     split = read_table(paths.split, SPLIT)
-    trained = learnt.filter(pc.equal(learnt["part"], "train"))
-    for part, known in (("test", learnt), ("val", trained)):
-        mine = split.filter(pc.equal(split["split"], part))["id"]
-        both = mine.filter(pc.is_in(mine, value_set=known["id"].combine_chunks())).to_pylist()
-        if both:
+    known = recognise(learnt, paths.clean_manifest, params.clean)
+    trained = {id_ for id_, part in known.items() if part == TRAIN}
+    for part, taboo in (("test", known.keys()), ("val", trained)):
+        mine = split.filter(pc.equal(split["split"], part))["id"].to_pylist()
+        if both := [id_ for id_ in mine if id_ in taboo]:
             first = read_keys(both[:1], paths.clean_manifest)[0]
             raise DataError(
-                f"train.start_from: {name} learned from {len(both)} pictures that are in {part} now, such as "
-                f"{first}; split as it was split then (split.seed, its shares, and split.exact_below: 0, so "
-                "that no picture ever moves), or set start_from: none"
+                f"train.start_from: {name} knows {len(both)} pictures that are in {part} now, or that look "
+                f"like one it knows, such as {first}; split as it was split then (split.seed, its shares, and "
+                "split.exact_below: 0, so that no picture ever moves), or set start_from: none"
             )
 
 
 def _read_learnt(file: Path, name: str) -> pa.Table:
-    try:
-        return read_table(file, LEARNT)
-    except DataError:
+    learnt = read_learnt(file) if file.is_file() else LEARNT.empty_table()
+    if not len(learnt) or learnt["part"].null_count:
         raise ModelError(
             f"train.start_from: {name} does not say which pictures it learned from: an older Darkroom "
             f"registered it; {_INSTEAD}"
-        ) from None
+        )
+    return learnt

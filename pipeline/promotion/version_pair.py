@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import PromotionError
 from pipeline.evidence.exams import Exam, read_exam
-from pipeline.params import PromoteParams
+from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.promotion.exam import Known, compare
 from pipeline.promotion.gate import Decision
-from pipeline.promotion.learning import read_groups, read_learnt
+from pipeline.promotion.learning import read_groups
+from pipeline.promotion.recognition import read_learnt, recognise
 from pipeline.tracking import exam_files, registry
 from pipeline.tracking.packaging import LEARNT_FILE
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def compare_versions(
-    client: "MlflowClient", paths: Paths, model: str, numbers: tuple[int, int], params: PromoteParams
+    client: "MlflowClient", paths: Paths, model: str, numbers: tuple[int, int], params: Params
 ) -> Decision:
     """What the exam would decide about the second version, if the first were champion.
 
@@ -37,11 +38,11 @@ def compare_versions(
             folder.mkdir()
             exams.append(_fetch(client, model, version, folder))
             if file := exam_files.fetch_beside_exam(client, version, LEARNT_FILE, folder):
-                learnt |= read_learnt(file)
+                learnt |= recognise(read_learnt(file), paths.clean_manifest, params.clean).keys()
     # A picture that is not in the collection as it is now is alone.
     groups = read_groups(paths.clean_manifest) if paths.clean_manifest.is_file() else {}
     known = Known(groups, learnt, models=(second.model_md5, first.model_md5))
-    return compare(exams[1], exams[0], known, params)
+    return compare(exams[1], exams[0], known, params.promote)
 
 
 def _find(client: "MlflowClient", model: str, number: int) -> registry.Version:

@@ -71,7 +71,7 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
         | {"weights": hash_weights(params.train.weights), "start": start.sha256},
         cache=paths.cache,
         on_epoch=log_curves,
-        start=start.weights,
+        start=start.network,
     )
     # dvc.yaml names each of these knobs, so a threshold of clean that changes no pixel retrains nothing.
     recipe = Recipe.from_params(

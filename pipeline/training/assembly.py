@@ -4,7 +4,7 @@ The stage `train` calls this, and so does all else that trains.
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from pipeline.errors import DataError
 from pipeline.labels import read_class_names
 from pipeline.params import TrainParams
 from pipeline.paths import Paths
-from pipeline.training.batches import Floats
 from pipeline.training.checkpoints import Checkpoints, hash_training
 from pipeline.training.history import Row
 from pipeline.training.policy import Policy
@@ -83,7 +82,7 @@ def train_network(
     inputs: Mapping[str, Any],
     cache: Path,
     on_epoch: Callable[[Row], None],
-    start: Sequence[Floats] = (),
+    start: Any = None,
 ) -> tuple[Any, list[Row]]:
     """Train a network, or continue the same training where it was interrupted.
 
@@ -92,7 +91,7 @@ def train_network(
         inputs: what else the training depends on, as plain JSON values; other values are another training.
         cache: the folder of checkpoints, features and TensorBoard's logs.
         on_epoch: called with each row of the history, including those of an earlier process.
-        start: as of `trainer.fit`; `inputs` must say which weights they are.
+        start: as of `trainer.fit`; `inputs` must say which it is.
 
     Returns:
         As `trainer.fit`.

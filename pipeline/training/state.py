@@ -114,18 +114,36 @@ def list_variables(trained: Any) -> Sequence[Any]:
     return [v for v in (*trained.variables, *trained.optimizer.variables) if id(v) not in metrics]
 
 
-def start_with(model: Any, weights: Sequence[Array]) -> None:
-    """Put weights into a network, if there are any.
+def start_with(model: Any, start: Any) -> None:
+    """Put the weights of a network into another of the same layers; `start` may be None.
 
     Raises:
-        ModelError: they are those of another network.
+        ModelError: they are not of the same layers.
     """
-    wanted, got = [tuple(one.shape) for one in model.weights], [one.shape for one in weights]
-    if weights and wanted != got:
-        raise ModelError(
-            f"train.start_from: its network has {len(got)} arrays of weights, and train.model has "
-            f"{len(wanted)}, or they differ in size; set train, clean.image_hw and clean.channels as they "
-            "were for it, or start_from: none"
+    if start is None:
+        return
+    theirs, ours = (_describe_layers(one) for one in (start, model))
+    if theirs != ours:
+        found = next((pair for pair in zip(theirs, ours, strict=False) if pair[0] != pair[1]), None)
+        said = (
+            f"it has {found[0]} in place of {found[1]}" if found else f"{len(theirs)} layers, not {len(ours)}"
         )
-    if weights:
-        model.set_weights(weights)
+        raise ModelError(
+            f"train.start_from: its network is another one ({said}); set the network in train, and "
+            "clean.image_hw and clean.channels, as they were for it, or start_from: none"
+        )
+    model.set_weights(start.get_weights())
+
+
+def _describe_layers(network: Any) -> list[str]:
+    """What each layer computes, as far as it is not learned, with the shapes of its weights."""
+    return [
+        " ".join(
+            (
+                type(layer).__name__,
+                str(layer.get_config().get("activation") or ""),
+                *("x".join(map(str, one.shape)) for one in layer.weights),
+            )
+        )
+        for layer in network.layers
+    ]

@@ -5,7 +5,7 @@ that are computed once. A second phase may then train all of it.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,7 @@ def fit(
     params: TrainParams,
     places: Places = Places(),
     on_epoch: Callable[[Row], None] = lambda row: None,
-    start: Sequence[Floats] = (),
+    start: Any = None,
 ) -> tuple[Any, list[Row]]:
     """Train a network. On a CPU the same arguments give the same weights, interrupted or not.
 
@@ -96,15 +96,14 @@ def fit(
         places: with checkpoints, a training that was killed continues after its last whole epoch.
         on_epoch: called after every epoch with the row of its history, and with the rows of an earlier
             process.
-        start: the weights that training starts from, in the order of the network's; (): given or random ones.
+        start: a `keras.Model` of the same layers: training starts from its weights; None: from nothing.
 
     Returns:
         The `keras.Model` with the weights of its best epoch, and one row per epoch (from 1): epoch and
         CURVES.
 
     Raises:
-        ModelError: no such network or weights, those of `start` are of another network, or the loss is no
-            longer a number.
+        ModelError: no such network or weights, `start` is another network, or the loss is no longer a number.
     """
     keras.utils.set_random_seed(params.seed)
     height, width, channels = pictures.picture_shape

@@ -12,12 +12,13 @@ import pytest
 from pipeline.errors import DataError, ModelError
 from pipeline.params import Params
 from pipeline.paths import Paths
-from pipeline.promotion.start import Start, read_start_model
+from pipeline.promotion.start import read_start_model
 from pipeline.serving.model_file import load_network
 from pipeline.serving.seal import seal_model, write_seal
 from pipeline.storage import hash_file
+from pipeline.tables.clean_manifest import CLEAN_MANIFEST
 from pipeline.tables.learnt import LEARNT, STARTED_FROM
-from pipeline.tables.parquet import write_table
+from pipeline.tables.parquet import read_table, write_table
 from pipeline.tracking import connection, registry
 from pipeline.tracking.packaging import EXAM, LEARNT_FILE, log_model
 from pipeline.tracking.runs import create_run
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 PARTS = ["train", "train", "val", "test"]
 LEARNED = {"id-000": "train", "id-002": "val", "gone": "train"}
+PDQ = bytes(range(32))
 Register = Callable[..., registry.Version]
 
 
@@ -67,7 +69,8 @@ def register(
 
 
 def list_learnt(parts: dict[str, str]) -> pa.Table:
-    return pa.table({"id": list(parts), "part": list(parts.values())}, schema=LEARNT)
+    rows = [{"id": i, "part": part, "pdq": PDQ, "pdq_quality": 90} for i, part in parts.items()]
+    return pa.Table.from_pylist(rows, schema=LEARNT)
 
 
 @pytest.fixture
@@ -82,35 +85,49 @@ def test_weights_and_pictures_of_a_registered_model(
     register(list_learnt(LEARNED))
     start = read_start_model(params(asked), project)
     weights = load_network(classifier_folder / "model.keras").get_weights()
-    assert [one.tolist() for one in start.weights] == [one.tolist() for one in weights]
+    assert [one.tolist() for one in start.network.get_weights()] == [one.tolist() for one in weights]
     assert start.name == f"{name} version 1"
     assert start.sha256 == hash_file(classifier_folder / "model.keras")
-    rows = [{"id": id_, "part": part, "model": start.name} for id_, part in LEARNED.items()]
-    assert start.learnt.to_pylist() == rows
+    assert start.learnt["model"].unique().to_pylist() == [start.name]
+    assert start.learnt.select(LEARNT.names) == list_learnt(LEARNED)
     assert start.learnt.schema == STARTED_FROM
 
 
 def test_nothing_is_asked_where_training_starts_from_nothing(tmp_path: Path, params: Any) -> None:
     start = read_start_model(params("none"), Paths(tmp_path))
-    assert (start.name, start.weights, start.sha256, len(start.learnt)) == (
-        *(Start().name, Start().weights, Start().sha256),
-        0,
-    )
+    assert (start.name, start.network, start.sha256, len(start.learnt)) == ("", None, "", 0)
 
 
 @pytest.mark.parametrize(
     ("learned", "said"),
     [
-        pytest.param({"id-003": "train"}, "1 pictures that are in test now, such as 3.png", id="test"),
-        pytest.param({"id-003": "val"}, "in test now, such as 3.png", id="test-chose-its-weights"),
-        pytest.param({"id-002": "train"}, "in val now, such as 2.png", id="val"),
+        pytest.param(
+            {"id-003": "train"},
+            "1 pictures that are in test now, or that look like one it knows, such as 3.png",
+            id="test",
+        ),
+        pytest.param({"id-003": "val"}, ".* in test now, .* such as 3.png", id="test-chose-its-weights"),
+        pytest.param({"id-002": "train"}, ".* in val now, .* such as 2.png", id="val"),
     ],
 )
 def test_no_picture_that_judges_was_learned_from(
     learned: dict[str, str], said: str, project: Paths, register: Register, params: Any
 ) -> None:
     register(list_learnt(learned))
-    with pytest.raises(DataError, match=rf"version 1 learned from .*{said}; split as it was"):
+    with pytest.raises(DataError, match=rf"version 1 knows {said}; split as it was"):
+        read_start_model(params("champion"), project)
+
+
+def test_a_test_picture_that_was_saved_again_is_known(
+    project: Paths, register: Register, params: Any
+) -> None:
+    """Its file is another one, and the one that was learned from is gone."""
+    clean = read_table(project.clean_manifest, CLEAN_MANIFEST)
+    rows = [row | {"pdq": PDQ if row["id"] == "id-003" else bytes(32)} for row in clean.to_pylist()]
+    rows = [row | {"pdq_quality": 90} for row in rows]
+    write_table(pa.Table.from_pylist(rows, schema=CLEAN_MANIFEST), project.clean_manifest)
+    register(list_learnt({"gone": "val"}))
+    with pytest.raises(DataError, match=r"knows 1 pictures that are in test now, .* such as 3\.png"):
         read_start_model(params("champion"), project)
 
 

@@ -27,7 +27,7 @@ def test_the_second_is_compared_with_the_first(
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "pairs")
     for n_right in (70, 95):
         add_version(client, tracking_root, "pair", tmp_path, n_right=n_right)
-    params = params_of(promote={"floors": {}, "min_common_images": 20}).promote
+    params = params_of(promote={"floors": {}, "min_common_images": 20})
     paths = Paths(tmp_path)
 
     def ask(first: int, second: int) -> tuple[str, float, float, int]:

@@ -133,7 +133,7 @@ def test_what_is_trained_and_where_it_is_kept(
         "n_classes": 3,
         "policy": policy,
         "params": params.train,
-        "start": (),
+        "start": None,
         "on_epoch": print,
     }
     (places,) = fit.places
