@@ -104,8 +104,8 @@ def check_learnt(learnt: pa.Table, name: str, params: Params, paths: Paths) -> N
             first = read_keys(both[:1], paths.clean_manifest)[0]
             raise DataError(
                 f"train.start_from: {name} knows {len(both)} pictures that are in {part} now, or that look "
-                f"like one it knows, such as {first}; split as it was split then (split.seed, its shares, and "
-                "split.exact_below: 0, so that no picture ever moves), or set start_from: none"
+                f"like one it knows, such as {first}; split as it was split then (split.seed, its shares, "
+                "and split.exact_below: 0, so that no picture ever moves), or set start_from: none"
             )
 
 
