@@ -49,6 +49,7 @@ NOT_RUN = {
     r"darkroom demo (fashion-mnist|mnist)\b": "needs a Debian package or the network",
     r"train\.model=efficientnet_lite0": "half a minute each, at 224 x 224",
     "keras.applications.MobileNetV2": "a minute",
+    r"train\.start_from": "refused here, as other pages moved pictures; tests/test_end_to_end.py runs it",
     r"crossval -k 10 --seeds 3": "thirty trainings",
     r"tune -j 4|DARKROOM_STUDIES": "needs a database that hosts share",
     r"tune --trials 8": "a minute each; tests/cli/test_tune.py runs them on less",
