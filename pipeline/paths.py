@@ -198,7 +198,7 @@ class Paths:
 
     @property
     def started_from(self) -> Path:
-        """The pictures of the model that training started from: see tables/learnt.py."""
+        """The pictures of the model that training started from: see tables/started_from.py."""
         return self.stage("train") / "started_from.parquet"
 
     @property

@@ -18,9 +18,9 @@ import pytest
 from pipeline.paths import STAGES
 from pipeline.serving.seal import SEAL_FILE, check_model
 from pipeline.storage import hash_file
-from pipeline.tables.learnt import STARTED_FROM
 from pipeline.tables.parquet import read_table
 from pipeline.tables.predictions import PREDICTIONS
+from pipeline.tables.started_from import STARTED_FROM
 from pipeline.tracking import connection, registry
 from pipeline.tracking.lineage import compute_md5
 from pipeline.tracking.stored_models import fetch_classifier, fetch_model, find_model, name_champion

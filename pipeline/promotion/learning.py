@@ -15,11 +15,12 @@ import pyarrow.compute as pc
 from pipeline.evidence.paired_groups import Pair
 from pipeline.paths import Paths
 from pipeline.tables.clean_manifest import CLEAN_MANIFEST
-from pipeline.tables.learnt import LEARNT, STARTED_FROM
+from pipeline.tables.learnt import LEARNT
 from pipeline.tables.new_sources import NEW_SOURCES
 from pipeline.tables.out_of_fold import OUT_OF_FOLD
 from pipeline.tables.parquet import build_table, read_table
 from pipeline.tables.split import NAMED, SPLIT
+from pipeline.tables.started_from import STARTED_FROM
 
 
 def read_start(file: Path) -> str:

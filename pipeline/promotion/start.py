@@ -21,9 +21,10 @@ from pipeline.serving.classifier import Classifier
 from pipeline.serving.seal import check_model
 from pipeline.serving.settings import MODEL_FILE
 from pipeline.storage import hash_file
-from pipeline.tables.learnt import LEARNT, STARTED_FROM
+from pipeline.tables.learnt import LEARNT
 from pipeline.tables.parquet import read_table
 from pipeline.tables.split import SPLIT
+from pipeline.tables.started_from import STARTED_FROM
 from pipeline.tracking.packaging import EXAM, LEARNT_FILE, MODEL_NAME
 from pipeline.tracking.stored_models import Address, fetch_model, find_model, name_champion
 

@@ -16,10 +16,11 @@ from pipeline.promotion.examiner import USE_TAG, examine
 from pipeline.promotion.gate import Decision
 from pipeline.promotion.state import State
 from pipeline.tables.clean_manifest import CLEAN_MANIFEST
-from pipeline.tables.learnt import LEARNT, STARTED_FROM
+from pipeline.tables.learnt import LEARNT
 from pipeline.tables.parquet import write_table
 from pipeline.tables.predictions import PREDICTIONS
 from pipeline.tables.split import SPLIT
+from pipeline.tables.started_from import STARTED_FROM
 from pipeline.tracking import registry, rows
 from pipeline.tracking.decisions import CHAMPION_TAG, VERDICT_TAG
 from pipeline.tracking.packaging import EXAM, LEARNT_FILE

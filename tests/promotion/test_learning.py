@@ -9,11 +9,11 @@ from pipeline.paths import Paths
 from pipeline.promotion.learning import list_learnt, list_new_sources, pair_answers, read_start
 from pipeline.promotion.parts import compare_parts
 from pipeline.tables.clean_manifest import CLEAN_MANIFEST
-from pipeline.tables.learnt import STARTED_FROM
 from pipeline.tables.new_sources import NEW_SOURCES
 from pipeline.tables.out_of_fold import OUT_OF_FOLD
 from pipeline.tables.parquet import write_table
 from pipeline.tables.split import SPLIT
+from pipeline.tables.started_from import STARTED_FROM
 
 
 def write(rows: list[dict[str, Any]], schema: pa.Schema, path: Path) -> None:

@@ -17,8 +17,9 @@ from pipeline.serving.model_file import load_network
 from pipeline.serving.seal import seal_model, write_seal
 from pipeline.storage import hash_file
 from pipeline.tables.clean_manifest import CLEAN_MANIFEST
-from pipeline.tables.learnt import LEARNT, STARTED_FROM
+from pipeline.tables.learnt import LEARNT
 from pipeline.tables.parquet import read_table, write_table
+from pipeline.tables.started_from import STARTED_FROM
 from pipeline.tracking import connection, registry
 from pipeline.tracking.packaging import EXAM, LEARNT_FILE, log_model
 from pipeline.tracking.runs import create_run
