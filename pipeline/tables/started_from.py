@@ -5,6 +5,6 @@ It is empty where training started from nothing.
 
 import pyarrow as pa
 
-from pipeline.tables.learnt import LEARNT
+from pipeline.tables import learnt
 
-STARTED_FROM = pa.schema([*LEARNT, ("model", pa.string())])
+STARTED_FROM = pa.schema([*learnt.LEARNT, ("model", pa.string())])

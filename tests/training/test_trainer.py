@@ -238,7 +238,7 @@ def test_it_starts_from_given_weights(train: Callable[..., tuple[Any, list[Row]]
 
 def test_another_network_is_no_start(train: Callable[..., tuple[Any, list[Row]]]) -> None:
     start = train(epochs=1)[0]
-    for named in ({"model": "conv2"}, {"activation": "tanh"}, {"head": "one_vs_rest"}):
+    for named in ({"model": "conv2"}, {"activation": "tanh"}):
         with pytest.raises(
             ModelError, match=r"^train\.start_from: its network is another one \(it has [A-Z]\w+ "
         ):
