@@ -52,7 +52,7 @@ def _run(
             command, cwd=folder, env=variables, stdout=log, stderr=log, start_new_session=True
         )
     try:
-        _wait_until_well(server, f"http://127.0.0.1:{port}/health")
+        wait_until_well(server, f"http://127.0.0.1:{port}/health")
         yield server
     finally:
         with suppress(ProcessLookupError):
@@ -68,7 +68,8 @@ def run_own_server(folder: Path) -> Iterator[str]:
         yield uri
 
 
-def _wait_until_well(server: "subprocess.Popen[bytes]", address: str) -> None:
+def wait_until_well(server: "subprocess.Popen[bytes]", address: str) -> None:
+    """Wait until a server of any kind answers at an address."""
     last = time.monotonic() + _START_TIMEOUT_S
     while time.monotonic() < last:
         with suppress(OSError), urllib.request.urlopen(address, timeout=5):

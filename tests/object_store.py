@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.mlflow_server import find_port
+from tests.mlflow_server import find_port, wait_until_well
 
 BUCKET = "scans"
 NOBODY = {"AWS_ACCESS_KEY_ID": "AKIAWRONG", "AWS_SECRET_ACCESS_KEY": "wrong"}
@@ -69,7 +69,7 @@ def run_s3(folder: Path) -> Iterator[S3]:
     command = [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     with _run(command, folder / "s3.log") as process:
         url = f"http://127.0.0.1:{port}"
-        _wait(process, url)
+        wait_until_well(process, url)
         env = {
             "AWS_ENDPOINT_URL": url,
             "AWS_DEFAULT_REGION": "us-east-1",
@@ -129,16 +129,6 @@ def _run(command: list[str], log: Path) -> Iterator["subprocess.Popen[bytes]"]:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-def _wait(process: "subprocess.Popen[bytes]", url: str) -> None:
-    last = time.monotonic() + _START_TIMEOUT_S
-    while time.monotonic() < last:
-        with suppress(OSError), urllib.request.urlopen(url, timeout=5):
-            return
-        assert process.poll() is None, "the server ended at its start"
-        time.sleep(0.1)
-    raise TimeoutError(url)
 
 
 def _wait_for_file(process: "subprocess.Popen[bytes]", path: Path) -> None:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from pipeline.collection.known_links import Forest, KnownLinks
 from pipeline.collection.near_links import Bools, Ints, Links, find_components, make_none, thin
 from pipeline.collection.near_search import (
+    MANY,
     Bytes,
     Nodes,
     ReadViews,
@@ -32,7 +33,6 @@ from pipeline.collection.near_search import (
 )
 
 MAX_DISTANCE = 47  # above it, unrelated pictures are near each other, and too many tables would be needed
-_MANY = 1 << 21  # links are thinned above this number
 _MOST_CHANGED = 0.25  # above this share all are searched, which costs less then
 
 
@@ -103,7 +103,7 @@ def _grow_forest(nodes: Nodes, max_distance: int, limits: Sequence[int], known: 
             links, changed = make_none(), np.ones(n, dtype=bool)
     for more in find_near(nodes, changed, keys, limits):
         links = links.join(more) if len(more) else links
-        links = thin(links, n) if len(links) > _MANY else links
+        links = thin(links, n) if len(links) > MANY else links
     links = thin(links, n)
     if known and ids is not None:
         known.keep(limits, keys, Forest(ids, links))

@@ -34,7 +34,7 @@ MOST_A_BUCKET = 1024  # members compared, those with the smallest fingerprints: 
 _MISSED = 1e-3  # the share of the pairs at the largest distance itself that may be missed
 _NIBBLES = 64  # 4-bit parts of a fingerprint; keys are made of them
 _TABLES, _ROWS, _CANDIDATES = 8, 1 << 11, 1 << 18  # at a time: bounds memory to some 60 MB beside the tables
-_MANY = 1 << 21  # links are thinned above this number
+MANY = 1 << 21  # links are thinned above this number
 _GAP = 16  # rows that are read in vain before reading starts anew
 
 
@@ -182,7 +182,7 @@ class _Queries:
         for row, at in _list_candidates(low, count):
             found = self._keep_near(query[row], table.order[at].astype(np.int64))
             links = links.join(found) if len(found) else links
-            links = thin(links, len(self._own)) if len(links) > _MANY else links
+            links = thin(links, len(self._own)) if len(links) > MANY else links
         return links
 
     def _keep_near(self, query: Ints, b: Ints) -> Links:

@@ -22,7 +22,7 @@ from pipeline.promotion.learning import (
     pair_answers,
     read_groups,
 )
-from pipeline.promotion.recognition import read_learnt, recognise
+from pipeline.promotion.recognition import list_known
 from pipeline.promotion.reexamination import complete_exam
 from pipeline.promotion.state import State
 from pipeline.serving.seal import check_model
@@ -81,7 +81,7 @@ def _judge(
         theirs = read_exam(*found)
         fetch_beside = partial(exam_files.fetch_beside_exam, client, champion, into=Path(scratch))
         file = fetch_beside(LEARNT_FILE)
-        learnt = _recognise(file, state) if file else None
+        learnt = list_known(file, state.paths.clean_manifest, state.params.clean) if file else None
         known = _gather(exam, state, learnt or set())
         fetch = partial(fetch_version, state.root, model_name, champion)
         if learnt is not None:
@@ -99,11 +99,6 @@ def _judge(
             return decision
         rival = _find_rival(comparisons, champion, decision.use)
         return hold_for_rival(decision, _read_train_metric(state, "val_accuracy"), rival)
-
-
-def _recognise(file: Path, state: State) -> Set[str]:
-    """The pictures that a model knows, by the file beside its test answers."""
-    return recognise(read_learnt(file), state.paths.clean_manifest, state.params.clean).keys()
 
 
 def _gather(exam: Exam, state: State, learnt: Set[str]) -> Known:

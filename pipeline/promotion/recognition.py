@@ -6,6 +6,7 @@ known by its fingerprint, which is kept with the model. A fingerprint says nothi
 32 pixels a side, or without structure. Nor does it know a picture again that was turned or cropped.
 """
 
+from collections.abc import Set
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,11 @@ def read_learnt(file: Path) -> pa.Table:
         ids = read_table(file, _IDS)["id"]
     columns = [ids if field.name == "id" else pa.nulls(len(ids), field.type) for field in LEARNT]
     return pa.Table.from_arrays(columns, schema=LEARNT)
+
+
+def list_known(file: Path, clean_manifest: Path, clean: CleanParams) -> Set[str]:
+    """The ids of the pictures that a model knows, by the file beside its test answers; as `recognise`."""
+    return recognise(read_learnt(file), clean_manifest, clean).keys()
 
 
 def recognise(learnt: pa.Table, clean_manifest: Path, clean: CleanParams) -> dict[str, str | None]:

@@ -11,7 +11,7 @@ from pipeline.paths import Paths
 from pipeline.promotion.exam import Known, compare
 from pipeline.promotion.gate import Decision
 from pipeline.promotion.learning import read_groups
-from pipeline.promotion.recognition import read_learnt, recognise
+from pipeline.promotion.recognition import list_known
 from pipeline.tracking import exam_files, registry
 from pipeline.tracking.packaging import LEARNT_FILE
 
@@ -38,7 +38,7 @@ def compare_versions(
             folder.mkdir()
             exams.append(_fetch(client, model, version, folder))
             if file := exam_files.fetch_beside_exam(client, version, LEARNT_FILE, folder):
-                learnt |= recognise(read_learnt(file), paths.clean_manifest, params.clean).keys()
+                learnt |= list_known(file, paths.clean_manifest, params.clean)
     # A picture that is not in the collection as it is now is alone.
     groups = read_groups(paths.clean_manifest) if paths.clean_manifest.is_file() else {}
     known = Known(groups, learnt, models=(second.model_md5, first.model_md5))

@@ -76,8 +76,8 @@ def test_order_and_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> No
     links = link(prints, views, 20)
     monkeypatch.setattr(near_search, "_count_cores", lambda: 5)
     monkeypatch.setattr(near_search, "_ROWS", 700)
-    monkeypatch.setattr(near_search, "_MANY", 10)
-    monkeypatch.setattr(near_duplicates, "_MANY", 10)
+    monkeypatch.setattr(near_search, "MANY", 10)
+    monkeypatch.setattr(near_duplicates, "MANY", 10)
     monkeypatch.setattr(near_search, "_CANDIDATES", 500)
     again = link(prints, views, 20)
     for name in ("a", "b", "distance", "view"):
