@@ -122,7 +122,7 @@ def copy_of(data: bytes, name: str) -> bytes:
 
 def look_at(source: Path, params: Params) -> pa.Table:
     """validate's manifest of a source."""
-    return validate.build_manifest(open_source(source, params.data), params.validate_)
+    return validate.build_manifest(open_source(source, params.data), params)
 
 
 def developed(paths: Paths, source: Path, params: Params) -> None:

@@ -108,7 +108,7 @@ def read_source(path: Path) -> str:
 
     params = load_params(Paths(ROOT).params)
     source = open_source(path, params.data)
-    manifest = build_manifest(source, params.validate_)
+    manifest = build_manifest(source, params)
     reasons = sorted(
         {f"{r['reason']}: {r['detail']}" for r in manifest.select(["reason", "detail"]).to_pylist()}
     )

@@ -31,7 +31,7 @@ from pipeline.collection.shards import ShardWriter
 from pipeline.images.fingerprint import VIEWS
 from pipeline.params import Params
 from pipeline.sources import open_source
-from pipeline.stages import clean
+from pipeline.stages import clean, validate
 from pipeline.workers import WORKERS_VARIABLE
 
 IMAGE_HW = (128, 128)
@@ -149,20 +149,22 @@ def validate_pass(params: Params, n_workers: int) -> float:
 
 
 def both_passes(params: Params, n_workers: int) -> float:
-    """Seconds from files to a manifest, canonical pictures and fingerprints."""
+    """Seconds from files to a manifest, canonical pictures and fingerprints, with a store that is empty."""
     os.environ[WORKERS_VARIABLE] = str(n_workers)
     start = time.perf_counter()
-    manifest = look_at(Path(params.data.source), params)
-    source = open_source(Path(params.data.source), params.data)
-    files = plan_files(manifest, [], source.labels)
-    n = sum(file.at >= 0 for file in files.values())
-    work = clean.plan_work(params, manifest, files)
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        Fingerprints(Path(folder), n, len(VIEWS)) as prints,
-        ShardWriter(Path(folder, "shards"), n, work.recipe.picture_shape, n) as writer,
-    ):
-        clean.develop_all(files, source, work, writer, prints, known=KnownFiles(None))
+    with tempfile.TemporaryDirectory() as folder:
+        results = Path(folder, "results")
+        source = open_source(Path(params.data.source), params.data)
+        manifest = validate.build_manifest(source, params, results)
+        files = plan_files(manifest, [], source.labels)
+        n = sum(file.at >= 0 for file in files.values())
+        work = clean.plan_work(params, manifest, files)
+        with (
+            KnownFiles(results) as known,
+            Fingerprints(Path(folder), n, len(VIEWS)) as prints,
+            ShardWriter(Path(folder, "shards"), n, work.recipe.picture_shape, n) as writer,
+        ):
+            clean.develop_all(files, source, work, writer, prints, known=known)
     return time.perf_counter() - start
 
 

@@ -24,7 +24,7 @@ def plant_suspects(
     limits = {"max_pixels": 10**6, "min_side_px": 4, "min_local_contrast": 0, "max_seconds_per_file": 5.0}
     params = params_of(data={"ignore": [".*"], "class_names": []}, validate={"formats": ["PNG"], **limits})
     source = open_source(paths.raw, params.data)
-    manifest = validate.build_manifest(source, params.validate_)
+    manifest = validate.build_manifest(source, params)
     write_table(manifest, paths.raw_manifest)
     write_table(validate.count_classes(manifest, source.labels), paths.raw_classes)
     rows = manifest.to_pylist()

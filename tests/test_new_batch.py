@@ -199,8 +199,8 @@ def test_after_a_history_the_outputs_are_those_of_a_run_from_nothing(
             last = make_alike(rng, last)
             (project.raw / label / f"alike{i}.jpg").write_bytes(last)
     for step in range(N_STEPS):
-        written = run(project, params)
-        assert bool(n_found) == (step > 0)
+        run(project, params)
+        assert n_found, f"step {step}: clean finds what validate decoded"
         for _ in range(N_CHANGES):
             change(rng, project.raw)
         for _ in range(N_OF_GROUPS):
@@ -209,7 +209,7 @@ def test_after_a_history_the_outputs_are_those_of_a_run_from_nothing(
             (project.raw / label / "kept.jpg").write_bytes(make_file(rng, "photo.jpg"))
         decide(rng, project)
     written = run(project, params)
-    monkeypatch.setenv("DARKROOM_CACHE", str(project.root / "another"))
+    monkeypatch.setenv("DARKROOM_CACHE_GB", "0")  # every stage decodes for itself
     n_found.clear()
     anew = run(project, params)
     assert not n_found

@@ -1,21 +1,18 @@
 """Every planned file of a source as its picture: developed by workers, or known from an earlier run."""
 
+import math
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import NamedTuple
 
-import numpy as np
-
 from pipeline.collection.contact_sheets import choose_thumbnails
 from pipeline.collection.file_plan import File
-from pipeline.collection.known_files import KnownFiles, Task, map_files
+from pipeline.collection.known_files import KnownFiles, Task, count_per_answer, map_files
 from pipeline.collection.known_pictures import KnownPictures
 from pipeline.errors import SourceError
 from pipeline.images.picture import Developed, Wanted, develop_item, give_up
 from pipeline.images.recipe import Recipe
 from pipeline.sources import Record, Source
-
-_ANSWER_BYTES = 4 << 20  # of pictures that a worker makes before it returns them
 
 
 class Work(NamedTuple):
@@ -43,12 +40,11 @@ def develop_files(
             raise report_change(f"{key} is new")
         return "thumbnail" if key in shown else files[key].at >= 0
 
-    n_bytes = int(np.prod(work.recipe.picture_shape))
     task: Task[tuple[bytes, Wanted]] = Task(
         partial(develop_item, recipe=work.recipe, first_frame=work.first_frame),
         lambda record: (record.data, find_wanted(record.key)),
         (b"", False),
-        chunk_items=min(64, max(1, _ANSWER_BYTES // n_bytes)),
+        chunk_items=count_per_answer(math.prod(work.recipe.picture_shape)),
         max_seconds=work.max_seconds,
         lost=give_up,
     )

@@ -20,7 +20,7 @@ from pipeline.sources import PutOff, Recall, Record, Source
 from pipeline.workers import is_on_cluster, ordered_map
 
 TRUST_VARIABLE = "DARKROOM_TRUST_MTIME"
-_CHUNK_BYTES = 4 << 20
+_CHUNK_BYTES, _CHUNK_ITEMS = 4 << 20, 64
 _ID_CHARACTERS = 64
 
 
@@ -43,7 +43,7 @@ class Book(Protocol[R]):
     def find(self, record: Record, image_id: str) -> R | None:
         """What is known of the file of a record, whose sha256 is given."""
 
-    def keep(self, record: Record, result: R) -> None:
+    def keep(self, record: Record, result: R) -> object:
         """Keep what was computed, if it is a fact about the file and not of the moment."""
 
 
@@ -102,11 +102,16 @@ class Task(Generic[T]):
         to_item: Callable[[Record], T],
         idle: T,
         *,
-        chunk_items: int = 64,
+        chunk_items: int = _CHUNK_ITEMS,
         **options: Any,
     ) -> None:
         self.function, self.to_item, self.idle = function, to_item, idle
         self.chunk_items, self.options = chunk_items, options
+
+
+def count_per_answer(n_bytes: int) -> int:
+    """How many items of a task whose results have about so many bytes each make a chunk: 1 to 64."""
+    return min(_CHUNK_ITEMS, max(1, _CHUNK_BYTES // n_bytes))
 
 
 def map_files(

@@ -15,7 +15,7 @@ from pipeline.images.recipe import Recipe
 from pipeline.sources import Record
 
 # Each begins with bytes of its own and states one size, so what lies beside a file does not matter to it.
-_PLAIN = frozenset({"JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM"})
+PLAIN = frozenset({"JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM"})
 _HEAD = struct.Struct("<32sBI")  # PDQ, its quality, the length of the JSON; then JSON, views, pixels
 
 
@@ -27,31 +27,32 @@ class KnownPictures:
     """
 
     def __init__(self, known: KnownFiles, recipe: Recipe, find_wanted: Callable[[str], Wanted]) -> None:
-        fixed = (
-            recipe.image_hw,
-            recipe.channels,
-            recipe.fit,
-            recipe.resample,
-            recipe.equalise,
-            recipe.scales,
-        )
-        rest = () if {*recipe.formats} <= _PLAIN else (recipe.formats, recipe.max_pixels)
-        self._shelf = known.store.shelf("picture", hash_computation(), fixed, rest)
+        fixed = (recipe.image_hw, recipe.channels, recipe.fit, recipe.resample, recipe.equalise)
+        rest = () if {*recipe.formats} <= PLAIN else (recipe.formats, recipe.max_pixels)
+        code = hash_computation()
+        self._shelf = known.store.shelf("picture", code, (*fixed, recipe.scales), rest)
+        # What needs no scale is found there also when other files of the collection need one.
+        plain = known.store.shelf("picture", code, (*fixed, ()), rest)
+        self._shelves = [self._shelf, plain] if recipe.scales else [self._shelf]
         self._find_wanted, self._shape = find_wanted, recipe.picture_shape
-        self.is_empty = self._shelf.is_empty
+        self.is_empty = all(shelf.is_empty for shelf in self._shelves)
 
     def find(self, record: Record, image_id: str) -> Developed | None:
         """The picture of a file, or its id alone where no more is wanted."""
         wanted = self._find_wanted(record.key)
         if not wanted:
             return Developed(image_id)
-        body = self._shelf.find(image_id) if wanted is True else None
+        bodies = (shelf.find(image_id) for shelf in self._shelves) if wanted is True else ()
+        body = next(filter(None, bodies), None)
         return _read_developed(image_id, body, self._shape) if body else None
 
-    def keep(self, record: Record, result: Developed) -> None:
-        """Keep a picture, if no other file of the collection has a say in it."""
-        if result.picture is not None and result.fingerprint is not None and not result.is_heavy:
-            self._shelf.put(result.id, _write_developed(result.picture, result.fingerprint, result.repairs))
+    def keep(self, record: Record, result: Developed) -> int:
+        """Keep a picture, if no other file of the collection has a say in it; returns its size in bytes."""
+        if result.picture is None or result.fingerprint is None or result.is_heavy:
+            return 0
+        body = _write_developed(result.picture, result.fingerprint, result.repairs)
+        self._shelf.put(result.id, body)
+        return len(body)
 
 
 def _write_developed(picture: NDArray[np.uint8], found: Fingerprint, repairs: Sequence[str]) -> bytes:

@@ -95,6 +95,11 @@ class ResultStore:
         self.flush()
         self._close()
 
+    @property
+    def limit(self) -> int:
+        """How many bytes it may take; 0: nothing is kept."""
+        return self._limit if self._db is not None else 0
+
     def shelf(self, *what: object) -> "Shelf":
         """The entries of one computation, which plain values describe whole."""
         return Shelf(self, hashlib.sha256(repr(what).encode()).digest()[:_PREFIX_BYTES])

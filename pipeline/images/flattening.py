@@ -10,13 +10,14 @@ from pipeline.images.alpha import make_opaque
 from pipeline.images.depths import Guess, make_eight_bits
 from pipeline.images.faults import translate_faults
 from pipeline.images.jpeg_end import check_jpeg_end
-from pipeline.images.reading import Opened, name_format, read_stated
+from pipeline.images.reading import Box, Opened, name_format, read_stated
 from pipeline.images.tiff_picture import decode_page
 from pipeline.images.tiff_samples import is_cut
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+DECODED_PX = 256  # where one decode serves two uses, a JPEG's sides are still at least this
 # All repairs: what may be put right on the way to a canonical picture.
 REPAIRS = (
     "wrong_extension",
@@ -42,6 +43,20 @@ class Flat(NamedTuple):
     image: "Image"
     repairs: list[str]
     guess: Guess | None
+
+
+class Seen(NamedTuple):
+    """A file that was decoded once, for a second use of what was decoded.
+
+    `size` is as the header states it; `box` is what `reading.reduce_decode` gave; `flat` is not yet upright.
+    """
+
+    opened: Opened
+    size: tuple[int, int]
+    n_frames: int
+    orientation: int | None
+    box: Box | None
+    flat: Flat
 
 
 def flatten(opened: Opened, series: Sequence[Guess] = ()) -> Flat:

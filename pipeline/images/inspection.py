@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.errors import ImageError
 from pipeline.images.faults import limit_pixels
-from pipeline.images.flattening import REPAIRS, flatten
+from pipeline.images.flattening import DECODED_PX, REPAIRS, Seen, flatten
 from pipeline.images.header import read_header_facts
 from pipeline.images.measures import measure
 from pipeline.images.reading import (
@@ -29,7 +29,7 @@ from pipeline.refusals import Refusal
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_MEASURE_SIDE_PX = 64  # a JPEG is measured at the smallest scale whose sides are still at least this
+_MEASURE_SIDE_PX = 64
 _SCALE_FACTS = ("scale_kind", "scale_black", "scale_white")
 _EXTENSIONS = {
     ".jpg": "JPEG",
@@ -71,7 +71,16 @@ class Inspection:
     refusal: Refusal | None = None
 
 
-def inspect(
+def inspect(data: bytes, name: str, **settings: Any) -> Inspection:
+    """Look at a file once: header, one decode (a JPEG's at reduced scale, to its last byte), measures.
+
+    A bad file raises nothing: `refusal` says what is wrong, beside the facts found so far. `name` is only
+    compared with the format (repair wrong_extension). The settings are those of `look`.
+    """
+    return look(data, name, **settings)[0]
+
+
+def look(
     data: bytes,
     name: str,
     *,
@@ -79,12 +88,8 @@ def inspect(
     max_pixels: int,
     min_side_px: int,
     min_local_contrast: float,
-) -> Inspection:
-    """Look at a file once: header, one decode (a JPEG's at reduced scale, to its last byte), measures.
-
-    A bad file raises nothing: `refusal` says what is wrong, beside the facts found so far. `name` is only
-    compared with the format (repair wrong_extension).
-    """
+) -> tuple[Inspection, Seen | None]:
+    """As `inspect`, and what was decoded; None if the file is refused."""
     image_id = hashlib.sha256(data).hexdigest()
     facts: dict[str, Any] = {"n_bytes": len(data)}
     try:
@@ -94,24 +99,22 @@ def inspect(
             check_size(opened.image, max_pixels, min_side_px)
             facts["n_frames"] = count_frames(opened)
             check_frames(opened.image, facts["n_frames"])
-            orientation = find_orientation(opened.image)
-            reduce_decode(opened.image, "RGB", (_MEASURE_SIDE_PX, _MEASURE_SIDE_PX))
-            flat, repairs, guess = flatten(opened)
+            orientation, size = find_orientation(opened.image), opened.image.size
+            box = reduce_decode(opened.image, "RGB", (DECODED_PX, DECODED_PX))
+            flat = flatten(opened)
     except ImageError as error:
-        return Inspection(image_id, facts, refusal=error.refusal)
+        return Inspection(image_id, facts, refusal=error.refusal), None
     repaired = {
         "wrong_extension": find_claim(name) not in ("", facts["format"]),
         "exif_rotation": orientation not in (None, 1),
         "multi_frame_first": facts["n_frames"] > 1,
-    } | dict.fromkeys(repairs, True)
-    facts |= {"exif_orientation": orientation} | _measure_small(flat)
-    facts |= zip(_SCALE_FACTS, guess or (None, None, None), strict=True)
-    return Inspection(
-        image_id,
-        facts,
-        tuple(repair for repair in REPAIRS if repaired.get(repair)),
-        _refuse_blank(facts["local_contrast"], min_local_contrast),
-    )
+    } | dict.fromkeys(flat.repairs, True)
+    facts |= {"exif_orientation": orientation} | _measure_small(flat.image)
+    facts |= zip(_SCALE_FACTS, flat.guess or (None, None, None), strict=True)
+    refusal = _refuse_blank(facts["local_contrast"], min_local_contrast)
+    repairs = tuple(repair for repair in REPAIRS if repaired.get(repair))
+    seen = None if refusal else Seen(opened, size, facts["n_frames"], orientation, box, flat)
+    return Inspection(image_id, facts, repairs, refusal), seen
 
 
 def find_claim(name: str) -> str:

@@ -13,11 +13,12 @@ from pipeline.errors import ImageError
 from pipeline.images.depths import Guess
 from pipeline.images.faults import limit_pixels
 from pipeline.images.fingerprint import GRID_PX, Fingerprint, is_small, shrink, take_fingerprint
-from pipeline.images.flattening import flatten
+from pipeline.images.flattening import DECODED_PX, Seen, flatten
 from pipeline.images.reading import (
     check_frames,
     check_size,
     count_frames,
+    count_reduction,
     find_orientation,
     open_image,
     reduce_decode,
@@ -125,12 +126,18 @@ def develop_item(item: tuple[bytes, Wanted], *, recipe: Recipe, first_frame: boo
             )
             return Developed(image_id, thumbnail)
         with limit_pixels(recipe.max_pixels):
-            decoded = _decode(data, recipe, first_frame=first_frame)
-            picture = _fill_recipe(decoded, recipe)
-            found = (picture, None, decoded.fingerprint(), decoded.repairs, decoded.is_heavy)
-            return Developed(image_id, *found)
+            return _finish(image_id, _decode(data, recipe, first_frame=first_frame), recipe)
     except ImageError as error:
         return Developed(image_id, refusal=error.refusal)
+
+
+def develop_seen(image_id: str, seen: Seen, recipe: Recipe) -> Developed | None:
+    """What `develop_item` makes of a file, from what `inspection.look` decoded of it.
+
+    None if another decode is needed: at another scale, of luma alone, or with what the collection says of
+    deep values.
+    """
+    return _finish(image_id, _describe(seen), recipe) if _is_decoded_alike(seen, recipe) else None
 
 
 def give_up(item: tuple[bytes, Wanted], why: str) -> Developed:
@@ -177,6 +184,11 @@ def encode_png(picture: NDArray[np.uint8]) -> bytes:
     return stream.getvalue()
 
 
+def _finish(image_id: str, decoded: _Decoded, recipe: Recipe) -> Developed:
+    picture, fingerprint = _fill_recipe(decoded, recipe), decoded.fingerprint()
+    return Developed(image_id, picture, None, fingerprint, decoded.repairs, decoded.is_heavy)
+
+
 def _pass_through_jpeg(image: "Image", quality: int) -> "Image":
     """An image after one JPEG compression: baseline, 4:2:0 where coloured, libjpeg's standard tables."""
     from PIL import Image
@@ -214,19 +226,42 @@ def _decode(data: bytes, recipe: Recipe, *, first_frame: bool = False) -> _Decod
     n_frames = count_frames(opened)
     if not first_frame:
         check_frames(image, n_frames)
-    orientation, small = find_orientation(image), is_small(image.size)
-    # Decoding at twice the target keeps 45 dB against a full decode, at 2.5x the speed. A fingerprint needs
-    # its grid.
+    orientation, size = find_orientation(image), image.size
+    box = reduce_decode(image, "L" if recipe.channels == 1 else "RGB", _find_target(orientation, recipe))
+    flat = flatten(opened, [Guess(*scale) for scale in recipe.scales])
+    return _describe(Seen(opened, size, n_frames, orientation, box, flat))
+
+
+def _find_target(orientation: int | None, recipe: Recipe) -> tuple[int, int]:
+    """The least width and height of a decode, before the picture is turned.
+
+    Decoding at twice the target keeps 45 dB against a full decode, at 2.5x the speed. A fingerprint needs its
+    grid.
+    """
     height, width = (max(2 * side, GRID_PX) for side in recipe.image_hw)
-    target = (height, width) if (orientation or 1) >= SIDEWAYS else (width, height)
-    box = reduce_decode(image, "L" if recipe.channels == 1 else "RGB", target)
-    flat, repairs, _ = flatten(opened, [Guess(*scale) for scale in recipe.scales])
-    if orientation not in (None, 1):
+    return (height, width) if (orientation or 1) >= SIDEWAYS else (width, height)
+
+
+def _describe(seen: Seen) -> _Decoded:
+    repairs = list(seen.flat.repairs)
+    if seen.orientation not in (None, 1):
         repairs.append("exif_rotation")
-    if n_frames > 1:
+    if seen.n_frames > 1:
         repairs.append("multi_frame_first")
-    turn = None if image.format == "TIFF" else orientation
-    return _Decoded(flat, box, turn, small, tuple(repairs), opened.is_heavy)
+    turn = None if seen.opened.image.format == "TIFF" else seen.orientation
+    small = is_small(seen.size)
+    return _Decoded(seen.flat.image, seen.box, turn, small, tuple(repairs), seen.opened.is_heavy)
+
+
+def _is_decoded_alike(seen: Seen, recipe: Recipe) -> bool:
+    """Whether what was seen is what `_decode` would decode of the same file."""
+    if seen.flat.guess or seen.opened.is_heavy:
+        return False
+    if seen.box is None:
+        return True
+    wanted = _find_target(seen.orientation, recipe)
+    is_alike = count_reduction(seen.size, wanted) == count_reduction(seen.size, (DECODED_PX, DECODED_PX))
+    return recipe.channels == 3 and is_alike
 
 
 def _fill_recipe(decoded: _Decoded, recipe: Recipe) -> NDArray[np.uint8]:

@@ -200,6 +200,12 @@ def find_orientation(image: "Image") -> int | None:
     return value if isinstance(value, int) and 1 <= value <= 8 else None
 
 
+def count_reduction(size: tuple[int, int], wanted: tuple[int, int]) -> int:
+    """By what `reduce_decode` divides the sides of a JPEG of this size: 1, 2, 4 or 8."""
+    ratio = min(side // least for side, least in zip(size, wanted, strict=True))
+    return next((number for number in (8, 4, 2) if ratio >= number), 1)
+
+
 def reduce_decode(image: "Image", mode: str, size: tuple[int, int]) -> Box | None:
     """Let libjpeg decode at 1/2, 1/4 or 1/8 if both sides stay at least `size`; leave other formats alone.
 

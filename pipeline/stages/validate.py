@@ -12,6 +12,7 @@ A file marked `kept` or `repaired` here reaches clean, which drops exact copies.
 """
 
 import logging
+import math
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -20,14 +21,16 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.collection.known_files import KnownFiles, Task, map_files
-from pipeline.collection.known_inspections import KnownInspections
+from pipeline.collection.known_files import KnownFiles, Task, count_per_answer, map_files
+from pipeline.collection.known_looks import KnownLooks
 from pipeline.collection.overview import draw_images
 from pipeline.expectations.intake import check_intake, describe_intake
 from pipeline.expectations.page import write_docs
 from pipeline.images.facts import FACTS
-from pipeline.images.inspection import Inspection, give_up, inspect_item
+from pipeline.images.first_look import give_up, look_item
+from pipeline.images.inspection import Inspection
 from pipeline.images.reading import check_formats
+from pipeline.images.recipe import Recipe
 from pipeline.labels import find_look_alikes, spell_label
 from pipeline.params import Params, ValidateParams
 from pipeline.paths import Paths
@@ -47,32 +50,39 @@ _N_REASONS_SAID = 3
 _NO_FACTS = dict.fromkeys(fact.name for fact in FACTS if fact.dtype)
 
 
-def build_manifest(source: Source, section: ValidateParams, results: Path | None = None) -> pa.Table:
+def build_manifest(source: Source, params: Params, results: Path | None = None) -> pa.Table:
     """One row per record of the source, of schema RAW_MANIFEST, sorted by key.
 
     A file is unreadable if it takes longer than `max_seconds_per_file` of CPU time, or crashes its decoder.
-    `results` is the folder of what earlier runs learned of files.
+    `results` is the folder of what earlier runs learned of files. The pictures that clean will want are left
+    there too, where the same decode gives them.
 
     Raises:
         SourceError: the source as a whole is damaged.
     """
+    section = params.validate_
+    formats = _list_formats(section.formats, source)
+    recipe = Recipe.from_params(params.clean, formats=formats, max_pixels=section.max_pixels)
     settings: dict[str, Any] = {
-        "formats": _list_formats(section.formats, source),
+        "formats": formats,
         "max_pixels": section.max_pixels,
         "min_side_px": section.min_side_px,
         "min_local_contrast": section.min_local_contrast,
     }
-    task = Task(
-        partial(inspect_item, **settings),
-        lambda record: (record.data, record.key),
-        (b"", ""),
-        max_seconds=section.max_seconds_per_file,
-        lost=give_up,
-    )
     with KnownFiles(results) as known:
-        inspected = map_files(source, task, KnownInspections(known, settings), known)
-        tracked = track(inspected, total=len(source), what="validate")
-        return build_table((_build_row(*pair) for pair in tracked), RAW_MANIFEST, sort_by="key")
+        book = KnownLooks(known, settings, recipe)
+        task = Task(
+            partial(look_item, recipe=recipe, **settings),
+            lambda record: (record.data, record.key, book.wants_pictures),
+            (b"", "", False),
+            chunk_items=count_per_answer(math.prod(recipe.picture_shape)),
+            max_seconds=section.max_seconds_per_file,
+            lost=give_up,
+        )
+        looks = map_files(source, task, book, known)
+        tracked = track(looks, total=len(source), what="validate")
+        rows = (_build_row(record, one.inspection) for record, one in tracked)
+        return build_table(rows, RAW_MANIFEST, sort_by="key")
 
 
 def count_classes(manifest: pa.Table, labels: Sequence[str]) -> pa.Table:
@@ -101,7 +111,7 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     for note in source.notes:
         _log.warning("%s", note)
     _warn_of_look_alikes(source.labels)
-    manifest = build_manifest(source, section, paths.cache / "results")
+    manifest = build_manifest(source, params, paths.cache / "results")
     unread = manifest.filter(pc.equal(manifest.column("reason"), "unreadable")).select(["key", "detail"])
     warn_if_killed(zip(*unread.to_pydict().values(), strict=True), "validate")
     classes = count_classes(manifest, source.labels)

@@ -26,7 +26,7 @@ def looked_at(project: Paths, params_of: Callable[..., Params], monkeypatch: pyt
     limits = {"max_pixels": 10**6, "min_side_px": 4, "min_local_contrast": 0, "max_seconds_per_file": 5.0}
     params = params_of(data={"ignore": [".*"], "class_names": []}, validate={"formats": ["PNG"], **limits})
     source = open_source(project.raw, params.data)
-    manifest = validate.build_manifest(source, params.validate_)
+    manifest = validate.build_manifest(source, params)
     write_table(manifest, project.raw_manifest)
     write_table(validate.count_classes(manifest, source.labels), project.raw_classes)
     return project

@@ -3,6 +3,7 @@
 import io
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,11 +16,12 @@ from pipeline.collection.developing import Work, develop_files
 from pipeline.collection.file_plan import plan_files
 from pipeline.collection.known_files import KnownFiles
 from pipeline.errors import SourceError
+from pipeline.images.picture import Developed
 from pipeline.images.recipe import Recipe
 from pipeline.params import Params
 from pipeline.sources import Source, open_source, stamps
 from pipeline.sources.disk import Folder
-from pipeline.stages import validate
+from pipeline.stages import clean, validate
 from pipeline.workers import ordered_map
 
 ParamsOf = Callable[..., Params]
@@ -86,8 +88,8 @@ def test_another_size_reads_and_decodes_each_file_once(
     source: Callable[[], Source], cost: Callable[[], Cost], params_of: ParamsOf, tmp_path: Path
 ) -> None:
     results = tmp_path / "results"
-    section = params_of(validate={"min_local_contrast": 0}).validate_
-    manifest = validate.build_manifest(source(), section, results)
+    params = params_of(validate={"min_local_contrast": 0})
+    manifest = validate.build_manifest(source(), params, results)
     once = Counter(manifest.column("key").to_pylist())
     assert cost() == Cost(once, 32)
     files = plan_files(manifest)
@@ -111,8 +113,30 @@ def test_another_size_reads_and_decodes_each_file_once(
     assert cost() == Cost(once, 31)
     develop(RECIPE)
     assert cost() == thumbnail, "an earlier size is known still"
-    validate.build_manifest(source(), section, results)
+    validate.build_manifest(source(), params, results)
     assert cost() == Cost(Counter(), 0)
+
+
+def test_what_validate_decodes_is_not_decoded_again(
+    source: Callable[[], Source], cost: Callable[[], Cost], params_of: ParamsOf, tmp_path: Path
+) -> None:
+    """What clean finds is what it would make of the files itself."""
+    params = params_of(validate={"min_local_contrast": 0}, clean={"image_hw": [6, 5], "channels": 3})
+    results = tmp_path / "results"
+    manifest = validate.build_manifest(source(), params, results)
+    assert cost().n_decoded == 32
+    files = plan_files(manifest)
+    work = clean.plan_work(params, manifest, files)
+    made: list[dict[str, Developed]] = []
+    for folder in (results, None):
+        with KnownFiles(folder) as known:
+            made.append({record.key: one for record, one in develop_files(files, source(), work, known)})
+        made_again = cost()
+        assert made_again.n_decoded == (1 if folder else 31), "the copy, for its thumbnail"
+    handed_on, anew = made
+    for key, one in anew.items():
+        assert replace(handed_on[key], picture=None) == replace(one, picture=None)
+        np.testing.assert_array_equal(handed_on[key].picture, one.picture)
 
 
 def test_a_file_that_is_new_since_validate(
@@ -120,7 +144,7 @@ def test_a_file_that_is_new_since_validate(
 ) -> None:
     """Whether its bytes are known or not."""
     results, work = tmp_path / "results", Work(RECIPE, first_frame=False, max_seconds=5.0)
-    files = plan_files(validate.build_manifest(source(), params_of().validate_, results))
+    files = plan_files(validate.build_manifest(source(), params_of(), results))
     with KnownFiles(results) as known:
         list(develop_files(files, source(), work, known))
     (tmp_path / "raw" / "a" / "new.png").write_bytes((tmp_path / "raw" / "a" / "0.png").read_bytes())

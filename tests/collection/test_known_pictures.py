@@ -81,10 +81,11 @@ def test_where_no_picture_is_wanted_its_id_is_enough(tmp_path: Path) -> None:
     ],
 )
 def test_another_recipe_finds_nothing(tmp_path: Path, other: dict[str, Any]) -> None:
-    made = develop_item((encode(), True), recipe=RECIPE)
-    keep(tmp_path, RECIPE, made)
-    assert find(tmp_path, RECIPE, made.id) is not None
-    assert find(tmp_path, replace(RECIPE, **other), made.id) is None
+    recipe = replace(RECIPE, scales=(("u16", 0.0, 1023.0),))
+    made = develop_item((encode(), True), recipe=recipe)
+    keep(tmp_path, recipe, made)
+    assert find(tmp_path, recipe, made.id) is not None
+    assert find(tmp_path, replace(recipe, **other), made.id) is None
 
 
 def test_other_code_finds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

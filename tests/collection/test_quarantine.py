@@ -50,7 +50,7 @@ def look(project: Paths, params_of: ParamsOf, monkeypatch: pytest.MonkeyPatch) -
     limits = {"max_pixels": 10**6, "min_side_px": 4, "min_local_contrast": 0, "max_seconds_per_file": 5}
     params = params_of(data={"ignore": [".*"]}, validate={"formats": ["PNG"]} | limits)
     source = open_source(project.raw, params.data)
-    manifest = validate.build_manifest(source, params.validate_)
+    manifest = validate.build_manifest(source, params)
     write_table(manifest, project.raw_manifest)
     write_table(validate.count_classes(manifest, source.labels), project.raw_classes)
     return lambda: State.read(project)

@@ -71,7 +71,7 @@ def develop_collection(
         data={"source": str(source), "ignore": []}, clean={"image_hw": [16, 16], "channels": 1}
     )
     paths = Paths(root / "project")
-    found = validate.build_manifest(open_source(source, params.data), params.validate_)
+    found = validate.build_manifest(open_source(source, params.data), params)
     write_table(found, paths.raw_manifest)
     clean.main(params, paths, Untracked())
     kept = read_table(paths.clean_manifest, CLEAN_MANIFEST)

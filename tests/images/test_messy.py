@@ -12,6 +12,7 @@ import tracemalloc
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,13 +25,14 @@ from PIL import Image
 from benchmarks.bombs import BOMBS, gif_header, png, png_chunk
 from benchmarks.tiff_files import Kind, join_tiff, make_tiff, write_tiff
 from pipeline.errors import DataError
+from pipeline.images.first_look import give_up as give_up_looking
+from pipeline.images.first_look import look_item
 from pipeline.images.flattening import REPAIRS
-from pipeline.images.inspection import Inspection, inspect, inspect_item
-from pipeline.images.inspection import give_up as give_up_inspecting
+from pipeline.images.inspection import Inspection, inspect
 from pipeline.images.measures import measure_residues
 from pipeline.images.picture import Developed, develop_item
 from pipeline.images.picture import give_up as give_up_developing
-from pipeline.params import Params, ValidateParams
+from pipeline.params import Params
 from pipeline.paths import Paths
 from pipeline.refusals import REASONS
 from pipeline.sources import open_source
@@ -57,9 +59,10 @@ def draw(seed: int, width: int = 16, height: int = 16, mode: str = "RGB") -> Ima
     return draw_noise(width, height, seed, mode)
 
 
-def say_limits(params: Params, max_seconds: float) -> ValidateParams:
+def say_limits(params: Params, max_seconds: float) -> Params:
     """What validate is told: LOOK, and how long a file may take."""
-    return params.validate_.model_copy(update=LOOK | {"max_seconds_per_file": max_seconds})
+    section = params.validate_.model_copy(update=LOOK | {"max_seconds_per_file": max_seconds})
+    return params.model_copy(update={"validate_": section})
 
 
 def develop(paths: Paths, source: Path, params: Params) -> tuple[pa.Table, pa.Table, pa.Table]:
@@ -383,11 +386,13 @@ def make_mutations(n: int) -> Iterator[tuple[str, bytes]]:
 
 
 def test_no_damage_crashes_or_goes_unnoticed() -> None:
-    look = partial(inspect_item, **LOOK | {"min_local_contrast": 0})
-    develop_one = partial(develop_item, recipe=make_recipe(max_pixels=LOOK["max_pixels"]))
+    recipe = make_recipe(max_pixels=LOOK["max_pixels"])
+    look = partial(look_item, recipe=recipe, **LOOK | {"min_local_contrast": 0})
+    develop_one = partial(develop_item, recipe=recipe)
     limits: dict[str, Any] = {"n_bytes": lambda item: len(item[0]), "max_seconds": 5}
-    files = ((name, (data, name)) for name, data in make_mutations(N_MUTATIONS))
-    seen = dict(ordered_map(look, files, lost=give_up_inspecting, **limits))
+    files = ((name, (data, name, True)) for name, data in make_mutations(N_MUTATIONS))
+    looks = dict(ordered_map(look, files, lost=give_up_looking, **limits))
+    seen = {name: one.inspection for name, one in looks.items()}
     files_again = ((name, (data, True)) for name, data in make_mutations(N_MUTATIONS))
     developed = dict(ordered_map(develop_one, files_again, lost=give_up_developing, **limits))
     assert len(seen) == len(developed) == N_MUTATIONS
@@ -397,6 +402,10 @@ def test_no_damage_crashes_or_goes_unnoticed() -> None:
         assert (picture.picture is None) == bool(picture.refusal), name
         if explain(found) != "too_small":
             assert explain(picture) == explain(found), (name, found.refusal, picture.refusal)
+        if handed_on := looks[name].developed:
+            assert replace(handed_on, picture=None) == replace(picture, picture=None), name
+            assert np.array_equal(handed_on.picture, picture.picture), name  # type: ignore[arg-type]
+    assert sum(one.developed is not None for one in looks.values()) > N_MUTATIONS / 50
     counts = Counter(explain(found) or "decoded" for found in seen.values())
     print(f"{N_MUTATIONS:,} damaged files:", dict(counts.most_common()))  # noqa: T201 (with -s)
     assert set(counts) - {"decoded"} <= set(REASONS)

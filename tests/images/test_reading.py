@@ -17,7 +17,7 @@ from benchmarks.bombs import gif_header, png
 from pipeline.errors import ImageError, ParamsError
 from pipeline.images.faults import limit_pixels, translate_faults
 from pipeline.images.picture import make_thumbnail
-from pipeline.images.reading import check_formats
+from pipeline.images.reading import check_formats, count_reduction, reduce_decode
 from pipeline.refusals import REASONS
 from tests.effort import limit_effort
 from tests.images.scenes import (
@@ -263,3 +263,13 @@ def test_awkward_files_of_the_world() -> None:
             except ImageError as error:
                 reason = error.refusal.reason
             assert reason == found.reason, name
+
+
+def test_the_reduction_of_a_jpeg_is_known_before_it_is_decoded() -> None:
+    rng = np.random.default_rng(0)
+    for width, height in rng.integers(1, 3000, (100, 2)).tolist():
+        wanted = (int(rng.integers(1, 600)), int(rng.integers(1, 600)))
+        with Image.open(io.BytesIO(encode(Image.new("RGB", (width, height)), "JPEG"))) as image:
+            box = reduce_decode(image, "RGB", wanted)
+            assert box is not None
+            assert image.decoderconfig[0] == count_reduction((width, height), wanted)

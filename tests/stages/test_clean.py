@@ -55,7 +55,7 @@ def look(params_of: ParamsOf) -> Look:
 
     def look(paths: Paths, source: Path | None = None) -> None:
         opened = open_source(source or paths.raw, params.data)
-        write_table(validate.build_manifest(opened, params.validate_), paths.raw_manifest)
+        write_table(validate.build_manifest(opened, params), paths.raw_manifest)
 
     return look
 

@@ -61,7 +61,7 @@ def look(params_of: ParamsOf) -> Look:
             "max_seconds_per_file": 5.0,
         }
         params = params_of(data={"ignore": []}, validate={"formats": ["PNG"], **limits})
-        return validate.build_manifest(open_source(source, params.data), params.validate_)
+        return validate.build_manifest(open_source(source, params.data), params)
 
     return look
 
