@@ -147,6 +147,7 @@ def _do_work(
         task.function,
         _list_work(source, task, book, known, recall),
         n_bytes=lambda item: len(item[0]) or _CHUNK_BYTES,  # an idle item goes at once: its ticket is large
+        is_idle=lambda item: item is task.idle,
         chunk_items=task.chunk_items,
         **task.options,
     )

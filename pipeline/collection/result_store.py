@@ -68,6 +68,9 @@ class ResultStore:
 
     Args:
         folder: where the file lies; None: nothing is kept or found.
+
+    Attributes:
+        limit: how many bytes it may take, once it is open; 0: nothing is kept or found.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -75,14 +78,14 @@ class ResultStore:
         self._folder = folder
         self._waiting: dict[bytes, bytes] = {}
         self._used: set[bytes] = set()
-        self._n_waiting = self._limit = self._run = 0
+        self._n_waiting = self.limit = self._run = 0
         self._is_full = self._has_holes = False
 
     def __enter__(self) -> Self:
         if self._folder is not None:
             try:
-                self._limit = read_limit(self._folder)
-                if self._limit:
+                self.limit = read_limit(self._folder)
+                if self.limit:
                     make_folder(self._folder)
                     self._open(self._folder / _FILE)
             except (sqlite3.Error, OSError, StorageError) as error:
@@ -94,11 +97,6 @@ class ResultStore:
     ) -> None:
         self.flush()
         self._close()
-
-    @property
-    def limit(self) -> int:
-        """How many bytes it may take; 0: nothing is kept."""
-        return self._limit if self._db is not None else 0
 
     def shelf(self, *what: object) -> "Shelf":
         """The entries of one computation, which plain values describe whole."""
@@ -199,7 +197,7 @@ class ResultStore:
             self._is_full = True
             _log.info(
                 "the store of results is full: of this collection it keeps %.1f GB; set %s to more",
-                self._limit / 1e9,
+                self.limit / 1e9,
                 CACHE_GB_VARIABLE,
             )
             return
@@ -219,10 +217,10 @@ class ResultStore:
             db.execute(f"PRAGMA {name}").fetchone()[0]
             for name in ("page_size", "page_count", "freelist_count")
         )
-        missing: int = page * (n_pages - n_free) + self._n_waiting - self._limit
+        missing: int = page * (n_pages - n_free) + self._n_waiting - self.limit
         if missing <= 0:
             return True
-        to_free, gone = missing + int(_ROOM_LEFT * self._limit), []
+        to_free, gone = missing + int(_ROOM_LEFT * self.limit), []
         for key, at, size in db.execute(
             "SELECT key, at, size FROM entry WHERE used < ? ORDER BY used, at", (self._run,)
         ):
@@ -249,7 +247,7 @@ class ResultStore:
         if self._db is not None:
             with suppress(sqlite3.Error):
                 self._db.close()
-            self._db = None
+            self._db, self.limit = None, 0
 
     def _remove(self) -> None:
         self._close()

@@ -69,6 +69,7 @@ def ordered_map(
     n_workers: int | None = None,
     max_seconds: float | None = None,
     lost: Callable[[T, str], R] | None = None,
+    is_idle: Callable[[T], bool] | None = None,
 ) -> Iterator[tuple[K, R]]:
     """(ticket, function(item)) for each (ticket, item), in their order, a bounded number of chunks ahead.
 
@@ -79,13 +80,15 @@ def ordered_map(
         max_seconds: of CPU time for an item; None: no limit.
         lost: makes the result of an item that killed its workers, or took too long, from the item and the
             reason in words; None: that is an error.
+        is_idle: whether an item has no work in it. No process is started for such items alone, and what they
+            give means nothing.
 
     Raises:
         Exception: whatever `function` raised, with the worker's traceback as a note.
         WorkersError: a worker could not start.
         WorkerDiedError: a worker died, and there is no `lost`.
     """
-    with Crew(function, n_workers=n_workers, max_seconds=max_seconds, lost=lost) as crew:
+    with Crew(function, n_workers=n_workers, max_seconds=max_seconds, lost=lost, is_idle=is_idle) as crew:
         yield from crew.map(items, n_bytes=n_bytes, chunk_items=chunk_items)
 
 
@@ -106,7 +109,7 @@ class Crew(Generic[T, R]):
     own. The workers end with this process, however it ends.
 
     Args:
-        n_workers, max_seconds, lost: as of `ordered_map`.
+        n_workers, max_seconds, lost, is_idle: as of `ordered_map`.
     """
 
     def __init__(
@@ -116,9 +119,10 @@ class Crew(Generic[T, R]):
         n_workers: int | None = None,
         max_seconds: float | None = None,
         lost: Callable[[T, str], R] | None = None,
+        is_idle: Callable[[T], bool] | None = None,
     ) -> None:
         self._task = (function, max_seconds)
-        self._lost = lost
+        self._lost, self._is_idle = lost, is_idle or (lambda _: False)
         self._n_workers = n_workers or count_workers()
         self._hands: dict[int, _Hands] = {}  # by process: a fork finds its parent's, and leaves them alone
 
@@ -203,9 +207,12 @@ class Crew(Generic[T, R]):
 
         try:
             for chunk in chunks:
-                self._hire(hands, 1 + sum(not later.done() for _, later in window))
-                work = [item for _, item in chunk]
-                window.append(([ticket for ticket, _ in chunk], hands.threads.submit(call, work)))
+                tickets, work = [ticket for ticket, _ in chunk], [item for _, item in chunk]
+                if all(map(self._is_idle, work)):
+                    window.append((tickets, _finish([None] * len(work))))
+                else:
+                    self._hire(hands, 1 + sum(not later.done() for _, later in window))
+                    window.append((tickets, hands.threads.submit(call, work)))
                 if len(window) > _CHUNKS_AHEAD * self._n_workers:
                     yield oldest()
             while window:
@@ -213,6 +220,13 @@ class Crew(Generic[T, R]):
         finally:  # whoever closes the iterator early leaves the workers to the next call
             for _, later in window:
                 later.cancel()
+
+
+def _finish(results: list[Any]) -> Future[list[Any]]:
+    """What is done already."""
+    done: Future[list[Any]] = Future()
+    done.set_result(results)
+    return done
 
 
 def warn_if_killed(details: Iterable[tuple[str, str]], stage: str) -> None:

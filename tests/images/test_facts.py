@@ -10,7 +10,7 @@ from tests.images.scenes import FORMATS, draw_scene, encode
 
 def test_every_column_is_a_fact_of_a_sound_file_and_no_other() -> None:
     settings = {"formats": FORMATS, "max_pixels": 10_000, "min_side_px": 4, "min_local_contrast": 0}
-    found = inspect(encode(draw_scene(), "JPEG"), "x.jpg", **settings)  # type: ignore[arg-type]
+    found = inspect(encode(draw_scene(), "JPEG"), "x.jpg", **settings)
     assert found.facts.keys() == {fact.name for fact in FACTS if fact.dtype}
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from pipeline import workers
 from pipeline.errors import ParamsError, WorkersError
 from pipeline.workers import (
     WORKERS_VARIABLE,
@@ -55,6 +56,16 @@ def measure(_: object) -> int:
 def test_results_come_in_order_with_their_tickets(n_workers: int, n: int) -> None:
     results = ordered_map(math.sqrt, number_items(n), n_bytes=measure, n_workers=n_workers)
     assert list(results) == [(f"ticket {i}", math.sqrt(i)) for i in range(n)]
+
+
+def test_no_process_starts_for_what_is_idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    items = [(i, i % 10) for i in range(100)]
+    found = list(ordered_map(abs, items, n_bytes=lambda _: 1, chunk_items=7, is_idle=lambda item: item == 0))
+    assert [ticket for ticket, _ in found] == list(range(100))
+    assert [result for _, result in found if result] == [item for _, item in items if item]
+    monkeypatch.setattr(workers, "Worker", lambda *_: pytest.fail("a process was started"))
+    idle = ordered_map(abs, items, n_bytes=lambda _: 1, chunk_items=7, is_idle=lambda _: True)
+    assert [ticket for ticket, _ in idle] == list(range(100))
 
 
 def test_work_is_done_in_other_processes() -> None:
