@@ -26,7 +26,7 @@ from pipeline.tables.parquet import read_table
 from pipeline.tables.split import SPLIT
 from pipeline.tables.started_from import STARTED_FROM
 from pipeline.tracking.packaging import EXAM, LEARNT_FILE, MODEL_NAME
-from pipeline.tracking.stored_models import Address, fetch_model, find_model, name_champion
+from pipeline.tracking.stored_models import fetch_model, find_start
 
 _INSTEAD = "name another version in train.start_from, or set it to none"
 
@@ -57,17 +57,9 @@ def read_start_model(params: Params, paths: Paths) -> Start:
         DataError: it learned from pictures that test a model now, or choose its weights.
         TrackingError: the registry cannot be reached.
     """
-    asked = params.train.start_from
-    if asked is None:
-        return Start()
-    model_name = params.promote.model_name or params.data.name
-    address = name_champion(model_name) if asked == "champion" else Address(model_name, number=asked)
-    found = find_model(paths.root, address)
+    found = find_start(paths.root, params.model_name, params.train.start_from)
     if found is None:
-        raise ModelError(
-            f"train.start_from: the registry holds no {address}; set it to none for a first training, or "
-            "name a version of `darkroom registry history`"
-        )
+        return Start()
     name = f"{found.name} version {found.number}"
     folder = fetch_model(paths.root, found)
     check_model(folder, found.model_seal)

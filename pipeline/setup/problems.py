@@ -10,6 +10,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,10 @@ from pipeline.models.efficientnet_lite0 import find_package_file
 from pipeline.params import Params
 from pipeline.params_file import read_params
 from pipeline.paths import Paths
-from pipeline.sources import Source, find_obstacles, is_url, open_collection
+from pipeline.sources import Source, find_obstacles, find_scheme, is_url, open_collection
 from pipeline.tracking.connection import find_database, resolve_uri
 from pipeline.tracking.server import hide_password, is_server, probe
+from pipeline.tracking.stored_models import find_start
 from pipeline.yaml_file import read_yaml
 
 _DEMO = "digits"  # the name that params.yaml comes with
@@ -84,7 +86,9 @@ def find_problems(paths: Paths) -> Findings:
         if not any(problem.startswith(("data.source", "data.labelled")) for problem in found.problems):
             _look_at_source(found, found.params, paths)
         found.problems += _check_disk(found, paths)
-    found.problems += _check_tracking(paths) + _check_state(paths)
+    found.problems += (lost := _check_tracking(paths)) + _check_state(paths)
+    if found.params is not None and not lost:
+        found.problems += _try(partial(_check_start, paths.root), found.params)
     return found
 
 
@@ -112,6 +116,10 @@ def _check_source_text(values: dict[str, Any], paths: Paths) -> list[str]:
         return []
     parent = place.parent
     near = nearest(place.name, (one.name for one in parent.iterdir())) if parent.is_dir() else ""
+    if known := find_scheme(text):
+        return [
+            f"data.source: {text!r} does not exist; a place in an object store is {known}://BUCKET/PREFIX"
+        ]
     missing = "" if parent.is_dir() else f"; the folder {parent} does not exist either"
     return [
         f"data.source: {text!r} does not exist{near}{missing}; write the folder or archive of your pictures, "
@@ -205,6 +213,10 @@ def _check_disk(found: Findings, paths: Paths) -> list[str]:
                 f"{(n_bytes + _SPARE_BYTES) / 1e9:.1f} GB; free some, or make clean.image_hw smaller"
             )
     return problems
+
+
+def _check_start(root: Path, params: Params) -> None:
+    find_start(root, params.model_name, params.train.start_from)
 
 
 def _check_tracking(paths: Paths) -> list[str]:

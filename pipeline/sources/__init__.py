@@ -44,7 +44,7 @@ from pipeline.sources.pixel_csv import find_csv_tables, read_csv
 from pipeline.sources.records import Listing, Record, Source
 from pipeline.sources.samples import find_shards, read_samples
 from pipeline.sources.slices import Slice, cut_slice
-from pipeline.sources.urls import Place, Url, find_place, is_url
+from pipeline.sources.urls import Place, Url, find_place, find_scheme, is_url
 
 __all__ = [
     "Container",
@@ -62,6 +62,7 @@ __all__ = [
     "escape_name",
     "find_obstacles",
     "find_place",
+    "find_scheme",
     "is_archive",
     "is_url",
     "list_labelled",

@@ -188,6 +188,8 @@ def find_place(root: Path, text: str) -> Place:
             "secrets; write the bucket alone, and put credentials into the environment"
         )
     if found[1] in _DRIVERS:
+        if not text[found.end() :].partition("/")[0]:
+            raise SourceError(f"data.source: {text!r} names no bucket; write {found[0]}BUCKET/PREFIX")
         return Url(text.rstrip("/"))
     allowed = ", ".join(f"{name}://" for name in _DRIVERS)
     raise SourceError(
@@ -199,6 +201,11 @@ def find_place(root: Path, text: str) -> Place:
 def is_url(text: str) -> bool:
     """Whether `data.source` leads to an object store."""
     return bool(_SCHEME.match(text))
+
+
+def find_scheme(text: str) -> str:
+    """The kind of object store that a text without its "://" may mean, as s3:bucket does; "" if none."""
+    return next((name for name in _DRIVERS if re.match(f"{name}(:|//)", text, re.IGNORECASE)), "")
 
 
 def read_mark(info: Mapping[str, Any]) -> str:

@@ -110,6 +110,25 @@ def find_model(root: Path, address: Address) -> StoredModel | None:
     return _ask_client(root, address)
 
 
+def find_start(root: Path, name: str, start_from: str | int | None) -> StoredModel | None:
+    """The version of the model `name` that `train.start_from` names; None if it names none.
+
+    Raises:
+        ModelError: the registry does not hold it.
+        TrackingError: as `find_model`.
+    """
+    if start_from is None:
+        return None
+    address = name_champion(name) if start_from == CHAMPION else Address(name, number=int(start_from))
+    found = find_model(root, address)
+    if found is None:
+        raise ModelError(
+            f"train.start_from: the registry holds no {address}; set it to none for a first training, or "
+            "name a version of `darkroom registry history`"
+        )
+    return found
+
+
 def fetch_model(root: Path, model: StoredModel) -> Path:
     """The folder of a model as MLflow logged it: where the registry keeps it, or a copy of it.
 

@@ -101,6 +101,22 @@ def test_a_project_that_can_run(good: Paths) -> None:
             ["data.source: 'data/raww' does not exist (did you mean raw?); write the folder"],
             id="wrong folder",
         ),
+        *(
+            pytest.param(
+                params(data={"source": text}),
+                [f"data.source: '{text}' does not exist; a place in an object store is s3://BUCKET/PREFIX"],
+                id=text,
+            )
+            for text in ("s3:bucket", "S3//bucket/raw")
+        ),
+        *(
+            pytest.param(
+                params(train={"start_from": asked}),
+                [f"train.start_from: the registry holds no shapes{address}; set it to none"],
+                id=f"start from {asked}",
+            )
+            for asked, address in (("champion", "@champion"), (7, "/7"))
+        ),
         pytest.param(
             params(data={"source": "~/scans"}),
             ["data.source: DVC does not know what ~ means, got '~/scans'; write '/"],

@@ -292,6 +292,8 @@ def test_one_object_that_may_not_be_read_is_one_refusal(s3: S3, tmp_path: Path, 
             {},
             r"data.source: hf:// is not read; allowed: s3://, gs://, azure://, and paths",
         ),
+        ("s3://", {}, r"data.source: 's3://' names no bucket; write s3://BUCKET/PREFIX"),
+        ("s3:///raw", {}, r"data.source: 's3:///raw' names no bucket; write s3://BUCKET/PREFIX"),
         ("s3://KEY:SECRET@bucket/raw", {}, "a URL with a name or key before @ is not read"),
     ],
 )
