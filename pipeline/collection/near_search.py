@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.collection.near_links import Bools, Ints, Links, make_none, thin
+from pipeline.progress import track
 
 Bytes = NDArray[np.uint8]
 Words = NDArray[np.uint64]
@@ -69,7 +70,8 @@ class Nodes:
         """Each fingerprint and a hash of its views: uint8 [n, ID_BYTES]."""
         ids = np.zeros((len(self), ID_BYTES), dtype=np.uint8)
         ids[:, :PRINT_BYTES] = self.prints
-        for nodes, views in self.stream_views(np.arange(len(self))):
+        every = self.stream_views(np.arange(len(self)))
+        for nodes, views in track(every, total=_count_runs(len(self)), what=_say("reading")):
             hashes = b"".join(hashlib.blake2b(one, digest_size=_HASH_BYTES).digest() for one in views)
             ids[nodes, PRINT_BYTES:] = np.frombuffer(hashes, np.uint8).reshape(-1, _HASH_BYTES)
         return ids
@@ -135,16 +137,23 @@ def find_near(nodes: Nodes, asked: Bools, keys: Sequence[Ints], limits: Sequence
     if not asked.any():
         return
     own, columns = _view_words(nodes.prints), _transpose(nodes.prints)
-    with ThreadPoolExecutor(_count_cores()) as pool:
+
+    def search() -> Iterator[Iterator[Links]]:
         for turn in range(0, len(keys), _TABLES):
             tables = list(pool.map(partial(_build_table, columns), keys[turn : turn + _TABLES]))
             for some, views in nodes.stream_views(np.flatnonzero(asked)):
-                yield from pool.map(_Queries(own, some, views, limits).search, tables)
+                yield pool.map(_Queries(own, some, views, limits).search, tables)
         if asked.all():
             return
         small = list(pool.map(partial(_build_small_table, columns, asked), keys))
         for some, views in nodes.stream_views(np.flatnonzero(~asked)):
-            yield from pool.map(_Queries(own, some, views, limits).search, small)
+            yield pool.map(_Queries(own, some, views, limits).search, small)
+
+    n_asked = int(asked.sum())
+    n_steps = _count_runs(n_asked) * -(-len(keys) // _TABLES) + _count_runs(len(asked) - n_asked)
+    with ThreadPoolExecutor(_count_cores()) as pool:
+        for found in track(search(), total=n_steps, what=_say("comparing")):
+            yield from found
 
 
 def find_left_out(prints: Bytes, key: Ints) -> Bools:
@@ -258,6 +267,14 @@ def _list_candidates(low: Ints, count: Ints) -> Iterator[tuple[Ints, Ints]]:
         first = low[start:stop] - (end[start:stop] - counts - done)
         yield rows, np.repeat(first, counts) + np.arange(len(rows))
         start = stop
+
+
+def _count_runs(n: int) -> int:
+    return -(-n // _ROWS)
+
+
+def _say(what: str) -> str:
+    return f"near-duplicates: {what}, {_ROWS:,} pictures at a time"
 
 
 def _count_cores() -> int:

@@ -1,5 +1,7 @@
 """The search: enough tables, full buckets, and that some of the fingerprints are asked as all are."""
 
+import logging
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -54,6 +56,20 @@ def test_some_are_asked_as_all_are(monkeypatch: pytest.MonkeyPatch, most: int) -
     for n_asked in (0, 1, 40):
         asked = np.random.default_rng(1).permutation(N) < n_asked
         assert search(nodes, asked) == {link for link in every if asked[link[0]] or asked[link[1]]}
+
+
+@pytest.mark.parametrize("n_asked", [1, 40, N])
+def test_progress_counts_every_step(
+    n_asked: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The last line says that all is done, and nothing is left."""
+    monkeypatch.setattr(near_search, "_ROWS", 70)
+    monkeypatch.setattr("pipeline.progress.LINE_EVERY_S", 0)
+    with caplog.at_level(logging.INFO, logger="pipeline.progress"):
+        search(make_nodes(), np.arange(N) < n_asked)
+    said = [line for line in caplog.messages if line.startswith("near-duplicates: comparing, 70 pictures")]
+    done, total = re.findall(r"(\d+) of (\d+), .*, 0 s left", said[-1])[0]
+    assert done == total == str(len(said))
 
 
 def test_a_full_bucket_leaves_out_the_largest(monkeypatch: pytest.MonkeyPatch) -> None:
