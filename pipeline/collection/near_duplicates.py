@@ -67,8 +67,9 @@ def link_near(
     zeros = np.zeros(len(copy), dtype=np.int64)
     links = Links(rows[first[copy]], rows[copy], zeros, zeros)
     alone = order[first[order] == order]
-    if max_distance and len(alone) > 1:
-        nodes = Nodes(prints[alone], rows[alone], read_views)
+    nodes = Nodes(prints[alone], rows[alone], read_views)
+    del prints, first, order, alone  # 56 bytes a picture, while the tables are searched
+    if max_distance and len(nodes) > 1:
         n_views = read_views(int(rows[0]), int(rows[0]) + 1).shape[1]
         limits = [max_distance - margin for margin in margins or [0] * n_views]
         links = links.join(_grow_forest(nodes, max_distance, limits, known).renumber(nodes.row))

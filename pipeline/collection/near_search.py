@@ -13,8 +13,9 @@ too full. Nothing depends on the order of the rows, so `find_near` can be asked 
 import hashlib
 import math
 import os
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
@@ -22,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.collection.near_links import Bools, Ints, Links, make_none, thin
+from pipeline.progress import track
 
 Bytes = NDArray[np.uint8]
 Words = NDArray[np.uint64]
@@ -33,7 +35,10 @@ ID_BYTES = PRINT_BYTES + _HASH_BYTES
 MOST_A_BUCKET = 1024  # members compared, those with the smallest fingerprints: a large group stays one group
 _MISSED = 1e-3  # the share of the pairs at the largest distance itself that may be missed
 _NIBBLES = 64  # 4-bit parts of a fingerprint; keys are made of them
-_TABLES, _ROWS, _CANDIDATES = 8, 1 << 11, 1 << 18  # at a time: bounds memory to some 60 MB beside the tables
+_TABLES, _ROWS = 8, 1 << 10  # at a time: a table of a million takes 17 MB, the views of these rows 5 MB
+_CANDIDATES = 1 << 17  # pairs that are compared at once
+_MANY_MEMBERS = 255  # of a bucket, from which on their number is not at hand in a byte
+_FEW = 1024  # pairs for which it does not pay to take the next member of each bucket at once
 MANY = 1 << 21  # links are thinned above this number
 _GAP = 16  # rows that are read in vain before reading starts anew
 
@@ -69,42 +74,56 @@ class Nodes:
         """Each fingerprint and a hash of its views: uint8 [n, ID_BYTES]."""
         ids = np.zeros((len(self), ID_BYTES), dtype=np.uint8)
         ids[:, :PRINT_BYTES] = self.prints
-        for nodes, views in self.stream_views(np.arange(len(self))):
+        every = self.stream_views(np.arange(len(self)))
+        for nodes, views in track(every, total=_count_runs(len(self)), what=_say("reading")):
             hashes = b"".join(hashlib.blake2b(one, digest_size=_HASH_BYTES).digest() for one in views)
             ids[nodes, PRINT_BYTES:] = np.frombuffer(hashes, np.uint8).reshape(-1, _HASH_BYTES)
         return ids
 
 
-@dataclass(frozen=True)
 class _Table:
-    """A key, fingerprints in the order of their buckets, and where each bucket starts."""
+    """Fingerprints in the order of their buckets, and where each bucket starts.
 
-    key: Ints
-    order: NDArray[np.uint32]
-    starts: NDArray[np.uint32]
+    `order` has their numbers, `words` their first words side by side, in the order of the table.
+    """
+
+    def __init__(self, prints: Bytes, key: Ints) -> None:
+        keys = _cut_keys(prints.T, key)
+        packed = np.sort((keys.astype(np.uint64) << np.uint64(32)) | np.arange(len(keys), dtype=np.uint64))
+        self.key, self.order = key, packed.astype(np.uint32)  # the low half: the row
+        self.words = _view_words(prints)[self.order, 0]
+        self._starts = _find_starts(keys, len(key))
+        self._sizes = np.minimum(np.diff(self._starts), min(_MANY_MEMBERS, MOST_A_BUCKET)).astype(np.uint8)
 
     def find_buckets(self, keys: NDArray[np.uint32]) -> tuple[Ints, Ints, Ints]:
         """The positions of keys whose bucket is not empty, where it starts, and how many are compared."""
-        low = self.starts[keys].astype(np.int64)
-        count = np.minimum(self.starts[keys + np.uint32(1)] - low, MOST_A_BUCKET)
-        chosen = np.flatnonzero(count)
-        return chosen, low[chosen], count[chosen]
+        places = keys.astype(np.intp)
+        sizes = self._sizes.take(places)
+        chosen = np.flatnonzero(sizes)
+        places, count = places[chosen], sizes[chosen].astype(np.int64)
+        low = self._starts.take(places).astype(np.int64)
+        large = np.flatnonzero(count == _MANY_MEMBERS)
+        count[large] = np.minimum(self._starts[places[large] + 1] - low[large], MOST_A_BUCKET)
+        return chosen, low, count
 
 
-@dataclass(frozen=True)
 class _SmallTable:
     """The same of few fingerprints: their keys, sorted, and which buckets are not empty."""
 
-    key: Ints
-    order: NDArray[np.uint32]
-    keys: NDArray[np.uint32]
-    is_taken: Bools
+    def __init__(self, prints: Bytes, asked: Bools, key: Ints) -> None:
+        keys = _cut_keys(prints.T, key)
+        members = np.flatnonzero(asked & ~_find_left_out(keys, len(key)))
+        order = members[np.argsort(keys[members], kind="stable")]
+        self.key, self.order, self._keys = key, order.astype(np.uint32), keys[order]
+        self.words = _view_words(prints)[order, 0]
+        self._is_taken = np.zeros(16 ** len(key), dtype=np.bool_)
+        self._is_taken[self._keys] = True
 
     def find_buckets(self, keys: NDArray[np.uint32]) -> tuple[Ints, Ints, Ints]:
         """As of a table."""
-        chosen = np.flatnonzero(self.is_taken[keys])
-        low = np.searchsorted(self.keys, keys[chosen], side="left")
-        return chosen, low, np.searchsorted(self.keys, keys[chosen], side="right") - low
+        chosen = np.flatnonzero(self._is_taken.take(keys.astype(np.intp)))
+        low = np.searchsorted(self._keys, keys[chosen], side="left")
+        return chosen, low, np.searchsorted(self._keys, keys[chosen], side="right") - low
 
 
 def choose_keys(n: int, max_distance: int) -> list[Ints]:
@@ -134,27 +153,57 @@ def find_near(nodes: Nodes, asked: Bools, keys: Sequence[Ints], limits: Sequence
     """
     if not asked.any():
         return
-    own, columns = _view_words(nodes.prints), _transpose(nodes.prints)
+    n, n_asked = len(asked), int(asked.sum())
     with ThreadPoolExecutor(_count_cores()) as pool:
-        for turn in range(0, len(keys), _TABLES):
-            tables = list(pool.map(partial(_build_table, columns), keys[turn : turn + _TABLES]))
-            for some, views in nodes.stream_views(np.flatnonzero(asked)):
-                yield from pool.map(_Queries(own, some, views, limits).search, tables)
-        if asked.all():
-            return
-        small = list(pool.map(partial(_build_small_table, columns, asked), keys))
-        for some, views in nodes.stream_views(np.flatnonzero(~asked)):
-            yield from pool.map(_Queries(own, some, views, limits).search, small)
+
+        def search() -> Iterator[Links]:
+            for turn in range(0, len(keys), _TABLES):
+                tables = list(pool.map(partial(_Table, nodes.prints), keys[turn : turn + _TABLES]))
+                yield from _search_all(pool, nodes, np.flatnonzero(asked), limits, tables)
+            if n_asked < n:
+                small = list(pool.map(partial(_SmallTable, nodes.prints, asked), keys))
+                yield from _search_all(pool, nodes, np.flatnonzero(~asked), limits, small)
+
+        n_steps = _count_runs(n_asked) * -(-len(keys) // _TABLES) + _count_runs(n - n_asked)
+        yield from track(search(), total=n_steps, what=_say("comparing"))
 
 
 def find_left_out(prints: Bytes, key: Ints) -> Bools:
     """Which of the fingerprints, sorted, are not compared in this table, as their bucket is too full."""
-    return _find_left_out(_cut_keys(_transpose(prints), key), len(key))
+    return _find_left_out(_cut_keys(prints.T, key), len(key))
 
 
 def pack_words(rows: Bytes) -> Words:
     """Rows uint8 [n, 8 k] as words, uint64 [k, n]: what `np.lexsort` sorts them by."""
     return np.ascontiguousarray(_view_words(rows).T)
+
+
+def _search_all(
+    pool: Executor,
+    nodes: Nodes,
+    chosen: Ints,
+    limits: Sequence[int],
+    tables: Sequence["_Table | _SmallTable"],
+) -> Iterator[Links]:
+    """The links of some of the chosen nodes at a time; what the threads do next is read meanwhile."""
+    waiting: deque[Future[Links]] = deque()
+    own = _view_words(nodes.prints)
+    for some, views in nodes.stream_views(chosen):
+        waiting.append(pool.submit(_search_some, own, some, views, limits, tables))
+        if len(waiting) > _count_cores():
+            yield waiting.popleft().result()
+    yield from (found.result() for found in waiting)
+
+
+def _search_some(
+    own: Words, nodes: Ints, views: Bytes, limits: Sequence[int], tables: Sequence["_Table | _SmallTable"]
+) -> Links:
+    queries, links = _Queries(own, nodes, views, limits), make_none()
+    for table in tables:
+        for found in queries.search(table):
+            links = links.join(found)
+            links = thin(links, len(own)) if len(links) > MANY else links
+    return links
 
 
 class _Queries:
@@ -171,54 +220,42 @@ class _Queries:
         quarter = self._limit / 4
         self._likely = np.floor(quarter + 4.5 * np.sqrt(quarter * 0.75)).astype(np.int64)
         flat = views.reshape(-1, views.shape[-1])
-        self._words, self._columns = _view_words(flat), _transpose(flat)
+        self._words, self._columns = _view_words(flat), np.ascontiguousarray(flat.T)
+        self._firsts = np.ascontiguousarray(self._words[:, 0])
 
-    def search(self, table: _Table | _SmallTable) -> Links:
-        """The near pairs between these views and the fingerprints of a table."""
-        links = make_none()
+    def search(self, table: _Table | _SmallTable) -> Iterator[Links]:
+        """The near pairs between these views and the fingerprints of a table, where there are any."""
         if not self._n_views:
-            return links
+            return
         query, low, count = table.find_buckets(_cut_keys(self._columns, table.key))
-        for row, at in _list_candidates(low, count):
-            found = self._keep_near(query[row], table.order[at].astype(np.int64))
-            links = links.join(found) if len(found) else links
-            links = thin(links, len(self._own)) if len(links) > MANY else links
-        return links
+        depth = 0
+        while len(query) > _FEW:  # the members of each bucket one after the other: most have few
+            yield from self._compare(table, query, low + depth)
+            depth += 1
+            deeper = np.flatnonzero(count > depth)
+            query, low, count = query[deeper], low[deeper], count[deeper]
+        for row, at in _list_candidates(low + depth, count - depth):
+            yield from self._compare(table, query[row], at)
 
-    def _keep_near(self, query: Ints, b: Ints) -> Links:
+    def _compare(self, table: _Table | _SmallTable, query: Ints, at: Ints) -> Iterator[Links]:
+        """The links of these queries with what lies at these places of a table, if there are any."""
+        differ = np.bitwise_count(table.words.take(at) ^ self._firsts.take(query))
+        chosen = np.flatnonzero(differ <= self._likely.max())
+        if not len(chosen):
+            return
+        query, b = query[chosen], table.order[at[chosen]].astype(np.int64)
         view = query % self._n_views
-        likely = np.bitwise_count(self._words[query, 0] ^ self._own[b, 0]) <= self._likely[view]
-        chosen = np.flatnonzero(likely)
-        query, b, view = query[chosen], b[chosen], view[chosen]
         distance = np.bitwise_count(self._words[query] ^ self._own[b]).sum(axis=1, dtype=np.int64)
         a, number = self._nodes[query // self._n_views], self._used[view]
-        near = (distance <= self._limit[view]) & np.where(number == 0, a < b, a != b)
-        return Links(a, b, distance, number).take(near)
+        near = (differ[chosen] <= self._likely[view]) & (distance <= self._limit[view])
+        near &= np.where(number == 0, a < b, a != b)
+        if near.any():
+            yield Links(a, b, distance, number).take(near)
 
 
 def _view_words(rows: Bytes) -> Words:
     """Rows uint8 [n, 8 k] as uint64 [n, k]."""
     return np.ascontiguousarray(rows).view("<u8").astype(np.uint64, copy=False)
-
-
-def _transpose(rows: Bytes) -> Bytes:
-    """Rows uint8 [n, k] as columns [k, n]: all that share a byte lie side by side."""
-    return np.ascontiguousarray(rows.T)
-
-
-def _build_table(columns: Bytes, key: Ints) -> _Table:
-    n, keys = columns.shape[1], _cut_keys(columns, key)
-    packed = np.sort((keys.astype(np.uint64) << np.uint64(32)) | np.arange(n, dtype=np.uint64))
-    return _Table(key, packed.astype(np.uint32), _find_starts(keys, len(key)))  # the low half: the row
-
-
-def _build_small_table(columns: Bytes, asked: Bools, key: Ints) -> _SmallTable:
-    keys = _cut_keys(columns, key)
-    members = np.flatnonzero(asked & ~_find_left_out(keys, len(key)))
-    order = members[np.argsort(keys[members], kind="stable")]
-    is_taken = np.zeros(16 ** len(key), dtype=np.bool_)
-    is_taken[keys[order]] = True
-    return _SmallTable(key, order.astype(np.uint32), keys[order], is_taken)
 
 
 def _find_starts(keys: NDArray[np.uint32], n_nibbles: int) -> NDArray[np.uint32]:
@@ -239,10 +276,13 @@ def _find_left_out(keys: NDArray[np.uint32], n_nibbles: int) -> Bools:
 def _cut_keys(columns: Bytes, key: Ints) -> NDArray[np.uint32]:
     """The nibbles `key` of each fingerprint side by side: bytes [32, n] -> [n]."""
     found = np.zeros(columns.shape[1], dtype=np.uint32)
-    for nibble in key:
-        part = columns[nibble // 2] >> 4 if nibble % 2 else columns[nibble // 2] & 15
+    parts = [columns[nibble // 2] >> 4 if nibble % 2 else columns[nibble // 2] & 15 for nibble in key]
+    for high, low in zip(parts[::2], parts[1::2], strict=False):
+        found <<= np.uint32(8)
+        found |= (high << 4) | low
+    if len(parts) % 2:
         found <<= np.uint32(4)
-        found |= part
+        found |= parts[-1]
     return found
 
 
@@ -258,6 +298,14 @@ def _list_candidates(low: Ints, count: Ints) -> Iterator[tuple[Ints, Ints]]:
         first = low[start:stop] - (end[start:stop] - counts - done)
         yield rows, np.repeat(first, counts) + np.arange(len(rows))
         start = stop
+
+
+def _count_runs(n: int) -> int:
+    return -(-n // _ROWS)
+
+
+def _say(what: str) -> str:
+    return f"near-duplicates: {what}, {_ROWS:,} pictures at a time"
 
 
 def _count_cores() -> int:

@@ -75,7 +75,7 @@ def test_order_and_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> No
     prints, views = make_collection(20)
     links = link(prints, views, 20)
     monkeypatch.setattr(near_search, "_count_cores", lambda: 5)
-    monkeypatch.setattr(near_search, "_ROWS", 700)
+    monkeypatch.setattr(near_search, "_ROWS", 70)
     monkeypatch.setattr(near_search, "MANY", 10)
     monkeypatch.setattr(near_duplicates, "MANY", 10)
     monkeypatch.setattr(near_search, "_CANDIDATES", 500)

@@ -1,5 +1,7 @@
 """The search: enough tables, full buckets, and that some of the fingerprints are asked as all are."""
 
+import logging
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -43,10 +45,14 @@ def list_rows(links: Links) -> set[tuple[int, ...]]:
     return set(zip(*(column.tolist() for column in links.list_columns()), strict=True))
 
 
-@pytest.mark.parametrize("most", [2, 1024])
-def test_some_are_asked_as_all_are(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+@pytest.mark.parametrize(("most", "n_in_a_byte", "few"), [(2, 255, 1024), (1024, 255, 0), (3, 1, 5)])
+def test_some_are_asked_as_all_are(
+    monkeypatch: pytest.MonkeyPatch, most: int, n_in_a_byte: int, few: int
+) -> None:
     """All links with an end among them, in both directions, and no others, in full buckets too."""
     monkeypatch.setattr(near_search, "MOST_A_BUCKET", most)
+    monkeypatch.setattr(near_search, "_MANY_MEMBERS", n_in_a_byte)
+    monkeypatch.setattr(near_search, "_FEW", few)
     monkeypatch.setattr(near_search, "_ROWS", 70)
     nodes = make_nodes()
     every = search(nodes, np.ones(N, dtype=bool))
@@ -54,6 +60,32 @@ def test_some_are_asked_as_all_are(monkeypatch: pytest.MonkeyPatch, most: int) -
     for n_asked in (0, 1, 40):
         asked = np.random.default_rng(1).permutation(N) < n_asked
         assert search(nodes, asked) == {link for link in every if asked[link[0]] or asked[link[1]]}
+
+
+@pytest.mark.parametrize("n_asked", [1, 40, N])
+def test_progress_counts_every_step(
+    n_asked: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The last line says that all is done, and nothing is left."""
+    monkeypatch.setattr(near_search, "_ROWS", 70)
+    monkeypatch.setattr("pipeline.progress.LINE_EVERY_S", 0)
+    with caplog.at_level(logging.INFO, logger="pipeline.progress"):
+        search(make_nodes(), np.arange(N) < n_asked)
+    said = [line for line in caplog.messages if line.startswith("near-duplicates: comparing, 70 pictures")]
+    done, total = re.findall(r"(\d+) of (\d+), .*, 0 s left", said[-1])[0]
+    assert done == total == str(len(said))
+
+
+@pytest.mark.parametrize(("n_in_a_byte", "few"), [(1, 1024), (3, 1024), (255, 0), (2, 100)])
+def test_how_a_bucket_is_walked_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch, n_in_a_byte: int, few: int
+) -> None:
+    nodes, asked = make_nodes(), np.ones(N, dtype=bool)
+    expected = search(nodes, asked)
+    monkeypatch.setattr(near_search, "_MANY_MEMBERS", n_in_a_byte)
+    monkeypatch.setattr(near_search, "_FEW", few)
+    monkeypatch.setattr(near_search, "_CANDIDATES", 50)
+    assert search(nodes, asked) == expected
 
 
 def test_a_full_bucket_leaves_out_the_largest(monkeypatch: pytest.MonkeyPatch) -> None:
