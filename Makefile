@@ -99,9 +99,11 @@ bench-serve: | install-dev ## predict and serve: pictures a second, memory, 20 k
 	python -m benchmarks.serve --network efficientnet_lite0 --side 224
 	DARKROOM_EXAMPLES=300 pytest -q tests/server/test_hostile.py
 
-bench-scale: | install-dev ## a new batch on 50,000 pictures, then a million in a zip; some three hours
+bench-scale: | install-dev ## looking beside Pillow, a new batch on 50,000 pictures, a million in a zip and in folders; some five hours
+	python -m benchmarks.looking
 	python -m benchmarks.scale new_batch
 	python -m benchmarks.many_pictures
+	python -m benchmarks.many_pictures --kind folders
 
 bench-search: .bench/keras_tuner/.installed ## tune and crossval: optimum, processes, kills, ASHA, folds; about an hour
 	python -m benchmarks.search

@@ -24,6 +24,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.copies import TOUM, look_at, params_for
+from benchmarks.machine import describe_machine
 from pipeline.collection.file_plan import plan_files
 from pipeline.collection.fingerprints import Fingerprints
 from pipeline.collection.known_files import KnownFiles
@@ -56,6 +57,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--cleanvision", type=Path, default=Path(".bench/looking/bin/python"))
     options = parser.parse_args()
+    print(describe_machine(), flush=True)
     with tempfile.TemporaryDirectory() as folder:
         collection, large = Path(folder, "collection"), Path(folder, "large")
         with zipfile.ZipFile(options.source) as archive:

@@ -28,7 +28,8 @@ import psutil
 from PIL import Image
 from ruamel.yaml import YAML
 
-from benchmarks.scale import CLASSES, STAGES, describe_machine, make_project
+from benchmarks.machine import describe_machine
+from benchmarks.scale import CLASSES, STAGES, make_project
 
 MIB = 1 << 20
 SIZE, N_CELLS = (32, 32), (4, 4, 3)
@@ -48,7 +49,7 @@ def main() -> None:
 
 def measure(root: Path, n_images: int, kind: str) -> None:
     """Print a line for each stage, and one for the whole command."""
-    print(describe_machine(), f"load {os.getloadavg()[0]:.1f}", flush=True)
+    print(describe_machine(), flush=True)
     make_project(root)
     start = time.perf_counter()
     source = root / ("scans.zip" if kind == "zip" else "data/raw")

@@ -20,7 +20,6 @@ import io
 import os
 import statistics
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -33,6 +32,7 @@ import numpy as np
 import psutil
 from PIL import Image, ImageFilter
 
+from benchmarks.machine import describe_machine
 from pipeline.images.recipe import Recipe
 from pipeline.serving.decoding import make_scanners
 from pipeline.serving.drift import Drift
@@ -60,7 +60,7 @@ def main() -> None:
     if asked.alike:
         count_alike(asked.model)
         return
-    print(f"{describe_machine()}; load {os.getloadavg()[0]:.1f} before")
+    print(describe_machine())
     with tempfile.TemporaryDirectory() as folder:
         path = write_zip(Path(folder), asked.files)
         for side in asked.sides:
@@ -220,13 +220,6 @@ def watch_memory() -> Iterator[list[float]]:
     finally:
         is_over.set()
         thread.join()
-
-
-def describe_machine() -> str:
-    """The number of cores, and the vector units that decide how fast a network is."""
-    flags = Path("/proc/cpuinfo").read_text(encoding="utf-8") if sys.platform == "linux" else ""
-    kind = next((name for name in ("avx512f", "avx2") if name in flags), "neither AVX2 nor AVX-512")
-    return f"{len(os.sched_getaffinity(0))} cores with {kind}"
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ import argparse
 import hashlib
 import io
 import os
-import platform
 import re
 import resource
 import shutil
@@ -28,7 +27,7 @@ import numpy as np
 from PIL import Image
 from ruamel.yaml import YAML
 
-from pipeline.workers import count_workers
+from benchmarks.machine import describe_machine
 
 REPO = Path(__file__).resolve().parents[1]
 STAGES = ("validate", "clean", "split")
@@ -95,12 +94,6 @@ def measure_new_batch(root: Path, n_images: int) -> None:
     print(f"the store: {n_store / 1e6:,.0f} MB, {n_store / (n_images + n_new) / 1000:.1f} kB a picture")
     if not is_same:
         sys.exit(1)
-
-
-def describe_machine() -> str:
-    """Processor and cores, as the system names them."""
-    found = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
-    return f"{found[1] if found else platform.machine()}, {os.cpu_count()} cores, {count_workers()} workers"
 
 
 def make_project(root: Path) -> None:
