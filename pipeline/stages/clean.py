@@ -11,8 +11,9 @@ Writes  data/clean/manifest.parquet (one row per kept picture, sorted by key), s
         scales.json (what is black and white in deep pictures whose files do not say it),
         expectations.json and docs/ (the result of the suite `ready`: open index.html)
 Run     python -m pipeline.stages.clean
-Cost    one decode and resize per file in DARKROOM_WORKERS processes; memory does not grow with their
-        number (about 0.5 kB per file for the tables); disk: height x width x channels bytes per picture
+Cost    one decode and resize per file in DARKROOM_WORKERS processes, where validate's decode did not give
+        the picture already; memory does not grow with their number (about 0.5 kB per file for the tables);
+        disk: height x width x channels bytes per picture
 
 `collection/file_plan.py` says what becomes of copies and of files that a person decided about.
 Near-duplicates are all kept, as one group, which is named by its smallest id.

@@ -4,6 +4,7 @@ Reads   data.source and the labelled pictures of data.labelled, every byte once;
         what earlier runs learned of files, in .darkroom/, which then are not read
 Writes  data/validate/manifest.parquet (one row per file, sorted by key), classes.parquet (one row per class),
         expectations.json (the results), docs/ (Data Docs: open index.html), figures/ (sizes, measures)
+        and into .darkroom/ what it learned of files, with the pictures that clean will want of them
 Run     python -m pipeline.stages.validate
 Cost    one cheap decode per file in DARKROOM_WORKERS processes; memory does not grow with their number
         (about 0.5 kB per file for the manifest); plus about 8 s for Great Expectations and 2 s for figures
