@@ -59,6 +59,10 @@ class Cluster:
                 process.kill()
         node.wait()
 
+    def list_titles(self, node: subprocess.Popen[bytes]) -> list[str]:
+        """What the processes of a raylet call themselves, such as "ray::<the function of a task>"."""
+        return [words[0] for process in self._list_processes(node) if (words := _describe(process))]
+
     def close(self) -> None:
         """End all that was started."""
         for node in reversed(self.nodes):

@@ -24,7 +24,8 @@ from pipeline.training.workplace import Workplace
 from pipeline.workers import is_on_cluster
 from pipeline.workers.errands import check_same
 from pipeline.workers.process import WorkerDiedError
-from pipeline.workers.ray_map import Needs, map_on_cluster
+from pipeline.workers.ray_map import map_on_cluster
+from pipeline.workers.ray_tasks import Needs
 
 if TYPE_CHECKING:
     from pipeline.training.cross_validation import FoldAnswerer

@@ -36,13 +36,16 @@ class Workplace:
     n_cores: int
 
     @classmethod
-    def describe(cls) -> Self:
-        """That of this process, whose device is set up."""
+    def describe(cls, machine: Mapping[str, Any] | None = None) -> Self:
+        """That of this process.
+
+        Args:
+            machine: as `describe_machine` tells it; None: it is asked, so that the device must be set up.
+        """
         n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         known = {name: os.environ[name] for name in (*_VARIABLES, *_THREADS) if name in os.environ}
-        return cls(
-            str(Path.cwd()), dict.fromkeys(_THREADS, str(n_cores)) | known, describe_machine(), n_cores
-        )
+        variables = dict.fromkeys(_THREADS, str(n_cores)) | known
+        return cls(str(Path.cwd()), variables, machine or describe_machine(), n_cores)
 
     @property
     def n_gpus(self) -> int:

@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from pipeline.errors import DarkroomError, WorkersError, one_line
+from pipeline.errors import WorkersError, one_line
 from pipeline.workers import gate
 from pipeline.workers.chunks import Later, cut_chunks
 from pipeline.workers.cluster import check_answers, find_address, join_cluster
 from pipeline.workers.errands import ByValue, Carrier, Errand
+from pipeline.workers.ray_tasks import LOOK_S, Needs, fit_needs, open_answer
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -26,18 +27,9 @@ R = TypeVar("R")
 _CHUNKS_AHEAD = 2  # per task that the cluster can run at once
 _RETRIES = 20  # of a task by Ray: each is a machine or a process that died
 _PAUSES_S: tuple[float, ...] = (1.0, 5.0, 15.0)  # before a chunk that Ray gave up is sent again
-_LOOK_S = 5.0  # how often the cluster is looked at while nothing comes
 _CORES_S = 10.0  # for how long its size is believed
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Needs:
-    """What a task takes of a machine while it runs."""
-
-    n_cores: int = 1
-    n_gpus: int = 0
 
 
 class Arrived(NamedTuple, Generic[K, R]):
@@ -59,14 +51,14 @@ def map_on_cluster(
     lost: Callable[[Any, str], R] | None = None,
     carrier: Carrier | None = None,
     describe: Callable[[], Mapping[str, str]] | None = None,
-    needs: Needs = Needs(),
+    needs: Needs | None = None,
 ) -> Iterator[Arrived[K, R]]:
     """Results in the order of items, a bounded number of chunks ahead.
 
     Args:
         carrier: how items travel; None: as they are.
         describe: see `errands.Errand`.
-        needs: of a chunk; where no machine has so many cores, all of one machine.
+        needs: of a chunk; where no machine has so many cores, all of one machine. None: one core.
         others: as of `ordered_map`; `function` and `lost` take items as the carrier unpacks them.
 
     Raises:
@@ -76,7 +68,7 @@ def map_on_cluster(
     carried = carrier or ByValue()
     errand = Errand(function, max_seconds, lost, carried, describe, describe() if describe else None)
     with join_cluster() as ray:
-        office = _Office(ray, pickle.dumps(errand), carried, needs)
+        office = _Office(ray, pickle.dumps(errand), carried, needs or Needs())
         window: deque[_Sent[K]] = deque()
         for chunk in cut_chunks(items, n_bytes, chunk_items):
             window.append(office.send([ticket for ticket, _ in chunk], [item for _, item in chunk]))
@@ -144,7 +136,7 @@ class _Office:
         for pause_s in (*_PAUSES_S, None):
             self._look_after(sent.ref)
             try:
-                return self._open(*self._ray.get(sent.ref))
+                return open_answer(*self._ray.get(sent.ref))
             except self._ray.exceptions.RayError as error:
                 is_hopeless = isinstance(error, self._ray.exceptions.RayTaskError)
                 why = one_line(getattr(error, "cause", None) or error)
@@ -160,37 +152,6 @@ class _Office:
 
     def _look_after(self, ref: Any) -> None:
         """Wait for a task, as long as the cluster answers."""
-        while not self._ray.wait([ref], timeout=_LOOK_S, fetch_local=True)[0]:
+        while not self._ray.wait([ref], timeout=LOOK_S, fetch_local=True)[0]:
             check_answers(find_address())
             self.count_hands()
-
-    @staticmethod
-    def _open(what: str, host: str, body: bytes) -> tuple[str, list[tuple[Any, Any]]]:
-        if what == gate.REFUSED:
-            raise WorkersError(
-                f"the machine {host} of the Ray cluster is refused: {body.decode()}; install the same "
-                "version there, or share the folder of the project, or take it out with `ray stop`"
-            )
-        found = pickle.loads(body)
-        if what == gate.DONE:
-            return host, found
-        if isinstance(found, DarkroomError):
-            raise type(found)(f"on the machine {host} of the Ray cluster: {found}")
-        raise found
-
-
-def fit_needs(ray: Any, needs: Needs) -> Needs:
-    """What a task asks of the cluster as it is now: no more cores than its largest machine has.
-
-    Raises:
-        WorkersError: no machine has so many GPUs.
-    """
-    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    n_gpus = max((int(one.get("GPU", 0)) for one in machines), default=0)
-    if n_gpus < needs.n_gpus:
-        raise WorkersError(
-            f"no machine of the Ray cluster has {needs.n_gpus} GPU, as this one has; start its Ray with "
-            "--num-gpus, or set DARKROOM_DEVICE=cpu"
-        )
-    n_cores = max((int(one.get("CPU", 0)) for one in machines), default=0)
-    return Needs(max(1, min(needs.n_cores, n_cores)), needs.n_gpus)
