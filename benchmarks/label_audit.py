@@ -31,7 +31,7 @@ from pipeline.paths import Paths
 from pipeline.serving.answer_rule import AnswerRule
 from pipeline.tables.parquet import read_table
 from pipeline.tables.split import SPLIT
-from pipeline.training.cross_validation import answer_all
+from pipeline.training.fold_work import answer_all
 from pipeline.training.folds import deal_folds
 from pipeline.training.policy import build_policy
 

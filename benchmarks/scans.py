@@ -35,7 +35,8 @@ from pipeline.serving.answer_rule import AnswerRule
 from pipeline.tables.clean_manifest import CLEAN_MANIFEST
 from pipeline.tables.parquet import read_table
 from pipeline.tables.split import NAMED, SPLIT
-from pipeline.training.cross_validation import FoldAnswerer, answer_all
+from pipeline.training.cross_validation import FoldAnswerer
+from pipeline.training.fold_work import answer_all
 from pipeline.training.folds import Fold, deal_folds
 from pipeline.training.policy import build_policy
 

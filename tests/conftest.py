@@ -16,6 +16,7 @@ from pipeline.paths import Paths
 from pipeline.yaml_file import read_yaml
 from tests.faults import build_shim
 from tests.postgres import Postgres, run_postgres
+from tests.ray_cluster import Cluster, choose_cluster, start_cluster
 from tests.toy_classifier import save_toy_classifier
 from tests.warm import warm_commands
 
@@ -87,6 +88,20 @@ def postgres() -> Iterator[Postgres]:
     """PostgreSQL on 127.0.0.1; without it, what needs it is skipped."""
     with run_postgres() as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def shared_cluster() -> Iterator[Cluster]:
+    """A Ray cluster of two raylets, of one core each, for the tests of a file."""
+    with start_cluster(2) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster(shared_cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    """That cluster, chosen to work on."""
+    choose_cluster(shared_cluster.address, monkeypatch)
+    return shared_cluster
 
 
 @pytest.fixture

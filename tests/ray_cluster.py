@@ -11,6 +11,9 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import psutil
+import pytest
+
+from pipeline.workers.engine import ENGINE_VARIABLE
 
 _START_S = 60
 _REPO = Path(__file__).parents[1]
@@ -56,6 +59,10 @@ class Cluster:
                 process.kill()
         node.wait()
 
+    def list_titles(self, node: subprocess.Popen[bytes]) -> list[str]:
+        """What the processes of a raylet call themselves, such as "ray::<the function of a task>"."""
+        return [words[0] for process in self._list_processes(node) if (words := _describe(process))]
+
     def close(self) -> None:
         """End all that was started."""
         for node in reversed(self.nodes):
@@ -86,6 +93,12 @@ def start_cluster(n_nodes: int) -> Iterator[Cluster]:
             yield cluster
         finally:
             cluster.close()
+
+
+def choose_cluster(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this process, and those that it starts, work on a cluster."""
+    monkeypatch.setenv(ENGINE_VARIABLE, "ray")
+    monkeypatch.setenv("RAY_ADDRESS", address)
 
 
 def find_port() -> int:

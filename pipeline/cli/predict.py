@@ -143,9 +143,12 @@ def _answer(
     from pipeline.serving.answering import answer_files
     from pipeline.serving.classifier import Classifier
     from pipeline.serving.decoding import make_scanners
+    from pipeline.serving.distant_scanners import DistantScanners
+    from pipeline.workers import is_on_cluster
 
     answers = plan.answers
-    with make_scanners(plan.recipe, framing=plan.framing) as scanners:
+    make: Any = DistantScanners if is_on_cluster() else make_scanners
+    with make(plan.recipe, framing=plan.framing) as scanners:
         scanners.start()
         set_up_device()
         classifier = Classifier.load(chosen.folder, chosen.answers, seal=chosen.seal)

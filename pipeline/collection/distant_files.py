@@ -75,10 +75,22 @@ def map_distant(
 
 
 def _take_note(record: Record, arrived: Arrived[Any, Any], unread: Unread) -> Record:
-    """A record as it was read there. What could not be read there is tried here: no other machine decides."""
+    """A record as it was read."""
+    read = check_reading(arrived, unread)
+    if read.refusal is None:
+        return replace(record, unread=None, stamp=read.stamp)
+    return replace(record, unread=None, refusal=read.refusal, stamp=read.stamp)
+
+
+def check_reading(arrived: Arrived[Any, Any], unread: Unread) -> Content:
+    """What reading a file there gave. What could not be read is tried here: no other machine decides.
+
+    Raises:
+        SourceError: a machine of the cluster cannot read what this one can.
+    """
     content: Content = arrived.note
     if content.refusal is None:
-        return replace(record, unread=None, stamp=content.stamp)
+        return content
     (here,) = unread.container.read([unread.entry])
     if here.refusal is None:
         raise SourceError(
@@ -86,4 +98,4 @@ def _take_note(record: Record, arrived: Arrived[Any, Any], unread: Unread) -> Re
             f"{unread.container.where}, which this machine can: {content.refusal.detail}; every machine must "
             "find the same files at the same path, and be allowed to read them"
         )
-    return replace(record, unread=None, refusal=here.refusal, stamp=here.stamp)
+    return here

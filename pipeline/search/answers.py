@@ -15,13 +15,13 @@ import pyarrow as pa
 from pipeline.collection.pictures import Ints
 from pipeline.evidence.answers import build_answers
 from pipeline.evidence.intervals import Interval
-from pipeline.params import Params
+from pipeline.params import Params, TrainParams
 from pipeline.paths import Paths
 from pipeline.search.luck import Spread, bound_resampled, divide_spread
 from pipeline.search.questions import Question
 from pipeline.tables.out_of_fold import OUT_OF_FOLD
-from pipeline.training.cross_validation import FoldAnswerer
-from pipeline.training.folds import choose_fold
+from pipeline.training.fold_work import FoldWork
+from pipeline.training.folds import Fold, choose_fold
 from pipeline.training.policy import Policy, read_policy
 
 Float64 = npt.NDArray[np.float64]
@@ -97,17 +97,21 @@ def answer(
     part = question.part
     y_prob = np.zeros((n_seeds, len(part), len(question.class_names)), np.float32)
     n_train = np.zeros(question.n_folds, np.int64)
-    answerer = FoldAnswerer(
+    work = FoldWork(
         *(paths.shards, part),
         policy=read_policy(paths.policy) if policy is None else policy,
         params=params.train,
         features=paths.cache / "features",
     )
 
-    trainings = itertools.product(range(n_seeds), range(question.n_folds))
-    for number, k in track(trainings, n_seeds * question.n_folds):
+    def choose(number: int, k: int) -> tuple[Fold, TrainParams]:
         train = params.train.model_copy(update={"seed": params.train.seed + number})
-        fold = choose_fold(question.fold, k, train.seed)
+        return choose_fold(question.fold, k, train.seed), train
+
+    trainings = list(itertools.product(range(n_seeds), range(question.n_folds)))
+    answered = work.answer(choose(*one) for one in trainings)
+    for (number, k), found in track(zip(trainings, answered, strict=True), len(trainings)):
+        fold, _ = choose(number, k)
         n_train[k] = len(fold.train)
-        y_prob[number, fold.test] = answerer.answer(fold, train)
+        y_prob[number, fold.test] = found
     return Answers(question, y_prob, n_train)

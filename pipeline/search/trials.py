@@ -10,7 +10,7 @@ import optuna
 from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
-from pipeline.errors import DarkroomError, StudyError, one_line
+from pipeline.errors import DarkroomError, StudyError, WorkersError, one_line
 from pipeline.search import study as studies
 from pipeline.search.dead_trials import Nameless, take_up_silent
 from pipeline.search.settings import Settings, round_value
@@ -48,7 +48,7 @@ def run_trials(
     """Run trials of a study until `search.n_trials` are finished, by this process and all others.
 
     A trial that fails with a DarkroomError is recorded with its reason. On any other exception, as on
-    Ctrl+C, the trial is queued again.
+    Ctrl+C, and where the cluster that it runs on fails, the trial is queued again.
 
     Args:
         owner: a name of this process that no other has.
@@ -56,6 +56,7 @@ def run_trials(
 
     Raises:
         StudyError: the database cannot be used.
+        WorkersError: the cluster cannot work.
     """
     pruner = studies.choose_pruner(search.pruner, n_steps=search.n_steps, n_free=search.n_free)
     study = studies.open_study(address, metric=search.metric, pruner=pruner)
@@ -115,6 +116,8 @@ class _Taken:
             value = self._objective(trial.number, settings, self._make_report(trial))
             if not math.isfinite(value):
                 raise StudyError(f"the {self._search.metric} is {value:g}")
+        except WorkersError:
+            raise  # no fact about the settings
         except DarkroomError as error:
             trial.set_user_attr(studies.WHY, one_line(error))
             raise _GivenUpError from error

@@ -10,6 +10,7 @@ from typing import Any
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from pipeline.backend.device import describe_machine, set_up_device
 from pipeline.collection.pictures import read_parts
 from pipeline.errors import ParamsError, StudyError, TrackingError
 from pipeline.param_types import check_name
@@ -33,6 +34,8 @@ from pipeline.tracking.connection import name_experiments, translate_errors
 from pipeline.tracking.runs import Run, Tracked
 from pipeline.tracking.search_runs import open_search_run
 from pipeline.tracking.views import save_trials_view
+from pipeline.workers import is_on_cluster
+from pipeline.workers.cluster import join_cluster
 from pipeline.yaml_file import read_yaml, write_values
 
 _RUN = "mlflow_run"  # the note of a study that names its run in MLflow
@@ -181,7 +184,7 @@ class Tuning:
         self, suffix: str, queued: Sequence[Settings], *, sampler: str, pruner: str, n_trials: int
     ) -> Study:
         """Run the trials of a study that belongs to this search, and draw what came of them."""
-        address = self._name(suffix)
+        address, machine = self._name(suffix), _ask_cluster()
         study = studies.open_study(address, metric=self.terms.metric)
         with studies.translate_errors(address), self._open_run(study, sampler, pruner, n_trials) as run:
             with hold_lock(self.paths.cache / "tune.lock", lambda: None):
@@ -198,6 +201,7 @@ class Tuning:
                 n_trials=n_trials,
                 experiment=name_experiments().rows,
                 parent=run.run_id if isinstance(run, Tracked) else "",
+                machine=machine,
             )
             n_left = n_trials - len(studies.list_finished(study))
             with closing(watch_trials(job, study, self.n_workers, self.paths.cache / "tune")) as finished:
@@ -231,6 +235,19 @@ class Tuning:
         if isinstance(run, Tracked) and not run.is_lost:
             with suppress(TrackingError), translate_errors():
                 save_trials_view(run.client, run.run_id, self.space.keys, self.terms.logged_metric)
+
+
+def _ask_cluster() -> dict[str, Any] | None:
+    """What the machines of the cluster must be like; None where trials run here.
+
+    Raises:
+        WorkersError: the cluster is away; nothing is begun yet.
+    """
+    if not is_on_cluster():
+        return None
+    with join_cluster():
+        set_up_device()
+        return describe_machine()
 
 
 def _make_title(study: Study, metric: str) -> Callable[[], str]:

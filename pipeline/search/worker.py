@@ -11,7 +11,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from pipeline.backend.device import set_up_device
 from pipeline.errors import DarkroomError
 from pipeline.paths import Paths
 from pipeline.search import study as studies
+from pipeline.search.distant_trials import DistantScorer
 from pipeline.search.settings import Settings, apply
 from pipeline.search.space import parse_space
 from pipeline.search.terms import Terms
@@ -30,6 +32,8 @@ from pipeline.tracking.connection import use_experiment
 from pipeline.tracking.runs import Run, Tracked
 from pipeline.tracking.search_runs import open_search_run
 from pipeline.tracking.views import TRIAL_TAG
+from pipeline.workers import is_on_cluster
+from pipeline.workers.cluster import join_cluster
 from pipeline.yaml_file import read_yaml
 
 if TYPE_CHECKING:
@@ -47,6 +51,7 @@ class Job:
     Attributes:
         root: the project's folder.
         n_trials: of the study, by all processes.
+        machine: where a cluster runs the trials: what its machines must be like; see `describe_machine`.
         owner: a name of the process that no other has.
         number: of the process among those of its command.
         cores: numbers of the processor cores that it may use; (): all.
@@ -63,6 +68,7 @@ class Job:
     n_trials: int
     experiment: str
     parent: str
+    machine: Mapping[str, Any] | None = None
     owner: str = ""
     number: int = 0
     cores: tuple[int, ...] = ()
@@ -94,11 +100,22 @@ def work(job: Job) -> None:
         n_free=count_free_steps(terms, values),
         seed=job.seed,
     )
+    with open_scorer(job, paths, terms, values) as scorer:
+        objective = record(scorer, job, terms, values)
+        run_trials(job.address, search, objective, owner=job.owner, number=job.number)
+
+
+@contextmanager
+def open_scorer(job: Job, paths: Paths, terms: Terms, values: dict[str, Any]) -> "Iterator[Objective]":
+    """What trains and scores: this process, or the cluster that it joins for that."""
+    if is_on_cluster():
+        with join_cluster() as ray:
+            yield DistantScorer(ray, paths, terms, values, job.machine)
+        return
     set_up_device()  # before Keras is imported
     from pipeline.search.scores import Scorer
 
-    objective = record(Scorer(paths, terms, values), job, terms, values)
-    run_trials(job.address, search, objective, owner=job.owner, number=job.number)
+    yield Scorer(paths, terms, values)
 
 
 def count_steps(terms: Terms, values: dict[str, Any]) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline.serving.classifier import Classifier
 from pipeline.serving.decoding import Scanners
+from pipeline.serving.distant_scanners import DistantScanners
 from pipeline.serving.drift import Drift
 from pipeline.serving.files import Files, count_files
 from pipeline.serving.folders import Folders
@@ -59,7 +60,7 @@ class Answers:
 def answer_files(
     found: Sequence[Files],
     classifier: Classifier,
-    scanners: Scanners,
+    scanners: Scanners | DistantScanners,
     answers: Answers,
     *,
     top: int,

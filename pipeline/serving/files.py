@@ -10,7 +10,7 @@ from pathlib import Path, PurePath
 from pipeline.characters import cut
 from pipeline.errors import SourceError
 from pipeline.refusals import Refusal
-from pipeline.sources import Container, Content, Entry, is_archive, open_container, wrap_files
+from pipeline.sources import Container, Content, Entry, PutOff, is_archive, open_container, wrap_files
 
 MAX_FAULT = 300  # characters
 
@@ -39,14 +39,17 @@ class Files:
         """An entry's path below the folder or archive that was named; a single file's name."""
         return entry.name.rpartition("/")[2] if self.are_single else entry.name
 
-    def read(self, skip: int = 0) -> Iterator[Content]:
+    def read(self, skip: int = 0, recall: PutOff | None = None) -> Iterator[Content]:
         """The contents of all entries but the first `skip`, in their order.
 
         Where the archive breaks off, all that follows is unreadable.
+
+        Args:
+            recall: leaves what can be read elsewhere unread.
         """
         n_read = skip
         try:
-            for content in self.container.read(self.entries[skip:]) if self.container else ():
+            for content in self.container.read(self.entries[skip:], recall) if self.container else ():
                 n_read += 1
                 yield content
         except SourceError as error:

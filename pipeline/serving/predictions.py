@@ -4,7 +4,7 @@ Workers decode while the network runs. Pictures are answered in batches that dep
 run that continues after a kill gives the same bits.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -16,8 +16,9 @@ from pipeline.images.scanning import Scanned
 from pipeline.refusals import Refusal
 from pipeline.serving.classifier import Classifier
 from pipeline.serving.decoding import Scanners
+from pipeline.serving.distant_scanners import DistantScanners
 from pipeline.serving.files import Files
-from pipeline.sources import Entry, escape_name
+from pipeline.sources import Entry, PutOff, Unread, escape_name
 
 _MAX_HELD = 64 << 20  # bytes of files that wait for their answers
 _MAX_ROWS = 1024  # files of a batch, where hardly one is a picture
@@ -38,16 +39,24 @@ class Prediction:
 
 
 class Asked(NamedTuple):
-    """A file on its way: where it lies, and its bytes where they are to be kept until it is answered."""
+    """A file on its way: where it lies, and its bytes where they are to be kept until it is answered.
+
+    Attributes:
+        unread: how another machine reads it, if this one has not.
+    """
 
     files: Files
     entry: Entry | None
     data: bytes = b""
+    unread: Unread | None = None
 
     @property
     def name(self) -> str:
         """As people gave it."""
         return self.files.name(self.entry) if self.entry else escape_name(str(self.files.path))
+
+
+Ticket = tuple[list[tuple[Asked, Scanned]], Asked]
 
 
 class Answered(NamedTuple):
@@ -66,7 +75,7 @@ class Answered(NamedTuple):
 def predict_files(
     found: Sequence[Files],
     classifier: Classifier,
-    scanners: Scanners,
+    scanners: Scanners | DistantScanners,
     *,
     top: int,
     skip: int = 0,
@@ -83,8 +92,9 @@ def predict_files(
         keeps_bytes: hand the bytes of what lies in archives on.
     """
     refused: list[tuple[Asked, Scanned]] = []
-    feed = _read_files(found, skip, refused, facts_every=facts_every, keeps_bytes=keeps_bytes)
-    with closing(scanners.map(feed, n_bytes=_count_bytes)) as scanned:
+    put_off = PutOff() if isinstance(scanners, DistantScanners) else None
+    feed = _read_files(found, skip, refused, put_off, facts_every=facts_every, keeps_bytes=keeps_bytes)
+    with closing(_scan(scanners, feed, refused)) as scanned:
         for batch in _cut_batches(scanned, refused):
             predictions = _answer(batch, classifier, top)
             last = len(batch) - 1
@@ -96,10 +106,11 @@ def _read_files(
     found: Iterable[Files],
     skip: int,
     refused: list[tuple[Asked, Scanned]],
+    put_off: PutOff | None,
     *,
     facts_every: int,
     keeps_bytes: bool,
-) -> Iterator[tuple[tuple[list[tuple[Asked, Scanned]], Asked], tuple[bytes, bool]]]:
+) -> Iterator[tuple[Ticket, tuple[bytes, bool]]]:
     """The bytes of files, and whether facts are wanted; a ticket is a file with those refused before it.
 
     What stands behind the last file with bytes is left in `refused`.
@@ -114,12 +125,12 @@ def _read_files(
             place += 1
             refused.append((Asked(files, None), Scanned(refusal=Refusal("unreadable", files.fault))))
         is_kept = keeps_bytes and files.container is not None and files.container.is_archive
-        for content in files.read(skip):
+        for content in files.read(skip, None if is_kept else put_off):
             place += 1
             if content.refusal:
                 refused.append((Asked(files, content.entry), Scanned(refusal=content.refusal)))
                 continue
-            asked = Asked(files, content.entry, content.data if is_kept else b"")
+            asked = Asked(files, content.entry, content.data if is_kept else b"", content.unread)
             before = refused[:]
             refused.clear()
             yield (before, asked), (content.data, facts_every > 0 and place % facts_every == 0)
@@ -130,8 +141,29 @@ def _count_bytes(item: tuple[bytes, bool]) -> int:
     return len(item[0])
 
 
+def _scan(
+    scanners: Scanners | DistantScanners,
+    feed: Iterable[tuple[Ticket, tuple[bytes, bool]]],
+    refused: list[tuple[Asked, Scanned]],
+) -> Generator[tuple[Ticket, Scanned], None, None]:
+    """What became of each file with bytes; one that cannot be read elsewhere is refused before the next."""
+    if not isinstance(scanners, DistantScanners):
+        yield from scanners.map(feed, n_bytes=_count_bytes)
+        return
+    held: list[tuple[Asked, Scanned]] = []
+    with closing(scanners.map(((ticket, ticket[1].unread), item) for ticket, item in feed)) as found:
+        for (before, asked), one in found:
+            held += before
+            if one.is_read:
+                yield (held, asked), one.scanned
+                held = []
+            else:
+                held.append((asked, one.scanned))
+    refused[:0] = held
+
+
 def _cut_batches(
-    scanned: Iterable[tuple[tuple[list[tuple[Asked, Scanned]], Asked], Scanned]],
+    scanned: Iterable[tuple[Ticket, Scanned]],
     refused: list[tuple[Asked, Scanned]],
 ) -> Iterator[list[tuple[Asked, Scanned]]]:
     """All files in their order, as many at a time as the network answers at once."""

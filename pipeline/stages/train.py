@@ -155,7 +155,7 @@ def answer_folds(
     part: Part, folds: npt.NDArray[np.int64], params: Params, paths: Paths, path: Path
 ) -> npt.NDArray[np.float32]:
     """Class probabilities [n, n_classes], each by a network of other folds; written as a table."""
-    from pipeline.training.cross_validation import answer_all
+    from pipeline.training.fold_work import answer_all
 
     y_prob = answer_all(
         *(paths.shards, part, folds),

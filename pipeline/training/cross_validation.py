@@ -7,17 +7,15 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.backend.inference import compute_outputs
-from pipeline.collection.pictures import Ints, Part, Pictures, choose_rows
+from pipeline.collection.pictures import Part, Pictures, choose_rows
 from pipeline.models import is_frozen
 from pipeline.params import TrainParams
 from pipeline.progress import silence_log
-from pipeline.training.folds import Fold, choose_fold
+from pipeline.training.folds import Fold
 from pipeline.training.policy import Policy
 from pipeline.training.trainer import Places, fit, fit_head, read_features
 
 Float32 = npt.NDArray[np.float32]
-
-_log = logging.getLogger(__name__)
 
 
 class FoldAnswerer:
@@ -69,22 +67,3 @@ class FoldAnswerer:
         y_prob = compute_outputs(model, tested.gather(np.arange(len(tested))))
         in_order: Float32 = y_prob[np.argsort(np.argsort(fold.test, kind="stable"), kind="stable")]
         return in_order
-
-
-def answer_all(
-    shards: Path, part: Part, folds: Ints, *, policy: Policy, params: TrainParams, features: Path | None
-) -> Float32:
-    """Class probabilities [n, n_classes] of all pictures, each by a network that learned from other folds.
-
-    Args:
-        folds: the number of each picture's fold [n].
-        features: as `FoldAnswerer` takes it.
-    """
-    answerer = FoldAnswerer(shards, part, policy=policy, params=params, features=features)
-    y_prob = np.zeros((len(part), int(part.y.max()) + 1), np.float32)
-    numbers = np.unique(folds)
-    for number in numbers:
-        _log.info("out of fold: %d of %d", number + 1, len(numbers))
-        fold = choose_fold(folds, number, params.seed)
-        y_prob[fold.test] = answerer.answer(fold, params)
-    return y_prob

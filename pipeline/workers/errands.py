@@ -68,7 +68,7 @@ def do_errand(errand: bytes, chunk: bytes, *, is_alone: bool) -> bytes:
     """
     task: Errand = pickle.loads(errand)
     if task.describe and task.expected is not None:
-        _check_same(task.describe(), task.expected)
+        check_same(task.describe(), task.expected)
     if errand not in _hired:
         while _hired:
             _, old = _hired.popitem()
@@ -86,7 +86,8 @@ def do_errand(errand: bytes, chunk: bytes, *, is_alone: bool) -> bytes:
     return pickle.dumps(answer, protocol=pickle.HIGHEST_PROTOCOL)
 
 
-def _check_same(here: Mapping[str, str], expected: Mapping[str, str]) -> None:
+def check_same(here: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
+    """Raise WorkersError if this machine has other values than expected, of which results depend."""
     if others := [name for name in {**expected, **here} if here.get(name) != expected.get(name)]:
         said = ", ".join(f"{name} {here.get(name)} in place of {expected.get(name)}" for name in others)
         raise WorkersError(f"it would get other results: it has {said}")

@@ -13,20 +13,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from pipeline.errors import DarkroomError, WorkersError, one_line
+from pipeline.errors import WorkersError, one_line
 from pipeline.workers import gate
 from pipeline.workers.chunks import Later, cut_chunks
 from pipeline.workers.cluster import check_answers, find_address, join_cluster
 from pipeline.workers.errands import ByValue, Carrier, Errand
+from pipeline.workers.ray_tasks import LOOK_S, Needs, fit_needs, open_answer
 
 K = TypeVar("K")
 T = TypeVar("T")
 R = TypeVar("R")
 
-_CHUNKS_AHEAD = 2  # per core of the cluster
+_CHUNKS_AHEAD = 2  # per task that the cluster can run at once
 _RETRIES = 20  # of a task by Ray: each is a machine or a process that died
 _PAUSES_S: tuple[float, ...] = (1.0, 5.0, 15.0)  # before a chunk that Ray gave up is sent again
-_LOOK_S = 5.0  # how often the cluster is looked at while nothing comes
 _CORES_S = 10.0  # for how long its size is believed
 
 _log = logging.getLogger(__name__)
@@ -51,12 +51,14 @@ def map_on_cluster(
     lost: Callable[[Any, str], R] | None = None,
     carrier: Carrier | None = None,
     describe: Callable[[], Mapping[str, str]] | None = None,
+    needs: Needs | None = None,
 ) -> Iterator[Arrived[K, R]]:
     """Results in the order of items, a bounded number of chunks ahead.
 
     Args:
         carrier: how items travel; None: as they are.
         describe: see `errands.Errand`.
+        needs: of a chunk; where no machine has so many cores, all of one machine. None: one core.
         others: as of `ordered_map`; `function` and `lost` take items as the carrier unpacks them.
 
     Raises:
@@ -66,11 +68,11 @@ def map_on_cluster(
     carried = carrier or ByValue()
     errand = Errand(function, max_seconds, lost, carried, describe, describe() if describe else None)
     with join_cluster() as ray:
-        office = _Office(ray, pickle.dumps(errand), carried)
+        office = _Office(ray, pickle.dumps(errand), carried, needs or Needs())
         window: deque[_Sent[K]] = deque()
         for chunk in cut_chunks(items, n_bytes, chunk_items):
             window.append(office.send([ticket for ticket, _ in chunk], [item for _, item in chunk]))
-            if len(window) > _CHUNKS_AHEAD * office.count_cores():
+            if len(window) > _CHUNKS_AHEAD * office.count_hands():
                 yield from office.receive(window.popleft(), window)
         while window:
             yield from office.receive(window.popleft(), window)
@@ -88,21 +90,25 @@ class _Sent(Generic[K]):
 class _Office:
     """Sends chunks to a cluster, and waits for what comes back."""
 
-    def __init__(self, ray: Any, errand: bytes, carrier: Carrier) -> None:
+    def __init__(self, ray: Any, errand: bytes, carrier: Carrier, needs: Needs) -> None:
         ray.cloudpickle.register_pickle_by_value(gate)
-        options = {"num_cpus": 1, "max_retries": _RETRIES, "retry_exceptions": False}
-        self._task = ray.remote(**options, scheduling_strategy="SPREAD")(gate.pass_gate)
+        needs = fit_needs(ray, needs)
+        options = {"num_cpus": needs.n_cores, "num_gpus": needs.n_gpus, "max_retries": _RETRIES}
+        self._n_cores = needs.n_cores
+        self._task = ray.remote(**options, retry_exceptions=False, scheduling_strategy="SPREAD")(
+            gate.pass_gate
+        )
         self._ray, self._errand, self._carrier = ray, errand, carrier
         self._code, _ = gate.hash_code()
         self._cores = (-_CORES_S, 0)
 
-    def count_cores(self) -> int:
-        """The cores of the cluster as it is now; 1 if it has none."""
+    def count_hands(self) -> int:
+        """How many tasks the cores of the cluster, as it is now, can do at once; 1 if it has none."""
         if time.monotonic() - self._cores[0] > _CORES_S:
             self._cores = (time.monotonic(), int(self._ray.cluster_resources().get("CPU", 0)))
             if not self._cores[1]:
                 _log.warning("the Ray cluster has no core to work with; waiting for a machine")
-        return max(1, self._cores[1])
+        return max(1, self._cores[1] // self._n_cores)
 
     def send(self, tickets: list[K], items: list[Any]) -> _Sent[K]:
         """Send a chunk."""
@@ -130,7 +136,7 @@ class _Office:
         for pause_s in (*_PAUSES_S, None):
             self._look_after(sent.ref)
             try:
-                return self._open(*self._ray.get(sent.ref))
+                return open_answer(*self._ray.get(sent.ref))
             except self._ray.exceptions.RayError as error:
                 is_hopeless = isinstance(error, self._ray.exceptions.RayTaskError)
                 why = one_line(getattr(error, "cause", None) or error)
@@ -146,20 +152,6 @@ class _Office:
 
     def _look_after(self, ref: Any) -> None:
         """Wait for a task, as long as the cluster answers."""
-        while not self._ray.wait([ref], timeout=_LOOK_S, fetch_local=True)[0]:
+        while not self._ray.wait([ref], timeout=LOOK_S, fetch_local=True)[0]:
             check_answers(find_address())
-            self.count_cores()
-
-    @staticmethod
-    def _open(what: str, host: str, body: bytes) -> tuple[str, list[tuple[Any, Any]]]:
-        if what == gate.REFUSED:
-            raise WorkersError(
-                f"the machine {host} of the Ray cluster is refused: {body.decode()}; install the same "
-                "version there, or share the folder of the project, or take it out with `ray stop`"
-            )
-        found = pickle.loads(body)
-        if what == gate.DONE:
-            return host, found
-        if isinstance(found, DarkroomError):
-            raise type(found)(f"on the machine {host} of the Ray cluster: {found}")
-        raise found
+            self.count_hands()

@@ -13,29 +13,13 @@ from pipeline.collection.pictures import Part, Pictures
 from pipeline.collection.shards import ShardWriter
 from pipeline.params import Params, TrainParams
 from pipeline.training import cross_validation
-from pipeline.training.cross_validation import FoldAnswerer, answer_all
+from pipeline.training.cross_validation import FoldAnswerer
+from pipeline.training.fold_work import answer_all
 from pipeline.training.folds import Fold
 from pipeline.training.trainer import Places, read_features
+from tests.training.conftest import N
 
 Ints = npt.NDArray[np.int64]
-N = 24
-
-
-@pytest.fixture
-def part(tmp_path: Path) -> Part:
-    """Two dozen pictures, picture i of shade 10 i and class i % 3, from the last row of the shard up."""
-    with ShardWriter(tmp_path, N, (8, 8, 1), N) as writer:
-        for i in range(N):
-            writer.write(0, N - 1 - i, np.full((8, 8, 1), 10 * i, np.uint8))
-    ids = tuple(f"id-{i:02d}" for i in range(N))
-    where = np.zeros(N, np.int64), N - 1 - np.arange(N)
-    return Part(ids, *where, np.arange(N) % 3, group=tuple(f"scan {i // 2}" for i in range(N)))
-
-
-@pytest.fixture
-def params(params_of: Callable[..., Params]) -> TrainParams:
-    small = {"model": "conv1", "epochs": 1, "batch_size": 8, "precision": "float32"}
-    return params_of(train=small).train
 
 
 def answer_once(
@@ -94,23 +78,6 @@ def test_a_fold_is_answered_by_a_trained_network(part: Part, params: TrainParams
     assert np.array_equal(answer_once(tmp_path, part, fold, **how), y_prob)
     backwards = fold._replace(test=fold.test[::-1])
     assert np.array_equal(answer_once(tmp_path, part, backwards, **how), y_prob[::-1])
-
-
-def test_all_pictures_are_answered_each_in_its_fold(
-    part: Part, params: TrainParams, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[list[int]] = []
-
-    def answer(self: FoldAnswerer, fold: Fold, params: TrainParams) -> "npt.NDArray[np.float32]":
-        asked.append(fold.test.tolist())
-        assert not set(fold.test) & {*fold.train, *fold.val}
-        return np.eye(3, dtype=np.float32)[part.y[fold.test]]
-
-    monkeypatch.setattr(FoldAnswerer, "answer", answer)
-    folds = np.arange(N) // 2 % 3
-    y_prob = answer_all(tmp_path, part, folds, policy=[], params=params, features=None)
-    assert (y_prob.argmax(axis=1) == part.y).all()
-    assert asked == [np.flatnonzero(folds == number).tolist() for number in range(3)]
 
 
 def test_a_frozen_backbone_sees_each_picture_once(

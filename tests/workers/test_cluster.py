@@ -22,29 +22,12 @@ from pipeline.workers.cluster import find_address
 from pipeline.workers.engine import ENGINE_VARIABLE, is_on_cluster
 from pipeline.workers.ray_map import Arrived, map_on_cluster
 from tests.collection.test_known_files import Lengths, measure
-from tests.ray_cluster import Cluster, find_port, start_cluster
+from tests.ray_cluster import Cluster, choose_cluster, find_port, start_cluster
 from tests.test_new_batch import KINDS, LABELS, make_file, run
 
 pytestmark = pytest.mark.slow
 
 ParamsOf = Callable[..., Params]
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Cluster]:
-    with start_cluster(2) as cluster:
-        yield cluster
-
-
-@pytest.fixture
-def cluster(shared: Cluster, monkeypatch: pytest.MonkeyPatch) -> Cluster:
-    choose(shared, monkeypatch)
-    return shared
-
-
-def choose(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(ENGINE_VARIABLE, "ray")
-    monkeypatch.setenv("RAY_ADDRESS", cluster.address)
 
 
 def do(function: Callable[[Any], Any], items: list[Any], **options: Any) -> list[Arrived[int, Any]]:
@@ -117,8 +100,7 @@ def describe_by_folder() -> dict[str, str]:
 
 
 def test_a_cluster_that_is_away_is_named_within_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(ENGINE_VARIABLE, "ray")
-    monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{find_port()}")
+    choose_cluster(f"127.0.0.1:{find_port()}", monkeypatch)
     with pytest.raises(WorkersError, match=r"at 127\.0\.0\.1:\d+ does not answer: .*unset DARKROOM_ENGINE"):
         do(math.sqrt, [4.0])
 
@@ -161,7 +143,7 @@ def test_a_machine_with_other_code_is_refused_by_name(
     monkeypatch.chdir(tmp_path)  # Ray shows its workers the folder of whoever asks
     with start_cluster(0) as cluster:
         cluster.start_node(code=tmp_path)
-        choose(cluster, monkeypatch)
+        choose_cluster(cluster.address, monkeypatch)
         with pytest.raises(
             WorkersError, match=r"the machine \S+ of the Ray cluster is refused: it runs another"
         ):
@@ -179,7 +161,7 @@ def slow_double(item: tuple[str, str]) -> str:
 def test_a_machine_that_dies_costs_its_slices_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     items = [(str(tmp_path), str(i)) for i in range(200)]
     with start_cluster(2) as cluster:
-        choose(cluster, monkeypatch)
+        choose_cluster(cluster.address, monkeypatch)
         found = []
         for one in map_on_cluster(slow_double, enumerate(items), n_bytes=lambda _: 1, chunk_items=4):
             found.append((one.ticket, one.result))
@@ -241,7 +223,7 @@ def test_stages_write_the_same_bytes_though_a_machine_dies(
         paths.root.mkdir()
     expected = run(local, params)
     with start_cluster(2) as cluster:
-        choose(cluster, monkeypatch)
+        choose_cluster(cluster.address, monkeypatch)
         lose_a_node(cluster, after=20, monkeypatch=monkeypatch)
         found = run(far, params)
         assert cluster.nodes[1].poll() is not None
