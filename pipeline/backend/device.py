@@ -38,7 +38,7 @@ def set_up_device() -> str:
     keep_freed_memory()
     switch_on_onednn()
     silence_retracing()
-    with _silence_start():
+    with silence_start():
         import keras
 
     is_tensorflow = keras.backend.backend() == "tensorflow"
@@ -157,7 +157,7 @@ def _name_gpu(gpus: Sequence[str]) -> str:
 
 
 @contextmanager
-def _silence_start() -> Iterator[None]:
+def silence_start() -> Iterator[None]:
     """Keep TensorFlow's start-up notes out of the log, unless the user has set a level.
 
     Its C++ part writes four lines about CUDA before it reads the level, so the file descriptor is redirected.

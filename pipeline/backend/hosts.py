@@ -15,9 +15,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
-from pipeline.backend.device import choose_device
+from pipeline.backend.device import choose_device, silence_start
 from pipeline.backend.meeting import (
     BACK,
     N_VARIABLE,
@@ -135,13 +136,11 @@ def gather_hosts(on_loss: Callable[[str], None]) -> Iterator[Hosts]:
         with hosts.watch(on_loss):
             _join_jax(hosts, address)
             yield hosts
-            _leave_jax()
+            _leave_jax(hosts)
 
 
 def _join_jax(hosts: Hosts, address: Address) -> None:
     """Connect the JAX of all hosts, at a port that host 0 chooses now."""
-    import jax
-
     if hosts.is_chief:
         said: Mapping[str, Any] = {"port": find_port(address)}
         for peer in hosts.peers:
@@ -150,19 +149,29 @@ def _join_jax(hosts: Hosts, address: Address) -> None:
         said = hosts.peers[0].hear()
     _log.info("host %d of %d, with host 0 at %s", hosts.number, hosts.n, address)
     where = str(address._replace(port=int(said["port"])))
-    jax.config.update("jax_cpu_collectives_implementation", "gloo")
-    jax.config.update("jax_enable_preemption_service", False)  # a scheduler's, and noisy
-    jax.distributed.initialize(
-        *(where, hosts.n, hosts.number),
-        coordinator_bind_address=where,
-        heartbeat_timeout_seconds=int(10 * SILENCE_S),  # JAX ends the process then, without a word
-    )
+    with silence_start():
+        import jax
+
+        jax.config.update("jax_cpu_collectives_implementation", "gloo")
+        jax.config.update("jax_enable_preemption_service", False)  # a scheduler's
+        jax.config.update("jax_enable_recoverability", True)  # else a loss ends the process without our word
+        jax.distributed.initialize(
+            *(where, hosts.n, hosts.number),
+            coordinator_bind_address=where,
+            heartbeat_timeout_seconds=int(10 * SILENCE_S),  # JAX ends the process then
+        )
 
 
-def _leave_jax() -> None:
+def _leave_jax(hosts: Hosts) -> None:
+    """Part from the JAX of the others; host 0 last, because they are connected to it."""
     import jax
 
+    if hosts.is_chief:
+        for peer in hosts.peers:
+            peer.hear()
     jax.distributed.shutdown()
+    if not hosts.is_chief:
+        hosts.peers[0].say({})
 
 
 def check_batch_size(batch_size: int, n_replicas: int, hosts: Hosts) -> None:
@@ -182,10 +191,8 @@ def _check_backend() -> None:
         raise ParamsError(
             f"{N_VARIABLE}: several hosts train with KERAS_BACKEND=jax only, got {backend}; set it, or {BACK}"
         )
-    try:
-        import jax  # noqa: F401 (only looked for)
-    except ImportError:
-        raise WorkersError(f"KERAS_BACKEND is jax, and JAX is not installed; install it, or {BACK}") from None
+    if find_spec("jax") is None:
+        raise WorkersError(f"KERAS_BACKEND is jax, and JAX is not installed; install it, or {BACK}")
 
 
 def _compare(ours: Mapping[str, Any], theirs: Mapping[str, Any], number: int) -> str:
