@@ -81,13 +81,14 @@ class Hosts:
         """
         is_over = threading.Event()
 
-        def look() -> None:
-            while not is_over.wait(1.0):
-                if (lost := self._find_lost()) and not is_over.wait(_GRACE_S):
-                    on_loss(lost)
-                    return
+        def look(peer: Peer) -> None:
+            peer.gone.wait()
+            # Without host 0, JAX aborts the process: its line must come first.
+            if not is_over.wait(_GRACE_S if self.is_chief else 0.0):
+                on_loss(explain_loss(peer.number))
 
-        threading.Thread(target=look, daemon=True, name="watch hosts").start()
+        for peer in self.peers:
+            threading.Thread(target=look, args=[peer], daemon=True, name=f"watch {peer.number}").start()
         try:
             yield
         except DarkroomError:
