@@ -84,8 +84,9 @@ def wait_for_others(held: contextlib.ExitStack, address: Address, n: int) -> lis
     try:
         door = socket.create_server(address, family=_find_family(address))
     except OSError as error:
+        said = one_line(error).partition(" (while")[0]  # the address once more, as Python writes it
         raise WorkersError(
-            f"host 0 cannot wait at {where}: {one_line(error)}; name an address of this machine and a free "
+            f"host 0 cannot wait at {where}: {said}; name an address of this machine and a free "
             f"port, or {BACK}"
         ) from None
     came: dict[int, Peer] = {}

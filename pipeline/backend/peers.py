@@ -72,7 +72,7 @@ class Peer:
             self._socket.sendall(line)
 
     def _listen(self) -> None:
-        with contextlib.suppress(OSError, ValueError), self._socket.makefile("rb") as lines:
+        with contextlib.suppress(OSError, TypeError, ValueError), self._socket.makefile("rb") as lines:
             while line := lines.readline(_LONGEST):
                 if line != _BEAT:
                     self._said.put(dict(json.loads(line)))
