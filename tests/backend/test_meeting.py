@@ -4,7 +4,7 @@ import contextlib
 import json
 import socket
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -17,7 +17,6 @@ from pipeline.backend.meeting import (
     read_numbers,
     wait_for_others,
 )
-from pipeline.backend.peers import Peer
 from pipeline.errors import ParamsError, WorkersError
 
 HERE = Address("127.0.0.1", 0)
@@ -105,16 +104,16 @@ def test_three_hosts_meet(address: Address, held: contextlib.ExitStack, thread: 
     found = wait_for_others(held, address, 3)
     assert [peer.number for peer in found] == [1, 2]
     assert [other.result().number for other in others] == [0, 0]
-    stranger.result()
+    stranger.result().close()
 
 
-def knock(address: Address, said: bytes) -> bytes:
-    """What host 0 answers to something, once it is there."""
-    for _ in range(100):
-        with contextlib.suppress(OSError), socket.create_connection(address, 10) as knocking:
+def knock(address: Address, said: bytes) -> socket.socket:
+    """A connection to host 0, as soon as it is there, on which something was said."""
+    while True:
+        with contextlib.suppress(ConnectionRefusedError):
+            knocking = socket.create_connection(address, 10)
             knocking.sendall(said)
-            return knocking.recv(1000)
-    return b""
+            return knocking
 
 
 @pytest.mark.parametrize(
@@ -134,16 +133,11 @@ def test_refused_by_host_0(
 ) -> None:
     """It goes on waiting for the right ones."""
     waiting = thread.submit(wait_for_others, held, address, 3)
-    first: Future[Peer] = thread.submit(go_to_chief, held, address, 3, 1)
-    answer = b""
-    while not answer:
-        answer = knock(address, json.dumps(hello).encode() + b"\n")
-        if not json.loads(answer or b"{}").get("refused"):  # it came before host 1
-            answer = b""
-    assert json.loads(answer) == {"refused": said}
-    thread.submit(go_to_chief, held, address, 3, 2).result()
-    assert [peer.number for peer in waiting.result()] == [1, 2]
-    first.result()
+    with knock(address, b'{"host": 1, "hosts": 3}\n'):
+        with knock(address, json.dumps(hello).encode() + b"\n") as refused:
+            assert json.loads(refused.makefile().readline()) == {"refused": said}
+        assert go_to_chief(held, address, 3, 2).number == 0
+        assert [peer.number for peer in waiting.result()] == [1, 2]
 
 
 def test_nobody_comes(address: Address, held: contextlib.ExitStack, monkeypatch: pytest.MonkeyPatch) -> None:
