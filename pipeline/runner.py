@@ -29,11 +29,16 @@ _LOCKS = ".darkroom/running"  # ignored by Git and DVC
 _log = logging.getLogger("darkroom")
 
 
-def run_stage(name: str, main: StageMain) -> None:
-    """Run a stage in the working folder's project and exit: 0, 1 with one line of error, 130 on Ctrl+C."""
+def run_stage(name: str, main: StageMain, *, follows: Callable[[], bool] = lambda: False) -> None:
+    """Run a stage in the working folder's project and exit: 0, 1 with one line of error, 130 on Ctrl+C.
+
+    Args:
+        follows: whether another machine runs this stage and writes what comes of it, and `main` only helps.
+    """
     set_up_logging()
     try:
-        execute(name, main, Paths(project_root()))
+        paths = Paths(project_root())
+        follow(main, paths) if follows() else execute(name, main, paths)
     except DarkroomError as error:
         _log.error("%s: %s", name, error)
         leave(1)
@@ -73,6 +78,13 @@ def execute(name: str, main: StageMain, paths: Paths) -> None:
     with hold_lock(paths.root / _LOCKS / f"{name}.lock", tell):
         _execute_alone(name, main, paths)
     _log.info("%s: done in %.1f s", name, time.monotonic() - start)
+
+
+def follow(main: StageMain, paths: Paths) -> None:
+    """Run a stage's `main` without a lock, a run or metrics: those are of the machine that runs the stage."""
+    params = load_params(paths.params)
+    use_experiment(params.data.name)
+    main(params, paths, Untracked())
 
 
 def _execute_alone(name: str, main: StageMain, paths: Paths) -> None:

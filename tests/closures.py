@@ -16,6 +16,7 @@ NO_DATA = {
         for name in ("__init__", "errors", "json_file", "param_types", "params", "paths")
     ),
     *(f"pipeline/{name}.py" for name in ("params_file", "progress", "runner", "storage", "yaml_file")),
+    *(f"pipeline/backend/{name}.py" for name in ("meeting", "peers")),
     *(
         f"pipeline/tracking/{name}.py"
         for name in (

@@ -31,7 +31,7 @@ os.environ.setdefault(
 LONGEST = (
     *("test_end_to_end.py", "test_server_story.py", "test_trainer.py", "test_kills.py", "test_faults.py"),
     *("test_docs.py", "test_leaks.py", "test_new_batch.py"),
-    *("test_device.py", "test_store_story.py", "test_remotes.py"),
+    *("test_device.py", "test_store_story.py", "test_remotes.py", "test_hosts_story.py"),
 )
 
 ParamsOf = Callable[..., Params]

@@ -143,3 +143,14 @@ def test_a_stage_waits_for_another_process_that_runs_it(
         assert other.wait(30) == 0
     assert ended.value.code == 0
     assert "another process runs clean in this folder: waiting for it" in capsys.readouterr().err
+
+
+def test_a_stage_that_only_helps_leaves_nothing(project: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No lock, no run, no metrics: those are of the machine that it helps."""
+    before = sorted(project.root.rglob("*"))
+    monkeypatch.chdir(project.root)
+    monkeypatch.setattr(logging.root, "handlers", [])
+    with pytest.raises(SystemExit) as ended:
+        run_stage("train", end_with({"n": 1.0}), follows=lambda: True)
+    assert ended.value.code == 0
+    assert sorted(project.root.rglob("*")) == before

@@ -33,16 +33,12 @@ def set_up_device() -> str:
     Raises:
         ModelError: a variable has another value, or it asks for a GPU and there is none.
     """
-    choice = os.environ.get(VARIABLE) or "auto"
-    if choice not in CHOICES:
-        raise ModelError(f"{VARIABLE}: allowed are {', '.join(CHOICES)}, got {choice!r}")
+    choice = choose_device()
     limit_mb = read_limit_mb()
-    if choice == "cpu":
-        os.environ.setdefault("JAX_PLATFORMS", "cpu")
     keep_freed_memory()
     switch_on_onednn()
     silence_retracing()
-    with _silence_start():
+    with silence_start():
         import keras
 
     is_tensorflow = keras.backend.backend() == "tensorflow"
@@ -56,20 +52,37 @@ def set_up_device() -> str:
     return "gpu" if n_gpus else "cpu"
 
 
+def choose_device() -> str:
+    """The choice of `DARKROOM_DEVICE`, which JAX knows afterwards: it must before it is imported.
+
+    Raises:
+        ModelError: the variable has another value.
+    """
+    choice = os.environ.get(VARIABLE) or "auto"
+    if choice not in CHOICES:
+        raise ModelError(f"{VARIABLE}: allowed are {', '.join(CHOICES)}, got {choice!r}")
+    if choice == "cpu":
+        os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    return choice
+
+
 @contextmanager
-def share_batches(devices: Sequence[str] | None = None) -> Iterator[int]:
-    """Models that are built inside share each batch among several GPUs of this host; yields how many.
+def share_batches(devices: Sequence[str] | None = None, *, n_hosts: int = 1) -> Iterator[int]:
+    """Models that are built inside share each batch among several GPUs, or hosts; yields how many devices.
 
     TensorFlow uses MirroredStrategy, which works with Keras 3 on one host (not on several: keras#20585). JAX
     uses keras.distribution.DataParallel, which refuses a batch that the number of replicas does not divide.
     With one device or none, nothing is changed.
 
     Args:
-        devices: their names; None: all GPUs.
+        devices: their names; None: all GPUs of this host.
+        n_hosts: with several, all devices of all of them, in the order of the hosts.
     """
     import keras
 
-    chosen = list(list_gpus() if devices is None else devices)
+    if devices is None:
+        devices = list_gpus() if n_hosts == 1 else keras.distribution.list_devices()
+    chosen = list(devices)
     if len(chosen) < 2:
         yield 1
     elif keras.backend.backend() == "tensorflow":
@@ -140,11 +153,11 @@ def _name_gpu(gpus: Sequence[str]) -> str:
         return str(tf.config.experimental.get_device_details(first).get("device_name", gpus[0]))
     import jax
 
-    return str(jax.devices("gpu")[0].device_kind)
+    return str(jax.local_devices(backend="gpu")[0].device_kind)
 
 
 @contextmanager
-def _silence_start() -> Iterator[None]:
+def silence_start() -> Iterator[None]:
     """Keep TensorFlow's start-up notes out of the log, unless the user has set a level.
 
     Its C++ part writes four lines about CUDA before it reads the level, so the file descriptor is redirected.
@@ -185,7 +198,7 @@ def _set_up_other(choice: str, limit_mb: int | None) -> int:
 
 
 def _list_other_gpus() -> list[str]:
-    """The GPUs that JAX computes on. Asked for "gpu" by name, it raises where there is none."""
-    import keras
+    """The GPUs of this host that JAX computes on. Asked for "gpu" by name, it raises where there is none."""
+    import jax
 
-    return [name for name in keras.distribution.list_devices() if name.startswith(_GPU_NAMES)]
+    return [f"{one.platform}:{one.id}" for one in jax.local_devices() if one.platform in _GPU_NAMES]

@@ -65,4 +65,4 @@ def _computes_bfloat16() -> bool:
         return all(found.get("compute_capability", (0, 0)) >= (8, 0) for found in details)
     import jax
 
-    return all(float(device.compute_capability) >= 8 for device in jax.devices("gpu"))
+    return all(float(device.compute_capability) >= 8 for device in jax.local_devices(backend="gpu"))

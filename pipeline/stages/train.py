@@ -8,17 +8,22 @@ Writes  data/train/classifier/ (model.keras, classifier.json), history.csv (one 
         label_answers.parquet (the same by networks that know its source; empty where folds divide sources);
         live metrics `curve/...` and the packaged model in MLflow;
         .darkroom/ (checkpoints after each epoch, features of a frozen backbone, logs of TensorBoard).
-Run     python -m pipeline.stages.train; DARKROOM_DEVICE=auto|cpu|gpu, DARKROOM_CACHE
+Run     python -m pipeline.stages.train; DARKROOM_DEVICE=auto|cpu|gpu, DARKROOM_CACHE; several hosts together:
+        DARKROOM_HOSTS, DARKROOM_HOST (0 runs the chain and writes, the others write nothing),
+        DARKROOM_COORDINATOR
 Cost    importing Keras (about 8 s), then docs/benchmarks.md
 """
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.backend.device import set_up_device
+from pipeline.backend.hosts import Hosts, gather_hosts
+from pipeline.backend.meeting import is_follower
 from pipeline.backend.precision import BITS
 from pipeline.collection.pictures import Part, read_keys, read_part, read_parts
 from pipeline.evidence.answers import build_answers
@@ -29,7 +34,7 @@ from pipeline.labels import read_class_names
 from pipeline.models import is_frozen
 from pipeline.params import Params, TrainParams
 from pipeline.paths import Paths
-from pipeline.runner import Metrics, run_stage
+from pipeline.runner import Metrics, leave, run_stage
 from pipeline.serving.settings import Settings, save_classifier
 from pipeline.tables.out_of_fold import OUT_OF_FOLD
 from pipeline.tables.parquet import write_table
@@ -46,8 +51,40 @@ _log = logging.getLogger(__name__)
 
 
 def main(params: Params, paths: Paths, run: Run) -> Metrics:
-    """Train, save the classifier, and log both."""
-    set_up_device()  # before Keras is imported
+    """Train, save the classifier, and log both; a host that trains along with host 0 does neither."""
+    with gather_hosts(end_with) as hosts:
+        set_up_device()  # before Keras is imported
+        model, history, numbers = learn(params, paths, run, hosts)
+    if not hosts.is_chief:
+        return {}
+    # dvc.yaml names each of these knobs, so a threshold of clean that changes no pixel retrains nothing.
+    recipe = Recipe.from_params(
+        params.clean,
+        formats=params.validate_.formats,
+        max_pixels=params.validate_.max_pixels,
+        scales=tuple(map(tuple, read_json(paths.scales, "clean"))),
+    )
+    settings = Settings(read_class_names(paths.classes), recipe, test_mirror=params.train.test_mirror)
+    save_classifier(model, settings, paths.classifier)
+    write_history(history, paths.history)
+    run.log_artifact(paths.history)
+    run.log_classifier(paths.classifier)
+    best = find_best_row(history, params.train.monitor)
+    return {
+        "epochs": len(history),
+        "best_epoch": int(best["epoch"]),
+        "n_parameters": int(model.count_params()),
+        **numbers,
+        "train_loss": float(best["loss"]),
+        "train_accuracy": float(best["accuracy"]),
+        "val_loss": float(best["val_loss"]),
+        "val_accuracy": float(best["val_accuracy"]),
+        **answer_out_of_fold(params, paths),
+    }
+
+
+def learn(params: Params, paths: Paths, run: Run, hosts: Hosts) -> tuple[Any, list[Row], dict[str, float]]:
+    """The network of the best epoch, a row per epoch, and how much it learned from, in what."""
     from pipeline.promotion.start import read_start_model
     from pipeline.training.assembly import describe_computation, read_sets, train_network
 
@@ -58,9 +95,10 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     run.log_dataset("split", paths.split, "train, val")
     run.log_dataset("clean", paths.clean_manifest, "train, val")
     start = read_start_model(params, paths)
-    write_table(start.learnt, paths.started_from)
+    if hosts.is_chief:
+        write_table(start.learnt, paths.started_from)
     computation = describe_computation(params.train)
-    told = computation | {"start_from": start.name or "none"}
+    told = computation | {"start_from": start.name or "none", "hosts": hosts.n}
     run.set_tags({f"train.{name}": str(value) for name, value in told.items()})
     model, history = train_network(
         sets,
@@ -72,33 +110,20 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
         cache=paths.cache,
         on_epoch=log_curves,
         start=start.network,
+        hosts=hosts,
     )
-    # dvc.yaml names each of these knobs, so a threshold of clean that changes no pixel retrains nothing.
-    recipe = Recipe.from_params(
-        params.clean,
-        formats=params.validate_.formats,
-        max_pixels=params.validate_.max_pixels,
-        scales=tuple(map(tuple, read_json(paths.scales, "clean"))),
-    )
-    settings = Settings(sets.class_names, recipe, test_mirror=params.train.test_mirror)
-    save_classifier(model, settings, paths.classifier)
-    write_history(history, paths.history)
-    run.log_artifact(paths.history)
-    run.log_classifier(paths.classifier)
-    best = find_best_row(history, params.train.monitor)
-    return {
-        "epochs": len(history),
-        "best_epoch": int(best["epoch"]),
-        "n_parameters": int(model.count_params()),
+    numbers: dict[str, float] = {
         "n_train": len(sets.train),
         "n_val": len(sets.val),
         "precision_bits": BITS[computation["precision"]],
-        "train_loss": float(best["loss"]),
-        "train_accuracy": float(best["accuracy"]),
-        "val_loss": float(best["val_loss"]),
-        "val_accuracy": float(best["val_accuracy"]),
-        **answer_out_of_fold(params, paths),
     }
+    return model, history, numbers
+
+
+def end_with(said: str) -> None:
+    """End the process with a line of error, where a lost host leaves it waiting for ever."""
+    _log.error("train: %s", said)
+    leave(1)
 
 
 def learns_head_alone(train: TrainParams) -> bool:
@@ -177,4 +202,4 @@ def hash_weights(weights: str | None) -> str:
 
 
 if __name__ == "__main__":
-    run_stage("train", main)
+    run_stage("train", main, follows=is_follower)

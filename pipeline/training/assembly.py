@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.backend.device import describe_machine
+from pipeline.backend.hosts import ALONE, Hosts
 from pipeline.backend.precision import resolve_precision, warn_where_emulated
 from pipeline.collection.pictures import Part, Pictures, read_extra, read_part
 from pipeline.errors import DataError
@@ -83,6 +84,7 @@ def train_network(
     cache: Path,
     on_epoch: Callable[[Row], None],
     start: Any = None,
+    hosts: Hosts = ALONE,
 ) -> tuple[Any, list[Row]]:
     """Train a network, or continue the same training where it was interrupted.
 
@@ -92,19 +94,25 @@ def train_network(
         cache: the folder of checkpoints, features and TensorBoard's logs.
         on_epoch: called with each row of the history, including those of an earlier process.
         start: as of `trainer.fit`; `inputs` must say which it is.
+        hosts: as of `trainer.fit`. Host 0 alone writes. How many there are makes it no other training.
 
     Returns:
         As `trainer.fit`.
+
+    Raises:
+        WorkersError: a host has other code, data, parameters or libraries, or is lost; and as `trainer.fit`.
     """
     _log.info(
         "%s in %s: %d training pictures (%d of them extra), %d for validation",
         *(params.model, computation["precision"], len(sets.train), sets.n_extra, len(sets.val)),
     )
     key = hash_training({"inputs": inputs, "train": params.model_dump(), "on": computation})
-    checkpoints = Checkpoints(cache / "checkpoints", key)
+    checkpoints = Checkpoints(cache / "checkpoints", key, is_mine=hosts.is_chief)
     checkpoints.forget_others()
-    logs = cache / "tensorboard" / checkpoints.key[:8] if params.tensorboard else None
+    is_logged = params.tensorboard and hosts.is_chief
+    logs = cache / "tensorboard" / checkpoints.key[:8] if is_logged else None
     with checkpoints.alone():
+        hosts.agree(list_facts(inputs, params, computation))
         return fit(
             sets.train,
             sets.val,
@@ -114,4 +122,17 @@ def train_network(
             places=Places(checkpoints, cache / "features", logs),
             on_epoch=on_epoch,
             start=start,
+            hosts=hosts,
         )
+
+
+def list_facts(
+    inputs: Mapping[str, Any], params: TrainParams, computation: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What must be alike on all hosts that train together: hashes of code and data by path, and values."""
+    return {
+        **inputs.get("deps", {}),
+        **{name: inputs.get(name, "") for name in ("weights", "start")},
+        **params.flatten("train."),
+        **computation,
+    }

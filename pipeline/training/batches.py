@@ -61,6 +61,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         first_epoch: from 0, the epoch to begin with; its batches are the same as if earlier epochs had run.
         multiple_of: what divides the size of each batch, for devices that share it. An epoch's first pictures
             come once more at its end, at most `multiple_of` - 1 of them.
+        part: (i, n): of n equal parts of each batch the one that this host gives, from 0.
     """
 
     def __init__(
@@ -74,12 +75,13 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         mirrored: bool = False,
         first_epoch: int = 0,
         multiple_of: int = 1,
+        part: tuple[int, int] = (0, 1),
     ) -> None:
         super().__init__(workers=1, use_multiprocessing=False)
         self._pictures, self._shuffle_seed, self._mirrored = pictures, shuffle_seed, mirrored
         self._weight_of = np.ones(len(pictures), np.float32) if weights is None else weights
         self._one_hot = np.eye(n_classes, dtype=np.float32)
-        self._multiple_of = multiple_of
+        self._multiple_of, self._part = multiple_of, part
         largest = max(batch_size // multiple_of * multiple_of, multiple_of)
         self._n_batches = -(-len(pictures) // largest)
         self.set_epoch(first_epoch)
@@ -92,7 +94,8 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         return self._n_batches
 
     def __getitem__(self, number: int) -> tuple[dict[str, npt.NDArray[Any]], Floats, Floats]:
-        index = self._indices[number]
+        mine, n_parts = self._part
+        index = self._indices[number].reshape(n_parts, -1)[mine]
         gathered, y = self._pictures.gather(index), self._pictures.y[index]
         if self._mirrored:
             turned = self._pictures.parity[index] != (self._epoch % 2 == 1)

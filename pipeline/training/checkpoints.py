@@ -36,22 +36,31 @@ class Checkpoint(NamedTuple):
 
 
 class Checkpoints:
-    """The last checkpoint of one training, in a folder of its own below `folder`."""
+    """The last checkpoint of one training, in a folder of its own below `folder`.
 
-    def __init__(self, folder: Path, key: str) -> None:
-        self._folder, self.key = folder, key
+    Args:
+        is_mine: False where another process writes it, and this one reads it alone.
+    """
+
+    def __init__(self, folder: Path, key: str, *, is_mine: bool = True) -> None:
+        self._folder, self.key, self._is_mine = folder, key, is_mine
         self.path = folder / key / _FILE
         self._lock = folder / f"{key}{_LOCK}"
 
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Hold the lock of this training; wait while another process runs it. Its result is then used."""
+        if not self._is_mine:
+            yield
+            return
         make_folder(self.path.parent)
         with hold_lock(self._lock, _say_waiting):
             yield
 
     def save(self, state: Mapping[str, Any], arrays: Arrays) -> None:
         """Replace the last checkpoint by this one, which is on the disk when this returns."""
+        if not self._is_mine:
+            return
         text = np.frombuffer(json.dumps(state).encode(), np.uint8)
         with write_whole(self.path) as temporary, temporary.open("wb") as file:
             np.savez(file, allow_pickle=False, **{_STATE: text}, **arrays)
@@ -75,6 +84,8 @@ class Checkpoints:
 
         A training that runs holds its lock. Locks that belong to no checkpoint are removed too.
         """
+        if not self._is_mine:
+            return
         folders = sorted((p for p in self._folder.glob("*") if p.is_dir()), key=_age_ns, reverse=True)
         others = [folder for folder in folders if folder != self.path.parent]
         kept = {self.path.parent, *others[: N_KEPT - 1]}

@@ -15,8 +15,9 @@ import numpy as np
 
 from pipeline.backend import precision
 from pipeline.backend.device import share_batches
+from pipeline.backend.hosts import ALONE, Hosts, check_batch_size
 from pipeline.backend.logs import translate_log_errors
-from pipeline.backend.streaming import choose_jit, stream
+from pipeline.backend.streaming import stream
 from pipeline.collection.pictures import Pictures
 from pipeline.models import (
     build_head,
@@ -39,18 +40,7 @@ from pipeline.training.history import Row
 from pipeline.training.optimizers import build_optimizer
 from pipeline.training.policy import Policy, alternates
 from pipeline.training.state import TrainingState, start_with
-from pipeline.training.training_model import CrossEntropy, TrainingModel, build_accuracy
-
-# TensorFlow 2.21's XLA has no ImageProjectiveTransformV3 and no StatelessRandomGammaV3.
-NOT_IN_XLA = {
-    "RandomRotation",
-    "RandomZoom",
-    "RandomTranslation",
-    "RandomShear",
-    "RandAugment",
-    "MixUp",
-    "CutMix",
-}
+from pipeline.training.training_model import CrossEntropy, TrainingModel, build_accuracy, choose_jit_for
 
 _log = logging.getLogger(__name__)
 
@@ -86,6 +76,7 @@ def fit(
     places: Places = Places(),
     on_epoch: Callable[[Row], None] = lambda row: None,
     start: Any = None,
+    hosts: Hosts = ALONE,
 ) -> tuple[Any, list[Row]]:
     """Train a network. On a CPU the same arguments give the same weights, interrupted or not.
 
@@ -97,6 +88,7 @@ def fit(
         on_epoch: called after every epoch with the row of its history, and with the rows of an earlier
             process.
         start: a `keras.Model` of the same layers: training starts from its weights; None: from nothing.
+        hosts: train together, and all call this: the same with each, within rounding.
 
     Returns:
         The `keras.Model` with the weights of its best epoch, and one row per epoch (from 1): epoch and
@@ -104,6 +96,8 @@ def fit(
 
     Raises:
         ModelError: no such network or weights, `start` is another network, or the loss is no longer a number.
+        ParamsError: the devices of several hosts cannot share a batch evenly.
+        WorkersError: a host has another checkpoint, or is lost.
     """
     keras.utils.set_random_seed(params.seed)
     height, width, channels = pictures.picture_shape
@@ -115,15 +109,23 @@ def fit(
         "knobs": read_knobs(params),
     }
     state = TrainingState.load(params.monitor, on_epoch=on_epoch, checkpoints=places.checkpoints)
+    hosts.agree({"epochs": len(state.rows), "their loss": str([row["loss"] for row in state.rows])})
     trained_in = precision.resolve_precision(params.precision)
-    with share_batches() as n_replicas, precision.use_precision(trained_in):
+    with share_batches(n_hosts=hosts.n) as n_replicas, precision.use_precision(trained_in):
+        check_batch_size(params.batch_size, n_replicas, hosts)
         model = build_model(params.model, **how, weights=params.weights)
         start_with(model, start)
         phases = list_phases(model, pictures, val, policy=policy, params=params, features=places.features)
         start_with(model, start)  # again: a phase on features standardises the head by these pictures
         for number in range(state.phase, len(phases)):
             state.enter(number, model)
-            run_phase(phases[number], model, state, params=params, places=places, n_replicas=n_replicas)
+            run_phase(
+                *(phases[number], model, state),
+                params=params,
+                places=places,
+                n_replicas=n_replicas,
+                hosts=hosts,
+            )
     with precision.use_precision("float32"):
         kept = build_model(params.model, **how, weights=None)
     kept.set_weights(state.best_weights)
@@ -198,9 +200,10 @@ def run_phase(
     params: TrainParams,
     places: Places,
     n_replicas: int,
+    hosts: Hosts = ALONE,
 ) -> None:
     """Run the epochs of a phase that are still to do, from the state."""
-    fed, validated = feed(phase, params, first_epoch=len(state.rows), n_replicas=n_replicas)
+    fed, validated = feed(phase, params, first_epoch=len(state.rows), n_replicas=n_replicas, hosts=hosts)
     trained = compile_phase(phase, params, n_steps_an_epoch=len(fed))
     state.restore(trained)
     if state.is_done:
@@ -225,10 +228,16 @@ def run_phase(
         )
 
 
-def feed(phase: Phase, params: TrainParams, *, first_epoch: int, n_replicas: int) -> tuple[Batches, Batches]:
-    """The training and the validation batches of a phase."""
-    n_classes = phase.network.output_shape[1]
-    shared = {"n_classes": n_classes, "batch_size": params.batch_size, "multiple_of": n_replicas}
+def feed(
+    phase: Phase, params: TrainParams, *, first_epoch: int, n_replicas: int, hosts: Hosts = ALONE
+) -> tuple[Batches, Batches]:
+    """The training and the validation batches of a phase: of each, the part of this host."""
+    shared: dict[str, Any] = {
+        "n_classes": phase.network.output_shape[1],
+        "batch_size": params.batch_size,
+        "multiple_of": n_replicas,
+        "part": (hosts.number, hosts.n),
+    }
     fed = Batches(
         phase.pictures,
         **shared,
@@ -280,13 +289,6 @@ def compile_phase(phase: Phase, params: TrainParams, *, n_steps_an_epoch: int) -
     trained({"pictures": nothing, "labels": np.zeros((1, phase.network.output_shape[1]), np.float32)})
     trained.optimizer.build(trained.trainable_variables)
     return trained
-
-
-def choose_jit_for(policy: Policy) -> bool | str:
-    """The `jit_compile` for a policy: XLA has neither geometry nor draws from a gamma distribution."""
-    cannot = any(entry["class_name"] in NOT_IN_XLA for entry in policy)
-    wanted = choose_jit()
-    return False if cannot and wanted is True else wanted
 
 
 def log_to_tensorboard(folder: Path | None) -> list[Any]:

@@ -11,7 +11,21 @@ from typing import Any
 import keras
 from keras import ops
 
+from pipeline.backend.streaming import choose_jit
+from pipeline.training.policy import Policy
+
 LOGITS_ROW, TARGETS_ROW = 0, 1
+
+# TensorFlow 2.21's XLA has no ImageProjectiveTransformV3 and no StatelessRandomGammaV3.
+NOT_IN_XLA = {
+    "RandomRotation",
+    "RandomZoom",
+    "RandomTranslation",
+    "RandomShear",
+    "RandAugment",
+    "MixUp",
+    "CutMix",
+}
 
 
 class TrainingModel(keras.Model):  # type: ignore[misc]
@@ -79,3 +93,10 @@ def build_accuracy() -> Any:
 def _compare_classes(y_true: Any, y_pred: Any) -> Any:
     classes = ops.argmax(y_true, axis=-1), ops.argmax(y_pred[:, LOGITS_ROW], axis=-1)
     return ops.cast(ops.equal(*classes), "float32")
+
+
+def choose_jit_for(policy: Policy) -> bool | str:
+    """The `jit_compile` for a policy: XLA has neither geometry nor draws from a gamma distribution."""
+    cannot = any(entry["class_name"] in NOT_IN_XLA for entry in policy)
+    wanted = choose_jit()
+    return False if cannot and wanted is True else wanted

@@ -176,3 +176,21 @@ def test_batches_that_devices_share(
     seen = [value for x, _, _ in got for value in read_numbers(x)]
     assert sorted(seen[:9]) == list(range(9))
     assert seen[9:] == seen[: len(seen) - 9]
+
+
+@pytest.mark.parametrize("n_hosts", [2, 3])
+def test_hosts_give_the_parts_of_the_same_batches(n_hosts: int, pointing: Pictures) -> None:
+    """Put together, they are what one host gives with as many devices."""
+    weights = np.arange(len(pointing), dtype=np.float32)
+    how: dict[str, Any] = {"n_classes": 2, "batch_size": 6, "shuffle_seed": 1, "mirrored": True}
+    how |= {"multiple_of": n_hosts, "weights": weights}
+    whole = Batches(pointing, **how)
+    parts = [Batches(pointing, **how, part=(i, n_hosts)) for i in range(n_hosts)]
+    assert {len(part) for part in parts} == {len(whole)}
+    for number in range(len(whole)):
+        given = [part[number] for part in parts]
+        pictures, labels, weighed = whole[number]
+        assert np.array_equal(pictures["pictures"], np.concatenate([one[0]["pictures"] for one in given]))
+        assert np.array_equal(labels, np.concatenate([one[1] for one in given]))
+        assert np.array_equal(weighed, np.concatenate([one[2] for one in given]))
+        assert len({len(one[2]) for one in given}) == 1

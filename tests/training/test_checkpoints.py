@@ -162,3 +162,18 @@ def test_key() -> None:
     assert hash_training({"a": 1, "b": [2]}) == hash_training({"b": [2], "a": 1})
     assert hash_training({"a": 1}) != hash_training({"a": 2})
     assert len(hash_training({})) == 32
+
+
+def test_checkpoints_of_another_process_are_only_read(tmp_path: Path) -> None:
+    """No lock is waited for, either: the other process holds it."""
+    mine, theirs = Checkpoints(tmp_path, "a"), Checkpoints(tmp_path, "a", is_mine=False)
+    with mine.alone():
+        mine.save({"epoch": 1}, ARRAYS)
+        before = sorted(tmp_path.rglob("*"))
+        with theirs.alone():
+            theirs.save({"epoch": 2}, ARRAYS)
+            theirs.forget_others()
+    found = theirs.load()
+    assert found is not None
+    assert found.state == {"epoch": 1}
+    assert sorted(tmp_path.rglob("*")) == before
