@@ -20,13 +20,13 @@ from pipeline.workers.process import WorkerDiedError
 from pipeline.workers.ray_tasks import Needs, stream_from_cluster
 
 if TYPE_CHECKING:
-    from pipeline.search.trials import Report
+    from pipeline.search.trials import Objective, Report
 
-_END = 0  # in place of a step: the value is that of the trial
+_BEGUN, _END = -1, 0  # in place of a step: the process is ready; the value is that of the trial
 _LISTEN_S = 0.2  # a thread that waits for longer does not hear that it is cancelled
 
 _trainer = ThreadPoolExecutor(1)  # all of Keras in one thread: what it keeps, it keeps by thread
-_scorers: dict["Collection", Any] = {}  # the scorer of this process
+_scorers: dict["Collection", "Objective"] = {}  # the scorer of this process
 
 
 @dataclass(frozen=True)
@@ -68,15 +68,20 @@ class DistantScorer:
             StudyError: the trial kills its process again and again.
             WorkersError: the cluster cannot work; the settings are not at fault.
         """
-        place, value = self._collection.place, float("nan")
+        place, step, value = self._collection.place, _END, float("nan")
         needs = Needs(place.n_cores, place.n_gpus)
         told = stream_from_cluster(self._ray, score_steps, (self._collection, settings), needs=needs)
         try:
             with closing(told):
                 for step, value in told:
-                    if step != _END:
+                    if step > _END:
                         report(step, value)
         except WorkerDiedError as death:
+            if step == _END:
+                raise WorkersError(
+                    f"the Ray cluster cannot begin a trial: {death}; look at the memory and the disks of its "
+                    "machines (`ray status`), and repeat the command"
+                ) from None
             raise StudyError(str(death)) from None
         except StorageError as error:
             raise WorkersError(str(error)) from None
@@ -85,6 +90,8 @@ class DistantScorer:
 
 def score_steps(asked: tuple[Collection, Settings]) -> Iterator[tuple[int, float]]:
     """Steps and values as a trial reports them, and its score behind them; for a process of the cluster.
+
+    What comes first says that the process is ready.
 
     Raises:
         WorkersError: this machine would compute other bits.
@@ -98,7 +105,10 @@ def score_steps(asked: tuple[Collection, Settings]) -> Iterator[tuple[int, float
         if is_stopped.is_set():
             raise _StoppedError
 
-    training = _trainer.submit(_score, *asked, report)
+    collection, settings = asked
+    scorer = _trainer.submit(_find_scorer, collection).result()
+    yield _BEGUN, 0.0
+    training = _trainer.submit(scorer, 0, settings, report)
     try:
         while not training.done() or not told.empty():
             try:
@@ -114,12 +124,10 @@ class _StoppedError(Exception):
     """Nobody waits for the trial any more."""
 
 
-def _score(collection: Collection, settings: Settings, report: "Report") -> float:
-    scorer = _scorers.get(collection)
-    if scorer is None:
+def _find_scorer(collection: Collection) -> "Objective":
+    if collection not in _scorers:
         collection.place.enter()
         from pipeline.search.scores import Scorer
 
-        scorer = _scorers[collection] = Scorer(collection.paths, collection.terms, dict(collection.values))
-    score: float = scorer(0, settings, report)
-    return score
+        _scorers[collection] = Scorer(collection.paths, collection.terms, dict(collection.values))
+    return _scorers[collection]

@@ -26,10 +26,11 @@ class Found(NamedTuple):
 
 
 class DistantScanners:
-    """In place of the worker processes of `decoding.make_scanners`."""
+    """In place of the worker processes of `decoding.make_scanners`; made before Keras is imported."""
 
     def __init__(self, recipe: Recipe, *, framing: Framing | None = None) -> None:
         self._function = functools.partial(scan_item, recipe=recipe, framing=framing)
+        describe_machine()  # loads Pillow with its own zlib; behind TensorFlow it would find another one
 
     def __enter__(self) -> Self:
         return self

@@ -146,8 +146,8 @@ class _Office:
             time.sleep(pause_s)
             sent.ref = self._submit(sent.items, is_alone=is_alone)
         raise WorkersError(
-            f"the Ray cluster does not finish a slice: {why}; look at its machines with `ray status`; "
-            "`dvc repro` starts this stage again"
+            f"the Ray cluster does not finish a slice: {why}; look at the memory and the disks of its "
+            "machines (`ray status`), and repeat the command"
         )
 
     def _look_after(self, ref: Any) -> None:

@@ -100,8 +100,8 @@ def stream_from_cluster(
         raise WorkerDiedError(f"its process was killed on the Ray cluster: {one_line(error)}") from None
     except ray.exceptions.RayError as error:
         raise WorkersError(
-            f"the Ray cluster does not finish a task: {one_line(error)}; look at its machines with "
-            "`ray status`, and repeat the command"
+            f"the Ray cluster does not finish a task: {one_line(error)}; look at the memory and the disks "
+            "of its machines (`ray status`), and repeat the command"
         ) from None
     except BaseException:  # closed early, too
         with suppress(Exception):

@@ -76,7 +76,7 @@ def test_trials_on_a_cluster_have_the_same_bits_though_a_machine_dies(
         def lose(*args: Any, **options: Any) -> Iterator[Any]:
             for number, one in enumerate(stream_from_cluster(*args, **options)):
                 yield one
-                if number == 1 and not killed:
+                if number == 2 and not killed:
                     killed.append(find_busy(cluster))
                     cluster.kill_node(killed[0])
 
@@ -112,14 +112,24 @@ def test_a_cluster_that_is_away_is_one_line(begin: Begin, monkeypatch: pytest.Mo
     assert [state for state, *_ in list_trials(job)] == ["WAITING"] * 3
 
 
-def test_a_trial_that_kills_its_process_fails(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("told", "kind", "said"),
+    [
+        ([], WorkersError, "cannot begin a trial: its process was killed; look at the memory and the disks"),
+        ([(-1, 0.0)], StudyError, "^its process was killed$"),
+        ([(-1, 0.0), (1, 0.5)], StudyError, "^its process was killed$"),
+    ],
+)
+def test_a_trial_that_kills_its_process_fails_and_one_that_never_began_does_not(
+    told: list[tuple[int, float]], kind: type[Exception], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def die(*_: Any, **__: Any) -> Iterator[Any]:
+        yield from told
         raise WorkerDiedError("its process was killed")
-        yield
 
     monkeypatch.setattr(distant_trials, "stream_from_cluster", die)
     scorer = distant_trials.DistantScorer(None, Paths(Path()), make_none(), {}, describe_machine())
-    with pytest.raises(StudyError, match="its process was killed"):
+    with pytest.raises(kind, match=said):
         scorer(0, {}, lambda *_: None)
 
 
@@ -133,16 +143,16 @@ N_STEPS = 1000
 def test_whoever_stops_listening_stops_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
     steps: list[int] = []
 
-    def train(_: Any, settings: Any, report: Any) -> float:
+    def train(_: int, settings: Any, report: Any) -> float:
         for step in range(1, N_STEPS):
             time.sleep(0.01)
             steps.append(step)
             report(step, 0.5)
         return 1.0
 
-    monkeypatch.setattr(distant_trials, "_score", train)
+    monkeypatch.setattr(distant_trials, "_find_scorer", lambda _: train)
     told = score_steps((Collection(Paths(Path()), make_none(), {}, Workplace("", {}, {}, 1)), {}))
-    assert next(told) == (1, 0.5)
+    assert [next(told), next(told)] == [(-1, 0.0), (1, 0.5)]
     told.close()  # type: ignore[attr-defined]
     distant_trials._trainer.submit(int).result()
     assert len(steps) < N_STEPS - 1

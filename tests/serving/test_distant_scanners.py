@@ -1,6 +1,8 @@
 """Files decoded on a cluster: the answers of one machine, though a machine dies or cannot read a file."""
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -122,3 +124,19 @@ def test_a_cluster_that_is_away_is_one_line(classifier_folder: Path, monkeypatch
     choose_cluster(f"127.0.0.1:{find_port()}", monkeypatch)
     with pytest.raises(WorkersError, match=r"the Ray cluster at 127\.0\.0\.1:\d+ does not answer"):
         DistantScanners(Classifier.load(classifier_folder).settings.recipe).start()
+
+
+@pytest.mark.slow
+def test_tensorflow_does_not_change_what_the_machines_must_have(classifier_folder: Path) -> None:
+    code = f"""
+from pathlib import Path
+from pipeline.images.computation import describe_machine
+from pipeline.serving.distant_scanners import DistantScanners
+from pipeline.serving.settings import read_settings
+DistantScanners(read_settings(Path({str(classifier_folder)!r})).recipe)
+import tensorflow
+print(describe_machine()["zlib"])
+"""
+    said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    alone = "from PIL import features; print(features.version('zlib'))"
+    assert said == subprocess.run([sys.executable, "-c", alone], capture_output=True, text=True).stdout
