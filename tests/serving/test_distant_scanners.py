@@ -137,6 +137,9 @@ DistantScanners(read_settings(Path({str(classifier_folder)!r})).recipe)
 import tensorflow
 print(describe_machine()["zlib"])
 """
-    said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     alone = "from PIL import features; print(features.version('zlib'))"
-    assert said == subprocess.run([sys.executable, "-c", alone], capture_output=True, text=True).stdout
+    said = [
+        subprocess.run([sys.executable, "-c", one], check=True, capture_output=True, text=True).stdout
+        for one in (code, alone)
+    ]
+    assert said[0] == said[1]
