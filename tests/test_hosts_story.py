@@ -144,11 +144,11 @@ def test_two_hosts_train_as_one(project: Paths, tmp_path: Path, start: Callable[
 
 def read_tags(paths: Paths) -> dict[str, str]:
     """The tags of the last run of train."""
-    from pipeline.tracking.connection import connect, find_experiment, name_experiments
+    from pipeline.tracking.connection import connect
 
     client = connect(paths.root)
-    number = find_experiment(client, paths.root, name_experiments().stages)
-    runs = client.search_runs([number], "attributes.status = 'FINISHED'")
+    numbers = [found.experiment_id for found in client.search_experiments()]
+    runs = client.search_runs(numbers, "attributes.status = 'FINISHED'")
     return dict(runs[0].data.tags)
 
 
