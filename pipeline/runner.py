@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import NoReturn
 
+from pipeline.backend.meeting import is_follower
 from pipeline.characters import escape
 from pipeline.errors import DarkroomError
 from pipeline.metrics_file import divide_metrics, round_metrics, write_metrics
@@ -29,16 +30,18 @@ _LOCKS = ".darkroom/running"  # ignored by Git and DVC
 _log = logging.getLogger("darkroom")
 
 
-def run_stage(name: str, main: StageMain, *, follows: Callable[[], bool] = lambda: False) -> None:
+def run_stage(name: str, main: StageMain) -> None:
     """Run a stage in the working folder's project and exit: 0, 1 with one line of error, 130 on Ctrl+C.
 
-    Args:
-        follows: whether another machine runs this stage and writes what comes of it, and `main` only helps.
+    Where several hosts train together, all but host 0 only help: that one runs the stage, and writes.
     """
     set_up_logging()
     try:
         paths = Paths(project_root())
-        follow(main, paths) if follows() else execute(name, main, paths)
+        if name == "train" and is_follower():
+            follow(main, paths)
+        else:
+            execute(name, main, paths)
     except DarkroomError as error:
         _log.error("%s: %s", name, error)
         leave(1)

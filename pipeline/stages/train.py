@@ -23,7 +23,6 @@ import numpy.typing as npt
 
 from pipeline.backend.device import set_up_device
 from pipeline.backend.hosts import Hosts, gather_hosts
-from pipeline.backend.meeting import is_follower
 from pipeline.backend.precision import BITS
 from pipeline.collection.pictures import Part, read_keys, read_part, read_parts
 from pipeline.evidence.answers import build_answers
@@ -202,4 +201,4 @@ def hash_weights(weights: str | None) -> str:
 
 
 if __name__ == "__main__":
-    run_stage("train", main, follows=is_follower)
+    run_stage("train", main)

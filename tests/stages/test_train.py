@@ -156,6 +156,7 @@ def test_what_it_computed_with_is_said(trained: tuple[Mapping[str, float], Liste
     assert metrics["precision_bits"] == 32
     assert listener.tags["train.precision"] == "float32"
     assert listener.tags["train.backend"] == "tensorflow"
+    assert listener.tags["train.hosts"] == "1"
 
 
 def test_what_it_keeps_outside_its_outputs(

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline.backend import device
+from pipeline.backend.hosts import ALONE
 from pipeline.collection.pictures import Part
 from pipeline.collection.shards import ShardWriter
 from pipeline.errors import DataError
@@ -18,7 +19,14 @@ from pipeline.paths import Paths
 from pipeline.tables.extra import EXTRA
 from pipeline.tables.parquet import write_table
 from pipeline.training import assembly
-from pipeline.training.assembly import Sets, check_classes, describe_computation, read_sets, train_network
+from pipeline.training.assembly import (
+    Sets,
+    check_classes,
+    describe_computation,
+    list_facts,
+    read_sets,
+    train_network,
+)
 from pipeline.training.checkpoints import N_KEPT
 from pipeline.training.history import Row
 from pipeline.training.trainer import Places
@@ -130,6 +138,7 @@ def test_what_is_trained_and_where_it_is_kept(
     assert fit.named == {
         "train": sets.train,
         "val": sets.val,
+        "hosts": ALONE,
         "n_classes": 3,
         "policy": policy,
         "params": params.train,
@@ -208,3 +217,10 @@ def test_only_the_latest_trainings_are_kept(project: Paths, params_of: ParamsOf,
         checkpoints.save({}, {})
     folders = [path for path in (project.cache / "checkpoints").iterdir() if path.is_dir()]
     assert len(folders) == N_KEPT
+
+
+def test_what_hosts_that_train_together_have_alike(params_of: ParamsOf) -> None:
+    inputs = {"cmd": "train", "deps": {"pipeline/a.py": "5f"}, "weights": "", "start": "91"}
+    facts = list_facts(inputs, params_of(train={"epochs": 7}).train, COMPUTATION)
+    assert (facts["pipeline/a.py"], facts["start"], facts["train.epochs"]) == ("5f", "91", 7)
+    assert COMPUTATION.items() <= facts.items()
