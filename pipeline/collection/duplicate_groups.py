@@ -8,7 +8,7 @@ from pipeline.collection.near_links import Links, find_components
 from pipeline.tables.pairs import PAIRS
 from pipeline.tables.parquet import count_values
 
-Names = Mapping[int, tuple[str, str]]  # id and key of a picture, by its number
+Names = Mapping[int, tuple[str, str]]  # id and key of a picture that has links, by its number
 
 
 def name_groups(names: Names, links: Links, n: int) -> dict[int, str]:

@@ -30,8 +30,8 @@ Words = NDArray[np.uint64]
 ReadViews = Callable[[int, int], Bytes]
 
 N_BITS = 256
-PRINT_BYTES, _HASH_BYTES = N_BITS // 8, 16
-ID_BYTES = PRINT_BYTES + _HASH_BYTES
+PRINT_BYTES, HASH_BYTES = N_BITS // 8, 16
+ID_BYTES = PRINT_BYTES + HASH_BYTES
 MOST_A_BUCKET = 1024  # members compared, those with the smallest fingerprints: a large group stays one group
 _MISSED = 1e-3  # the share of the pairs at the largest distance itself that may be missed
 _NIBBLES = 64  # 4-bit parts of a fingerprint; keys are made of them
@@ -71,14 +71,13 @@ class Nodes:
             yield nodes, np.concatenate(views)
 
     def hash_views(self) -> Bytes:
-        """Each fingerprint and a hash of its views: uint8 [n, ID_BYTES]."""
-        ids = np.zeros((len(self), ID_BYTES), dtype=np.uint8)
-        ids[:, :PRINT_BYTES] = self.prints
+        """A hash of the views of each: uint8 [n, HASH_BYTES]."""
+        found = np.zeros((len(self), HASH_BYTES), dtype=np.uint8)
         every = self.stream_views(np.arange(len(self)))
         for nodes, views in track(every, total=_count_runs(len(self)), what=_say("reading")):
-            hashes = b"".join(hashlib.blake2b(one, digest_size=_HASH_BYTES).digest() for one in views)
-            ids[nodes, PRINT_BYTES:] = np.frombuffer(hashes, np.uint8).reshape(-1, _HASH_BYTES)
-        return ids
+            hashes = b"".join(hashlib.blake2b(one, digest_size=HASH_BYTES).digest() for one in views)
+            found[nodes] = np.frombuffer(hashes, np.uint8).reshape(-1, HASH_BYTES)
+        return found
 
 
 class _Table:

@@ -197,8 +197,9 @@ def _make_pictures(
             margins=find_margins(),
             known=KnownLinks(known.store, str(paths.root)),
         )
-    files = files | changed
-    names = {file.at: (str(file.id), file.key) for file in _list_kept(files)}
+    files |= changed
+    linked = {*links.a.tolist(), *links.b.tolist()}
+    names = {file.at: (str(file.id), file.key) for file in _list_kept(files) if file.at in linked}
     group = name_groups(names, links, n)
     rows = (_build_row(file, writer.per_shard, group, prints) for file in _list_kept(files))
     kept = build_table(rows, CLEAN_MANIFEST, sort_by="key")

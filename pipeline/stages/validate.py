@@ -102,6 +102,7 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
         _log.warning("%s", note)
     _warn_of_look_alikes(source.labels)
     manifest = build_manifest(source, section, paths.cache / "results")
+    source = source.drop_files()
     unread = manifest.filter(pc.equal(manifest.column("reason"), "unreadable")).select(["key", "detail"])
     warn_if_killed(zip(*unread.to_pydict().values(), strict=True), "validate")
     classes = count_classes(manifest, source.labels)
