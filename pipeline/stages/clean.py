@@ -38,6 +38,7 @@ from pipeline.collection.known_files import KnownFiles
 from pipeline.collection.known_links import KnownLinks
 from pipeline.collection.near_duplicates import link_near
 from pipeline.collection.overrides import Override, read_overrides
+from pipeline.collection.packed_files import PackedFiles
 from pipeline.collection.pair_sheet import Limits, draw_pairs
 from pipeline.collection.scales import choose_scales, write_scales
 from pipeline.collection.shards import ShardWriter, count_rows_per_shard
@@ -139,13 +140,13 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
     _warn_if_small(manifest, params.clean)
     source = open_collection(paths.root, params.data)
     labels, overrides = source.labels, read_overrides(paths.overrides)
-    files = plan_files(manifest, overrides, labels)
+    files = PackedFiles(plan_files(manifest, overrides, labels))
     idle = find_unused(files, overrides)
     _warn_if_unused(idle, overrides)
     work = plan_work(params, manifest, files)
     write_scales(work.recipe.scales, paths.scales)
     manifest = manifest.select(_OF_READY)
-    files, kept, pairs, thumbnails = _make_pictures(files, source, work, params.clean, paths)
+    kept, pairs, thumbnails = _make_pictures(files, source, work, params.clean, paths)
     gone = [file for file in files.values() if file.refusal]
     away = build_table((file.to_row() for file in gone), QUARANTINE, sort_by="key")
     write_table(kept, paths.clean_manifest)
@@ -176,9 +177,9 @@ def _sort_repairs(repairs: set[str]) -> tuple[str, ...]:
 
 
 def _make_pictures(
-    files: dict[str, File], source: Source, work: Work, section: CleanParams, paths: Paths
-) -> tuple[dict[str, File], pa.Table, pa.Table, dict[str, Uint8]]:
-    """Write the shards; returns the files as they are now, clean's manifest, the pairs, the thumbnails."""
+    files: PackedFiles, source: Source, work: Work, section: CleanParams, paths: Paths
+) -> tuple[pa.Table, pa.Table, dict[str, Uint8]]:
+    """Write the shards, and bring `files` up to date; returns clean's manifest, the pairs, the thumbnails."""
     n = sum(file.at >= 0 for file in files.values())
     shape = work.recipe.picture_shape
     folder, results = paths.stage("clean"), paths.cache / "results"
@@ -197,13 +198,13 @@ def _make_pictures(
             margins=find_margins(),
             known=KnownLinks(known.store, str(paths.root)),
         )
-    files |= changed
+    files.update(changed)
     linked = {*links.a.tolist(), *links.b.tolist()}
     names = {file.at: (str(file.id), file.key) for file in _list_kept(files) if file.at in linked}
     group = name_groups(names, links, n)
     rows = (_build_row(file, writer.per_shard, group, prints) for file in _list_kept(files))
     kept = build_table(rows, CLEAN_MANIFEST, sort_by="key")
-    return files, kept, build_pairs(names, links, VIEWS), thumbnails
+    return kept, build_pairs(names, links, VIEWS), thumbnails
 
 
 def _warn_if_unused(idle: Sequence[Override], overrides: Sequence[Override]) -> None:
