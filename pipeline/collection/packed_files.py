@@ -1,7 +1,6 @@
 """The files of a plan in columns, some 0.1 kB each: as Python objects they take 0.45 kB, for hours."""
 
-from collections.abc import ItemsView, Iterable, Iterator, Mapping, ValuesView
-from typing import Any
+from collections.abc import ItemsView, Iterator, Mapping, ValuesView
 
 import numpy as np
 import pyarrow as pa
@@ -10,33 +9,32 @@ from pipeline.collection.file_plan import File
 from pipeline.refusals import Refusal
 
 _BATCH_ROWS, _RECENT = 1024, 4096  # files that are Python objects at a time
-_FEW = pa.dictionary(pa.int32(), pa.string())
-_SCHEMA = pa.schema(
-    [
-        ("id", pa.binary()),
-        ("key", pa.large_string()),
-        ("label", _FEW),
-        ("source_split", _FEW),
-        ("reason", _FEW),
-        ("detail", pa.large_string()),
-        ("repairs", pa.list_(pa.string())),
-        ("at", pa.int64()),
-        ("is_restored", pa.bool_()),
-    ]
-)
+_ID_BYTES = 32
+_Kind = tuple[bool, str, str, str, tuple[str, ...], bool]  # what many files have in common
 
 
 class PackedFiles(Mapping[str, File]):
     """Files by key, in the order of `files`, which is emptied."""
 
     def __init__(self, files: dict[str, File]) -> None:
-        hashes = np.fromiter((_hash(key) for key in files), np.uint64, len(files))
+        n = len(files)
+        hashes = np.fromiter(map(_hash, files), np.uint64, n)
         self._rows = np.argsort(hashes).astype(np.uint32)
         self._hashes = hashes[self._rows]
-        batches = list(_pack(files))
-        table = pa.Table.from_batches(batches, schema=_SCHEMA).unify_dictionaries()
-        batches.clear()
-        self._columns = [column.combine_chunks() for column in table.columns]
+        self._ids = np.zeros((n, _ID_BYTES), dtype=np.uint8)
+        self._at = np.full(n, -1, dtype=np.int64)
+        self._kind = np.zeros(n, dtype=np.int32)
+        self._kinds: list[_Kind] = []
+        self._details: dict[int, str] = {}  # of those that are refused
+        keys = list(files)
+        self._keys = pa.concat_arrays(
+            pa.array(keys[start : start + _BATCH_ROWS], pa.large_string())
+            for start in range(0, max(n, 1), _BATCH_ROWS)
+        )
+        numbers: dict[_Kind, int] = {}
+        for row, key in enumerate(keys):
+            self._pack(row, files.pop(key), numbers)
+        self._kinds = list(numbers)
         self._changed: dict[str, File] = {}
         self._recent: dict[str, File] = {}
 
@@ -51,7 +49,7 @@ class PackedFiles(Mapping[str, File]):
         if found is None:
             if len(self._recent) >= _RECENT:
                 self._recent.clear()
-            found = self._recent[key] = self._read(key)
+            found = self._recent[key] = self._find(key)
         return found
 
     def values(self) -> ValuesView[File]:
@@ -69,19 +67,34 @@ class PackedFiles(Mapping[str, File]):
     def stream(self) -> Iterator[File]:
         """The files, in order."""
         for start in range(0, len(self), _BATCH_ROWS):
-            columns = [column.slice(start, _BATCH_ROWS).to_pylist() for column in self._columns]
-            for row in zip(*columns, strict=True):
-                file = _unpack(row)
-                yield self._changed.get(file.key, file)
+            for row, key in enumerate(self._keys[start : start + _BATCH_ROWS].to_pylist(), start):
+                yield self._changed.get(key) or self._unpack(row, key)
 
-    def _read(self, key: str) -> File:
+    def _pack(self, row: int, file: File, numbers: dict[_Kind, int]) -> None:
+        has_id = file.id is not None
+        kind = (has_id, file.label, file.source_split, file.reason, file.repairs, file.is_restored)
+        self._kind[row] = numbers.setdefault(kind, len(numbers))
+        self._at[row] = file.at
+        if file.id is not None:
+            self._ids[row] = np.frombuffer(bytes.fromhex(file.id), np.uint8)
+        if file.refusal:
+            self._details[row] = file.refusal.detail
+
+    def _find(self, key: str) -> File:
         hashed = np.uint64(_hash(key))
-        first, end = (int(np.searchsorted(self._hashes, hashed, side)) for side in ("left", "right"))
-        for row in self._rows[first:end].tolist():
-            file = _unpack(column[row].as_py() for column in self._columns)
-            if file.key == key:
-                return file
+        place = int(self._hashes.searchsorted(hashed))
+        while place < len(self) and self._hashes[place] == hashed:
+            row = int(self._rows[place])
+            if self._keys[row].as_py() == key:
+                return self._unpack(row, key)
+            place += 1
         raise KeyError(key)
+
+    def _unpack(self, row: int, key: str) -> File:
+        has_id, label, source_split, reason, repairs, is_restored = self._kinds[self._kind[row]]
+        image_id = self._ids[row].tobytes().hex() if has_id else None
+        refusal = Refusal(reason, self._details[row]) if reason else None
+        return File(image_id, key, label, source_split, refusal, repairs, int(self._at[row]), is_restored)
 
 
 class _Files(ValuesView[File]):
@@ -100,23 +113,3 @@ class _Items(ItemsView[str, File]):
 
 def _hash(key: str) -> int:
     return hash(key) & 0xFFFF_FFFF_FFFF_FFFF
-
-
-def _pack(files: dict[str, File]) -> Iterator[pa.RecordBatch]:
-    """All files, which leave `files` as they are packed."""
-    keys = list(files)
-    for start in range(0, len(keys), _BATCH_ROWS):
-        rows = [_describe(files.pop(key)) for key in keys[start : start + _BATCH_ROWS]]
-        yield pa.RecordBatch.from_pylist(rows, schema=_SCHEMA)
-
-
-def _describe(file: File) -> dict[str, Any]:
-    packed = None if file.id is None else bytes.fromhex(file.id)
-    return file.to_row() | {"id": packed, "at": file.at, "is_restored": file.is_restored}
-
-
-def _unpack(row: Iterable[Any]) -> File:
-    packed, key, label, source_split, reason, detail, repairs, at, is_restored = row
-    refusal = Refusal(reason, detail) if reason else None
-    image_id = None if packed is None else packed.hex()
-    return File(image_id, key, label, source_split, refusal, tuple(repairs), at, is_restored)

@@ -119,9 +119,10 @@ def develop_all(
 def plan_work(params: Params, manifest: pa.Table, files: Mapping[str, File]) -> Work:
     """What workers need to know. A decoder may do no more than the files to be decoded needed in validate."""
     formats = {*manifest.column("format").to_pylist()} - {None}
-    columns = (manifest.column(name).to_pylist() for name in ("key", "width", "height", "n_frames"))
+    columns = (manifest.column(name).to_pylist() for name in ("width", "height", "n_frames"))
     shown = choose_thumbnails(files.values())
-    rows = [row for row in zip(*columns, strict=True) if files[row[0]].at >= 0 or row[0] in shown]
+    both = zip(files.values(), zip(*columns, strict=True), strict=True)  # both are in the order of keys
+    rows = [(file.is_restored, *row) for file, row in both if file.at >= 0 or file.key in shown]
     recipe = Recipe.from_params(
         params.clean,
         formats=tuple(sorted(formats)),
@@ -129,7 +130,7 @@ def plan_work(params: Params, manifest: pa.Table, files: Mapping[str, File]) -> 
         scales=choose_scales(manifest, {key for key, file in files.items() if file.at >= 0}),
     )
     # An animation is kept only where a person restored it; validate refuses all others.
-    first_frame = any(files[key].is_restored and (n or 1) > 1 for key, _, _, n in rows)
+    first_frame = any(is_restored and (n or 1) > 1 for is_restored, _, _, n in rows)
     return Work(recipe, first_frame, params.validate_.max_seconds_per_file)
 
 
