@@ -162,7 +162,7 @@ def _build_sums(
     Args:
         n_pixels, picture_shape: the number of pictures in the shards, and the shape of each.
     """
-    passed = manifest.filter(pc.not_equal(manifest.column("verdict"), "quarantined")).column("key")
+    passed = manifest.column("key").filter(pc.not_equal(manifest.column("verdict"), "quarantined"))
     n_lost = pc.sum(pc.is_in(passed, value_set=away.column("key"))).as_py() or 0
     sizes = [n for n in count_values(kept.column("duplicate_group")).values() if n > 1]
     n = max(len(kept), 1)

@@ -78,8 +78,8 @@ def build_manifest(source: Source, section: ValidateParams, results: Path | None
 def count_classes(manifest: pa.Table, labels: Sequence[str]) -> pa.Table:
     """Files and readable files of every label, of schema RAW_CLASSES, in the order of `labels`."""
     n_files = count_values(manifest.column("label"))
-    readable = manifest.filter(pc.not_equal(manifest.column("verdict"), "quarantined"))
-    n_readable = count_values(readable.column("label"))
+    is_readable = pc.not_equal(manifest.column("verdict"), "quarantined")
+    n_readable = count_values(manifest.column("label").filter(is_readable))
     largest = max((n_readable[label] for label in labels), default=0)
     rows = [
         {
