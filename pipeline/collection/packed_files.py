@@ -35,6 +35,8 @@ class PackedFiles(Mapping[str, File]):
         for row, key in enumerate(keys):
             self._pack(row, files.pop(key), numbers)
         self._kinds = list(numbers)
+        del keys
+        pa.default_memory_pool().release_unused()  # what the files took
         self._changed: dict[str, File] = {}
         self._recent: dict[str, File] = {}
 
