@@ -2,9 +2,9 @@
 
 Tiny distinct JPEGs of ten classes, in one zip or in folders of 10,000. `dvc repro split` runs on them as a
 user would. For each stage it prints the seconds, the pictures a second, and the largest sum of what the stage
-and its workers keep in memory of their own (pages of mapped files do not count: the system takes them back
-at will). The same of DVC, which hashes the source and stores the outputs. What the commands say goes to
-standard error, each line with its moment.
+and its workers keep in memory of their own: RssAnon and RssShmem of /proc/PID/status (pages of mapped files
+do not count: the system takes them back at will). The same of DVC, which hashes the source and stores the
+outputs. What the commands say goes to standard error, each line with its moment.
 
 Run: python -m benchmarks.many_pictures [--images 1000000] [--kind zip|folders] [--folder DIR]
 """
@@ -34,6 +34,7 @@ from benchmarks.scale import CLASSES, STAGES, make_project
 MIB = 1 << 20
 SIZE, N_CELLS = (32, 32), (4, 4, 3)
 A_FOLDER = 10_000
+_OWN = ("RssAnon:", "RssShmem:")
 _STAGE = re.compile(r"pipeline\.stages\.(\w+)")
 
 
@@ -144,10 +145,10 @@ def sample(pid: int, peaks: dict[str, int]) -> None:
 
 
 def own_memory(process: psutil.Process) -> int:
-    """Resident bytes of a process that belong to no file; 0 for what has just ended."""
-    with suppress(psutil.NoSuchProcess):
-        memory = process.memory_info()
-        return int(memory.rss - memory.shared)
+    """RssAnon + RssShmem of a process, in bytes: what belongs to no file; 0 for what has just ended."""
+    with suppress(OSError):
+        lines = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8").splitlines()
+        return sum(int(line.split()[1]) << 10 for line in lines if line.startswith(_OWN))
     return 0
 
 

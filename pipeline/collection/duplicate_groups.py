@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.collection.near_links import Links, find_components
 from pipeline.tables.pairs import PAIRS
-from pipeline.tables.parquet import count_values
 
-Names = Mapping[int, tuple[str, str]]  # id and key of a picture, by its number
+Names = Mapping[int, tuple[str, str]]  # id and key of a picture that has links, by its number
 
 
 def name_groups(names: Names, links: Links, n: int) -> dict[int, str]:
@@ -30,11 +30,18 @@ def build_pairs(names: Names, links: Links, views: Sequence[str]) -> pa.Table:
     return table.sort_by([("id_a", "ascending"), ("id_b", "ascending")])
 
 
+def list_sizes(kept: pa.Table) -> list[int]:
+    """How many pictures each group of near-duplicates holds; most pictures are in none, and cost nothing."""
+    counts = kept.column("duplicate_group").value_counts().field("counts")
+    found: list[int] = counts.filter(pc.greater(counts, 1)).to_pylist()
+    return found
+
+
 def measure_groups(kept: pa.Table) -> dict[str, int]:
     """The number of groups of near-duplicates, of pictures in them, and the size of the largest group.
 
     A large group is a bad sign: unrelated pictures may be linked in it.
     """
-    sizes = [n for n in count_values(kept.column("duplicate_group")).values() if n > 1]
+    sizes = list_sizes(kept)
     largest = max(sizes, default=0)
     return {"n_groups": len(sizes), "n_near_duplicates": sum(sizes), "n_largest_group": largest}

@@ -94,20 +94,20 @@ def _grow_forest(nodes: Nodes, max_distance: int, limits: Sequence[int], known: 
     n = len(nodes)
     keys = choose_keys(n, max_distance)
     links, changed = make_none(), np.ones(n, dtype=bool)
-    ids = None
+    hashes = None
     if known:
-        ids = nodes.hash_views()
-        earlier = known.find(limits, keys)
-        if earlier:
-            links, changed = _use_earlier(earlier, ids, keys)
+        hashes = nodes.hash_views()
+        if earlier := known.find(limits, keys):
+            links, changed = _use_earlier(earlier, np.hstack((nodes.prints, hashes)), keys)
+        del earlier  # it is as large as the nodes, and the search takes room of its own
         if changed.mean() > _MOST_CHANGED:
             links, changed = make_none(), np.ones(n, dtype=bool)
     for more in find_near(nodes, changed, keys, limits):
         links = links.join(more) if len(more) else links
         links = thin(links, n) if len(links) > MANY else links
     links = thin(links, n)
-    if known and ids is not None:
-        known.keep(limits, keys, Forest(ids, links))
+    if known and hashes is not None:
+        known.keep(limits, keys, Forest(np.hstack((nodes.prints, hashes)), links))
     return links
 
 

@@ -30,8 +30,8 @@ Words = NDArray[np.uint64]
 ReadViews = Callable[[int, int], Bytes]
 
 N_BITS = 256
-PRINT_BYTES, _HASH_BYTES = N_BITS // 8, 16
-ID_BYTES = PRINT_BYTES + _HASH_BYTES
+PRINT_BYTES, HASH_BYTES = N_BITS // 8, 16
+ID_BYTES = PRINT_BYTES + HASH_BYTES
 MOST_A_BUCKET = 1024  # members compared, those with the smallest fingerprints: a large group stays one group
 _MISSED = 1e-3  # the share of the pairs at the largest distance itself that may be missed
 _NIBBLES = 64  # 4-bit parts of a fingerprint; keys are made of them
@@ -71,21 +71,17 @@ class Nodes:
             yield nodes, np.concatenate(views)
 
     def hash_views(self) -> Bytes:
-        """Each fingerprint and a hash of its views: uint8 [n, ID_BYTES]."""
-        ids = np.zeros((len(self), ID_BYTES), dtype=np.uint8)
-        ids[:, :PRINT_BYTES] = self.prints
-        every = self.stream_views(np.arange(len(self)))
-        for nodes, views in track(every, total=_count_runs(len(self)), what=_say("reading")):
-            hashes = b"".join(hashlib.blake2b(one, digest_size=_HASH_BYTES).digest() for one in views)
-            ids[nodes, PRINT_BYTES:] = np.frombuffer(hashes, np.uint8).reshape(-1, _HASH_BYTES)
-        return ids
+        """A hash of the views of each: uint8 [n, HASH_BYTES]."""
+        found = np.zeros((len(self), HASH_BYTES), dtype=np.uint8)
+        every, n_steps = self.stream_views(np.arange(len(self))), -(-len(self) // _ROWS)
+        for nodes, views in track(every, total=n_steps, what=_say("reading")):
+            hashes = b"".join(hashlib.blake2b(one, digest_size=HASH_BYTES).digest() for one in views)
+            found[nodes] = np.frombuffer(hashes, np.uint8).reshape(-1, HASH_BYTES)
+        return found
 
 
 class _Table:
-    """Fingerprints in the order of their buckets, and where each bucket starts.
-
-    `order` has their numbers, `words` their first words side by side, in the order of the table.
-    """
+    """Fingerprints by bucket, as numbers (`order`) and by their first words, and where each bucket starts."""
 
     def __init__(self, prints: Bytes, key: Ints) -> None:
         keys = _cut_keys(prints.T, key)
@@ -126,6 +122,9 @@ class _SmallTable:
         return chosen, low, np.searchsorted(self._keys, keys[chosen], side="right") - low
 
 
+_Tables = Sequence[_Table | _SmallTable]
+
+
 def choose_keys(n: int, max_distance: int) -> list[Ints]:
     """The nibbles of each table's key, for n fingerprints."""
     n_nibbles = min(5, max(2, round(math.log2(n) / 4)))
@@ -164,7 +163,7 @@ def find_near(nodes: Nodes, asked: Bools, keys: Sequence[Ints], limits: Sequence
                 small = list(pool.map(partial(_SmallTable, nodes.prints, asked), keys))
                 yield from _search_all(pool, nodes, np.flatnonzero(~asked), limits, small)
 
-        n_steps = _count_runs(n_asked) * -(-len(keys) // _TABLES) + _count_runs(n - n_asked)
+        n_steps = -(-n_asked // _ROWS) * -(-len(keys) // _TABLES) + -(-(n - n_asked) // _ROWS)
         yield from track(search(), total=n_steps, what=_say("comparing"))
 
 
@@ -179,11 +178,7 @@ def pack_words(rows: Bytes) -> Words:
 
 
 def _search_all(
-    pool: Executor,
-    nodes: Nodes,
-    chosen: Ints,
-    limits: Sequence[int],
-    tables: Sequence["_Table | _SmallTable"],
+    pool: Executor, nodes: Nodes, chosen: Ints, limits: Sequence[int], tables: _Tables
 ) -> Iterator[Links]:
     """The links of some of the chosen nodes at a time; what the threads do next is read meanwhile."""
     waiting: deque[Future[Links]] = deque()
@@ -195,14 +190,11 @@ def _search_all(
     yield from (found.result() for found in waiting)
 
 
-def _search_some(
-    own: Words, nodes: Ints, views: Bytes, limits: Sequence[int], tables: Sequence["_Table | _SmallTable"]
-) -> Links:
+def _search_some(own: Words, nodes: Ints, views: Bytes, limits: Sequence[int], tables: _Tables) -> Links:
     queries, links = _Queries(own, nodes, views, limits), make_none()
-    for table in tables:
-        for found in queries.search(table):
-            links = links.join(found)
-            links = thin(links, len(own)) if len(links) > MANY else links
+    for found in (one for table in tables for one in queries.search(table)):
+        links = links.join(found)
+        links = thin(links, len(own)) if len(links) > MANY else links
     return links
 
 
@@ -212,8 +204,7 @@ class _Queries:
     def __init__(self, own: Words, nodes: Ints, views: Bytes, limits: Sequence[int]) -> None:
         limit = np.array(limits, dtype=np.int64)
         used = np.flatnonzero(limit >= 0)
-        if len(used) < len(limit):
-            views = views[:, used]
+        views = views if len(used) == len(limit) else views[:, used]
         self._own, self._nodes, self._n_views = own, nodes, len(used)
         self._used, self._limit = used, limit[used]
         # A quarter of the bits rules out nearly all pairs: errors of a near pair spread over the four words.
@@ -298,10 +289,6 @@ def _list_candidates(low: Ints, count: Ints) -> Iterator[tuple[Ints, Ints]]:
         first = low[start:stop] - (end[start:stop] - counts - done)
         yield rows, np.repeat(first, counts) + np.arange(len(rows))
         start = stop
-
-
-def _count_runs(n: int) -> int:
-    return -(-n // _ROWS)
 
 
 def _say(what: str) -> str:

@@ -24,9 +24,9 @@ def draw_images(manifest: pa.Table, labels: Sequence[str], folder: Path) -> dict
         manifest: of schema RAW_MANIFEST.
         labels: the classes; a class without a usable image is shown as empty.
     """
-    usable = manifest.filter(pc.not_equal(manifest.column("verdict"), "quarantined"))
+    is_usable = pc.not_equal(manifest.column("verdict"), "quarantined")
     columns = ["label", "width", "height", *(fact.name for fact in _MEASURES)]
-    images = usable.select(columns).to_pandas()
+    images = manifest.select(columns).filter(is_usable).to_pandas()
     sizes, measures = folder / "sizes.png", folder / "measures.png"
     width, height = images["width"].to_numpy(), images["height"].to_numpy()
     long_side = compute_quantiles(images["label"], pd.Series(np.maximum(width, height)), labels)

@@ -54,29 +54,29 @@ def hold_against(
     detail: dict[str, Any] = {"result_format": "COMPLETE" if is_complete else "SUMMARY"}
     if is_complete:
         detail["unexpected_index_column_names"] = [named_by]
-    asked = {named_by}.union(*map(_list_columns, expectations))
+    frame = _frame(table, {named_by}.union(*map(_list_columns, expectations)))
     with silence_log("great_expectations", up_to=logging.WARNING):
-        result = definition.run(batch_parameters={"dataframe": _frame(table, asked)}, result_format=detail)
+        result = definition.run(batch_parameters={"dataframe": frame}, result_format=detail)
     plain: dict[str, Any] = result.to_json_dict()
-    return plain if is_complete else _name_offenders(plain, table, named_by)
+    return plain if is_complete else _name_offenders(plain, frame, named_by)
 
 
-def _name_offenders(plain: dict[str, Any], table: pa.Table, named_by: str) -> dict[str, Any]:
-    """Names in place of the numbers of rows. Asked for names, Great Expectations looks up every offender.
+def _name_offenders(plain: dict[str, Any], frame: "pd.DataFrame", named_by: str) -> dict[str, Any]:
+    """Names and values in place of the numbers of rows, as Great Expectations would give them.
 
-    That took 0.1 ms and 0.3 kB for each, of which it then returns 20.
+    Asked for them, it looks up every offender, in 0.1 ms and 0.3 kB each, and then returns 20.
     """
+    from great_expectations.util import convert_to_json_serializable
+
     for one in plain["results"]:
         found, kwargs = one["result"], one["expectation_config"]["kwargs"]
-        if "partial_unexpected_list" not in found:
+        if "partial_unexpected_index_list" not in found:
             continue
-        named = []
-        for row, value in zip(
-            found["partial_unexpected_index_list"], found["partial_unexpected_list"], strict=True
-        ):
-            values = {kwargs["column"]: value} if "column" in kwargs else value
-            named.append({**values, named_by: table.column(named_by)[row].as_py()})
-        found["partial_unexpected_index_list"] = named
+        columns = [*kwargs.get("column_list", [kwargs.get("column")]), named_by]
+        found["partial_unexpected_index_list"] = [
+            convert_to_json_serializable({name: frame.at[row, name] for name in columns})
+            for row in found["partial_unexpected_index_list"]
+        ]
         found["unexpected_index_column_names"] = [named_by]
     return plain
 

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from pipeline.collection.duplicate_groups import list_sizes
 from pipeline.collection.shards import Shards
 from pipeline.expectations import ready_suite
 from pipeline.expectations.engine import hold_against, new_context
@@ -93,7 +94,7 @@ def describe_ready(
         labels: the class folders of the source.
         sheets: the contact sheet of each class that has one.
     """
-    sizes = [n for n in count_values(kept.column("duplicate_group")).values() if n > 1]
+    sizes = list_sizes(kept)
     n_unsearched = sum(_count_unsearched(_build_pictures(kept, manifest), section))
     folder = paths.figures("clean")
     figures = [
@@ -162,9 +163,9 @@ def _build_sums(
     Args:
         n_pixels, picture_shape: the number of pictures in the shards, and the shape of each.
     """
-    passed = manifest.filter(pc.not_equal(manifest.column("verdict"), "quarantined")).column("key")
+    passed = manifest.column("key").filter(pc.not_equal(manifest.column("verdict"), "quarantined"))
     n_lost = pc.sum(pc.is_in(passed, value_set=away.column("key"))).as_py() or 0
-    sizes = [n for n in count_values(kept.column("duplicate_group")).values() if n > 1]
+    sizes = list_sizes(kept)
     n = max(len(kept), 1)
     row = {
         "what": "all files",

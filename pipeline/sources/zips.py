@@ -88,8 +88,10 @@ class _Members:
     def check(self, path: Place) -> None:
         """Raise SourceError for a decompression bomb, BadZipFile if members share their bytes.
 
-        The library looks for shared bytes in its own list, which it does not have here.
+        The library looks for shared bytes in its own list, which it does not have here. All members are known
+        now, and the listener goes: it holds the whole listing, which holds it.
         """
+        del self._hear
         check_growth(sum(self._sizes), path)
         starts, packed = (np.frombuffer(values, np.uint64) for values in (self._offsets, self._packed))
         order = np.argsort(starts, kind="stable")

@@ -89,8 +89,8 @@ def build_manifest(source: Source, params: Params, results: Path | None = None) 
 def count_classes(manifest: pa.Table, labels: Sequence[str]) -> pa.Table:
     """Files and readable files of every label, of schema RAW_CLASSES, in the order of `labels`."""
     n_files = count_values(manifest.column("label"))
-    readable = manifest.filter(pc.not_equal(manifest.column("verdict"), "quarantined"))
-    n_readable = count_values(readable.column("label"))
+    is_readable = pc.not_equal(manifest.column("verdict"), "quarantined")
+    n_readable = count_values(manifest.column("label").filter(is_readable))
     largest = max((n_readable[label] for label in labels), default=0)
     rows = [
         {
@@ -113,6 +113,7 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
         _log.warning("%s", note)
     _warn_of_look_alikes(source.labels)
     manifest = build_manifest(source, params, paths.cache / "results")
+    source = source.drop_files()
     unread = manifest.filter(pc.equal(manifest.column("reason"), "unreadable")).select(["key", "detail"])
     warn_if_killed(zip(*unread.to_pydict().values(), strict=True), "validate")
     classes = count_classes(manifest, source.labels)

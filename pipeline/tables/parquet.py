@@ -34,8 +34,10 @@ def build_table(rows: Iterable[Mapping[str, Any]], schema: pa.Schema, *, sort_by
     batches.clear()
     in_order = []
     while columns:
-        in_order.append(columns.pop().take(order).combine_chunks())
-    pa.default_memory_pool().release_unused()
+        whole = columns.pop().combine_chunks()  # `take` would make it whole too, and hold all three
+        in_order.append(whole.take(order))
+        del whole
+        pa.default_memory_pool().release_unused()
     return pa.Table.from_arrays(in_order, schema=schema)
 
 
