@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import NoReturn
 
-from pipeline.backend.meeting import is_follower
+from pipeline.backend.meeting import explain_wait, is_follower
 from pipeline.characters import escape
 from pipeline.errors import DarkroomError
 from pipeline.metrics_file import divide_metrics, round_metrics, write_metrics
@@ -76,7 +76,7 @@ def execute(name: str, main: StageMain, paths: Paths) -> None:
     start = time.monotonic()
 
     def tell() -> None:
-        _log.info("another process runs %s in this folder: waiting for it", name)
+        _log.info("another process runs %s in this folder: waiting for it%s", name, explain_wait())
 
     with hold_lock(paths.root / _LOCKS / f"{name}.lock", tell):
         _execute_alone(name, main, paths)

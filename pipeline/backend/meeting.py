@@ -53,6 +53,13 @@ def read_numbers() -> tuple[int, int]:
     return n, number
 
 
+def explain_wait() -> str:
+    """What to do where two processes of one training wait for each other, for the end of a line; or ""."""
+    if N_VARIABLE not in os.environ or NUMBER_VARIABLE in os.environ:
+        return ""
+    return f" (is it host 0 of these {N_VARIABLE}? then set {NUMBER_VARIABLE} here, from 1 up)"
+
+
 def is_follower() -> bool:
     """Whether this is another host than host 0: it computes, and writes nothing."""
     return read_numbers()[1] > 0
@@ -104,7 +111,8 @@ def wait_for_others(held: contextlib.ExitStack, address: Address, n: int) -> lis
             absent = [str(i) for i in range(1, n) if i not in came or came[i].gone.is_set()]
             raise WorkersError(
                 f"of {n} hosts, these did not come to {where} within {_read_wait()} s: {', '.join(absent)}; "
-                f"start `{_RUN}` there at the same time, or {BACK}"
+                f"start `{NUMBER_VARIABLE}={absent[0]} {_RUN}` there at the same time, with the other "
+                f"variables as here, or {BACK}"
             )
     for peer in came.values():
         peer.say({"refused": ""})
@@ -156,7 +164,8 @@ def go_to_chief(held: contextlib.ExitStack, address: Address, n: int, number: in
             raise WorkersError(str(refused))
         return peer
     raise WorkersError(
-        f"host 0 was not at {where} within {_read_wait()} s: {last}; start `dvc repro` there, set "
+        f"host 0 was not at {where} within {_read_wait()} s: {last}; start `dvc repro` there "
+        "at the same time (`dvc repro -f -s train` where nothing has changed), set "
         f"{WAIT_VARIABLE} to wait longer, or {BACK}"
     )
 

@@ -76,8 +76,10 @@ def _train(
     from pipeline.tables.parquet import write_table
     from pipeline.tracking.connection import use_experiment
     from pipeline.tracking.search_runs import open_search_run
+    from pipeline.workers.cluster import check_cluster
 
     set_up_logging()
+    check_cluster()
     set_up_device()  # before Keras is imported
     from pipeline.search.answers import answer
 

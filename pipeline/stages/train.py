@@ -55,6 +55,7 @@ def main(params: Params, paths: Paths, run: Run) -> Metrics:
         set_up_device()  # before Keras is imported
         model, history, numbers = learn(params, paths, run, hosts)
     if not hosts.is_chief:
+        _log.info("train: done on this host; host 0 goes on")
         return {}
     # dvc.yaml names each of these knobs, so a threshold of clean that changes no pixel retrains nothing.
     recipe = Recipe.from_params(

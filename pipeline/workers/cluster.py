@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
+from pipeline.characters import say_count
 from pipeline.errors import ParamsError, WorkersError, one_line
-from pipeline.workers.engine import ENGINE_VARIABLE
+from pipeline.workers.engine import ENGINE_VARIABLE, is_on_cluster
 
 ADDRESS_VARIABLE = "RAY_ADDRESS"
 _CONNECT_S = 5.0  # a machine of the same network answers in milliseconds
@@ -49,10 +50,25 @@ def join_cluster() -> Iterator[Any]:
     check_answers(address)
     try:
         _init(ray, address)
+        _log.info("on the Ray cluster at %s: %s", address, describe_cluster(ray))
         yield ray
     finally:
         if not sys.is_finalizing():  # a forgotten iterator may end with the interpreter
             ray.shutdown()
+
+
+def check_cluster() -> None:
+    """Raise as `join_cluster` if the machine chose a cluster and it is away: before long work, not after."""
+    if is_on_cluster():
+        with join_cluster():
+            pass
+
+
+def describe_cluster(ray: Any) -> str:
+    """How many machines and cores there are now, in words."""
+    n_machines = sum(bool(node["Alive"]) for node in ray.nodes())
+    n_cores = int(ray.cluster_resources().get("CPU", 0))
+    return f"{say_count(n_machines, 'machine')} with {say_count(n_cores, 'core')}"
 
 
 def find_address() -> str:

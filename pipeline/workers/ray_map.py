@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from pipeline.errors import WorkersError, one_line
+from pipeline.errors import one_line
 from pipeline.workers import gate
 from pipeline.workers.chunks import Later, cut_chunks
 from pipeline.workers.cluster import check_answers, find_address, join_cluster
 from pipeline.workers.errands import ByValue, Carrier, Errand
-from pipeline.workers.ray_tasks import LOOK_S, Needs, fit_needs, open_answer
+from pipeline.workers.ray_tasks import LOOK_S, Needs, fit_needs, open_answer, report_end
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -105,8 +105,14 @@ class _Office:
     def count_hands(self) -> int:
         """How many tasks the cores of the cluster, as it is now, can do at once; 1 if it has none."""
         if time.monotonic() - self._cores[0] > _CORES_S:
-            self._cores = (time.monotonic(), int(self._ray.cluster_resources().get("CPU", 0)))
-            if not self._cores[1]:
+            before, n_cores = self._cores[1], int(self._ray.cluster_resources().get("CPU", 0))
+            self._cores = (time.monotonic(), n_cores)
+            if n_cores < before:
+                _log.warning(
+                    "the Ray cluster has lost %d of %d cores; what was done on them is done again",
+                    *(before - n_cores, before),
+                )
+            if not n_cores:
                 _log.warning("the Ray cluster has no core to work with; waiting for a machine")
         return max(1, self._cores[1] // self._n_cores)
 
@@ -142,13 +148,10 @@ class _Office:
                 why = one_line(getattr(error, "cause", None) or error)
             if pause_s is None or is_hopeless:
                 break
-            _log.warning("a slice is sent again, since its machine or process was lost: %s", why)
+            _log.warning("a task is sent again, since its machine or process was lost: %s", why)
             time.sleep(pause_s)
             sent.ref = self._submit(sent.items, is_alone=is_alone)
-        raise WorkersError(
-            f"the Ray cluster does not finish a slice: {why}; look at the memory and the disks of its "
-            "machines (`ray status`), and repeat the command"
-        )
+        raise report_end(self._ray, why)
 
     def _look_after(self, ref: Any) -> None:
         """Wait for a task, as long as the cluster answers."""

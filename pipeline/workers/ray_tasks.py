@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pipeline.errors import DarkroomError, WorkersError, one_line
 from pipeline.workers import gate
-from pipeline.workers.cluster import check_answers, find_address
+from pipeline.workers.cluster import check_answers, describe_cluster, find_address
 from pipeline.workers.process import WorkerDiedError
 
 T = TypeVar("T")
@@ -63,6 +63,21 @@ def open_answer(what: str, host: str, body: bytes) -> tuple[str, Any]:
     raise found
 
 
+def report_end(ray: Any, why: str) -> WorkersError:
+    """The error of a task that the cluster does not finish.
+
+    Args:
+        why: what Ray says.
+    """
+    try:
+        what = f"it has {describe_cluster(ray)} now; see `ray status`, and their memory and disks"
+    except Exception:  # noqa: BLE001 - whatever Ray raises where it has ended
+        what = "the Ray of this machine has ended: start it again"
+    return WorkersError(
+        f"the Ray cluster does not finish a task: {why.rstrip('.')}; {what}, and repeat the command"
+    )
+
+
 def stream_from_cluster(
     ray: Any, function: Callable[[T], Iterator[R]], given: T, *, needs: Needs
 ) -> Generator[R, None, None]:
@@ -99,10 +114,7 @@ def stream_from_cluster(
     except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError) as error:
         raise WorkerDiedError(f"its process was killed on the Ray cluster: {one_line(error)}") from None
     except ray.exceptions.RayError as error:
-        raise WorkersError(
-            f"the Ray cluster does not finish a task: {one_line(error)}; look at the memory and the disks "
-            "of its machines (`ray status`), and repeat the command"
-        ) from None
+        raise report_end(ray, one_line(error)) from None
     except BaseException:  # closed early, too
         with suppress(Exception):
             ray.cancel(told)
