@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
-from pipeline.backend.peers import Peer
+from pipeline.backend.peers import GARBLED, Peer
 from pipeline.errors import ParamsError, WorkersError, one_line
 
 N_VARIABLE, NUMBER_VARIABLE = "DARKROOM_HOSTS", "DARKROOM_HOST"
@@ -21,7 +21,7 @@ BACK = f"unset {N_VARIABLE} to train on this machine alone"
 _MOST = 1024  # hosts
 _WAIT_S = 120
 _TELL_EVERY_S = 10.0
-_HELLO_S = 5.0  # for who connects to say who it is
+_HELLO_S, _LONGEST_HELLO = 5.0, 1000  # for who connects to say who it is, in seconds and bytes
 _RUN = "python -m pipeline.stages.train"
 
 _log = logging.getLogger(__name__)
@@ -73,12 +73,20 @@ def read_address() -> Address:
     """
     said = os.environ.get(ADDRESS_VARIABLE, "")
     host, _, port = said.rpartition(":")
-    if not host or "/" in said or not port.isdecimal() or not 0 < int(port) < 1 << 16:
+    if not _is_name(host) or "/" in said or not port.isdecimal() or not 0 < int(port) < 1 << 16:
         raise ParamsError(
             f"{ADDRESS_VARIABLE} must be host:port, an address of host 0 that others reach, got {said!r}; "
             f"set it, or {BACK}"
         )
     return Address(host.strip("[]"), int(port))
+
+
+def _is_name(host: str) -> bool:
+    """Whether sockets take it for the name or address of a host."""
+    try:
+        return bool(host.encode("idna"))
+    except UnicodeError:
+        return False
 
 
 def wait_for_others(held: contextlib.ExitStack, address: Address, n: int) -> list[Peer]:
@@ -121,12 +129,10 @@ def wait_for_others(held: contextlib.ExitStack, address: Address, n: int) -> lis
 
 def _greet(connected: socket.socket, n: int, came: Mapping[int, Peer]) -> Peer | None:
     """A host that says who it is; None (after a word to it) for one that is not expected."""
-    connected.settimeout(_HELLO_S)
     try:
-        with connected.makefile("rb") as lines:
-            said = json.loads(lines.readline(1000))
+        said = json.loads(_read_line(connected))
         number, theirs = int(said["host"]), int(said["hosts"])
-    except (OSError, ValueError, LookupError, TypeError):
+    except GARBLED:
         connected.close()
         return None
     refused = ""
@@ -141,6 +147,17 @@ def _greet(connected: socket.socket, n: int, came: Mapping[int, Peer]) -> Peer |
     peer.say({"refused": refused})
     peer.close()
     return None
+
+
+def _read_line(connected: socket.socket) -> bytes:
+    """A short line, within 5 s in all: others wait meanwhile."""
+    end, line = time.monotonic() + _HELLO_S, b""
+    while not line.endswith(b"\n") and len(line) < _LONGEST_HELLO:
+        connected.settimeout(max(0.001, end - time.monotonic()))
+        if not (byte := connected.recv(1)):
+            break
+        line += byte
+    return line
 
 
 def go_to_chief(held: contextlib.ExitStack, address: Address, n: int, number: int) -> Peer:

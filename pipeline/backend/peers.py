@@ -19,6 +19,8 @@ SILENCE_S = 60.0  # without a beat: the host is lost
 _TELL_EVERY_S = 10.0
 _LONGEST = 1 << 20  # bytes of a line
 _BEAT = b"\n"
+# What reading a line may raise, whoever sent it.
+GARBLED = (OSError, TypeError, ValueError, LookupError, ArithmeticError, RecursionError)
 
 _log = logging.getLogger(__name__)
 
@@ -72,12 +74,14 @@ class Peer:
             self._socket.sendall(line)
 
     def _listen(self) -> None:
-        with contextlib.suppress(OSError, TypeError, ValueError), self._socket.makefile("rb") as lines:
-            while line := lines.readline(_LONGEST):
-                if line != _BEAT:
-                    self._said.put(dict(json.loads(line)))
-        self.gone.set()
-        self._said.put(None)
+        try:
+            with contextlib.suppress(*GARBLED), self._socket.makefile("rb") as lines:
+                while line := lines.readline(_LONGEST):
+                    if line != _BEAT:
+                        self._said.put(dict(json.loads(line)))
+        finally:
+            self.gone.set()
+            self._said.put(None)
 
     def _beat(self) -> None:
         while not self._is_closed.wait(_BEAT_S):

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.collection.known_files import KnownFiles
 from pipeline.images.computation import hash_computation
+from pipeline.images.depths import GUESSED
 from pipeline.images.fingerprint import Fingerprint
 from pipeline.images.picture import Developed, Wanted
 from pipeline.images.recipe import Recipe
@@ -34,6 +35,7 @@ class KnownPictures:
         # What needs no scale is found there also when other files of the collection need one.
         plain = known.store.shelf("picture", code, (*fixed, ()), rest)
         self._shelves = [self._shelf, plain] if recipe.scales else [self._shelf]
+        self._has_scales = bool(recipe.scales)
         self._find_wanted, self._shape = find_wanted, recipe.picture_shape
         self.is_empty = all(shelf.is_empty for shelf in self._shelves)
 
@@ -48,7 +50,8 @@ class KnownPictures:
 
     def keep(self, record: Record, result: Developed) -> int:
         """Keep a picture, if no other file of the collection has a say in it; returns its size in bytes."""
-        if result.picture is None or result.fingerprint is None or result.is_heavy:
+        is_alone = not self._has_scales and GUESSED in result.repairs  # an animation, which validate refused
+        if result.picture is None or result.fingerprint is None or result.is_heavy or is_alone:
             return 0
         body = _write_developed(result.picture, result.fingerprint, result.repairs)
         self._shelf.put(result.id, body)

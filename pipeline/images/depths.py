@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+GUESSED = "guessed_scale"  # the repair of a picture whose file does not say what is white
 _MAX_SAMPLED = 1 << 20  # values that are looked at to find the scale
 _INTEGER_BITS = (8, 10, 12)
 _WIDE_BITS = (8, 10, 12, 16, 24)  # of integers of 32 bits and more
@@ -84,7 +85,7 @@ def make_eight_bits(values: NDArray[Any], stated: Stated, series: Sequence[Guess
         scale = scale._replace(black=black, white=white)
     pixels, has_holes = apply_scale(values, scale)
     is_deep = values.dtype.kind != "u" or stated.bits > 8
-    named = (("sixteen_bit", is_deep), ("guessed_scale", scale.is_guessed), ("nodata", has_holes))
+    named = (("sixteen_bit", is_deep), (GUESSED, scale.is_guessed), ("nodata", has_holes))
     return EightBits(pixels, [name for name, is_made in named if is_made], guess)
 
 

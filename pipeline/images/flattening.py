@@ -7,7 +7,7 @@ import numpy as np
 
 from pipeline.errors import ImageError
 from pipeline.images.alpha import make_opaque
-from pipeline.images.depths import Guess, make_eight_bits
+from pipeline.images.depths import GUESSED, Guess, make_eight_bits
 from pipeline.images.faults import translate_faults
 from pipeline.images.jpeg_end import check_jpeg_end
 from pipeline.images.reading import Box, Opened, name_format, read_stated
@@ -29,7 +29,7 @@ REPAIRS = (
     "byte_palette",
     "cmyk",
     "sixteen_bit",
-    "guessed_scale",
+    GUESSED,
     "nodata",
     "multi_frame_first",
     "thumbnail_first",

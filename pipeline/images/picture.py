@@ -34,6 +34,7 @@ Wanted = bool | Literal["thumbnail"]
 
 THUMBNAIL_PX = 112  # the side of a thumbnail on a contact sheet
 
+_MOST_SHARED = 4_000_000  # decoded pixels; above, the picture takes time that is the inspection's
 _GREY, _FRAME_PX = (214, 214, 214), 2  # around a thumbnail, so that a blank white picture is visible
 
 
@@ -195,7 +196,8 @@ def _pass_through_jpeg(image: "Image", quality: int) -> "Image":
 
     stream = io.BytesIO()
     image.save(stream, "JPEG", quality=quality, subsampling="4:2:0", optimize=False, progressive=False)
-    with Image.open(stream, formats=["JPEG"]) as again:
+    # The limit of the file's pixels is not that of its picture, which may be larger than all files.
+    with limit_pixels(image.width * image.height), Image.open(stream, formats=["JPEG"]) as again:
         return again.convert(image.mode)
 
 
@@ -255,7 +257,8 @@ def _describe(seen: Seen) -> _Decoded:
 
 def _is_decoded_alike(seen: Seen, recipe: Recipe) -> bool:
     """Whether what was seen is what `_decode` would decode of the same file."""
-    if seen.flat.guess or seen.opened.is_heavy:
+    width, height = seen.flat.image.size
+    if seen.flat.guess or seen.opened.is_heavy or width * height > _MOST_SHARED:
         return False
     if seen.box is None:
         return True

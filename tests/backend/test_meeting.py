@@ -3,11 +3,13 @@
 import contextlib
 import json
 import socket
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from pipeline.backend import meeting
 from pipeline.backend.meeting import (
     Address,
     find_port,
@@ -91,7 +93,17 @@ def test_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     for said, shown in (("a.lan:26500", "a.lan:26500"), ("[::1]:80", "[::1]:80")):
         choose(monkeypatch, DARKROOM_COORDINATOR=said)
         assert str(read_address()) == shown
-    for wrong in ("", "a.lan", "a.lan:0", "a.lan:65536", "http://a.lan:80", ":26500"):
+    for wrong in (
+        "",
+        "a.lan",
+        "a.lan:0",
+        "a.lan:65536",
+        "http://a.lan:80",
+        ":26500",
+        "..:80",
+        "é..x:99",
+        f"{'a' * 64}:1",
+    ):
         choose(monkeypatch, DARKROOM_COORDINATOR=wrong)
         with pytest.raises(ParamsError, match=r"^DARKROOM_COORDINATOR must be host:port, .*, got "):
             read_address()
@@ -100,11 +112,35 @@ def test_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_three_hosts_meet(address: Address, held: contextlib.ExitStack, thread: ThreadPoolExecutor) -> None:
     """Whatever else knocks at the door."""
     others = [thread.submit(go_to_chief, held, address, 3, number) for number in (2, 1)]
-    stranger = thread.submit(knock, address, b"GET / HTTP/1.1\r\n")
+    strange = (b"GET / HTTP/1.1\r\n", b'{"host": Infinity, "hosts": 3}\n', b"[" * 999 + b"\n")
+    strangers = [thread.submit(knock, address, said) for said in strange]
     found = wait_for_others(held, address, 3)
     assert [peer.number for peer in found] == [1, 2]
     assert [other.result().number for other in others] == [0, 0]
-    stranger.result().close()
+    for stranger in strangers:
+        stranger.result().close()
+
+
+def test_who_says_nothing_whole_does_not_keep_others_waiting(
+    address: Address,
+    held: contextlib.ExitStack,
+    thread: ThreadPoolExecutor,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(meeting, "_HELLO_S", 0.3)
+    is_over = threading.Event()
+
+    def trickle(slow: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while not is_over.wait(0.1):
+                slow.sendall(b" ")
+
+    waiting = thread.submit(wait_for_others, held, address, 2)
+    with knock(address, b"{") as slow:
+        thread.submit(trickle, slow)
+        assert go_to_chief(held, address, 2, 1).number == 0
+        assert [peer.number for peer in waiting.result()] == [1]
+        is_over.set()
 
 
 def knock(address: Address, said: bytes) -> socket.socket:

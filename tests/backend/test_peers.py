@@ -43,13 +43,15 @@ def test_a_silent_host_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     peer.close()
 
 
-@pytest.mark.parametrize("said", [b"GET / HTTP/1.1\r\n", b"3\n", b"\xff\n"])
+@pytest.mark.parametrize("said", [b"GET / HTTP/1.1\r\n", b"3\n", b"\xff\n", b"[" * 100_000 + b"\n"])
 def test_one_that_speaks_otherwise_is_lost(said: bytes) -> None:
     ours, stranger = socket.socketpair()
     peer = Peer(1, ours)
     with stranger:
         stranger.sendall(said)
         assert peer.gone.wait(5)
+        with pytest.raises(WorkersError, match="host 1 is lost"):
+            peer.hear()
     peer.close()
 
 

@@ -119,6 +119,21 @@ def test_a_page_that_larger_files_allow_is_not_kept(tmp_path: Path) -> None:
     assert find(tmp_path, RECIPE, made.id) is None
 
 
+def test_a_guess_without_a_scale_of_the_collection_is_not_kept(tmp_path: Path) -> None:
+    """An animation that a person restored: validate refused it, so it has no say in the scales."""
+    stream = io.BytesIO()
+    deep = [Image.fromarray(np.full((40, 40), level, np.uint16)) for level in (900, 1020)]
+    deep[0].save(stream, "PNG", save_all=True, append_images=deep[1:])
+    made = develop_item((stream.getvalue(), True), recipe=RECIPE, first_frame=True)
+    assert "guessed_scale" in made.repairs
+    keep(tmp_path, RECIPE, made)
+    scaled = replace(RECIPE, scales=(("u16", 0.0, 4095.0),))
+    assert find(tmp_path, RECIPE, made.id) is None
+    assert find(tmp_path, scaled, made.id) is None
+    keep(tmp_path, scaled, develop_item((stream.getvalue(), True), recipe=scaled, first_frame=True))
+    assert find(tmp_path, scaled, made.id) is not None
+
+
 def write_wide_tiff(values: "np.ndarray[Any, np.dtype[np.float32]]") -> bytes:
     """A little-endian TIFF of float32 samples RGB and one more, uncompressed, in one strip."""
     height, width, n = map(int, values.shape)

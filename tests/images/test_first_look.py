@@ -93,6 +93,13 @@ def test_another_decode_is_left_to_clean(data: bytes, recipe: Recipe) -> None:
     assert look(encode(draw_noise()), recipe).developed is not None
 
 
+def test_a_large_picture_is_left_to_clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its time would count as that of the inspection, which has a limit."""
+    monkeypatch.setattr("pipeline.images.picture._MOST_SHARED", 40 * 40)
+    assert look(encode(draw_noise(40, 40))).developed is not None
+    assert look(encode(draw_noise(40, 41))).developed is None
+
+
 def test_no_picture_of_a_refused_file_or_where_none_is_wanted() -> None:
     assert look(SMALL["jpeg"][:-200]).developed is None
     assert look(encode(Image.new("RGB", (40, 40))), min_local_contrast=0.04).developed is None

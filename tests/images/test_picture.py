@@ -147,3 +147,10 @@ def test_encoded_png_comes_back(shape: tuple[int, ...]) -> None:
     channels = 3 if shape[2:] == (3,) else 1
     back = develop_bytes(encode_png(picture), image_hw=(4, 5), channels=channels)
     assert (back == picture.reshape(4, 5, channels)).all()
+
+
+def test_equalising_is_not_limited_by_the_size_of_the_file() -> None:
+    recipe = make_recipe(image_hw=(64, 64), equalise=75, max_pixels=20 * 20)
+    made = develop_item((encode(Image.new("RGB", (20, 20), "red")), True), recipe=recipe)
+    assert made.picture is not None, made.refusal
+    assert made.picture.shape == (64, 64, 3)
