@@ -238,6 +238,9 @@ def test_of_two_at_once_over_http_one_wins(remote: Place) -> None:
     check_one_won(remote, roll_back_at_once(remote))
 
 
+_RELEASE = "delete_registered_model_tag"  # of the lock, over HTTP
+
+
 def kill_and_repeat(place: Place, n: int) -> bool:
     """A rollback to version 1, killed before its nth call, then repeated; False if it was not killed."""
     if place.read_aliases()["champion"] == 1:
@@ -252,7 +255,10 @@ def kill_and_repeat(place: Place, n: int) -> bool:
     except KilledError:
         bury(place.client, place.name)
         assert place.read_aliases()["champion"] in (1, champion), n
-        roll_back(place.client, place.root, place.name, **told)  # type: ignore[arg-type]
+        if (
+            dying.calls[n - 1] != _RELEASE
+        ):  # with its lock a rollback is at its end: again would go further back
+            roll_back(place.client, place.root, place.name, **told)  # type: ignore[arg-type]
     assert place.read_moves() == [*before, ("ROLLBACK", champion, 1)], n
     assert place.read_aliases() == {"champion": 1, "previous": champion}, n
     return len(dying.calls) >= n
