@@ -31,10 +31,10 @@ class KnownPictures:
         fixed = (recipe.image_hw, recipe.channels, recipe.fit, recipe.resample, recipe.equalise)
         rest = () if {*recipe.formats} <= PLAIN else (recipe.formats, recipe.max_pixels)
         code = hash_computation()
-        self._shelf = known.store.shelf("picture", code, (*fixed, recipe.scales), rest)
+        own = known.store.shelf("picture", code, (*fixed, recipe.scales), rest)
         # What needs no scale is found there also when other files of the collection need one.
         plain = known.store.shelf("picture", code, (*fixed, ()), rest)
-        self._shelves = [self._shelf, plain] if recipe.scales else [self._shelf]
+        self._shelves = [own, plain] if recipe.scales else [own]
         self._has_scales = bool(recipe.scales)
         self._find_wanted, self._shape = find_wanted, recipe.picture_shape
         self.is_empty = all(shelf.is_empty for shelf in self._shelves)
@@ -54,7 +54,7 @@ class KnownPictures:
         if result.picture is None or result.fingerprint is None or result.is_heavy or is_alone:
             return 0
         body = _write_developed(result.picture, result.fingerprint, result.repairs)
-        self._shelf.put(result.id, body)
+        self._shelves[0].put(result.id, body)
         return len(body)
 
 

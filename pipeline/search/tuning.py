@@ -35,7 +35,7 @@ from pipeline.tracking.runs import Run, Tracked
 from pipeline.tracking.search_runs import open_search_run
 from pipeline.tracking.views import save_trials_view
 from pipeline.workers import is_on_cluster
-from pipeline.workers.cluster import join_cluster
+from pipeline.workers.cluster import join_cluster, tell_cluster
 from pipeline.yaml_file import read_yaml, write_values
 
 _RUN = "mlflow_run"  # the note of a study that names its run in MLflow
@@ -245,7 +245,8 @@ def _ask_cluster() -> dict[str, Any] | None:
     """
     if not is_on_cluster():
         return None
-    with join_cluster():
+    with join_cluster() as ray:
+        tell_cluster(ray)
         set_up_device()
         return describe_machine()
 

@@ -11,7 +11,7 @@ from pipeline.images.recipe import Recipe
 from pipeline.images.scanning import Scanned, give_up, scan_item
 from pipeline.serving.decoding import MAX_SECONDS
 from pipeline.sources import Unread
-from pipeline.workers.cluster import join_cluster
+from pipeline.workers.cluster import check_cluster
 from pipeline.workers.ray_map import map_on_cluster
 
 K = TypeVar("K")
@@ -40,8 +40,7 @@ class DistantScanners:
 
     def start(self) -> None:
         """Raise WorkersError if the cluster is away."""
-        with join_cluster():
-            pass
+        check_cluster()
 
     def map(
         self, items: Iterable[tuple[tuple[K, Unread | None], Item]]

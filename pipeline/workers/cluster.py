@@ -50,7 +50,6 @@ def join_cluster() -> Iterator[Any]:
     check_answers(address)
     try:
         _init(ray, address)
-        _log.info("on the Ray cluster at %s: %s", address, describe_cluster(ray))
         yield ray
     finally:
         if not sys.is_finalizing():  # a forgotten iterator may end with the interpreter
@@ -64,11 +63,20 @@ def check_cluster() -> None:
             pass
 
 
+def tell_cluster(ray: Any) -> None:
+    """Log where the work goes."""
+    _log.info("on the Ray cluster at %s: %s", find_address(), describe_cluster(ray))
+
+
 def describe_cluster(ray: Any) -> str:
     """How many machines and cores there are now, in words."""
     n_machines = sum(bool(node["Alive"]) for node in ray.nodes())
-    n_cores = int(ray.cluster_resources().get("CPU", 0))
-    return f"{say_count(n_machines, 'machine')} with {say_count(n_cores, 'core')}"
+    return f"{say_count(n_machines, 'machine')} with {say_count(count_cores(ray), 'core')}"
+
+
+def count_cores(ray: Any) -> int:
+    """The cores of the cluster as it is now."""
+    return int(ray.cluster_resources().get("CPU", 0))
 
 
 def find_address() -> str:

@@ -16,9 +16,9 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from pipeline.errors import one_line
 from pipeline.workers import gate
 from pipeline.workers.chunks import Later, cut_chunks
-from pipeline.workers.cluster import check_answers, find_address, join_cluster
+from pipeline.workers.cluster import check_answers, count_cores, find_address, join_cluster, tell_cluster
 from pipeline.workers.errands import ByValue, Carrier, Errand
-from pipeline.workers.ray_tasks import LOOK_S, Needs, fit_needs, open_answer, report_end
+from pipeline.workers.ray_tasks import LOOK_S, Needs, fit_needs, make_task, open_answer, report_end
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -68,6 +68,7 @@ def map_on_cluster(
     carried = carrier or ByValue()
     errand = Errand(function, max_seconds, lost, carried, describe, describe() if describe else None)
     with join_cluster() as ray:
+        tell_cluster(ray)
         office = _Office(ray, pickle.dumps(errand), carried, needs or Needs())
         window: deque[_Sent[K]] = deque()
         for chunk in cut_chunks(items, n_bytes, chunk_items):
@@ -91,13 +92,9 @@ class _Office:
     """Sends chunks to a cluster, and waits for what comes back."""
 
     def __init__(self, ray: Any, errand: bytes, carrier: Carrier, needs: Needs) -> None:
-        ray.cloudpickle.register_pickle_by_value(gate)
         needs = fit_needs(ray, needs)
-        options = {"num_cpus": needs.n_cores, "num_gpus": needs.n_gpus, "max_retries": _RETRIES}
         self._n_cores = needs.n_cores
-        self._task = ray.remote(**options, retry_exceptions=False, scheduling_strategy="SPREAD")(
-            gate.pass_gate
-        )
+        self._task = make_task(ray, gate.pass_gate, needs, max_retries=_RETRIES, retry_exceptions=False)
         self._ray, self._errand, self._carrier = ray, errand, carrier
         self._code, _ = gate.hash_code()
         self._cores = (-_CORES_S, 0)
@@ -105,7 +102,7 @@ class _Office:
     def count_hands(self) -> int:
         """How many tasks the cores of the cluster, as it is now, can do at once; 1 if it has none."""
         if time.monotonic() - self._cores[0] > _CORES_S:
-            before, n_cores = self._cores[1], int(self._ray.cluster_resources().get("CPU", 0))
+            before, n_cores = self._cores[1], count_cores(self._ray)
             self._cores = (time.monotonic(), n_cores)
             if n_cores < before:
                 _log.warning(

@@ -43,6 +43,18 @@ def fit_needs(ray: Any, needs: Needs) -> Needs:
     return Needs(max(1, min(needs.n_cores, n_cores)), needs.n_gpus)
 
 
+def make_task(ray: Any, function: Callable[..., Any], needs: Needs, **options: Any) -> Any:
+    """A function of `gate` as a task that any machine of the cluster may do.
+
+    Args:
+        needs: as `fit_needs` gives them.
+        options: further ones of `ray.remote`.
+    """
+    ray.cloudpickle.register_pickle_by_value(gate)
+    taken = {"num_cpus": needs.n_cores, "num_gpus": needs.n_gpus, "scheduling_strategy": "SPREAD"}
+    return ray.remote(**taken, **options)(function)
+
+
 def open_answer(what: str, host: str, body: bytes) -> tuple[str, Any]:
     """The machine, and what it has answered.
 
@@ -94,12 +106,8 @@ def stream_from_cluster(
         WorkerDiedError: its process died again and again.
         WorkersError: the cluster is away, or does not finish it.
     """
-    ray.cloudpickle.register_pickle_by_value(gate)
-    needs = fit_needs(ray, needs)
-    options = {"num_cpus": needs.n_cores, "num_gpus": needs.n_gpus, "max_retries": _KILLS}
-    task = ray.remote(**options, num_returns="streaming", scheduling_strategy="SPREAD")(
-        gate.stream_through_gate
-    )
+    options = {"max_retries": _KILLS, "num_returns": "streaming"}
+    task = make_task(ray, gate.stream_through_gate, fit_needs(ray, needs), **options)
     code, _ = gate.hash_code()
     told = task.remote(code, pickle.dumps((function, given)))
     try:
